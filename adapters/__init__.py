@@ -1,0 +1,1 @@
+"""One thin file per foreign contract; each imports its library when used."""

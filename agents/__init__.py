@@ -1,0 +1,1 @@
+"""Agents: text in, text out."""

@@ -1,0 +1,1 @@
+"""Problems, verdicts, references, rewards and episodes; knows nothing of any single problem."""

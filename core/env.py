@@ -1,0 +1,257 @@
+"""`TextEnv`: any problem as a text-action Gymnasium environment. The only episode state of the suite."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from .answer import MAX_REPLY
+from .checks import check_choice, check_int, check_known
+from .problem import SPLITS, Instance, Problem
+from .reference import CertificateError
+from .rewards import reward as reward_scheme
+from .space import Text
+from .verdict import STATUSES, Verdict
+
+KEEP = ("best", "last")
+MAX_PROMPT = 2**22
+
+
+class TextEnv(gym.Env[str, str]):
+    """An episode: a prompt, and up to ``turns`` replies.
+
+    Parameters
+    ----------
+    problem
+        The problem with its parameters; through ``gym.make`` give those parameters by name.
+    reward
+        Name of a reward scheme; see `forge_gym.reward`.
+    turns
+        Replies per episode. After each the agent reads the verdict and may revise.
+    keep
+        Which answer counts when there are several turns: the ``best`` so far, or the ``last``.
+    split
+        Stream of instances: ``train``, ``validation`` or ``test``.
+    render_mode
+        ``ansi`` (text) or ``rgb_array`` (a picture; needs matplotlib).
+
+    Notes
+    -----
+    Observations are texts: the prompt, then feedback. Actions are texts: whole replies of a model.
+    The step reward is the change of the kept answer's reward, so the return of an episode is the
+    single-turn reward of the answer kept, and cycling pays nothing. An episode ends with a proven
+    optimum or after its last turn.
+
+    ``reset(seed=s)`` starts at instance ``(s, 0)`` and every further ``reset()`` goes on to the
+    next index. ``reset(options={"index": k})`` goes to index ``k``.
+
+    ``info`` has the same numeric keys at every step: ``seed``, ``index``, ``turn``, ``status``
+    (0 malformed, 1 infeasible, 2 feasible; -1 before any answer), ``objective`` (0 unless
+    feasible), ``quality``, ``skill``, ``ratio``, ``credit``, ``optimal``, ``violations`` (families
+    violated) and ``score`` (reward of this answer alone, 0 before any). No value is ever NaN, so
+    that infos compare equal. The `Verdict` itself is ``env.unwrapped.verdict``.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> env = TextEnv(forge_gym.problem("Knapsack", n=8), turns=2)
+    >>> prompt, info = env.reset(seed=3)
+    >>> feedback, reward, terminated, truncated, info = env.step("<answer>[99]</answer>")
+    >>> print(feedback)
+    Your answer is infeasible: items are 0 to 7, got 1 others.
+    Revise it: 1 turn left. Answer in the same format.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+
+    def __init__(
+        self,
+        problem: Problem[Any, Any],
+        *,
+        reward: str = "tiered",
+        turns: int = 1,
+        keep: str = "best",
+        split: str = "train",
+        render_mode: str | None = None,
+    ) -> None:
+        check_int("turns", turns, 1)
+        check_choice("keep", keep, KEEP)
+        check_choice("split", split, SPLITS)
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, self.metadata["render_modes"])
+        self.problem = problem
+        self.reward = reward_scheme(reward)
+        self.turns, self.keep, self.split = turns, keep, split
+        self.render_mode = render_mode
+        self.observation_space = Text(MAX_PROMPT)
+        self.action_space = Text(MAX_REPLY)
+        self.instance: Instance | None = None
+        self.verdict: Verdict | None = None
+        self._reply = ""
+        self._seed: int | None = None
+        self._index = self._turn = 0
+        self._paid = 0.0
+        self._over = True
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Start the next episode and return its prompt and info.
+
+        Parameters
+        ----------
+        seed
+            Non-negative; without one the environment goes on within the seed it has, or draws one.
+        options
+            ``{"index": k}`` selects instance ``k`` of the seed.
+
+        Raises
+        ------
+        ValueError
+            If an option is unknown or out of range.
+        """
+        super().reset(seed=seed)
+        if seed is not None:
+            self._seed, self._index = seed, 0
+        elif self._seed is None:
+            self._seed, self._index = int(self.np_random.integers(2**31)), 0
+        else:
+            self._index += 1
+        if options:
+            check_known("reset", "option", options, ["index"])
+            check_int("options['index']", options["index"], 0)
+            self._index = options["index"]
+        self.instance = self.problem.instance(self._seed, self._index, self.split)
+        self.verdict, self._turn, self._paid, self._over = None, 0, 0.0, False
+        return self.problem.prompt(self.instance), self._info(None, None)
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Judge the reply ``action``.
+
+        Raises
+        ------
+        TypeError
+            If ``action`` is not a string.
+        gymnasium.error.ResetNeeded
+            If no episode is running.
+        CertificateError
+            If the answer beats a certificate: a bug of ours.
+        """
+        if not isinstance(action, str):
+            raise TypeError(f"an action is the text of a reply (str), got {type(action).__name__}")
+        if self._over or self.instance is None:
+            raise gym.error.ResetNeeded("step needs a running episode: call reset first")
+        verdict = self.problem.verify(self.instance, action)
+        score = self.reward(verdict)
+        if score is None:
+            raise CertificateError(f"{self.problem.name}: {verdict.objective} beats the certificate of {self.instance}")
+        # The first answer counts from 0, so that the return is the kept answer's own reward.
+        kept = score if self.keep == "last" or self._turn == 0 else max(self._paid, score)
+        paid, self._paid = kept - self._paid, kept
+        self._turn += 1
+        self.verdict, self._reply = verdict, action
+        self._over = verdict.optimal or self._turn == self.turns
+        return self._feedback(verdict), paid, self._over, False, self._info(verdict, score)
+
+    def _feedback(self, verdict: Verdict) -> str:
+        """Say what a solver in the loop may know: violated constraints, or objective and class of gap."""
+        if verdict.status == "malformed":
+            said = f"Your answer cannot be read: {verdict.reason}."
+        elif verdict.status == "infeasible":
+            said = f"Your answer is infeasible: {'; '.join(v.reason for v in verdict.violations)}."
+        else:
+            said = f"Your answer is feasible with objective {verdict.objective}: {_gap_class(verdict)}."
+        if self._over:
+            return said
+        left = self.turns - self._turn
+        return f"{said}\nRevise it: {left} turn{'s' * (left > 1)} left. Answer in the same format."
+
+    def _info(self, verdict: Verdict | None, score: float | None) -> dict[str, Any]:
+        objective = None if verdict is None else verdict.objective
+        return {
+            "seed": self._seed,
+            "index": self._index,
+            "turn": self._turn,
+            "status": -1 if verdict is None else STATUSES.index(verdict.status),
+            "objective": 0.0 if objective is None else _to_float(objective),
+            "quality": 0.0 if verdict is None else verdict.quality,
+            "skill": -1.0 if verdict is None else verdict.skill,
+            "ratio": 0.0 if verdict is None else verdict.ratio,
+            "credit": 0.0 if verdict is None else verdict.credit,
+            "optimal": verdict is not None and verdict.optimal,
+            "violations": 0 if verdict is None else len(verdict.violations),
+            "score": 0.0 if score is None else score,
+        }
+
+    def render(self) -> Any:
+        """Return the episode as text (``ansi``) or as a picture, an (h, w, 3) array of uint8 (``rgb_array``)."""
+        if self.render_mode is None or self.instance is None:
+            return None
+        if self.render_mode == "ansi":
+            verdict = "no answer yet" if self.verdict is None else self._feedback(self.verdict)
+            return f"{self.problem.prompt(self.instance)}\n\n[turn {self._turn} of {self.turns}] {verdict}"
+        return self._picture()
+
+    def _picture(self) -> NDArray[np.uint8]:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(4.8, 4.8), dpi=100, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        ax = figure.add_subplot()
+        solution = None
+        if self.verdict is not None and self.verdict.feasible:
+            solution = self.problem.read(self.instance, self._reply)
+        self.problem.draw(self.instance, solution, ax)
+        title = "no answer yet" if self.verdict is None else self.verdict.status
+        if self.verdict is not None and self.verdict.feasible:
+            title = f"objective {self.verdict.objective}, quality {self.verdict.quality:.2f}"
+        ax.set_title(f"{self.problem.name}: {title}")
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _to_float(objective: Any) -> float:
+    try:
+        return float(objective)
+    except OverflowError:
+        return float("inf") if objective > 0 else float("-inf")
+
+
+def _gap_class(verdict: Verdict) -> str:
+    if verdict.optimal:
+        return "this is optimal"
+    for below, said in (
+        (-1.0, "worse than a thoughtless answer"),
+        (0.0, "worse than a simple greedy heuristic"),
+        (0.5, "no worse than a simple greedy heuristic, but far from the best"),
+        (0.9, "much better than a simple greedy heuristic, but not yet near the best"),
+        (1.0, "close to the best"),
+    ):
+        if verdict.skill < below:
+            return said
+    return "as good as the best known"
+
+
+_ARGUMENTS = tuple(inspect.signature(TextEnv).parameters)[1:]
+
+
+def split_arguments(
+    problem: type[Problem[Any, Any]], given: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split keyword arguments of ``gym.make`` into those of `TextEnv` and the parameters of ``problem``.
+
+    Raises
+    ------
+    ValueError
+        For a name that neither has; the message suggests the nearest.
+    """
+    names = [field.name for field in fields(problem)]
+    check_known(f"Forge/{problem.name}", "argument", given, [*names, *_ARGUMENTS])
+    return (
+        {key: value for key, value in given.items() if key in _ARGUMENTS},
+        {key: value for key, value in given.items() if key not in _ARGUMENTS},
+    )

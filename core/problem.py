@@ -1,0 +1,486 @@
+"""`Problem`: the pure hooks of one NP-hard problem, and what follows from them once for all.
+
+A file in ``envs/`` writes the hooks; instances from seeds, the verifier, references, specs and
+reply texts come from here. Nothing in a problem is state: every method is a pure function of its
+arguments and of the problem's parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import numpy as np
+
+from .answer import ANSWER_FORMATS, extract, wrap
+from .checks import check_choice, check_int, check_known, shorten
+from .reference import Certificate, CertificateError, Reference, Sense
+from .verdict import Malformed, Number, Verdict, Violation
+
+SUITE = 1
+"""Version of the seeding scheme: raising it changes every instance of every problem."""
+SPLITS = ("train", "validation", "test")
+"""Disjoint streams of instances: the same seed names different instances in each."""
+STYLES = ("prose", "compact")
+"""``prose`` explains itself to any language model; ``compact`` is bare tokens for from-scratch models."""
+
+_MAX_CREDIT = 1.0 - 1e-6
+_REJECTIONS = 1000
+"""Consecutive instances without a graded scale after which a stream gives up."""
+_MIN_LEVELS = 4
+"""Distinct attainable objectives that make an instance graded."""
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class Instance(ABC):
+    """The data of one instance: frozen, hashable, made of integers, strings and nested tuples of them."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of elements that an answer speaks of: cities, items, vertices."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ``ValueError`` unless the data make sense; called on data from outside."""
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """What has been derived from the data once and is needed again and again."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:  # derived data stay behind when an instance travels
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+I = TypeVar("I", bound=Instance)  # noqa: E741 - I for instance, S for solution, as in the hooks' contracts
+S = TypeVar("S")
+
+
+def size_at_level(start: int, level: int) -> int:
+    """Size of the ladder's rung ``level``: ``start`` at level 0, at most 1.3 times the rung before.
+
+    Quadratic growth, so levels are unbounded without overflow; ``start`` is at least 5.
+
+    Examples
+    --------
+    >>> [size_at_level(5, level) for level in (0, 1, 2, 3, 5, 10, 20)]
+    [5, 6, 7, 9, 13, 27, 75]
+    """
+    check_int("level", level, 0)
+    return start + level + level * level // 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem(ABC, Generic[I, S]):
+    """One NP-hard problem with fixed parameters.
+
+    The fields of this class say how an instance is put to an agent; the fields of a subclass say
+    how instances are drawn, and they alone (with the seed) decide which instance comes.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    """Raised whenever an instance, a prompt, a verdict or a default reward changes for the same seed."""
+    family: ClassVar[Literal["graph", "scheduling", "partition", "selection", "planning"]]
+    sense: ClassVar[Sense]
+    kind: ClassVar[Literal["permutation", "subset", "assignment"]]
+    """What a solution is; decides the null answers and every view that is not text."""
+    constraints: ClassVar[tuple[str, ...]]
+    """The constraint families that `violations` may name."""
+    instance_type: ClassVar[type[Instance]]
+    work_limit: ClassVar[int]
+    """Default limit of `solve`, in the solver's own steps; enough for a proof at the default sizes."""
+
+    answer_format: str = "tags"
+    """``tags``: between <answer> and </answer>; ``line``: a last line ``Answer: ...``; ``raw``: all text."""
+    style: str = "prose"
+    """``prose`` or ``compact``; see `STYLES`."""
+
+    def __post_init__(self) -> None:
+        check_choice("answer_format", self.answer_format, ANSWER_FORMATS)
+        check_choice("style", self.style, STYLES)
+        self.check()
+
+    # ---------------------------------------------------------------- hooks, in a problem file's order
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ``ValueError`` unless the parameters make sense."""
+
+    @abstractmethod
+    def at_level(self, level: int) -> Self:
+        """Return this problem at difficulty ``level`` (0, 1, 2, ... without end), monotone in size."""
+
+    @abstractmethod
+    def generate(self, rng: np.random.Generator) -> I:
+        """Draw an instance, every draw from ``rng``; no order of ids gives a solution away."""
+
+    @abstractmethod
+    def prompt(self, instance: I) -> str:
+        """Return the question: objective, every constraint, answer format, an example on another instance."""
+
+    @abstractmethod
+    def example(self, instance: I) -> tuple[I, S]:
+        """Return a tiny instance with an optimal solution whose answer is not valid for ``instance``."""
+
+    @abstractmethod
+    def parse(self, instance: I, text: str) -> S:
+        """Return the solution that the answer ``text`` spells, or raise `Malformed`; never repair."""
+
+    @abstractmethod
+    def write(self, instance: I, solution: S) -> str:
+        """Return the answer text that spells ``solution``: the inverse of `parse`."""
+
+    @abstractmethod
+    def violations(self, instance: I, solution: S) -> tuple[Violation, ...]:
+        """Return one `Violation` per violated constraint family; empty means feasible."""
+
+    @abstractmethod
+    def objective(self, instance: I, solution: S) -> Number:
+        """Return the objective of a feasible ``solution``, exactly."""
+
+    @abstractmethod
+    def trivial(self, instance: I) -> S:
+        """Return the thoughtless feasible solution: quality 0."""
+
+    @abstractmethod
+    def heuristic(self, instance: I, rng: np.random.Generator | None = None, slip: float = 0.0) -> S:
+        """Return a classic greedy solution, never worse than `trivial`: skill 0.
+
+        With ``rng``, each choice falls with probability ``slip`` on the second best candidate
+        instead: demonstrations that still explore.
+        """
+
+    @abstractmethod
+    def random(self, instance: I, rng: np.random.Generator) -> S:
+        """Return a random feasible solution."""
+
+    @abstractmethod
+    def solve(self, instance: I, limit: int) -> Certificate[S]:
+        """Solve to proven optimality, or return the incumbent and bound after ``limit`` steps of work."""
+
+    @abstractmethod
+    def canonical(self, instance: I, solution: S) -> S:
+        """Return the one form shared by all spellings of the feasible ``solution``."""
+
+    @abstractmethod
+    def draw(self, instance: I, solution: S | None, ax: Any) -> None:
+        """Draw the instance, and a feasible ``solution`` if given, on matplotlib axes."""
+
+    # ---------------------------------------------------------------- instances
+
+    @cached_property
+    def _stream(self) -> list[int]:
+        """64 bits that tell apart the instance streams of different problems, versions and parameters."""
+        shaping = {key: value for key, value in self.parameters.items() if key not in _PRESENTATION}
+        text = json.dumps([self.name, self.version, shaping], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).digest()
+        return [int.from_bytes(digest[:4], "big"), int.from_bytes(digest[4:8], "big")]
+
+    def instance(self, seed: int = 0, index: int = 0, split: str = "train") -> I:
+        """Return the instance that ``(seed, index, split)`` names: the same bytes in any process.
+
+        Parameters
+        ----------
+        seed, index
+            Non-negative integers of any size; ``index`` counts within a seed.
+        split
+            ``train``, ``validation`` or ``test``: disjoint streams.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP")
+        >>> tsp.instance(seed=7) == tsp.instance(seed=7), tsp.instance(seed=7) == tsp.instance(seed=8)
+        (True, False)
+        """
+        check_int("seed", seed, 0)
+        check_int("index", index, 0)
+        check_choice("split", split, SPLITS)
+        entropy = [SUITE, *self._stream, SPLITS.index(split), seed]
+        return self.generate(np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(index,))))
+
+    def graded(self, instance: I) -> bool:
+        """Whether the quality scale of ``instance`` has room: what suites and training streams require.
+
+        Greedy beats trivial, the proven optimum beats greedy, and at least four different
+        objectives are attained by the anchors and 32 random solutions.
+        """
+        sign = 1 if self.sense == "max" else -1
+        trivial = self.objective(instance, self.trivial(instance))
+        greedy = self.objective(instance, self.heuristic(instance))
+        if sign * (greedy - trivial) <= 0:  # the cheap test first: it needs no solver
+            return False
+        reference = self.reference(instance)
+        if not (reference.proven and reference.headroom > 0):
+            return False
+        values = {trivial, greedy, reference.value}
+        rng = np.random.default_rng(np.random.SeedSequence([SUITE, int(self.digest(instance)[:16], 16)]))
+        for _ in range(32):
+            if len(values) >= _MIN_LEVELS:
+                break
+            values.add(self.objective(instance, self.random(instance, rng)))
+        return len(values) >= _MIN_LEVELS
+
+    def graded_instances(self, seed: int = 0, split: str = "train", start: int = 0) -> Iterator[tuple[int, I]]:
+        """Yield ``(index, instance)`` of every graded instance of the stream ``seed``, from ``start`` on.
+
+        Raises
+        ------
+        ValueError
+            If 1,000 instances in a row are not graded: these parameters leave no room for quality.
+        """
+        index = last = start
+        while index - last < _REJECTIONS:
+            instance = self.instance(seed, index, split)
+            if self.graded(instance):
+                last = index
+                yield index, instance
+            index += 1
+        raise ValueError(
+            f"parameters of {self.name} must leave room between trivial, greedy and proven optimum, "
+            f"got {_REJECTIONS} instances in a row without it from {self!r}: try a larger size or level"
+        )
+
+    # ---------------------------------------------------------------- verdicts
+
+    def verify(self, instance: I, text: str) -> Verdict:
+        """Judge the reply ``text``. Never raises, whatever the text.
+
+        Parameters
+        ----------
+        instance
+            The instance that was asked.
+        text
+            The whole reply of a model, thoughts included.
+
+        Returns
+        -------
+        Verdict
+            Malformed, infeasible or feasible, with everything a reward may depend on.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> knapsack = forge_gym.problem("Knapsack")
+        >>> knapsack.verify(knapsack.instance(seed=1), "I take <answer>[]</answer>.").quality
+        0.0
+        """
+        if not isinstance(text, str):
+            return Verdict("malformed", f"an answer is text, got {shorten(text)}")
+        try:
+            solution = self.read(instance, text)
+        except Malformed as error:
+            return Verdict("malformed", str(error))
+        return self.judge(instance, solution)
+
+    def read(self, instance: I, text: str) -> S:
+        """Return the solution that the whole reply ``text`` states, or raise `Malformed`."""
+        return self.parse(instance, extract(text, self.answer_format))
+
+    def verify_many(self, instance: I, texts: Sequence[str]) -> list[Verdict]:
+        """Judge several replies to one instance: equal to `verify` one by one.
+
+        Equal texts, frequent in a group of rollouts, are judged once.
+        """
+        judged: dict[str, Verdict] = {}
+        for text in texts:
+            if text not in judged:
+                judged[text] = self.verify(instance, text)
+        return [judged[text] for text in texts]
+
+    def judge(self, instance: I, solution: S) -> Verdict:
+        """Judge a typed solution, feasible or not."""
+        violations = self.violations(instance, solution)
+        if violations:
+            null = self._null_credit(instance)
+            credit = max(0.0, (self._credit(violations) - null) / (1.0 - null))
+            return Verdict("infeasible", violations[0].reason, violations, min(_MAX_CREDIT, credit))
+        value = self.objective(instance, solution)
+        reference = self.reference(instance)
+        return Verdict(
+            "feasible",
+            objective=value,
+            quality=reference.quality(value),
+            skill=reference.skill(value),
+            ratio=reference.ratio(value),
+            optimal=reference.optimal(value),
+            alarm=reference.beaten(value),
+        )
+
+    def _credit(self, violations: tuple[Violation, ...]) -> float:
+        """Share of the constraint families that is satisfied, each family weighing the same; in [0, 1)."""
+        share = 1.0 - sum(1.0 - violation.satisfied for violation in violations) / len(self.constraints)
+        return min(_MAX_CREDIT, share)
+
+    def _null_credit(self, instance: I) -> float:
+        """The largest credit of an answer that ignores the instance: empty, everything, all the same."""
+        if "null_credit" not in instance.memo:
+            n = instance.size
+            nulls: list[Any] = [(), (0,) * n]
+            if self.kind == "subset":
+                nulls.append(tuple(range(n)))
+            found = [violations for null in nulls if (violations := self.violations(instance, null))]
+            instance.memo["null_credit"] = max(map(self._credit, found), default=0.0)
+        return float(instance.memo["null_credit"])
+
+    def reference(self, instance: I) -> Reference[S]:
+        """Return the anchors and the certified best of ``instance``; solved once, then remembered.
+
+        Raises
+        ------
+        CertificateError
+            If the solver's witness fails the verifier, or a heuristic beats its bound.
+        """
+        if "reference" not in instance.memo:
+            instance.memo["reference"] = self._certify(instance)
+        reference: Reference[S] = instance.memo["reference"]
+        return reference
+
+    def _certify(self, instance: I) -> Reference[S]:
+        trivial, greedy = self.trivial(instance), self.heuristic(instance)
+        certificate = self.solve(instance, self.work_limit)
+        for solution in (trivial, greedy, certificate.solution):
+            violations = self.violations(instance, solution)
+            if violations:
+                raise CertificateError(f"{self.name}: an anchor is infeasible: {violations[0].reason}")
+        reference = Reference(
+            certificate.solution,
+            self.objective(instance, certificate.solution),
+            certificate.bound,
+            certificate.solver,
+            certificate.work,
+            self.sense,
+            trivial=self.objective(instance, trivial),
+            greedy=self.objective(instance, greedy),
+        )
+        if reference.value != certificate.value:
+            raise CertificateError(f"{self.name}: the witness is worth {reference.value}, not {certificate.value}")
+        if reference.beaten(reference.value) or reference.beaten(reference.greedy) or reference.gap < 0:
+            raise CertificateError(f"{self.name}: anchors are out of order: {reference}")
+        if reference.headroom < 0:  # the limit of work was spent before the heuristic was reached
+            reference = replace(reference, solution=greedy, value=reference.greedy)
+        return reference
+
+    # ---------------------------------------------------------------- texts and specs
+
+    def format(self, instance: I, solution: S) -> str:
+        """Return the reply that states ``solution`` in this problem's answer format.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP", n=4)
+        >>> tsp.format(tsp.instance(), (0, 2, 1, 3))
+        '<answer>[0, 2, 1, 3]</answer>'
+        """
+        return wrap(self.write(instance, solution), self.answer_format)
+
+    def ask(self, instance: I, what: str) -> str:
+        """Return the end of a prompt: how to answer with ``what``, and the worked example.
+
+        The slot is named once in the rule and once in the example, so that a reply which only
+        echoes the prompt states two answers and is malformed.
+        """
+        tiny, solution = self.example(instance)
+        rule = {
+            "tags": f"End your reply with {what} between <answer> and </answer>, stated once.",
+            "line": f"End your reply with one line that starts with Answer: followed by {what}.",
+            "raw": f"Reply with {what} and nothing else.",
+        }[self.answer_format]
+        return f"{rule}\n\nExample, for another instance:\n{self.describe(tiny)}\n{self.format(tiny, solution)}"
+
+    @abstractmethod
+    def describe(self, instance: I) -> str:
+        """Return the data of ``instance`` as text, sparse and compact."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that differ from their defaults."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default or field.default is MISSING
+        }
+
+    def spec(self, seed: int = 0, index: int = 0, split: str = "train", level: int | None = None) -> str:
+        """Return a JSON string that rebuilds problem and instance anywhere; see `forge_gym.from_spec`.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> forge_gym.problem("TSP").spec(seed=7, level=3)
+        '{"problem": "TSP", "version": 0, "parameters": {"n": 9}, "split": "train", "seed": 7, "index": 0}'
+        """
+        problem = self if level is None else self.at_level(level)
+        check_int("seed", seed, 0)
+        check_int("index", index, 0)
+        check_choice("split", split, SPLITS)
+        return json.dumps(
+            {
+                "problem": self.name,
+                "version": self.version,
+                "parameters": problem.parameters,
+                "split": split,
+                "seed": seed,
+                "index": index,
+            }
+        )
+
+    def to_json(self, instance: I) -> str:
+        """Return ``instance`` as canonical JSON: equal instances give equal text."""
+        return json.dumps({field.name: getattr(instance, field.name) for field in fields(instance)})
+
+    def from_json(self, text: str) -> I:
+        """Return the instance that ``text``, written by `to_json`, holds.
+
+        Raises
+        ------
+        ValueError
+            If the text is not JSON, a field is unknown or missing, or the data make no sense.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"an instance must be JSON, got {shorten(text)}: {error}") from None
+        names = [field.name for field in fields(self.instance_type)]
+        if not isinstance(data, dict):
+            raise ValueError(f"an instance must be a JSON object with {names}, got {shorten(data)}")
+        check_known(f"an instance of {self.name}", "field", data, names)
+        try:
+            instance = self.instance_type(**{key: _tuples(value) for key, value in data.items()})
+            instance.check()
+        except TypeError as error:
+            raise ValueError(f"an instance of {self.name} must have the fields {names}: {error}") from None
+        return instance  # type: ignore[return-value] # instance_type is the I of the subclass
+
+    def digest(self, instance: I) -> str:
+        """Return the SHA-256 of problem, version and data, in hexadecimal: the instance's identity.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP")
+        >>> len(tsp.digest(tsp.instance()))
+        64
+        """
+        text = f"{self.name} {self.version} {self.to_json(instance)}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_PRESENTATION = frozenset(field.name for field in fields(Problem))

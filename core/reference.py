@@ -1,0 +1,116 @@
+"""Certified references: the anchors on which every quality, skill and reward is measured."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from .verdict import Number
+
+S = TypeVar("S")
+Sense: TypeAlias = Literal["min", "max"]
+
+_BELOW_ONE = 1.0 - sys.float_info.epsilon / 2
+"""The largest float under 1: what rounds to 1 without being optimal is paid as this."""
+
+
+class CertificateError(RuntimeError):
+    """A witness fails its verifier, or a value beats a proof: a bug of ours, and loud."""
+
+
+def _divide(a: Number, b: Number) -> float:
+    """Return ``a / b`` correctly rounded; beyond the largest float, the largest float."""
+    try:
+        return float(a / b)
+    except OverflowError:
+        return sys.float_info.max if (a > 0) == (b > 0) else -sys.float_info.max
+
+
+@dataclass(frozen=True)
+class Certificate(Generic[S]):
+    """What an exact solver returns within a limit of work."""
+
+    solution: S
+    """The best solution found: the witness of ``value``."""
+    value: Number
+    """Objective of ``solution``."""
+    bound: Number
+    """Proven bound on the optimum: never above it when minimising, never below it when maximising."""
+    solver: str
+    """Method, and version where it is not ours."""
+    work: int
+    """Work spent, in the solver's own deterministic steps; the same on every machine."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether ``value`` is the optimum."""
+        return self.value == self.bound
+
+
+@dataclass(frozen=True)
+class Reference(Certificate[S]):
+    """A certificate with the anchors of the quality scale.
+
+    Examples
+    --------
+    >>> knapsack = Reference((), 110, 110, "none", 0, "max", trivial=35, greedy=90)
+    >>> knapsack.skill(100), knapsack.skill(60), knapsack.quality(35)
+    (0.5, -0.5454545454545454, 0.0)
+    """
+
+    sense: Sense
+    trivial: Number
+    """Objective of the thoughtless feasible answer: quality 0."""
+    greedy: Number
+    """Objective of the textbook heuristic, never worse than ``trivial``: skill 0."""
+
+    @property
+    def headroom(self) -> Number:
+        """Improvement from greedy to the reference; 0 where greedy reaches it."""
+        return self._gain(self.value, self.greedy)
+
+    @property
+    def gap(self) -> Number:
+        """Improvement from trivial to greedy."""
+        return self._gain(self.greedy, self.trivial)
+
+    def _gain(self, value: Number, over: Number) -> Number:
+        return value - over if self.sense == "max" else over - value
+
+    def quality(self, value: Number) -> float:
+        """Position of ``value`` between trivial (0) and reference (1), clipped to [0, 1]."""
+        if self._gain(value, self.value) >= 0:
+            return 1.0
+        span = self._gain(self.value, self.trivial)
+        if span <= 0:
+            return 0.0
+        return min(_BELOW_ONE, max(0.0, _divide(self._gain(value, self.trivial), span)))
+
+    def skill(self, value: Number) -> float:
+        """Position of ``value`` on the scale trivial -1, greedy 0, reference 1; not clipped.
+
+        Where greedy attains the reference, its value has skill 1 and only the branch below it remains.
+        """
+        gain = self._gain(value, self.greedy)
+        if gain < 0:
+            return _divide(gain, self.gap or self.headroom or 1)
+        if self._gain(value, self.value) == 0:
+            return 1.0
+        skill = _divide(gain, self.headroom) if self.headroom else 1.0 + _divide(gain, self.gap or 1)
+        return skill if self._gain(value, self.value) > 0 else min(_BELOW_ONE, skill)
+
+    def ratio(self, value: Number) -> float:
+        """Value over reference (max) or reference over value (min), clipped to [0, 1]; 0 if undefined."""
+        if self._gain(value, self.value) >= 0:
+            return 1.0
+        small, large = (value, self.value) if self.sense == "max" else (self.value, value)
+        return min(_BELOW_ONE, max(0.0, _divide(small, large))) if large > 0 else 0.0
+
+    def optimal(self, value: Number) -> bool:
+        """Whether ``value`` is proven optimal: it attains the bound."""
+        return value == self.bound
+
+    def beaten(self, value: Number) -> bool:
+        """Whether ``value`` is better than the bound allows: then some certificate is wrong."""
+        return self._gain(value, self.bound) > 0

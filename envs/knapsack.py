@@ -1,0 +1,292 @@
+"""0/1 knapsack: the most valuable set of items whose weight does not exceed the capacity.
+
+NP-hard [1]_. Values and weights are positive integers. Greedy is near the optimum on uncorrelated
+items; correlated ones, where weight says little about which item to leave, are the hard families [2]_.
+
+References
+----------
+.. [1] R. Karp, "Reducibility among combinatorial problems", 1972.
+.. [2] D. Pisinger, "Where are the hard knapsack problems?", Computers & Operations Research 32, 2005.
+.. [3] G. Dantzig, "Discrete-variable extremum problems", Operations Research 5(2), 1957.
+.. [4] G. Nemhauser, Z. Ullmann, "Discrete dynamic programming and capital allocation",
+   Management Science 15(9), 1969.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..core.answer import read_integers, read_words
+from ..core.checks import check_choice, check_int, check_share
+from ..core.problem import Instance, Problem, size_at_level
+from ..core.reference import Certificate
+from ..core.verdict import Malformed, Violation
+
+Items = tuple[int, ...]
+"""The chosen items, counted from 0."""
+
+DISTRIBUTIONS = ("uncorrelated", "weak", "strong", "subset_sum")
+
+
+@dataclass(frozen=True)
+class KnapsackInstance(Instance):
+    """Items and a capacity."""
+
+    capacity: int
+    """Largest total weight, in units of weight."""
+    weights: tuple[int, ...]
+    """(n,) positive weights."""
+    values: tuple[int, ...]
+    """(n,) positive values."""
+    first: int = 0
+    """Number of the first item in texts. An example counts on from the instance that is asked."""
+
+    @property
+    def size(self) -> int:
+        """Number of items."""
+        return len(self.weights)
+
+    def check(self) -> None:
+        """Raise ``ValueError`` unless weights and values pair up and are positive."""
+        check_int("capacity", self.capacity, 0)
+        check_int("first", self.first, 0)
+        for name, numbers in (("weights", self.weights), ("values", self.values)):
+            if not isinstance(numbers, tuple) or not numbers or len(numbers) != len(self.weights):
+                raise ValueError(f"{name} must be a list with one integer per item, got {numbers!r}")
+            for number in numbers:
+                check_int(f"each of {name}", number, 1)
+
+    @cached_property
+    def by_density(self) -> tuple[int, ...]:
+        """The items by falling value per weight, exactly; ties by number."""
+        return tuple(sorted(range(self.size), key=lambda i: (Fraction(-self.values[i], self.weights[i]), i)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knapsack(Problem[KnapsackInstance, Items]):
+    """Choose items of the greatest total value within a capacity.
+
+    Problem: max sum of v[i] over the chosen items, sum of w[i] <= capacity. Answer: a list of the
+    chosen items' numbers in any order. Trivial: the empty pack. Heuristic: greedy by density [3]_.
+    Reference: dynamic programming over undominated packs [4]_ with Dantzig's bound [3]_.
+
+    Examples
+    --------
+    >>> knapsack = Knapsack()
+    >>> instance = KnapsackInstance(capacity=10, weights=(6, 5, 5), values=(7, 5, 5))
+    >>> knapsack.heuristic(instance), knapsack.reference(instance).solution
+    ((0,), (1, 2))
+    """
+
+    name: ClassVar = "Knapsack"
+    version: ClassVar = 0
+    family: ClassVar = "selection"
+    sense: ClassVar = "max"
+    kind: ClassVar = "subset"
+    constraints: ClassVar = ("known", "once", "capacity")
+    instance_type: ClassVar = KnapsackInstance
+    work_limit: ClassVar = 50_000_000
+
+    n: int = 12
+    """Number of items."""
+    distribution: str = "strong"
+    """Value against weight w, with R = ``largest`` [2]_: ``uncorrelated``; ``weak``, w +- R/10;
+    ``strong``, w + R/10; ``subset_sum``, w."""
+    largest: int = 100
+    """Weights are 1 to ``largest``."""
+    tightness: float = 0.4
+    """Capacity as a share of the weight of all items."""
+
+    def check(self) -> None:
+        check_int("n", self.n, 3, rule="fewer items leave no choice")
+        check_choice("distribution", self.distribution, DISTRIBUTIONS)
+        check_int("largest", self.largest, 2, 10**9)
+        check_share("tightness", self.tightness, 0.01, 0.99)
+
+    def at_level(self, level: int) -> Knapsack:
+        return replace(self, n=size_at_level(6, level))
+
+    def generate(self, rng: np.random.Generator) -> KnapsackInstance:
+        n, largest = self.n, self.largest
+        weights = rng.integers(1, largest + 1, size=n)
+        tenth = max(1, largest // 10)
+        if self.distribution == "uncorrelated":
+            values = rng.integers(1, largest + 1, size=n)
+        elif self.distribution == "weak":
+            values = np.maximum(1, weights + rng.integers(-tenth, tenth + 1, size=n))
+        else:
+            values = weights + (tenth if self.distribution == "strong" else 0)
+        capacity = max(int(weights.min()), int(self.tightness * int(weights.sum())))
+        return KnapsackInstance(capacity, tuple(weights.tolist()), tuple(values.tolist()))
+
+    def describe(self, instance: KnapsackInstance) -> str:
+        items = enumerate(zip(instance.weights, instance.values, strict=True), instance.first)
+        return f"capacity {instance.capacity}\n" + "\n".join(f"{i}: {w} {v}" for i, (w, v) in items)
+
+    def prompt(self, instance: KnapsackInstance) -> str:
+        if self.style == "compact":
+            items = (f"{instance.weights[i]}x{instance.values[i]}" for i in instance.by_density)
+            return f"c{instance.capacity} {' '.join(items)} >"
+        n = instance.size
+        task = (
+            "0/1 knapsack problem: choose items with the greatest total value whose total weight does not "
+            f"exceed the capacity. Each item can be taken once.\nThere are {n} items, numbered "
+            f"{instance.first} to {instance.first + n - 1}: one line per item, with its number, its weight and its value."
+        )
+        what = "a JSON list of the numbers of the chosen items, each once, in any order,"
+        return f"{task}\n{self.describe(instance)}\n\n{self.ask(instance, what)}"
+
+    def example(self, instance: KnapsackInstance) -> tuple[KnapsackInstance, Items]:
+        # Counting on from the instance's last item: the example's answer names none of its items.
+        first = instance.first + instance.size
+        return KnapsackInstance(10, (6, 5, 4, 5), (8, 6, 3, 6), first), (1, 3)
+
+    def parse(self, instance: KnapsackInstance, text: str) -> Items:
+        if self.style == "prose":
+            return tuple([number - instance.first for number in read_integers(text)])
+        words = read_words(text)
+        if len(words) != instance.size or not set(words) <= {"+", "-"}:
+            raise Malformed(f"an answer is {instance.size} signs, + to take and - to leave, got {len(words)} words")
+        return tuple(i for i, word in zip(instance.by_density, words, strict=True) if word == "+")
+
+    def write(self, instance: KnapsackInstance, solution: Items) -> str:
+        if self.style == "prose":
+            return str([i + instance.first for i in solution])
+        return " ".join("+" if i in solution else "-" for i in instance.by_density)
+
+    def violations(self, instance: KnapsackInstance, solution: Items) -> tuple[Violation, ...]:
+        n, chosen = instance.size, set(solution)
+        known = [i for i in chosen if 0 <= i < n]
+        excess = sum([instance.weights[i] for i in known]) - instance.capacity
+        found = []
+        if len(known) < len(chosen):
+            last, unknown = instance.first + n - 1, len(chosen) - len(known)
+            reason = f"items are {instance.first} to {last}, got {unknown} others"
+            found.append(Violation("known", unknown, max(n, unknown), reason))
+        repeats = len(solution) - len(chosen)
+        if repeats:
+            reason = f"each item is taken once, got {repeats} repetitions"
+            found.append(Violation("once", repeats, max(n, repeats), reason))
+        if excess > 0:
+            reason = f"the weight is at most {instance.capacity}, got {instance.capacity + excess}"
+            found.append(Violation("capacity", excess, sum(instance.weights) - instance.capacity, reason))
+        return tuple(found)
+
+    def objective(self, instance: KnapsackInstance, solution: Items) -> int:
+        return sum([instance.values[i] for i in solution])
+
+    def trivial(self, instance: KnapsackInstance) -> Items:
+        return ()
+
+    def heuristic(self, instance: KnapsackInstance, rng: np.random.Generator | None = None, slip: float = 0.0) -> Items:
+        """Greedy by value per weight [3]_: take every item that still fits.
+
+        Unbounded ratio in the worst case; never worse than the empty pack.
+        """
+        room, chosen = instance.capacity, []
+        for i in instance.by_density:
+            if instance.weights[i] <= room and not (rng is not None and rng.random() < slip):
+                room -= instance.weights[i]
+                chosen.append(i)
+        return tuple(sorted(chosen))
+
+    def random(self, instance: KnapsackInstance, rng: np.random.Generator) -> Items:
+        """Return a random maximal pack: items in random order, each taken if it fits."""
+        room, chosen = instance.capacity, []
+        for i in rng.permutation(instance.size).tolist():
+            if instance.weights[i] <= room:
+                room -= instance.weights[i]
+                chosen.append(i)
+        return tuple(sorted(chosen))
+
+    def solve(self, instance: KnapsackInstance, limit: int) -> Certificate[Items]:
+        """Nemhauser-Ullmann [4]_ with bounds; a step is one undominated pack extended by one item.
+
+        Packs are kept as (weight, value) arrays that rise together. A pack is dropped when its value
+        plus Dantzig's bound on the items to come cannot beat the best pack known.
+        """
+        order, n = instance.by_density, instance.size
+        total = max(sum(instance.weights), sum(instance.values), instance.capacity)
+        kind: Any = np.int64 if total < 2**31 else object  # products of two totals stay exact at any magnitude
+        best = self.heuristic(instance)
+        best_value = self.objective(instance, best)
+        weights, values = np.zeros(1, dtype=kind), np.zeros(1, dtype=kind)
+        stages = [(weights, values)]
+        work, bound = 0, dantzig(instance, order, 0, 0, instance.capacity)
+        for k, item in enumerate(order):
+            work += len(weights)
+            if work > limit:
+                return Certificate(best, best_value, max(bound, best_value), "Nemhauser-Ullmann", work)
+            w, v = instance.weights[item], instance.values[item]
+            fits = weights <= instance.capacity - w
+            weights = np.concatenate([weights, weights[fits] + w])
+            values = np.concatenate([values, values[fits] + v])
+            rank = np.lexsort((-values, weights)) if kind is not object else _rank(weights, values)
+            weights, values = weights[rank], values[rank]
+            keep = np.ones(len(values), dtype=bool)
+            keep[1:] = values[1:] > np.maximum.accumulate(values)[:-1]
+            if k + 1 < n:  # items by density: what is left is worth at most its room at the next density
+                after = order[k + 1]
+                ceiling = values + (instance.capacity - weights) * instance.values[after] // instance.weights[after]
+                keep &= ceiling > best_value
+            weights, values = weights[keep], values[keep]
+            stages.append((weights, values))
+            if not len(values):
+                break
+            if int(values[-1]) > best_value:
+                best_value = int(values[-1])
+                best = _trace(stages, instance, order, len(values) - 1)
+        return Certificate(tuple(sorted(best)), best_value, best_value, "Nemhauser-Ullmann", work)
+
+    def canonical(self, instance: KnapsackInstance, solution: Items) -> Items:
+        return tuple(sorted(solution))
+
+    def draw(self, instance: KnapsackInstance, solution: Items | None, ax: Any) -> None:
+        chosen = set(solution or ())
+        left = 0
+        for i in sorted(chosen):
+            ax.barh(1, instance.weights[i], left=left, color="tab:blue", edgecolor="white")
+            left += instance.weights[i]
+        ax.axvline(instance.capacity, color="tab:red")
+        ax.annotate(f"capacity {instance.capacity}", (instance.capacity, 1.45), color="tab:red", ha="right")
+        for rank, i in enumerate(instance.by_density):
+            colour = "tab:blue" if i in chosen else "lightgrey"
+            ax.barh(-rank, instance.weights[i], color=colour)
+            ax.annotate(f"{i}: value {instance.values[i]}", (instance.weights[i], -rank), va="center", fontsize=7)
+        ax.set_yticks([1], ["packed"])
+        ax.set_xlabel("weight")
+
+
+def dantzig(instance: KnapsackInstance, order: Items, k: int, value: int, room: int) -> int:
+    """Return Dantzig's bound [3]_: ``value`` plus the fractional optimum of items ``order[k:]`` in ``room``."""
+    for item in order[k:]:
+        if instance.weights[item] > room:
+            return value + room * instance.values[item] // instance.weights[item]
+        room -= instance.weights[item]
+        value += instance.values[item]
+    return value
+
+
+def _rank(weights: Any, values: Any) -> Any:
+    """Order by weight, then falling value, for Python integers of any size."""
+    return np.array(sorted(range(len(weights)), key=lambda i: (weights[i], -values[i])))
+
+
+def _trace(stages: list[tuple[Any, Any]], instance: KnapsackInstance, order: Items, at: int) -> Items:
+    """Walk back from pack ``at`` of the last stage to the items it holds."""
+    weight, value = (int(array[at]) for array in stages[-1])
+    chosen = []
+    for k in range(len(stages) - 2, -1, -1):
+        weights, values = stages[k]
+        before = int(np.searchsorted(weights, weight))
+        if before < len(weights) and weights[before] == weight and values[before] == value:
+            continue
+        chosen.append(order[k])
+        weight -= instance.weights[order[k]]
+        value -= instance.values[order[k]]
+    return tuple(chosen)

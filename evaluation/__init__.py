@@ -1,0 +1,1 @@
+"""Evaluation of agents, its statistics, and the command line."""

@@ -1,0 +1,1 @@
+"""Gymnasium wrappers that change the protocol and leave the problem alone."""
