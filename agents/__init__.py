@@ -1,1 +1,50 @@
-"""Agents: text in, text out."""
+"""Agents: text in, text out. The controls of every table, and language models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.checks import nearest, shorten
+from .agent import Agent, Message, Task
+from .controls import ExactAgent, GreedyAgent, RandomAgent, TrivialAgent
+
+CONTROLS = {agent.name: agent for agent in (TrivialAgent, RandomAgent, GreedyAgent, ExactAgent)}
+
+
+def make_agent(name: str, **options: Any) -> Agent:
+    """Return the agent called ``name``.
+
+    Parameters
+    ----------
+    name
+        ``trivial``, ``random``, ``greedy``, ``exact``, or ``hf:MODEL`` for a causal language model,
+        MODEL being a folder or a name on the hub.
+    **options
+        Arguments of `TransformersAgent`, for ``hf:`` only.
+
+    Raises
+    ------
+    ValueError
+        If there is no such agent; the message suggests the nearest.
+
+    Examples
+    --------
+    >>> make_agent("greedy").name
+    'greedy'
+    >>> make_agent("gredy")
+    Traceback (most recent call last):
+    ValueError: agent must be one of ['trivial', 'random', 'greedy', 'exact'] or hf:MODEL, got 'gredy': did you mean 'greedy'?
+    """
+    if name.startswith("hf:"):
+        from .causal_lm import TransformersAgent
+
+        return TransformersAgent(name[3:], **options)
+    if name not in CONTROLS:
+        raise ValueError(
+            f"agent must be one of {list(CONTROLS)} or hf:MODEL, got {shorten(name)}: {nearest(name, CONTROLS)}"
+        )
+    agent: Agent = CONTROLS[name]()
+    return agent
+
+
+__all__ = ["CONTROLS", "Agent", "ExactAgent", "GreedyAgent", "Message", "RandomAgent", "Task", "TrivialAgent", "make_agent"]

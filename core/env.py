@@ -48,7 +48,7 @@ class TextEnv(gym.Env[str, str]):
     optimum or after its last turn.
 
     ``reset(seed=s)`` starts at instance ``(s, 0)`` and every further ``reset()`` goes on to the
-    next index. ``reset(options={"index": k})`` goes to index ``k``.
+    next index.
 
     ``info`` has the same numeric keys at every step: ``seed``, ``index``, ``turn``, ``status``
     (0 malformed, 1 infeasible, 2 feasible; -1 before any answer), ``objective`` (0 unless
@@ -106,7 +106,8 @@ class TextEnv(gym.Env[str, str]):
         seed
             Non-negative; without one the environment goes on within the seed it has, or draws one.
         options
-            ``{"index": k}`` selects instance ``k`` of the seed.
+            ``{"index": k}`` selects instance ``k`` of the seed; ``{"instance": x}`` plays the instance
+            ``x`` of this problem, wherever it comes from.
 
         Raises
         ------
@@ -120,11 +121,16 @@ class TextEnv(gym.Env[str, str]):
             self._seed, self._index = int(self.np_random.integers(2**31)), 0
         else:
             self._index += 1
-        if options:
-            check_known("reset", "option", options, ["index"])
+        options = options or {}
+        check_known("reset", "option", options, ["index", "instance"])
+        if "index" in options:
             check_int("options['index']", options["index"], 0)
             self._index = options["index"]
-        self.instance = self.problem.instance(self._seed, self._index, self.split)
+        self.instance = options.get("instance") or self.problem.instance(self._seed, self._index, self.split)
+        if type(self.instance) is not self.problem.instance_type:
+            expected, got = self.problem.instance_type.__name__, type(self.instance).__name__
+            self.instance = None
+            raise ValueError(f"options['instance'] must be of {self.problem.name}'s {expected}, got a {got}")
         self.verdict, self._turn, self._paid, self._over = None, 0, 0.0, False
         return self.problem.prompt(self.instance), self._info(None, None)
 

@@ -92,11 +92,12 @@ class Knapsack(Problem[KnapsackInstance, Items]):
     instance_type: ClassVar = KnapsackInstance
     work_limit: ClassVar = 50_000_000
 
-    n: int = 12
+    n: int = 20
     """Number of items."""
-    distribution: str = "strong"
+    distribution: str = "weak"
     """Value against weight w, with R = ``largest`` [2]_: ``uncorrelated``; ``weak``, w +- R/10;
-    ``strong``, w + R/10; ``subset_sum``, w."""
+    ``strong``, w + R/10; ``subset_sum``, w. In the last two density says little: below some 30 items a
+    random maximal pack is on average better than greedy."""
     largest: int = 100
     """Weights are 1 to ``largest``."""
     tightness: float = 0.4
@@ -109,7 +110,7 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         check_share("tightness", self.tightness, 0.01, 0.99)
 
     def at_level(self, level: int) -> Knapsack:
-        return replace(self, n=size_at_level(6, level))
+        return replace(self, n=size_at_level(8, level))
 
     def generate(self, rng: np.random.Generator) -> KnapsackInstance:
         n, largest = self.n, self.largest

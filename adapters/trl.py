@@ -1,0 +1,209 @@
+"""TRL's ``GRPOTrainer``, single turn: a dataset of prompts and a reward function.
+
+The dataset carries, beside the prompt, the spec that rebuilds problem and instance; the reward
+function rebuilds them (once per group), verifies every completion and returns one reward per row.
+
+Examples
+--------
+>>> import forge_gym
+>>> from forge_gym.adapters.trl import completion_text, make_reward
+>>> tsp = forge_gym.problem("TSP", n=6)
+>>> reward = make_reward("tiered", group_size=2)
+>>> reward(prompts=["...", "..."], completions=["no", "idea"], spec=[tsp.spec(seed=1)] * 2)
+[-1.0, -1.0]
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Any
+
+from ..core.checks import check_int, shorten
+from ..core.problem import Problem
+from ..core.registry import from_spec
+from ..core.rewards import reward as reward_scheme
+from ..core.verdict import STATUSES, Verdict
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+log = logging.getLogger(__name__)
+
+
+def make_dataset(
+    problems: Problem[Any, Any] | Sequence[Problem[Any, Any]],
+    size: int,
+    *,
+    levels: Sequence[int] | None = None,
+    seed: int = 0,
+    split: str = "train",
+    chat: bool = True,
+    progress: Callable[[Iterator[dict[str, Any]]], Iterator[dict[str, Any]]] = iter,
+) -> Dataset:
+    """Return ``size`` graded instances as a dataset for ``GRPOTrainer`` or an evaluation.
+
+    Parameters
+    ----------
+    problems
+        One or several; each gets an equal share, in turn.
+    size
+        Number of rows; every row is another instance.
+    levels
+        Difficulties to cycle through; None keeps each problem's own parameters.
+    seed, split
+        Stream of instances; see `Problem.instance`.
+    chat
+        Whether ``prompt`` is a conversation (instruct models) or plain text (from-scratch models).
+    progress
+        Wraps the iterator of rows, for a progress bar.
+
+    Returns
+    -------
+    datasets.Dataset
+        Columns ``prompt``, ``spec``, ``problem``, ``level`` (-1 for a problem's own parameters),
+        ``seed``, ``index`` and ``instance_hash``.
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is not positive, no problem is given, or a problem leaves no room for quality.
+    """
+    from datasets import Dataset
+
+    check_int("size", size, 1)
+    given = [problems] if isinstance(problems, Problem) else list(problems)
+    if not given:
+        raise ValueError("problems must hold at least one problem, got none")
+    streams = [
+        _rows(problem, seed, split, chat, -1 if level is None else level)
+        for level in (levels if levels is not None else [None])
+        for problem in (given if level is None else [each.at_level(level) for each in given])
+    ]
+    rows = progress(next(streams[i % len(streams)]) for i in range(size))
+    return Dataset.from_list(list(rows))
+
+
+def _rows(problem: Problem[Any, Any], seed: int, split: str, chat: bool, level: int) -> Iterator[dict[str, Any]]:
+    for index, instance in problem.graded_instances(seed, split):
+        prompt = problem.prompt(instance)
+        yield {
+            "prompt": [{"role": "user", "content": prompt}] if chat else prompt,
+            "spec": problem.spec(seed, index, split),
+            "problem": problem.name,
+            "level": level,
+            "seed": seed,
+            "index": index,
+            "instance_hash": problem.digest(instance),
+        }
+
+
+def completion_text(completion: Any) -> str:
+    """Return the text of a completion: a string, or the last assistant message of a conversation.
+
+    Examples
+    --------
+    >>> completion_text([{"role": "assistant", "content": "<answer>[]</answer>"}])
+    '<answer>[]</answer>'
+    """
+    if isinstance(completion, str):
+        return completion
+    for message in reversed(completion or []):
+        if message.get("role") == "assistant":
+            content = message.get("content") or ""
+            if isinstance(content, str):
+                return content
+            return "".join(part.get("text", "") for part in content if part.get("type") == "text")
+    return ""
+
+
+def make_reward(scheme: str = "tiered", *, group_size: int) -> Callable[..., list[float | None]]:
+    """Return a reward function for ``GRPOTrainer(reward_funcs=...)``.
+
+    Parameters
+    ----------
+    scheme
+        Name of a reward scheme; see `forge_gym.reward`.
+    group_size
+        The trainer's ``num_generations``: so many consecutive rows are rollouts of one instance.
+
+    Returns
+    -------
+    callable
+        Takes ``completions`` and the dataset's ``spec`` column; returns one reward per row, None
+        where verification itself failed, so that the row drops out of its group's baseline. Logs,
+        through the trainer's ``log_metric``, the shares of each status, mean quality and skill, the
+        shares of optimal and of better-than-greedy answers, the share of groups with any signal,
+        and the faults. It raises ``ValueError`` where the rows of a group are of several instances,
+        since their baseline would be meaningless.
+    """
+    check_int("group_size", group_size, 1)
+    function = partial(_score, reward_scheme(scheme), group_size)
+    function.__name__ = f"forge_{scheme}"  # type: ignore[attr-defined] # TRL logs rewards by this name
+    return function
+
+
+def _score(
+    scheme: Callable[[Verdict], float | None],
+    group_size: int,
+    *,
+    completions: Sequence[Any],
+    spec: Sequence[str],
+    log_metric: Callable[[str, float], None] | None = None,
+    **_: Any,
+) -> list[float | None]:
+    for start in range(0, len(spec), group_size):
+        group = set(spec[start : start + group_size])
+        if len(group) != 1 or start + group_size > len(spec):
+            raise ValueError(
+                f"group_size must be the trainer's num_generations, {group_size} rows of one instance each, "
+                f"got {len(spec)} rows with {len(group)} instances in rows {start} to {start + group_size - 1}"
+            )
+    verdicts: list[Verdict | None] = []
+    for text, rows in groupby(zip(spec, map(completion_text, completions), strict=True), key=lambda row: row[0]):
+        verdicts.extend(_verify(text, [completion for _, completion in rows]))
+    rewards = [None if verdict is None else scheme(verdict) for verdict in verdicts]
+    if log_metric is not None:
+        for name, value in _metrics(verdicts, rewards, group_size).items():
+            log_metric(name, value)
+    return rewards
+
+
+def _verify(spec: str, texts: list[str]) -> list[Verdict | None]:
+    problem, instance = from_spec(spec)  # a wrong spec is a configuration error, and raises
+    try:
+        verdicts: list[Verdict | None] = list(problem.verify_many(instance, texts))
+    except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
+        log.exception("the verifier failed on %s", shorten(spec, 300))
+        return [None] * len(texts)
+    for verdict in verdicts:
+        if verdict is not None and verdict.alarm:
+            log.error("%s beats its certificate: %s", verdict.objective, spec)
+    return verdicts
+
+
+def _metrics(verdicts: list[Verdict | None], rewards: list[float | None], group_size: int) -> dict[str, float]:
+    judged = [verdict for verdict in verdicts if verdict is not None and not verdict.alarm]
+    groups = [
+        [reward for reward in rewards[start : start + group_size] if reward is not None]
+        for start in range(0, len(rewards), group_size)
+    ]
+    metrics = {
+        "forge/faults": float(sum(verdict is None for verdict in verdicts)),
+        "forge/alarms": float(sum(verdict is not None and verdict.alarm for verdict in verdicts)),
+        "forge/effective_groups": fmean(float(len(group) > 1 and pstdev(group) > 1e-6) for group in groups),
+    }
+    if judged:
+        for status in STATUSES:
+            metrics[f"forge/{status}"] = fmean(float(verdict.status == status) for verdict in judged)
+        metrics["forge/quality"] = fmean(verdict.quality for verdict in judged)
+        metrics["forge/skill"] = fmean(max(-1.0, verdict.skill) for verdict in judged)
+        metrics["forge/optimal"] = fmean(float(verdict.optimal) for verdict in judged)
+        metrics["forge/above_greedy"] = fmean(float(verdict.skill > 0) for verdict in judged)
+        feasible = [verdict.quality for verdict in judged if verdict.feasible]
+        if feasible:
+            metrics["forge/quality_of_feasible"] = fmean(feasible)
+    return metrics
