@@ -6,9 +6,9 @@ function rebuilds them (once per group), verifies every completion and returns o
 Examples
 --------
 >>> import forge_gym
->>> from forge_gym.adapters.trl import completion_text, make_reward
+>>> from forge_gym.adapters.trl import RewardFunction
 >>> tsp = forge_gym.problem("TSP", n=6)
->>> reward = make_reward("tiered", group_size=2)
+>>> reward = RewardFunction("tiered", group_size=2)
 >>> reward(prompts=["...", "..."], completions=["no", "idea"], spec=[tsp.spec(seed=1)] * 2)
 [-1.0, -1.0]
 """
@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import groupby
+from operator import itemgetter
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,9 @@ def make_dataset(
     return Dataset.from_list(list(rows))
 
 
-def _rows(problem: Problem[Any, Any], seed: int, split: str, chat: bool, level: int) -> Iterator[dict[str, Any]]:
+def _rows(
+    problem: Problem[Any, Any], seed: int, split: str, chat: bool, level: int
+) -> Iterator[dict[str, Any]]:
     for index, instance in problem.graded_instances(seed, split):
         prompt = problem.prompt(instance)
         yield {
@@ -120,8 +122,13 @@ def completion_text(completion: Any) -> str:
     return ""
 
 
-def make_reward(scheme: str = "tiered", *, group_size: int) -> Callable[..., list[float | None]]:
-    """Return a reward function for ``GRPOTrainer(reward_funcs=...)``.
+class RewardFunction:
+    """A reward function for ``GRPOTrainer(reward_funcs=...)``; picklable.
+
+    Called with a batch, it returns one reward per row, None where verification itself failed, so
+    that the row drops out of its group's baseline. Through the trainer's ``log_metric`` it logs the
+    share of each status, mean quality and skill, the shares of optimal and of better-than-greedy
+    answers, the share of groups with any signal, and the faults.
 
     Parameters
     ----------
@@ -129,47 +136,42 @@ def make_reward(scheme: str = "tiered", *, group_size: int) -> Callable[..., lis
         Name of a reward scheme; see `forge_gym.reward`.
     group_size
         The trainer's ``num_generations``: so many consecutive rows are rollouts of one instance.
-
-    Returns
-    -------
-    callable
-        Takes ``completions`` and the dataset's ``spec`` column; returns one reward per row, None
-        where verification itself failed, so that the row drops out of its group's baseline. Logs,
-        through the trainer's ``log_metric``, the shares of each status, mean quality and skill, the
-        shares of optimal and of better-than-greedy answers, the share of groups with any signal,
-        and the faults. It raises ``ValueError`` where the rows of a group are of several instances,
-        since their baseline would be meaningless.
+        Rows of several instances in one group raise ``ValueError``: their baseline would be
+        meaningless. With several processes each one's slice must hold whole groups.
     """
-    check_int("group_size", group_size, 1)
-    function = partial(_score, reward_scheme(scheme), group_size)
-    function.__name__ = f"forge_{scheme}"  # type: ignore[attr-defined] # TRL logs rewards by this name
-    return function
 
+    def __init__(self, scheme: str = "tiered", *, group_size: int) -> None:
+        check_int("group_size", group_size, 1)
+        self.scheme = reward_scheme(scheme)
+        self.group_size = group_size
+        self.__name__ = f"forge_{scheme}"  # TRL logs the reward under this name
 
-def _score(
-    scheme: Callable[[Verdict], float | None],
-    group_size: int,
-    *,
-    completions: Sequence[Any],
-    spec: Sequence[str],
-    log_metric: Callable[[str, float], None] | None = None,
-    **_: Any,
-) -> list[float | None]:
-    for start in range(0, len(spec), group_size):
-        group = set(spec[start : start + group_size])
-        if len(group) != 1 or start + group_size > len(spec):
-            raise ValueError(
-                f"group_size must be the trainer's num_generations, {group_size} rows of one instance each, "
-                f"got {len(spec)} rows with {len(group)} instances in rows {start} to {start + group_size - 1}"
-            )
-    verdicts: list[Verdict | None] = []
-    for text, rows in groupby(zip(spec, map(completion_text, completions), strict=True), key=lambda row: row[0]):
-        verdicts.extend(_verify(text, [completion for _, completion in rows]))
-    rewards = [None if verdict is None else scheme(verdict) for verdict in verdicts]
-    if log_metric is not None:
-        for name, value in _metrics(verdicts, rewards, group_size).items():
-            log_metric(name, value)
-    return rewards
+    def __call__(
+        self,
+        *,
+        completions: Sequence[Any],
+        spec: Sequence[str],
+        log_metric: Callable[[str, float], None] | None = None,
+        **_: Any,
+    ) -> list[float | None]:
+        """Return one reward per completion; ``spec`` is the dataset's column of that name."""
+        size = self.group_size
+        for start in range(0, len(spec), size):
+            instances = len(set(spec[start : start + size]))
+            if instances != 1 or start + size > len(spec):
+                raise ValueError(
+                    f"group_size must be the trainer's num_generations, with {size} rows of one instance each, got "
+                    f"{instances} instances in rows {start} to {start + size - 1} of {len(spec)}"
+                )
+        rows = zip(spec, map(completion_text, completions), strict=True)
+        verdicts: list[Verdict | None] = []
+        for name, group in groupby(rows, key=itemgetter(0)):
+            verdicts.extend(_verify(name, [text for _, text in group]))
+        rewards = [None if verdict is None else self.scheme(verdict) for verdict in verdicts]
+        if log_metric is not None:
+            for name, value in _metrics(verdicts, rewards, size).items():
+                log_metric(name, value)
+        return rewards
 
 
 def _verify(spec: str, texts: list[str]) -> list[Verdict | None]:
@@ -185,7 +187,9 @@ def _verify(spec: str, texts: list[str]) -> list[Verdict | None]:
     return verdicts
 
 
-def _metrics(verdicts: list[Verdict | None], rewards: list[float | None], group_size: int) -> dict[str, float]:
+def _metrics(
+    verdicts: list[Verdict | None], rewards: list[float | None], group_size: int
+) -> dict[str, float]:
     judged = [verdict for verdict in verdicts if verdict is not None and not verdict.alarm]
     groups = [
         [reward for reward in rewards[start : start + group_size] if reward is not None]

@@ -33,7 +33,7 @@ def make_agent(name: str, **options: Any) -> Agent:
     'greedy'
     >>> make_agent("gredy")
     Traceback (most recent call last):
-    ValueError: agent must be one of ['trivial', 'random', 'greedy', 'exact'] or hf:MODEL, got 'gredy': did you mean 'greedy'?
+    ValueError: agent must be a control or hf:MODEL, got 'gredy': did you mean 'greedy'?
     """
     if name.startswith("hf:"):
         from .causal_lm import TransformersAgent
@@ -41,10 +41,20 @@ def make_agent(name: str, **options: Any) -> Agent:
         return TransformersAgent(name[3:], **options)
     if name not in CONTROLS:
         raise ValueError(
-            f"agent must be one of {list(CONTROLS)} or hf:MODEL, got {shorten(name)}: {nearest(name, CONTROLS)}"
+            f"agent must be a control or hf:MODEL, got {shorten(name)}: {nearest(name, CONTROLS)}"
         )
     agent: Agent = CONTROLS[name]()
     return agent
 
 
-__all__ = ["CONTROLS", "Agent", "ExactAgent", "GreedyAgent", "Message", "RandomAgent", "Task", "TrivialAgent", "make_agent"]
+__all__ = [
+    "CONTROLS",
+    "Agent",
+    "ExactAgent",
+    "GreedyAgent",
+    "Message",
+    "RandomAgent",
+    "Task",
+    "TrivialAgent",
+    "make_agent",
+]

@@ -108,8 +108,14 @@ class TransformersAgent:
         output: torch.Tensor = self.model.generate(
             **inputs,
             max_new_tokens=self.max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-            **(sampling if self.temperature else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}),
+            pad_token_id=tokenizer.pad_token_id
+            if tokenizer.pad_token_id is not None
+            else tokenizer.eos_token_id,
+            **(
+                sampling
+                if self.temperature
+                else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+            ),
         )
         new = output[:, inputs["input_ids"].shape[1] :]
         replies: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)

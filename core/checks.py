@@ -84,7 +84,9 @@ def check_int(parameter: str, value: Any, low: int, high: int | None = None, rul
     span = f"of at least {low}" if high is None else f"from {low} to {high}"
     why = f" ({rule})" if rule else ""
     best = low if not integral or value < low else high
-    raise ValueError(f"{parameter} must be an integer {span}{why}, got {shorten(value)}: did you mean {best}?")
+    raise ValueError(
+        f"{parameter} must be an integer {span}{why}, got {shorten(value)}: did you mean {best}?"
+    )
 
 
 def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -67,7 +67,7 @@ class TextEnv(gym.Env[str, str]):
     Revise it: 1 turn left. Answer in the same format.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's
 
     def __init__(
         self,
@@ -98,7 +98,9 @@ class TextEnv(gym.Env[str, str]):
         self._paid = 0.0
         self._over = True
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[str, dict[str, Any]]:
         """Start the next episode and return its prompt and info.
 
         Parameters
@@ -153,7 +155,9 @@ class TextEnv(gym.Env[str, str]):
         verdict = self.problem.verify(self.instance, action)
         score = self.reward(verdict)
         if score is None:
-            raise CertificateError(f"{self.problem.name}: {verdict.objective} beats the certificate of {self.instance}")
+            raise CertificateError(
+                f"{self.problem.name}: {verdict.objective} beats the certificate of {self.instance}"
+            )
         # The first answer counts from 0, so that the return is the kept answer's own reward.
         kept = score if self.keep == "last" or self._turn == 0 else max(self._paid, score)
         paid, self._paid = kept - self._paid, kept
@@ -201,6 +205,13 @@ class TextEnv(gym.Env[str, str]):
             return f"{self.problem.prompt(self.instance)}\n\n[turn {self._turn} of {self.turns}] {verdict}"
         return self._picture()
 
+    def _caption(self) -> str:
+        if self.verdict is None:
+            return "no answer yet"
+        if not self.verdict.feasible:
+            return self.verdict.status
+        return f"objective {self.verdict.objective}, quality {self.verdict.quality:.2f}"
+
     def _picture(self) -> NDArray[np.uint8]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -212,10 +223,7 @@ class TextEnv(gym.Env[str, str]):
         if self.verdict is not None and self.verdict.feasible:
             solution = self.problem.read(self.instance, self._reply)
         self.problem.draw(self.instance, solution, ax)
-        title = "no answer yet" if self.verdict is None else self.verdict.status
-        if self.verdict is not None and self.verdict.feasible:
-            title = f"objective {self.verdict.objective}, quality {self.verdict.quality:.2f}"
-        ax.set_title(f"{self.problem.name}: {title}")
+        ax.set_title(f"{self.problem.name}: {self._caption()}")
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

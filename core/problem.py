@@ -237,7 +237,9 @@ class Problem(ABC, Generic[I, S]):
             values.add(self.objective(instance, self.random(instance, rng)))
         return len(values) >= _MIN_LEVELS
 
-    def graded_instances(self, seed: int = 0, split: str = "train", start: int = 0) -> Iterator[tuple[int, I]]:
+    def graded_instances(
+        self, seed: int = 0, split: str = "train", start: int = 0
+    ) -> Iterator[tuple[int, I]]:
         """Yield ``(index, instance)`` of every graded instance of the stream ``seed``, from ``start`` on.
 
         Raises
@@ -259,8 +261,8 @@ class Problem(ABC, Generic[I, S]):
 
     # ---------------------------------------------------------------- verdicts
 
-    def verify(self, instance: I, text: str) -> Verdict:
-        """Judge the reply ``text``. Never raises, whatever the text.
+    def verify(self, instance: I, text: object) -> Verdict:
+        """Judge the reply ``text``. Never raises, whatever the text; what is no text is malformed.
 
         Parameters
         ----------
@@ -329,7 +331,7 @@ class Problem(ABC, Generic[I, S]):
         return min(_MAX_CREDIT, share)
 
     def _null_credit(self, instance: I) -> float:
-        """The largest credit of an answer that ignores the instance: empty, everything, all the same."""
+        """Return the largest credit of an answer that ignores the instance: empty, everything, all the same."""
         if "null_credit" not in instance.memo:
             n = instance.size
             nulls: list[Any] = [(), (0,) * n]
@@ -370,7 +372,9 @@ class Problem(ABC, Generic[I, S]):
             greedy=self.objective(instance, greedy),
         )
         if reference.value != certificate.value:
-            raise CertificateError(f"{self.name}: the witness is worth {reference.value}, not {certificate.value}")
+            raise CertificateError(
+                f"{self.name}: the witness is worth {reference.value}, not {certificate.value}"
+            )
         if reference.beaten(reference.value) or reference.beaten(reference.greedy) or reference.gap < 0:
             raise CertificateError(f"{self.name}: anchors are out of order: {reference}")
         if reference.headroom < 0:  # the limit of work was spent before the heuristic was reached
@@ -403,7 +407,9 @@ class Problem(ABC, Generic[I, S]):
             "line": f"End your reply with one line that starts with Answer: followed by {what}.",
             "raw": f"Reply with {what} and nothing else.",
         }[self.answer_format]
-        return f"{rule}\n\nExample, for another instance:\n{self.describe(tiny)}\n{self.format(tiny, solution)}"
+        return (
+            f"{rule}\n\nExample, for another instance:\n{self.describe(tiny)}\n{self.format(tiny, solution)}"
+        )
 
     @abstractmethod
     def describe(self, instance: I) -> str:

@@ -8,14 +8,14 @@ from gymnasium import spaces
 
 
 class Text(spaces.Text):
-    """Any string of at most ``max_length`` characters.
+    r"""Any string of at most ``max_length`` characters.
 
     A model may write any character, so only the length is checked: in constant time, where
     Gymnasium's ``Text.contains`` takes 41 ns a character.
 
     Examples
     --------
-    >>> "naïve → [0, 1]\\n" in Text(100), "x" * 101 in Text(100), 7 in Text(100)
+    >>> "naïve → [0, 1]\n" in Text(100), "x" * 101 in Text(100), 7 in Text(100)
     (True, False, False)
     """
 

@@ -13,7 +13,7 @@ Status: TypeAlias = Literal["malformed", "infeasible", "feasible"]
 STATUSES: tuple[Status, ...] = ("malformed", "infeasible", "feasible")
 
 
-class Malformed(Exception):  # noqa: N818 - it names the answer's state, and never leaves `Problem.verify`
+class Malformed(Exception):
     """Raised by ``parse``: the text does not spell a typed answer. The message gives rule and value."""
 
 

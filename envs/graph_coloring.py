@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.verdict import Malformed, Violation
 
-Colouring = tuple[int, ...]
+Colouring: TypeAlias = tuple[int, ...]
 """The colour of each vertex, 0 to n - 1."""
 
 DISTRIBUTIONS = ("gnp", "planted")
@@ -122,7 +122,7 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         if self.distribution == "planted":
             classes = rng.permutation(n) % self.k  # a random relabelling: vertex numbers tell nothing
             present &= classes[:, None] != classes
-        return GraphColoringInstance(n, tuple(map(tuple, np.argwhere(present).tolist())))
+        return GraphColoringInstance(n, tuple((u, v) for u, v in np.argwhere(present).tolist()))
 
     def describe(self, instance: GraphColoringInstance) -> str:
         later: list[list[int]] = [[] for _ in range(instance.n)]
@@ -192,7 +192,11 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         return self._first_fit(instance, range(instance.n), rng, slip)
 
     def _first_fit(
-        self, instance: GraphColoringInstance, order: Sequence[int], rng: np.random.Generator | None, slip: float
+        self,
+        instance: GraphColoringInstance,
+        order: Sequence[int],
+        rng: np.random.Generator | None,
+        slip: float,
     ) -> Colouring:
         classes: list[int] = []  # bit masks of the vertices of each colour
         colours = [0] * instance.n
@@ -233,8 +237,14 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         palette = colormaps["tab20"]
         shades = "white" if solution is None else [palette(solution[v] % 20) for v in graph]
         nx.draw_networkx(
-            graph, nx.circular_layout(sorted(graph)), ax=ax, node_color=shades, edgecolors="grey",
-            edge_color="lightgrey", node_size=220, font_size=8,
+            graph,
+            nx.circular_layout(sorted(graph)),
+            ax=ax,
+            node_color=shades,
+            edgecolors="grey",
+            edge_color="lightgrey",
+            node_size=220,
+            font_size=8,
         )
         ax.set_aspect("equal")
         ax.set_axis_off()

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.verdict import Malformed, Violation
 
-Items = tuple[int, ...]
+Items: TypeAlias = tuple[int, ...]
 """The chosen items, counted from 0."""
 
 DISTRIBUTIONS = ("uncorrelated", "weak", "strong", "subset_sum")
@@ -137,7 +137,8 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         task = (
             "0/1 knapsack problem: choose items with the greatest total value whose total weight does not "
             f"exceed the capacity. Each item can be taken once.\nThere are {n} items, numbered "
-            f"{instance.first} to {instance.first + n - 1}: one line per item, with its number, its weight and its value."
+            f"{instance.first} to {instance.first + n - 1}: "
+            "one line per item, with its number, its weight and its value."
         )
         what = "a JSON list of the numbers of the chosen items, each once, in any order,"
         return f"{task}\n{self.describe(instance)}\n\n{self.ask(instance, what)}"
@@ -152,7 +153,9 @@ class Knapsack(Problem[KnapsackInstance, Items]):
             return tuple([number - instance.first for number in read_integers(text)])
         words = read_words(text)
         if len(words) != instance.size or not set(words) <= {"+", "-"}:
-            raise Malformed(f"an answer is {instance.size} signs, + to take and - to leave, got {len(words)} words")
+            raise Malformed(
+                f"an answer is {instance.size} signs, + to take and - to leave, got {len(words)} words"
+            )
         return tuple(i for i, word in zip(instance.by_density, words, strict=True) if word == "+")
 
     def write(self, instance: KnapsackInstance, solution: Items) -> str:
@@ -184,7 +187,9 @@ class Knapsack(Problem[KnapsackInstance, Items]):
     def trivial(self, instance: KnapsackInstance) -> Items:
         return ()
 
-    def heuristic(self, instance: KnapsackInstance, rng: np.random.Generator | None = None, slip: float = 0.0) -> Items:
+    def heuristic(
+        self, instance: KnapsackInstance, rng: np.random.Generator | None = None, slip: float = 0.0
+    ) -> Items:
         """Greedy by value per weight [3]_: take every item that still fits.
 
         Unbounded ratio in the worst case; never worse than the empty pack.
@@ -213,7 +218,9 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         """
         order, n = instance.by_density, instance.size
         total = max(sum(instance.weights), sum(instance.values), instance.capacity)
-        kind: Any = np.int64 if total < 2**31 else object  # products of two totals stay exact at any magnitude
+        kind: Any = (
+            np.int64 if total < 2**31 else object
+        )  # products of two totals stay exact at any magnitude
         best = self.heuristic(instance)
         best_value = self.objective(instance, best)
         weights, values = np.zeros(1, dtype=kind), np.zeros(1, dtype=kind)
@@ -233,7 +240,9 @@ class Knapsack(Problem[KnapsackInstance, Items]):
             keep[1:] = values[1:] > np.maximum.accumulate(values)[:-1]
             if k + 1 < n:  # items by density: what is left is worth at most its room at the next density
                 after = order[k + 1]
-                ceiling = values + (instance.capacity - weights) * instance.values[after] // instance.weights[after]
+                ceiling = (
+                    values + (instance.capacity - weights) * instance.values[after] // instance.weights[after]
+                )
                 keep &= ceiling > best_value
             weights, values = weights[keep], values[keep]
             stages.append((weights, values))
@@ -258,7 +267,9 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         for rank, i in enumerate(instance.by_density):
             colour = "tab:blue" if i in chosen else "lightgrey"
             ax.barh(-rank, instance.weights[i], color=colour)
-            ax.annotate(f"{i}: value {instance.values[i]}", (instance.weights[i], -rank), va="center", fontsize=7)
+            ax.annotate(
+                f"{i}: value {instance.values[i]}", (instance.weights[i], -rank), va="center", fontsize=7
+            )
         ax.set_yticks([1], ["packed"])
         ax.set_xlabel("weight")
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, pairwise
 from math import isqrt
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.verdict import Malformed, Violation
 
-Tour = tuple[int, ...]
+Tour: TypeAlias = tuple[int, ...]
 """The cities in order of visit; the leg from the last to the first is implied."""
 
 DISTRIBUTIONS = ("uniform", "clustered", "matrix")
@@ -72,11 +72,15 @@ class TSPInstance(Instance):
             raise ValueError("cities must stand on distinct points, got two on one")
         for i, row in enumerate(self.matrix):
             if not isinstance(row, tuple) or len(row) != self.size:
-                raise ValueError(f"matrix must be square, {self.size} by {self.size}, got row {i} of another length")
+                raise ValueError(
+                    f"matrix must be square, {self.size} by {self.size}, got row {i} of another length"
+                )
             for j, distance in enumerate(row):
                 check_int("a distance", distance, 0, _MAX_DISTANCE)
                 if distance != self.matrix[j][i] or (i == j and distance):
-                    raise ValueError(f"matrix must be symmetric with a zero diagonal, got {distance} at ({i}, {j})")
+                    raise ValueError(
+                        f"matrix must be symmetric with a zero diagonal, got {distance} at ({i}, {j})"
+                    )
 
     @cached_property
     def rows(self) -> tuple[tuple[int, ...], ...]:
@@ -163,7 +167,9 @@ class TSP(Problem[TSPInstance, Tour]):
         while len(chosen) < self.n:
             around = centres[rng.integers(len(centres), size=self.n)]
             drawn = np.rint(around + rng.normal(scale=spread, size=(self.n, 2))).astype(np.int64)
-            chosen.update(dict.fromkeys(map(tuple, drawn[((drawn >= 0) & (drawn < self.grid)).all(axis=1)].tolist())))
+            chosen.update(
+                dict.fromkeys(map(tuple, drawn[((drawn >= 0) & (drawn < self.grid)).all(axis=1)].tolist()))
+            )
             spread *= 1.1  # a small grid fills up around the centres; then the clusters widen
         return rng.permutation(np.array(list(chosen)[: self.n], dtype=np.int64))
 
@@ -177,7 +183,10 @@ class TSP(Problem[TSPInstance, Tour]):
             return self._compact(instance)
         n = instance.size
         if instance.xy:
-            data = "one line per city, with its number and its coordinates x y. The distance between two cities is Euclidean, rounded to the nearest integer."
+            data = (
+                "one line per city, with its number and its coordinates x y. "
+                "The distance between two cities is Euclidean, rounded to the nearest integer."
+            )
         else:
             data = f"one line per city i from 1 to {n - 1}, with its distances to the cities 0 to i-1."
         task = (
@@ -196,14 +205,17 @@ class TSP(Problem[TSPInstance, Tour]):
         if instance.xy:  # sorted, so that a model meets one text for one set of cities
             rest = sorted(range(1, instance.size), key=lambda i: instance.xy[i])
             return " ".join(names[i] for i in (0, *rest)) + " >"
-        return " ".join(f"{names[i]} : " + " ".join(map(str, rows[i][:i])) for i in range(1, instance.size)) + " >"
+        return (
+            " ".join(f"{names[i]} : " + " ".join(map(str, rows[i][:i])) for i in range(1, instance.size))
+            + " >"
+        )
 
     def example(self, instance: TSPInstance) -> tuple[TSPInstance, Tour]:
         square = ((0, 0), (4, 3), (4, 0), (0, 3))
+        tiny = TSPInstance(xy=square)
+        tour: Tour = (0, 2, 1, 3)
         if instance.size == 4:  # a tour of another length, so never an answer to this instance
             tiny, tour = TSPInstance(xy=(*square, (2, 5))), (0, 2, 1, 4, 3)
-        else:
-            tiny, tour = TSPInstance(xy=square), (0, 2, 1, 3)
         return (tiny, tour) if instance.xy else (TSPInstance(matrix=tiny.rows), tour)
 
     def parse(self, instance: TSPInstance, text: str) -> Tour:
@@ -238,7 +250,9 @@ class TSP(Problem[TSPInstance, Tour]):
             found.append(Violation("visited", len(missing), n, reason))
         repeats = len(solution) - len(cities)
         if repeats:
-            found.append(Violation("once", repeats, n, f"each city is visited once, got {repeats} repeated visits"))
+            found.append(
+                Violation("once", repeats, n, f"each city is visited once, got {repeats} repeated visits")
+            )
         return tuple(found)
 
     def objective(self, instance: TSPInstance, solution: Tour) -> int:
@@ -248,7 +262,9 @@ class TSP(Problem[TSPInstance, Tour]):
     def trivial(self, instance: TSPInstance) -> Tour:
         return tuple(range(instance.size))
 
-    def heuristic(self, instance: TSPInstance, rng: np.random.Generator | None = None, slip: float = 0.0) -> Tour:
+    def heuristic(
+        self, instance: TSPInstance, rng: np.random.Generator | None = None, slip: float = 0.0
+    ) -> Tour:
         """Nearest neighbour from city 0 [4]_, or the identity tour where that happens to be shorter.
 
         At most (ceil(log2 n) + 1) / 2 times the optimum under the triangle inequality.

@@ -50,9 +50,11 @@ def bootstrap(values: Sequence[float], resamples: int = 2000, seed: int = 0) -> 
     check_int("resamples", resamples, 1)
     data = np.asarray(values, dtype=float)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    means = np.concatenate([
-        data[rng.integers(len(data), size=(rows, len(data)))].mean(axis=1)
-        for rows in np.diff(np.linspace(0, resamples, 1 + -(-resamples // 200)).astype(int)).tolist()
-    ])
+    means = np.concatenate(
+        [
+            data[rng.integers(len(data), size=(rows, len(data)))].mean(axis=1)
+            for rows in np.diff(np.linspace(0, resamples, 1 + -(-resamples // 200)).astype(int)).tolist()
+        ]
+    )
     low, high = np.quantile(means, [0.025, 0.975])
     return Estimate(float(data.mean()), float(low), float(high))

@@ -40,15 +40,17 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedTokenizerFast,
+    PrinterCallback,
     Qwen3Config,
     Qwen3ForCausalLM,
     TrainerCallback,
     set_seed,
 )
+from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
 import forge_gym
-from forge_gym.adapters.trl import make_dataset, make_reward
+from forge_gym.adapters.trl import RewardFunction, make_dataset
 from forge_gym.agents import make_agent
 from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.core.problem import Instance, Problem
@@ -56,7 +58,7 @@ from forge_gym.evaluation.evaluate import Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
 
-console = Console()
+console = Console() if Console().is_terminal else Console(width=110)
 
 
 @dataclass
@@ -131,13 +133,16 @@ def main(args: Args) -> None:
     started = time.monotonic()
     claim(args)
     set_seed(args.seed)
+    transformers_logging.disable_progress_bar()
     problem = make_problem(args)
     test = held_out(problem, args.test_episodes)
     results: dict[str, Evaluation] = {}
 
     def measure(name: str, model: str) -> None:
         agent = TransformersAgent(
-            model, name=name, batch_size=256 if not args.model else 32,
+            model,
+            name=name,
+            batch_size=256 if not args.model else 32,
             max_new_tokens=completion_length(args, problem),
         )
         with console.status(f"evaluating {name}"):
@@ -159,22 +164,37 @@ def main(args: Args) -> None:
     order = [name for name in ("random", "greedy", "exact", "base", "SFT", "GRPO") if name in results]
     console.print(evaluation_table([results[name] for name in order]))
     gains = {
-        f"GRPO - {name}": bootstrap(np.subtract(results["GRPO"].values("quality"), results[name].values("quality")))
+        f"GRPO - {name}": bootstrap(
+            np.subtract(results["GRPO"].values("quality"), results[name].values("quality"))
+        )
         for name in order[:-1]
     }
     for name in ("SFT", "base", "greedy"):
         if gain := gains.get(f"GRPO - {name}"):
-            console.print(f"quality, GRPO - {name}: {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] (paired)")
-    write(args.out / "results.json", json.dumps({
-        "arguments": {key: str(value) if isinstance(value, Path) else value for key, value in asdict(args).items()},
-        "problem": repr(problem),
-        "seconds": round(time.monotonic() - started, 1),
-        "agents": [results[name].to_dict() for name in order],
-        "paired_quality": {name: gain._asdict() for name, gain in gains.items()},
-        "curve": log_history,
-    }, indent=1))
+            console.print(
+                f"quality, GRPO - {name}: {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] (paired)"
+            )
+    write(
+        args.out / "results.json",
+        json.dumps(
+            {
+                "arguments": {
+                    key: str(value) if isinstance(value, Path) else value
+                    for key, value in asdict(args).items()
+                },
+                "problem": repr(problem),
+                "seconds": round(time.monotonic() - started, 1),
+                "agents": [results[name].to_dict() for name in order],
+                "paired_quality": {name: gain._asdict() for name, gain in gains.items()},
+                "curve": log_history,
+            },
+            indent=1,
+        ),
+    )
     draw_curve(args.out / "reward.png", log_history)
-    console.print(f"wrote {args.out / 'results.json'} and {args.out / 'reward.png'} after {time.monotonic() - started:.0f} s")
+    console.print(
+        f"wrote {args.out / 'results.json'} and {args.out / 'reward.png'} after {time.monotonic() - started:.0f} s"
+    )
 
 
 def claim(args: Args) -> None:
@@ -183,7 +203,9 @@ def claim(args: Args) -> None:
     settings = json.dumps({key: str(value) for key, value in asdict(args).items() if key != "out"}, indent=1)
     path = args.out / "arguments.json"
     if path.exists() and path.read_text() != settings:
-        raise ValueError(f"out must be a new folder or one of the same settings, got {args.out}: give another --out")
+        raise ValueError(
+            f"out must be a new folder or one of the same settings, got {args.out}: give another --out"
+        )
     write(path, settings)
 
 
@@ -221,19 +243,31 @@ def build(args: Args, problem: Problem[Any, Any]) -> str:
     folder = args.out / "base"
     if (folder / "complete").exists():
         return str(folder)
-    texts = [" ".join(demonstration(problem, args, i)) for i in track(range(20_000), "tokenizer", console=console)]
+    texts = [
+        " ".join(demonstration(problem, args, i)) for i in track(range(20_000), "tokenizer", console=console)
+    ]
     words = Tokenizer(models.WordLevel(unk_token="<unk>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     words.train_from_iterator(texts, trainers.WordLevelTrainer(special_tokens=["<pad>", "<eos>", "<unk>"]))
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", padding_side="left"
     )
-    model = Qwen3ForCausalLM(Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=args.hidden, intermediate_size=3 * args.hidden,
-        num_hidden_layers=args.layers, num_attention_heads=4, num_key_value_heads=4, head_dim=args.hidden // 4,
-        tie_word_embeddings=True, max_position_embeddings=2048,
-        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
-    ))
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(tokenizer),
+            hidden_size=args.hidden,
+            intermediate_size=3 * args.hidden,
+            num_hidden_layers=args.layers,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            head_dim=args.hidden // 4,
+            tie_word_embeddings=True,
+            max_position_embeddings=2048,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            bos_token_id=None,
+        )
+    )
     return save(model, tokenizer, folder)
 
 
@@ -273,10 +307,16 @@ def warm_start(args: Args, problem: Problem[Any, Any], base: str, folder: str, t
     batches = demonstrations(problem, args, data_index, {problem.prompt(instance) for instance in test})
     for step in track(range(first, args.sft_steps), "warm start", console=console):
         if step > first and step % 200 == 0:
-            torch.save({
-                "model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict(),
-                "step": step, "data_index": data_index,
-            }, checkpoint.with_suffix(".tmp"))
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "step": step,
+                    "data_index": data_index,
+                },
+                checkpoint.with_suffix(".tmp"),
+            )
             checkpoint.with_suffix(".tmp").replace(checkpoint)
         batch = [next(batches) for _ in range(args.sft_batch)]
         data_index = batch[-1][0] + 1
@@ -287,6 +327,7 @@ def warm_start(args: Args, problem: Problem[Any, Any], base: str, folder: str, t
         schedule.step()
         optimizer.zero_grad()
     save(model, tokenizer, Path(folder))
+    checkpoint.unlink(missing_ok=True)
 
 
 def demonstrations(
@@ -332,7 +373,10 @@ def train(args: Args, problem: Problem[Any, Any], start: str, test: list[Instanc
         return found
     size = args.steps * args.prompts
     dataset = make_dataset(
-        problem, size, seed=args.seed + 1, chat=bool(args.model),
+        problem,
+        size,
+        seed=args.seed + 1,
+        chat=bool(args.model),
         progress=lambda rows: iter(track(rows, "instances", total=size, console=console)),
     )
     held = {problem.digest(instance) for instance in test}
@@ -343,22 +387,46 @@ def train(args: Args, problem: Problem[Any, Any], start: str, test: list[Instanc
     rollouts = args.prompts * args.group
     micro = args.micro_batch or rollouts
     config = GRPOConfig(
-        output_dir=str(args.out), seed=args.seed, max_steps=args.steps, save_steps=args.save_steps, save_total_limit=2,
-        num_generations=args.group, per_device_train_batch_size=micro,
+        output_dir=str(args.out),
+        seed=args.seed,
+        max_steps=args.steps,
+        save_steps=args.save_steps,
+        save_total_limit=2,
+        num_generations=args.group,
+        per_device_train_batch_size=micro,
         gradient_accumulation_steps=max(1, rollouts // micro),
-        learning_rate=args.learning_rate, lr_scheduler_type="linear", warmup_steps=5, max_grad_norm=1.0, adam_beta2=0.99,
-        beta=args.beta, loss_type="dr_grpo", scale_rewards=args.scale_rewards, temperature=args.temperature,
-        max_completion_length=completion_length(args, problem), mask_truncated_completions=bool(args.model),
-        bf16=args.bf16, gradient_checkpointing=args.gradient_checkpointing, use_vllm=args.use_vllm,
-        use_cpu=not torch.cuda.is_available(), model_init_kwargs={"dtype": "bfloat16" if args.bf16 else "float32"},
-        logging_steps=1, report_to="tensorboard", disable_tqdm=True, log_level="error",
+        learning_rate=args.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=5,
+        max_grad_norm=1.0,
+        adam_beta2=0.99,
+        beta=args.beta,
+        loss_type="dr_grpo",
+        scale_rewards=args.scale_rewards,
+        temperature=args.temperature,
+        max_completion_length=completion_length(args, problem),
+        mask_truncated_completions=bool(args.model),
+        bf16=args.bf16,
+        gradient_checkpointing=args.gradient_checkpointing,
+        use_vllm=args.use_vllm,
+        use_cpu=not torch.cuda.is_available(),
+        model_init_kwargs={"dtype": "bfloat16" if args.bf16 else "float32"},
+        logging_steps=1,
+        report_to="tensorboard",
+        disable_tqdm=True,
+        log_level="error",
         **({"vllm_mode": "colocate"} if args.use_vllm else {}),
     )
     trainer = GRPOTrainer(
-        start, make_reward(args.reward, group_size=args.group), config, train_dataset=dataset,
+        start,
+        RewardFunction(args.reward, group_size=args.group),
+        config,
+        train_dataset=dataset,
         processing_class=AutoTokenizer.from_pretrained(start, padding_side="left"),
-        callbacks=[MarkComplete(), Progress(args.steps)], peft_config=lora(args),
+        callbacks=[MarkComplete(), Progress(args.steps)],
+        peft_config=lora(args),
     )
+    trainer.remove_callback(PrinterCallback)
     checkpoints = [path.parent for path in args.out.glob("checkpoint-*/complete")]
     last = max(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -375,7 +443,9 @@ def lora(args: Args) -> Any:
         return None
     from peft import LoraConfig
 
-    return LoraConfig(r=args.lora, lora_alpha=2 * args.lora, target_modules="all-linear", task_type="CAUSAL_LM")
+    return LoraConfig(
+        r=args.lora, lora_alpha=2 * args.lora, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
 
 
 class Progress(TrainerCallback):
@@ -384,14 +454,19 @@ class Progress(TrainerCallback):
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
+    ) -> None:
         """Print a line every tenth of the way."""
         if logs and "reward" in logs and state.global_step % max(1, self.steps // 10) == 0:
             numbers = ", ".join(
                 f"{name} {logs[key]:.3f}"
                 for name, key in (
-                    ("reward", "reward"), ("feasible", "forge/feasible"), ("quality", "forge/quality"),
-                    ("skill", "forge/skill"), ("optimal", "forge/optimal"),
+                    ("reward", "reward"),
+                    ("feasible", "forge/feasible"),
+                    ("quality", "forge/quality"),
+                    ("skill", "forge/skill"),
+                    ("optimal", "forge/optimal"),
                 )
                 if key in logs
             )
@@ -404,7 +479,11 @@ def draw_curve(path: Path, log: list[dict[str, float]]) -> None:
 
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
     ax = figure.add_subplot()
-    for key, colour in (("reward", "tab:blue"), ("forge/quality", "tab:green"), ("forge/optimal", "tab:orange")):
+    for key, colour in (
+        ("reward", "tab:blue"),
+        ("forge/quality", "tab:green"),
+        ("forge/optimal", "tab:orange"),
+    ):
         values = np.array([entry[key] for entry in log])
         window = max(1, len(values) // 25)
         smooth = np.convolve(values, np.ones(window) / window, mode="valid")

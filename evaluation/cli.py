@@ -1,0 +1,225 @@
+"""The command line: ``forge-gym list``, ``show`` and ``eval``; also ``python -m forge_gym``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from .._version import __version__
+from ..core.problem import SPLITS, Problem
+from ..core.registry import problem as make_problem
+from ..core.registry import problem_class, problems
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, or 2 for a bad argument."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except ValueError as error:
+        print(f"forge-gym: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="forge-gym", description="NP-hard optimisation problems as text-action environments."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="the problems and their parameters")
+    listing.set_defaults(run=_list)
+
+    show = commands.add_parser("show", help="one instance: prompt, anchors, a reply's verdict, a picture")
+    show.add_argument("env", metavar="ENV", help="problem or environment id, such as TSP or Forge/TSP-v0")
+    show.add_argument("--index", type=int, default=0, help="instance within the seed")
+    show.add_argument("--reply", help="a reply to judge")
+    show.add_argument("--solution", action="store_true", help="print the certified solution too")
+    show.add_argument("--png", metavar="FILE", help="draw the instance (and the solution, with --solution)")
+    show.set_defaults(run=_show)
+
+    evaluate = commands.add_parser("eval", help="agents by environments: a table with bootstrap intervals")
+    evaluate.add_argument(
+        "--agent",
+        nargs="+",
+        required=True,
+        help="trivial, random, greedy, exact, or hf:MODEL (folder or hub name)",
+    )
+    evaluate.add_argument(
+        "--env", nargs="+", required=True, metavar="ENV", help="problems or environment ids"
+    )
+    evaluate.add_argument("--episodes", type=int, default=100, help="graded instances per environment")
+    evaluate.add_argument("--turns", type=int, default=1, help="replies per episode, the best counts")
+    evaluate.add_argument("--reward", default="tiered", help="scheme that picks the best of several turns")
+    evaluate.add_argument("--batch-size", type=int, default=32, help="prompts per batch of a language model")
+    evaluate.add_argument(
+        "--max-new-tokens", type=int, default=1024, help="longest reply of a language model"
+    )
+    evaluate.add_argument("--temperature", type=float, default=0.0, help="0 decodes greedily")
+    evaluate.set_defaults(run=_eval)
+
+    for command in (show, evaluate):
+        command.add_argument("--seed", type=int, default=0, help="stream of instances")
+        command.add_argument("--split", default="test", help=f"one of {', '.join(SPLITS)}")
+        command.add_argument("--level", type=int, help="difficulty 0, 1, 2, ...")
+        command.add_argument(
+            "--set",
+            dest="parameters",
+            metavar="NAME=VALUE",
+            action="append",
+            default=[],
+            help="a parameter of the problem, such as --set n=12 --set distribution=clustered",
+        )
+    for command in (listing, show, evaluate):
+        command.add_argument("--json", action="store_true", help="print JSON for programs")
+    return parser
+
+
+def _problem(name: str, arguments: argparse.Namespace) -> Problem[Any, Any]:
+    """Build the problem called ``name``, or ``Forge/name-v0``, with the parameters of the command line."""
+    parameters = {}
+    for pair in arguments.parameters:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set must be NAME=VALUE, got {pair!r}")
+        try:
+            parameters[key] = json.loads(value)
+        except ValueError:
+            parameters[key] = value
+    plain = (
+        name.removeprefix("forge_gym:").removeprefix("Forge/").rpartition("-v")[0] if "/" in name else name
+    )
+    return make_problem(plain, level=arguments.level, **parameters)
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=1))
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from dataclasses import fields
+
+    rows = [
+        {
+            "problem": name,
+            "id": f"Forge/{name}-v{cls.version}",
+            "family": cls.family,
+            "sense": cls.sense,
+            "kind": cls.kind,
+            "parameters": {field.name: field.default for field in fields(cls)},
+        }
+        for name, cls in ((name, problem_class(name)) for name in problems())
+    ]
+    if arguments.json:
+        _print_json(rows)
+        return
+    from rich.table import Table
+
+    table = Table("id", "family", "sense", "kind", "parameters")
+    for row in rows:
+        parameters = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())  # type: ignore[attr-defined]
+        table.add_row(str(row["id"]), str(row["family"]), str(row["sense"]), str(row["kind"]), parameters)
+    console().print(table)
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    problem = _problem(arguments.env, arguments)
+    instance = problem.instance(arguments.seed, arguments.index, arguments.split)
+    prompt, reference = problem.prompt(instance), problem.reference(instance)
+    verdict = None if arguments.reply is None else problem.verify(instance, arguments.reply)
+    if arguments.png:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6, 6), dpi=120, layout="constrained")
+        problem.draw(instance, reference.solution if arguments.solution else None, figure.add_subplot())
+        figure.savefig(arguments.png)
+    if arguments.json:
+        shown: dict[str, Any] = {
+            "spec": problem.spec(arguments.seed, arguments.index, arguments.split),
+            "instance": json.loads(problem.to_json(instance)),
+            "hash": problem.digest(instance),
+            "prompt": prompt,
+            "trivial": str(reference.trivial),
+            "greedy": str(reference.greedy),
+            "value": str(reference.value),
+            "bound": str(reference.bound),
+            "proven": reference.proven,
+            "solver": reference.solver,
+            "work": reference.work,
+            "graded": problem.graded(instance),
+        }
+        if arguments.solution:
+            shown["solution"] = problem.format(instance, reference.solution)
+        if verdict is not None:
+            shown["verdict"] = {
+                name: getattr(verdict, name)
+                for name in ("status", "reason", "quality", "skill", "ratio", "optimal")
+            } | {"objective": None if verdict.objective is None else str(verdict.objective)}
+        _print_json(shown)
+        return
+    print(prompt)
+    proof = "proven optimum" if reference.proven else f"best known (bound {reference.bound})"
+    print(
+        f"\ntrivial {reference.trivial}, greedy {reference.greedy}, {proof} {reference.value} ({reference.solver})"
+    )
+    if arguments.solution:
+        print(problem.format(instance, reference.solution))
+    if verdict is not None:
+        print(f"verdict: {verdict.status}" + (f": {verdict.reason}" if verdict.reason else ""))
+        if verdict.feasible:
+            print(f"objective {verdict.objective}, quality {verdict.quality:.3f}, skill {verdict.skill:.3f}")
+
+
+def _eval(arguments: argparse.Namespace) -> None:
+    from rich.progress import Progress
+
+    from ..agents import CONTROLS, make_agent
+    from .evaluate import Evaluation, evaluate, held_out
+    from .report import evaluation_table
+
+    tasks = [_problem(name, arguments) for name in arguments.env]
+    generation = {
+        "batch_size": arguments.batch_size,
+        "max_new_tokens": arguments.max_new_tokens,
+        "temperature": arguments.temperature,
+    }
+    agents = [make_agent(name, **({} if name in CONTROLS else generation)) for name in arguments.agent]
+    tables: list[list[Evaluation]] = []
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        for problem in tasks:
+            instances = held_out(problem, arguments.episodes, arguments.seed, arguments.split)
+            table = []
+            for agent in agents:
+                bar = progress.add_task(f"{problem.name} {agent.name}", total=len(instances))
+                table.append(
+                    evaluate(
+                        agent,
+                        problem,
+                        instances,
+                        turns=arguments.turns,
+                        reward=arguments.reward,
+                        batch_size=arguments.batch_size,
+                        progress=lambda done, bar=bar: progress.advance(bar, done),  # type: ignore[misc]
+                    )
+                )
+            tables.append(table)
+    if arguments.json:
+        _print_json([evaluation.to_dict() for table in tables for evaluation in table])
+        return
+    for table in tables:
+        console().print(evaluation_table(table))
+
+
+def console(stderr: bool = False) -> Any:
+    """Return a rich console that is wide enough for a table where the output is not a terminal."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=120)
