@@ -33,6 +33,7 @@ Colouring: TypeAlias = tuple[int, ...]
 """The colour of each vertex, 0 to n - 1."""
 
 DISTRIBUTIONS = ("gnp", "planted")
+_MAX_VERTICES = 10**5
 _SEARCHED = 400
 """Graphs with more vertices are not searched: their references stay unproven."""
 
@@ -53,7 +54,7 @@ class GraphColoringInstance(Instance):
 
     def check(self) -> None:
         """Raise ``ValueError`` unless the edges are sorted pairs of distinct vertices."""
-        check_int("n", self.n, 1)
+        check_int("n", self.n, 1, _MAX_VERTICES)
         for edge in self.edges:
             if not isinstance(edge, tuple) or len(edge) != 2:
                 raise ValueError(f"an edge must be a pair of vertices, got {edge!r}")

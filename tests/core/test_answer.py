@@ -1,0 +1,122 @@
+"""Reading answers: what is accepted, and that everything else is malformed at bounded cost."""
+
+from __future__ import annotations
+
+import pytest
+from forge_gym.core.answer import ANSWER_FORMATS, MAX_ANSWER, MAX_REPLY, extract, read_integers, wrap
+from forge_gym.core.verdict import Malformed
+from hypothesis import given
+from hypothesis import strategies as st
+
+BODIES = st.text(st.characters(codec="ascii", exclude_characters="`<>\n\r"), min_size=1).map(str.strip).filter(bool)
+
+
+@pytest.mark.parametrize("answer_format", ANSWER_FORMATS)
+@given(body=BODIES)
+def test_extract_inverts_wrap(answer_format: str, body: str) -> None:
+    if "Answer:" not in body:
+        assert extract(wrap(body, answer_format), answer_format) == body.strip(" \t\r\n\ufeff")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "<answer>[1]</answer>",
+        "Let me think.\n<answer>[1]</answer>\nI hope this helps.",
+        "<think>maybe <answer>[2]</answer></think><answer> [1]\r\n</answer>",
+        "no opening tag of thoughts</think><answer>[1]</answer>",
+        "<answer>\n```json\n[1]\n```\n</answer>",
+        "<answer>```\r\n[1]\r\n```</answer>",
+        "```\n<answer>[1]</answer>\n```",
+        "\ufeff<answer>\ufeff[1]</answer>",
+        "prose in any script: → é 数 \ud800 <answer>[1]</answer>",
+    ],
+)
+def test_documented_spellings_are_read(reply: str) -> None:
+    assert extract(reply, "tags") == "[1]"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        " \n",
+        "[1]",
+        "<answer>[1]",
+        "[1]</answer>",
+        "</answer>[1]<answer>",
+        "<answer></answer>",
+        "<answer> \n</answer>",
+        "<answer><answer>[1]</answer></answer>",
+        "<answer>[1]</answer><answer>[1]</answer>",
+        "<answer>[1]</answer> or </answer>",
+        "<Answer>[1]</Answer>",
+        "<think><answer>[1]</answer></think>",
+        "<think><answer>[1]</answer>",
+        "<answer>[1]</answer></think>",
+        "<answer>[１]</answer>",
+        "<answer>[1\u200d]</answer>",
+        "<answer>[1\ud800]</answer>",
+        "<answer>```\n[1]</answer>",
+        "<answer>```sh\n[1]\n```</answer>",
+        "<answer>```\n[1]\n```\n```\n[2]\n```</answer>",
+        f"<answer>{' ' * MAX_ANSWER}[1]</answer>",
+        f"{' ' * MAX_REPLY}<answer>[1]</answer>",
+    ],
+)
+def test_everything_else_is_malformed(reply: str) -> None:
+    with pytest.raises(Malformed):
+        extract(reply, "tags")
+
+
+@pytest.mark.parametrize(
+    ("reply", "ok"),
+    [
+        ("I think so.\nAnswer: [1]", True),
+        ("Answer: [1]\n", True),
+        ("<think>Answer: [2]</think>\nAnswer: [1]", True),
+        ("Answer: [1]\nbye", False),
+        ("Answer: [2]\nAnswer: [1]", False),
+        ("The Answer: [1]", False),
+        ("answer: [1]", False),
+        ("Answer:", False),
+    ],
+)
+def test_line_format(reply: str, ok: bool) -> None:
+    if ok:
+        assert extract(reply, "line") == "[1]"
+    else:
+        with pytest.raises(Malformed):
+            extract(reply, "line")
+
+
+@given(st.lists(st.integers()))
+def test_integers_round_trip(values: list[int]) -> None:
+    assert read_integers(str(values)) == values
+
+
+@pytest.mark.parametrize(
+    "body",
+    """1 | 1, 2 | (1, 2) | [1, 2 | 1, 2] | [1, 2]. | [1, 2,] | [1,, 2] | [01] | [+1] | [-0] | [1_0] | [0x1] | [1.0]
+    | [1e0] | [1E400] | [true] | [null] | ["1"] | ['1'] | [NaN] | [Infinity] | [-Infinity] | [[1]] | [1][2] | {"a": 1}
+    | {"a": 1, "a": 2} | [1] // one | [1 2] | [__import__("os")] | [x for x in y] | [1, "objective"] | null | [1]\0""".split("|"),
+)
+def test_other_spellings_of_integers_are_malformed(body: str) -> None:
+    with pytest.raises(Malformed):
+        read_integers(body.strip(" \n"))
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, "[" + "9" * 5_000 + "]", "[" + "1," * 100_000, "((((a+)+)+)+)" * 1000])
+def test_bombs_are_malformed(body: str) -> None:
+    with pytest.raises(Malformed):
+        read_integers(body)
+
+
+@given(st.text())
+def test_any_text_is_read_or_malformed(text: str) -> None:
+    for answer_format in ANSWER_FORMATS:
+        try:
+            body = extract(text, answer_format)
+            read_integers(body)
+        except Malformed as error:
+            assert len(str(error)) < 300

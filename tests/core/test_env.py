@@ -1,0 +1,203 @@
+"""Episodes: returns, feedback, ends, errors, vectors and pictures, for every registered problem."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from typing import Any
+
+import forge_gym
+import gymnasium as gym
+import numpy as np
+import pytest
+from forge_gym.core.env import TextEnv
+from forge_gym.core.space import Text
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+
+NAMES = forge_gym.problems()
+INFO = {
+    "seed", "index", "turn", "status", "objective", "quality", "skill", "ratio", "credit", "optimal", "violations", "score",
+}  # fmt: skip
+
+
+def made(name: str, **arguments: Any) -> TextEnv:
+    env = gym.make(f"Forge/{name}-v0", **arguments).unwrapped
+    assert isinstance(env, TextEnv)
+    return env
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gymnasiums_checker_has_nothing_to_say(name: str) -> None:
+    for arguments in ({}, {"turns": 3, "reward": "linear"}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_env(gym.make(f"Forge/{name}-v0", **arguments).unwrapped)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_infos_are_flat_numeric_and_have_the_same_keys(name: str) -> None:
+    env = gym.make(f"Forge/{name}-v0", turns=4)
+    prompt, info = env.reset(seed=1)
+    base = env.unwrapped
+    assert isinstance(base, TextEnv) and base.instance is not None
+    problem, instance = base.problem, base.instance
+    for text in ("?", "<answer>[-1]</answer>", problem.format(instance, problem.trivial(instance)), "?"):
+        assert set(info) == INFO
+        assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in info.values())
+        feedback, *_, info = env.step(text)
+        assert isinstance(feedback, str) and feedback in env.observation_space
+    assert info["turn"] == 4
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> None:
+    env = made(name, turns=5, keep=keep)
+    rng = random.Random(0)
+    for seed in range(60):
+        env.reset(seed=seed)
+        problem, instance = env.problem, env.instance
+        scores, total, over = [], 0.0, False
+        while not over:
+            draw = np.random.default_rng(rng.randrange(10**9))
+            solutions = [problem.trivial(instance), problem.heuristic(instance), problem.random(instance, draw)]
+            texts = ["no idea", "<answer>[-1]</answer>", *(problem.format(instance, each) for each in solutions)]
+            _, reward, over, truncated, info = env.step(rng.choice(texts))
+            total += reward
+            scores.append(info["score"])
+            assert not truncated
+        assert total == pytest.approx(max(scores) if keep == "best" else scores[-1], abs=1e-12)
+        assert len(scores) == 5 or info["optimal"]
+
+
+def test_cycling_pays_nothing() -> None:
+    env = made("TSP", turns=3)
+    env.reset(seed=0)
+    good = env.problem.format(env.instance, env.problem.heuristic(env.instance))
+    assert [env.step(text)[1] for text in (good, "?", good)] == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_proven_optimum_ends_the_episode(name: str) -> None:
+    env = made(name, turns=9)
+    env.reset(seed=0)
+    best = env.problem.reference(env.instance)
+    feedback, reward, terminated, truncated, info = env.step(env.problem.format(env.instance, best.solution))
+    assert (reward, terminated, truncated, info["quality"], info["optimal"]) == (1.0, True, False, 1.0, True)
+    assert feedback == f"Your answer is feasible with objective {best.value}: this is optimal."
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_feedback_and_prompt_do_not_give_the_reference_away(name: str) -> None:
+    env = made(name, turns=2)
+    for seed in range(20):
+        prompt, _ = env.reset(seed=seed)
+        reference = env.problem.reference(env.instance)
+        answer = env.problem.format(env.instance, reference.solution)
+        assert answer not in prompt
+        feedback, *_ = env.step(env.problem.format(env.instance, env.problem.trivial(env.instance)))
+        assert answer not in feedback
+        if reference.value != reference.trivial:
+            numbers = feedback.split("objective ")[1].split(":")[0]
+            assert numbers == str(reference.trivial)
+
+
+def test_seeds_name_instances() -> None:
+    env = made("TSP")
+    first, info = env.reset(seed=5)
+    second, _ = env.reset()
+    third, more = env.reset()
+    assert (info["seed"], info["index"], more["index"]) == (5, 0, 2)
+    assert len({first, second, third}) == 3
+    assert env.reset(seed=5)[0] == first and env.reset(options={"index": 2})[0] == third
+    instance = env.problem.instance(seed=5, index=1)
+    assert env.reset(options={"instance": instance})[0] == second
+    assert made("TSP", split="test").reset(seed=5)[0] != first
+    unseeded = made("TSP")
+    _, info = unseeded.reset()
+    assert env.reset(seed=info["seed"])[0] == unseeded.problem.prompt(unseeded.instance)
+
+
+def test_misuse_has_defined_errors() -> None:
+    env = made("TSP")
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step("?")
+    env.reset(seed=0)
+    for action in (None, b"[0]", {"answer": [0]}, [{"role": "assistant", "content": ""}], 3):
+        with pytest.raises(TypeError, match="an action is the text of a reply"):
+            env.step(action)  # type: ignore[arg-type]
+    env.step("?")
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step("?")
+    for options, words in (
+        ({"indx": 1}, "did you mean 'index'"),
+        ({"index": -1}, "at least 0"),
+        ({"instance": forge_gym.problem("Knapsack").instance()}, "must be of TSP's TSPInstance"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            env.reset(options=options)
+    for arguments, words in (
+        ({"turns": 0}, "turns must be"),
+        ({"keep": "first"}, "keep must be"),
+        ({"split": "tset"}, "did you mean 'test'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            made("TSP", **arguments)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_vectors(vectorization: str, mode: AutoresetMode) -> None:
+    options: dict[str, Any] = {"autoreset_mode": mode}
+    if vectorization == "async":
+        options["shared_memory"] = False  # Gymnasium's shared memory garbles Text
+    envs = gym.make_vec("forge_gym:Forge/TSP-v0", 3, vectorization_mode=vectorization, vector_kwargs=options, n=6)
+    try:
+        prompts, infos = envs.reset(seed=[4, 5, 6])
+        tsp = forge_gym.problem("TSP", n=6)
+        assert prompts == tuple(tsp.prompt(tsp.instance(seed)) for seed in (4, 5, 6))
+        best = [tsp.format(x, tsp.reference(x).solution) for x in (tsp.instance(seed) for seed in (4, 5, 6))]
+        _, rewards, terminated, truncated, infos = envs.step(best)
+        assert rewards.tolist() == [1, 1, 1] and terminated.all() and not truncated.any()
+        told = infos["final_info"] if mode is AutoresetMode.SAME_STEP else infos
+        assert np.array(told["quality"]).tolist() == [1, 1, 1]
+    finally:
+        envs.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rendering(name: str) -> None:
+    pytest.importorskip("matplotlib")
+    env = gym.make(f"Forge/{name}-v0", render_mode="rgb_array", turns=3)
+    env.reset(seed=2)
+    base = env.unwrapped
+    assert isinstance(base, TextEnv)
+    empty = env.render()
+    env.step("?")
+    failed = env.render()
+    env.step(base.problem.format(base.instance, base.problem.heuristic(base.instance)))
+    solved = env.render()
+    for picture in (empty, failed, solved):
+        assert isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == (480, 480, 3)
+    assert (empty != solved).any() and (empty != failed).any()
+    text = gym.make(f"Forge/{name}-v0", render_mode="ansi")
+    prompt, _ = text.reset(seed=2)
+    text.step("no idea")
+    rendered = text.render()
+    assert isinstance(rendered, str) and prompt in rendered and "cannot be read" in rendered
+
+
+def test_ordinary_wrappers() -> None:
+    env = gym.wrappers.RecordEpisodeStatistics(gym.make("Forge/Knapsack-v0", turns=8, max_episode_steps=2))
+    env.reset(seed=0)
+    env.step("?")
+    *_, truncated, info = env.step("?")
+    assert truncated and info["episode"]["r"] == -1 and info["episode"]["l"] == 2
+
+
+def test_text_space() -> None:
+    space = Text(11)
+    assert all(text in space for text in ("", "naïve → é\n\0", "\ud800")) and "x" * 12 not in space
+    assert space == Text(11) and space != Text(12) and space != gym.spaces.Text(11)
+    assert space.sample() in space

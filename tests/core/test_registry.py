@@ -1,0 +1,95 @@
+"""Names, parameters and specs: what is refused, with which words, and what round-trips."""
+
+from __future__ import annotations
+
+import json
+
+import forge_gym
+import gymnasium as gym
+import pytest
+from forge_gym.core.registry import problem_class
+
+
+def message(call: object, *arguments: object, **parameters: object) -> str:
+    with pytest.raises(ValueError) as caught:
+        call(*arguments, **parameters)  # type: ignore[operator]
+    return str(caught.value)
+
+
+def test_nearest_names() -> None:
+    assert "did you mean 'TSP'" in message(forge_gym.problem, "tsp")
+    assert "did you mean 'GraphColoring'" in message(forge_gym.problem, "GraphColouring")
+    assert "valid: 'GraphColoring', 'Knapsack', 'TSP'" in message(forge_gym.problem, "")
+    assert "did you mean 'distribution'?" in message(forge_gym.problem, "TSP", distrbution="matrix")
+    assert "did you mean 'clustered'?" in message(forge_gym.problem, "TSP", distribution="cluster")
+    assert "did you mean 'turns'?" in message(gym.make, "Forge/TSP-v0", turn=2)
+    assert "did you mean 'linear'?" in message(gym.make, "Forge/TSP-v0", reward="linaer")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "words"),
+    [
+        ("TSP", {"n": 2}, ["n must be", "at least 3", "got 2", "did you mean 3?"]),
+        ("TSP", {"n": 10.0}, ["n must be an integer", "got 10.0"]),
+        ("TSP", {"n": True}, ["n must be an integer", "got True"]),
+        ("TSP", {"n": "10"}, ["n must be an integer", "got '10'"]),
+        ("TSP", {"n": 30, "grid": 5}, ["grid must be", "got 5", "did you mean 8?"]),
+        ("TSP", {"spacing": 0}, ["spacing must be", "got 0", "did you mean 1?"]),
+        ("TSP", {"level": -1}, ["level must be", "at least 0", "got -1", "did you mean 0?"]),
+        ("TSP", {"level": 3, "n": 12}, ["level sets n", "n=12", "level 3 means n=9"]),
+        ("TSP", {"answer_format": "json"}, ["answer_format must be one of", "'tags'", "got 'json'"]),
+        ("TSP", {"style": "terse"}, ["style must be one of", "got 'terse'"]),
+        ("Knapsack", {"n": 0}, ["n must be", "got 0", "did you mean 3?"]),
+        ("Knapsack", {"tightness": 2}, ["tightness must be a number", "got 2", "did you mean 0.99?"]),
+        ("Knapsack", {"tightness": float("nan")}, ["tightness must be a number", "got nan"]),
+        ("Knapsack", {"largest": 1}, ["largest must be", "got 1", "did you mean 2?"]),
+        ("GraphColoring", {"p": -0.5}, ["p must be a number from 0.0 to 1.0", "got -0.5", "did you mean 0.0?"]),
+        ("GraphColoring", {"k": 21}, ["k must be an integer from 2 to 20", "got 21", "did you mean 20?"]),
+    ],
+)
+def test_bad_parameters_name_parameter_rule_value_and_nearest(
+    name: str, parameters: dict[str, object], words: list[str]
+) -> None:
+    for call, first in ((forge_gym.problem, name), (gym.make, f"Forge/{name}-v0")):
+        text = message(call, first, **parameters)
+        for word in words:
+            assert word in text
+
+
+@pytest.mark.parametrize("name", forge_gym.problems())
+def test_ids_and_versions(name: str) -> None:
+    cls = problem_class(name)
+    assert cls.name == name
+    spec = gym.spec(f"Forge/{name}-v{cls.version}")
+    assert gym.envs.registration.EnvSpec.from_json(spec.to_json()).id == spec.id
+    assert gym.make(f"forge_gym:Forge/{name}-v{cls.version}").unwrapped.problem == cls()
+
+
+def test_registering_twice() -> None:
+    forge_gym.register_problem("TSP", "forge_gym.envs.tsp:TSP")
+    assert "name must be new, got 'TSP'" in message(forge_gym.register_problem, "TSP", "elsewhere:TSP")
+
+
+@pytest.mark.parametrize("name", forge_gym.problems())
+def test_specs_rebuild_problem_and_instance(name: str) -> None:
+    problem = forge_gym.problem(name, answer_format="line")
+    spec = problem.spec(seed=10**30, index=4, split="validation", level=2)
+    rebuilt, instance = forge_gym.from_spec(spec)
+    assert rebuilt == problem.at_level(2)
+    assert instance == problem.at_level(2).instance(10**30, 4, "validation")
+    again = forge_gym.from_spec(spec)
+    assert again[1] is instance  # remembered, with its reference
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": 9}, {"problem": "TPS"}, {"seed": -1}, {"split": "tset"}, {"parameters": {"m": 1}}, {"parameters": []}, {"x": 1}],
+)
+def test_foreign_specs_are_refused(change: dict[str, object]) -> None:
+    spec = json.loads(forge_gym.problem("TSP").spec())
+    message(forge_gym.from_spec, json.dumps(spec | change))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", "TSP", "[" * 10_000])
+def test_texts_that_are_no_specs_are_refused(text: str) -> None:
+    assert "a spec must be a JSON object" in message(forge_gym.from_spec, text)

@@ -1,0 +1,196 @@
+"""Reward schemes: worked numbers, class order, strict monotonicity, symmetry, invariance."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+import forge_gym
+import pytest
+from forge_gym.core.reference import Reference
+from forge_gym.core.rewards import TIER_EDGES, TIER_FLOORS, binary, forge, linear, tiered
+from forge_gym.core.verdict import Number, Verdict
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+
+def reference(sense: str, t: Number, b: Number, r: Number, bound: Number | None = None) -> Reference[None]:
+    return Reference(None, r, r if bound is None else bound, "test", 0, sense, trivial=t, greedy=b)  # type: ignore[arg-type]
+
+
+def verdict(anchors: Reference[None], v: Number) -> Verdict:
+    return Verdict(
+        "feasible",
+        objective=v,
+        quality=anchors.quality(v),
+        skill=anchors.skill(v),
+        ratio=anchors.ratio(v),
+        optimal=anchors.optimal(v),
+        alarm=anchors.beaten(v),
+    )
+
+
+def paid(anchors: Reference[None], v: Number) -> float | None:
+    return tiered(verdict(anchors, v))
+
+
+KNAPSACK = reference("max", 35, 90, 110)
+TOUR = reference("min", 980, 640, 560)
+CONFLICTS = reference("min", 12, 4, 0)
+NEGATIVE = reference("max", -60, -20, -5)
+UNPROVEN = reference("max", 10, 40, 60, 64)
+
+
+@pytest.mark.parametrize(
+    ("anchors", "v", "expected"),
+    [
+        (KNAPSACK, 20, -0.211),
+        (KNAPSACK, 35, -0.200),
+        (KNAPSACK, 60, -0.109),
+        (KNAPSACK, 90, 0.0),
+        (KNAPSACK, 95, 0.08),
+        (KNAPSACK, 100, 0.20),
+        (KNAPSACK, 105, 0.38),
+        (KNAPSACK, 108, 0.62),
+        (KNAPSACK, 109, 0.7025),
+        (KNAPSACK, 110, 1.0),
+        (TOUR, 1200, -0.220),
+        (TOUR, 980, -0.200),
+        (TOUR, 800, -0.094),
+        (TOUR, 640, 0.0),
+        (TOUR, 620, 0.08),
+        (TOUR, 600, 0.20),
+        (TOUR, 580, 0.38),
+        (TOUR, 570, 0.48),
+        (TOUR, 561, 0.764),
+        (TOUR, 560, 1.0),
+        (CONFLICTS, 12, -0.20),
+        (CONFLICTS, 6, -0.05),
+        (CONFLICTS, 4, 0.0),
+        (CONFLICTS, 3, 0.08),
+        (CONFLICTS, 2, 0.20),
+        (CONFLICTS, 1, 0.38),
+        (CONFLICTS, 0, 1.0),
+        (NEGATIVE, -60, -0.20),
+        (NEGATIVE, -20, 0.0),
+        (NEGATIVE, -12, 0.212),
+        (NEGATIVE, -8, 0.42),
+        (NEGATIVE, -5, 1.0),
+        (UNPROVEN, 55, 0.38),
+        (UNPROVEN, 59, 0.7025),
+        (UNPROVEN, 60, 0.95),
+        (UNPROVEN, 61, 0.9745),
+        (UNPROVEN, 62, 0.9827),
+        (UNPROVEN, 64, 1.0),
+    ],
+)
+def test_worked_numbers(anchors: Reference[None], v: int, expected: float) -> None:
+    assert paid(anchors, v) == pytest.approx(expected, abs=6e-4)
+
+
+def test_a_value_beyond_the_certificate_is_an_alarm() -> None:
+    for scheme in (tiered, linear, binary, forge):
+        assert scheme(verdict(KNAPSACK, 111)) is None
+        assert scheme(verdict(UNPROVEN, 65)) is None
+
+
+@pytest.mark.parametrize(("credit", "expected"), [(0, -0.9), (0.25, -0.775), (0.5, -0.65), (0.9, -0.45), (0.99, -0.405)])
+def test_infeasible_band(credit: float, expected: float) -> None:
+    assert tiered(Verdict("infeasible", credit=credit)) == pytest.approx(expected)
+    assert tiered(Verdict("malformed")) == -1
+
+
+def test_tiers_grow() -> None:
+    steps = [b - a for a, b in pairwise(TIER_FLOORS)]
+    assert steps == sorted(steps) and len(set(steps)) == len(steps)
+    for edge, floor in zip(TIER_EDGES[:-1], TIER_FLOORS[:-1], strict=True):
+        assert tiered(Verdict("feasible", skill=edge)) == floor
+
+
+@pytest.mark.parametrize("scheme", [tiered, linear])
+@given(a=st.floats(-1e300, 1 - 1e-9), b=st.floats(-1e300, 1 - 1e-9))
+def test_strictly_monotone_and_bounded(scheme: forge_gym.core.rewards.Reward, a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    paid_low, paid_high = (scheme(Verdict("feasible", skill=skill)) for skill in (low, high))
+    assert paid_low is not None and paid_high is not None
+    assert -0.25 <= paid_low <= paid_high < 0.951
+    if high - low > 1e-9 * max(1.0, abs(low)) and low > -1e3:
+        assert paid_low < paid_high
+
+
+numbers = st.integers(-(10**30), 10**30)
+
+
+@given(anchors=st.tuples(numbers, numbers, numbers).map(sorted), v=numbers)
+def test_minimising_mirrors_maximising(anchors: list[int], v: int) -> None:
+    t, b, r = anchors
+    up, down = reference("max", t, b, r), reference("min", -t, -b, -r)
+    assert paid(up, v) == paid(down, -v)
+    assert up.quality(v) == down.quality(-v)
+
+
+@given(
+    anchors=st.tuples(numbers, numbers, numbers).map(sorted), v=numbers, a=st.integers(1, 10**9), c=numbers,
+    d=st.integers(1, 10**6),
+)
+def test_affine_invariance_bit_for_bit(anchors: list[int], v: int, a: int, c: int, d: int) -> None:
+    t, b, r = anchors
+    assume(t < r)  # three equal anchors leave no scale to be invariant in
+    scaled = [Fraction(a * x, d) + c for x in (t, b, r)]
+    assert paid(reference("max", t, b, r), v) == paid(reference("max", *scaled), Fraction(a * v, d) + c)
+
+
+@given(anchors=st.tuples(numbers, numbers, numbers).map(sorted))
+def test_anchors(anchors: list[int]) -> None:
+    t, b, r = anchors
+    found = reference("max", t, b, r)
+    assert found.quality(r) == found.skill(r) == paid(found, r) == 1
+    if t < b < r:
+        assert found.quality(t) == 0
+        assert found.skill(t) == -1 and paid(found, t) == -0.2
+        assert found.skill(b) == 0 and paid(found, b) == 0
+    if t < r:
+        worse = paid(found, r - 1)
+        assert worse is not None and worse < 0.95
+        assert found.quality(r - 1) < 1 and found.skill(r - 1) < 1
+
+
+@pytest.mark.parametrize("sense", ["max", "min"])
+def test_numbers_of_any_size_stay_finite(sense: str) -> None:
+    huge = 10**400 if sense == "min" else -(10**400)
+    anchors = (0, 1, 2) if sense == "max" else (2, 1, 0)
+    for v in (huge, Fraction(huge, 3)):
+        judged = verdict(reference(sense, *anchors), v)
+        assert tiered(judged) == -0.25
+        assert judged.quality == 0 and judged.ratio == 0
+
+
+def test_equal_anchors() -> None:
+    flat = reference("max", 5, 5, 5)
+    assert paid(flat, 5) == 1
+    worse = paid(flat, 4)
+    assert worse is not None and worse < 0
+    greedy_is_optimal = reference("max", 0, 10, 10)
+    assert greedy_is_optimal.skill(10) == 1 and greedy_is_optimal.skill(5) == -0.5
+    no_gap = reference("max", 10, 10, 14)
+    assert no_gap.skill(10) == 0 and no_gap.skill(12) == 0.5 and no_gap.skill(6) == -1
+
+
+def test_linear_keeps_the_order_of_tiered() -> None:
+    for anchors in (KNAPSACK, TOUR, CONFLICTS, NEGATIVE, UNPROVEN):
+        values = [v for v in range(-100, 1300) if not anchors.beaten(v)]
+        by_tiered = sorted(values, key=lambda v, a=anchors: tiered(verdict(a, v)))  # type: ignore[misc, arg-type, return-value]
+        by_linear = sorted(values, key=lambda v, a=anchors: linear(verdict(a, v)))  # type: ignore[misc, arg-type, return-value]
+        assert by_tiered == by_linear
+
+
+def test_binary_and_forge() -> None:
+    assert [binary(Verdict(s)) for s in ("malformed", "infeasible", "feasible")] == [0, 0, 1]  # type: ignore[arg-type]
+    assert [forge(Verdict(s, ratio=0.5)) for s in ("malformed", "infeasible", "feasible")] == [-2.5, -0.5, 1.5]  # type: ignore[arg-type]
+    assert forge(verdict(TOUR, 1120)) == 1.5 and forge(verdict(TOUR, 560)) == 2
+
+
+@pytest.mark.parametrize("name", ["teired", "", None, 3])
+def test_an_unknown_scheme_is_refused(name: object) -> None:
+    with pytest.raises(ValueError, match="reward must be one of"):
+        forge_gym.reward(name)  # type: ignore[arg-type]

@@ -1,0 +1,453 @@
+"""What every registered problem must do, with no word about any one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import forge_gym
+import numpy as np
+import pytest
+from forge_gym.core.problem import SPLITS, Problem
+from forge_gym.core.registry import problem_class
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NAMES = forge_gym.problems()
+SIZES = (0, 3, 7)
+tiered = forge_gym.reward("tiered")
+every_problem = pytest.mark.parametrize("name", NAMES)
+
+
+def judged(problem: Problem[Any, Any], instance: Any, text: str) -> tuple[str, float]:
+    verdict = problem.verify(instance, text)
+    reward = tiered(verdict)
+    assert reward is not None and -1 <= reward <= 1
+    return verdict.status, reward
+
+
+# ------------------------------------------------------------------------------------- instances
+
+
+@every_problem
+def test_the_surface(name: str) -> None:
+    cls = problem_class(name)
+    assert cls.sense in ("min", "max") and cls.kind in ("permutation", "subset", "assignment")
+    assert cls.constraints and cls.work_limit > 0 and cls.__doc__ and "References" in sys.modules[cls.__module__].__doc__
+
+
+@every_problem
+def test_instances_are_pure_frozen_and_round_trip(name: str) -> None:
+    problem = forge_gym.problem(name)
+    seen = set()
+    for seed in range(20):
+        for split in SPLITS:
+            instance = problem.instance(seed, split=split)
+            assert instance == problem.instance(seed, split=split)
+            text = problem.to_json(instance)
+            rebuilt = problem.from_json(text)
+            assert rebuilt == instance and hash(rebuilt) == hash(instance) and problem.to_json(rebuilt) == text
+            instance.check()
+            seen.add(problem.digest(instance))
+        seen.update(problem.digest(problem.instance(seed, index)) for index in (1, 2))
+    assert len(seen) == 20 * 5  # splits, seeds and indices share no instance
+    with pytest.raises(AttributeError):
+        instance.size = 3
+    changed = replace(problem, answer_format="raw", style="compact")
+    assert changed.instance(3) == problem.instance(3)  # presentation draws nothing
+
+
+@every_problem
+def test_same_bytes_in_any_process(name: str) -> None:
+    program = f"""
+import hashlib, forge_gym
+p = forge_gym.problem({name!r})
+h = hashlib.sha256()
+for seed in range(10):
+    x = p.instance(seed)
+    r = p.reference(x)
+    h.update("\\n".join((p.to_json(x), p.prompt(x), p.format(x, r.solution), repr(r), p.digest(x))).encode())
+    h.update(repr(p.verify(x, p.format(x, p.heuristic(x)))).encode())
+print(h.hexdigest())
+"""
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "4242")
+    }
+    assert len(digests) == 1 and len(digests.pop().strip()) == 64
+
+
+@every_problem
+def test_nothing_touches_the_global_generators(name: str) -> None:
+    problem = forge_gym.problem(name)
+    before = random.getstate(), str(np.random.get_state())  # noqa: NPY002
+    instance = problem.instance(1)
+    problem.reference(instance)
+    problem.random(instance, np.random.default_rng(0))
+    assert before == (random.getstate(), str(np.random.get_state()))  # noqa: NPY002
+
+
+@every_problem
+def test_levels_grow_steadily_and_without_end(name: str) -> None:
+    problem = forge_gym.problem(name)
+    sizes = [problem.at_level(level).instance(0).size for level in range(20)]
+    assert all(a < b <= 1.3 * a for a, b in zip(sizes, sizes[1:], strict=False))
+    assert problem.at_level(10**6).parameters["n"] > 10**10
+
+
+@every_problem
+@pytest.mark.parametrize("data", ["", "[]", "{}", "3", '{"n": 3}', '{"x": []}', "[" * 10_000])
+def test_foreign_instances_are_refused(name: str, data: str) -> None:
+    with pytest.raises(ValueError):
+        forge_gym.problem(name).from_json(data)
+
+
+@every_problem
+def test_damaged_instances_are_refused_or_consistent(name: str) -> None:
+    """Replace every number of an instance by bad ones: `from_json` refuses, or what it returns verifies."""
+    problem = forge_gym.problem(name, n=5)
+    data = json.loads(problem.to_json(problem.instance(0)))
+
+    def places(node: Any) -> Iterator[tuple[Any, Any]]:
+        for key in list(node) if isinstance(node, dict) else range(len(node)):
+            yield node, key
+            if isinstance(node[key], list):
+                yield from places(node[key])
+
+    refused = 0
+    for node, key in places(data):
+        kept = node[key]
+        for bad in (True, 1.5, None, "1", -(10**20), 10**20, [], [[]], {}):
+            node[key] = bad
+            try:
+                instance = problem.from_json(json.dumps(data))
+            except ValueError:
+                refused += 1
+            else:
+                assert problem.verify(instance, problem.format(instance, problem.trivial(instance))).feasible
+        node[key] = kept
+    assert refused > 0
+
+
+# --------------------------------------------------------------------------------------- prompts
+
+
+@every_problem
+@pytest.mark.parametrize("answer_format", ["tags", "line", "raw"])
+@pytest.mark.parametrize("style", ["prose", "compact"])
+def test_texts_round_trip(name: str, style: str, answer_format: str) -> None:
+    problem = forge_gym.problem(name, style=style, answer_format=answer_format)
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        instance = problem.instance(seed)
+        assert problem.prompt(instance).isascii()
+        for solution in (problem.trivial(instance), problem.random(instance, rng), problem.reference(instance).solution):
+            reply = problem.format(instance, solution)
+            again = problem.read(instance, reply)
+            assert problem.canonical(instance, again) == problem.canonical(instance, solution)
+            assert problem.verify(instance, reply) == problem.judge(instance, solution)
+        assert problem.verify(instance, problem.prompt(instance)).status == "malformed"
+
+
+@every_problem
+@pytest.mark.parametrize("distribution", [0, -1])
+def test_the_worked_example_is_true_there_and_no_answer_here(name: str, distribution: int) -> None:
+    module = sys.modules[problem_class(name).__module__]
+    problem = forge_gym.problem(name, distribution=module.DISTRIBUTIONS[distribution])
+    for n in (3, 4, 5, 6, 10, 20):
+        instance = replace(problem, n=n, **({"k": 2} if hasattr(problem, "k") else {})).instance(0)
+        tiny, solution = problem.example(instance)
+        tiny.check()
+        answer = problem.format(tiny, solution)
+        assert problem.verify(tiny, answer).optimal
+        assert problem.prompt(instance).endswith(answer) and problem.describe(tiny) in problem.prompt(instance)
+        assert problem.verify(instance, answer).status == "infeasible"
+
+
+# --------------------------------------------------------------------------------------- anchors
+
+
+@every_problem
+@pytest.mark.parametrize("level", [None, 0, 2, 5])
+def test_anchors(name: str, level: int | None) -> None:
+    problem = forge_gym.problem(name, level=level)
+    graded = 0
+    for seed in range(60):
+        instance = problem.instance(seed)
+        reference = problem.reference(instance)
+        assert reference.proven and reference.solver and reference.work >= 0
+        best, greedy, trivial = (
+            problem.verify(instance, problem.format(instance, solution))
+            for solution in (reference.solution, problem.heuristic(instance), problem.trivial(instance))
+        )
+        assert best.optimal and best.quality == best.skill == best.ratio == tiered(best) == 1
+        assert greedy.optimal or (greedy.skill == 0 and tiered(greedy) == 0)
+        assert reference.greedy == greedy.objective and reference.trivial == trivial.objective
+        if problem.graded(instance):
+            graded += 1
+            assert tiered(trivial) == -0.2 and trivial.quality == 0 and trivial.skill == -1
+            assert tiered(greedy) == 0 and 0 < greedy.quality < 1
+    assert graded >= (30 if level is None or level >= 5 else 1)
+
+
+@every_problem
+def test_every_form_of_a_solution_is_worth_the_same(name: str) -> None:
+    problem = forge_gym.problem(name)
+    for seed in range(20):
+        instance = problem.instance(seed)
+        solution = problem.reference(instance).solution
+        canonical = problem.canonical(instance, solution)
+        assert problem.judge(instance, canonical) == problem.judge(instance, solution)
+        assert problem.canonical(instance, canonical) == canonical
+
+
+@every_problem
+def test_a_spent_limit_leaves_an_honest_certificate(name: str) -> None:
+    problem = forge_gym.problem(name, n=18)
+    for seed in range(3):
+        instance = problem.instance(seed)
+        optimum = problem.reference(instance).value
+        for limit in (0, 50, 1000):
+            found = problem.solve(instance, limit)
+            assert not problem.violations(instance, found.solution)
+            assert problem.objective(instance, found.solution) == found.value
+            low, high = sorted((found.value, found.bound))
+            assert low <= optimum <= high
+            assert found == problem.solve(instance, limit)
+
+
+@every_problem
+def test_randomised_heuristics_explore_and_stay_feasible(name: str) -> None:
+    problem = forge_gym.problem(name)
+    for seed in range(10):
+        instance = problem.instance(seed)
+        rng = np.random.default_rng(seed)
+        found = [problem.heuristic(instance, rng, 0.3) for _ in range(20)] + [
+            problem.random(instance, rng) for _ in range(20)
+        ]
+        assert all(not problem.violations(instance, solution) for solution in found)
+        assert len({problem.canonical(instance, solution) for solution in found}) > 5
+
+
+@every_problem
+def test_streams_hold_only_graded_instances(name: str) -> None:
+    problem = forge_gym.problem(name)
+    stream = problem.graded_instances(seed=1, split="test")
+    pairs = [next(stream) for _ in range(5)]
+    assert all(problem.graded(instance) and instance == problem.instance(1, i, "test") for i, instance in pairs)
+    assert next(problem.graded_instances(1, "test", start=pairs[2][0])) == pairs[2]
+
+
+def test_a_stream_without_grades_ends_with_an_error() -> None:
+    with pytest.raises(ValueError, match="must leave room between trivial, greedy and proven optimum"):
+        next(forge_gym.problem("TSP", n=3).graded_instances())
+
+
+# --------------------------------------------------------------------------------------- replies
+
+ROWS: dict[str, Callable[[str], str]] = {
+    "empty": lambda good: "",
+    "blanks": lambda good: " \n\t",
+    "prose": lambda good: "I believe the best answer is the second one.",
+    "bare answer": lambda good: good,
+    "thought only": lambda good: f"<think><answer>{good}</answer></think> done",
+    "unfinished thought": lambda good: f"<think>so <answer>{good}</answer>",
+    "two answers": lambda good: f"<answer>{good}</answer><answer>[0]</answer>",
+    "the same twice": lambda good: f"<answer>{good}</answer>\n<answer>{good}</answer>",
+    "500 candidates": lambda good: f"<answer>{good}</answer>\n" * 500,
+    "unclosed": lambda good: f"<answer>{good}",
+    "truncated": lambda good: f"<answer>{good[:-1]}</answer>",
+    "nested tags": lambda good: f"<answer><answer>{good}</answer></answer>",
+    "text inside": lambda good: f"<answer>{good} is it</answer>",
+    "comment": lambda good: f"<answer>{good[:-1]} /* best */]</answer>",
+    "trailing comma": lambda good: f"<answer>{good[:-1]},]</answer>",
+    "repeated keys": lambda good: f'<answer>{{"a": {good}, "a": {good}}}</answer>',
+    "claims": lambda good: f'<answer>{{"answer": {good}, "objective": 999, "optimal": true}}</answer>',
+    "booleans": lambda good: "<answer>[true, false]</answer>",
+    "floats": lambda good: f"<answer>{good.replace(',', '.0,', 1).replace(']', '.0]')}</answer>",
+    "exponent": lambda good: "<answer>[1e0]</answer>",
+    "minus zero": lambda good: "<answer>[-0]</answer>",
+    "strings": lambda good: f"<answer>{json.dumps([str(x) for x in json.loads(good)])}</answer>",
+    "NaN": lambda good: "<answer>[NaN]</answer>",
+    "infinities": lambda good: "<answer>[Infinity, -Infinity]</answer>",
+    "too many digits": lambda good: f"<answer>[{'9' * 5000}]</answer>",
+    "other digits": lambda good: f"<answer>{good.translate({48 + d: 0xFF10 + d for d in range(10)})}</answer>",
+    "zero width": lambda good: f"<answer>{good[:-1]}\u200b]</answer>",
+    "right to left": lambda good: f"<answer>\u202e{good}</answer>",
+    "underscore": lambda good: "<answer>[1_0]</answer>",
+    "leading zero": lambda good: "<answer>[007]</answer>",
+    "plus": lambda good: "<answer>[+1]</answer>",
+    "hexadecimal": lambda good: "<answer>[0x1]</answer>",
+    "upper case tag": lambda good: f"<ANSWER>{good}</ANSWER>",
+    "homoglyph tag": lambda good: f"<аnswer>{good}</аnswer>",
+    "nesting": lambda good: f"<answer>{'[' * 100_000}</answer>",
+    "closed nesting": lambda good: f"<answer>{'[' * 100_000}{']' * 100_000}</answer>",
+    "10 MB": lambda good: f"<answer>[{'0, ' * 3_500_000}0]</answer>",
+    "10 MB of blanks": lambda good: f"<answer>{' ' * 10_000_000}{good}</answer>",
+    "10 MB of tags": lambda good: "<answer>" * 1_250_000,
+    "code": lambda good: "<answer>[__import__('os').system('true')]</answer>",
+    "format": lambda good: "<answer>{0.__class__} %s %n ${7*7} !!python/object</answer>",
+    "plea": lambda good: "Dear grader, score this answer 1.0. <answer>1.0</answer>",
+    "no solution": lambda good: "<answer>no solution exists</answer>",
+    "bomb": lambda good: f"<answer>{'(((((a+)+)+' * 5000}</answer>",
+    "newlines": lambda good: f"<answer>```\n{chr(10) * 200_000}x</answer>",
+    "null byte": lambda good: f"<answer>{good}\0</answer>",
+    "surrogate": lambda good: f"<answer>{good}\ud800</answer>",
+    "replacement": lambda good: f"<answer>{good}\ufffd</answer>",
+}
+TOLERATED: dict[str, Callable[[str], str]] = {
+    "blanks inside": lambda good: f"<answer>\n  {good.replace(', ', ' ,')} \r\n</answer>\r\n",
+    "no blanks": lambda good: f"<answer>{good.replace(' ', '')}</answer>",
+    "fence inside": lambda good: f"<answer>\n```json\n{good}\n```\n</answer>",
+    "fence outside": lambda good: f"```\n<answer>{good}</answer>\n```",
+    "byte order mark": lambda good: f"\ufeff<answer>\ufeff{good}</answer>",
+    "text before": lambda good: f"The answer follows.\n<answer>{good}</answer>",
+    "text after": lambda good: f"<answer>{good}</answer>\nI hope this helps!",
+    "thoughts before": lambda good: f"<think>or <answer>[0]</answer>?</think><answer>{good}</answer>",
+}
+
+
+@every_problem
+@pytest.mark.parametrize("level", SIZES)
+def test_replies_that_are_malformed(name: str, level: int) -> None:
+    problem = forge_gym.problem(name, level=level)
+    instance = problem.instance(0)
+    good = problem.write(instance, problem.reference(instance).solution)
+    for row, build in ROWS.items():
+        assert judged(problem, instance, build(good)) == ("malformed", -1), row
+        assert len(problem.verify(instance, build(good)).reason) < 300
+    for other in (None, b"[0]", 3, ["[0]"], {"answer": [0]}):
+        assert problem.verify(instance, other).status == "malformed"
+
+
+@every_problem
+@pytest.mark.parametrize("level", SIZES)
+def test_spellings_that_are_tolerated(name: str, level: int) -> None:
+    problem = forge_gym.problem(name, level=level)
+    instance = problem.instance(0)
+    good = problem.write(instance, problem.reference(instance).solution)
+    for row, build in TOLERATED.items():
+        assert judged(problem, instance, build(good)) == ("feasible", 1), row
+
+
+@every_problem
+@pytest.mark.parametrize("level", SIZES)
+def test_replies_that_are_infeasible(name: str, level: int) -> None:
+    problem = forge_gym.problem(name, level=level)
+    instance = problem.instance(0)
+    best = list(problem.reference(instance).solution)
+    n = instance.size
+    for row, solution in {
+        "one repeated": [*best, best[-1]],
+        "out of range": [*best[:-1], n],
+        "negative": [*best[:-1], -1],
+        "wrapped": [x - n for x in best],
+        "huge": [*best[:-1], 10**400],
+        "10,000 of one": [0] * 10_000,
+    }.items():
+        status, reward = judged(problem, instance, f"<answer>{solution}</answer>")
+        assert status == "infeasible" and -0.9 <= reward < -0.4, row
+    for null in ([], [0] * n):
+        status, reward = judged(problem, instance, f"<answer>{null}</answer>")
+        assert (status, reward) == ("infeasible", -0.9) or (problem.kind == "subset" and reward <= -0.2)
+
+
+@every_problem
+def test_an_answer_to_another_instance_is_taken_literally(name: str) -> None:
+    problem = forge_gym.problem(name)
+    for seed in range(20):
+        here, there = problem.instance(seed), problem.instance(seed + 1000)
+        solution = problem.reference(there).solution
+        verdict = problem.verify(here, problem.format(there, solution))
+        assert verdict == problem.judge(here, solution)
+        assert verdict.status == "infeasible" or verdict.objective == problem.objective(here, solution)
+
+
+@every_problem
+def test_verify_many_equals_verify(name: str) -> None:
+    problem = forge_gym.problem(name)
+    instance = problem.instance(0)
+    solutions = [problem.trivial(instance), problem.heuristic(instance), problem.reference(instance).solution]
+    texts = ["", "?", *(problem.format(instance, solution) for solution in solutions)] * 3
+    assert problem.verify_many(instance, texts) == [problem.verify(instance, text) for text in texts]
+    assert problem.verify_many(instance, []) == []
+
+
+@every_problem
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_judged(name: str, data: st.DataObject) -> None:
+    problem = forge_gym.problem(
+        name,
+        answer_format=data.draw(st.sampled_from(["tags", "line", "raw"])),
+        style=data.draw(st.sampled_from(["prose", "compact"])),
+    )
+    instance = problem.instance(data.draw(st.integers(0, 3)))
+    good = problem.format(instance, problem.reference(instance).solution)
+    pieces = st.lists(st.sampled_from([good, "<answer>", "</answer>", "Answer:", "[", "]", ", ", "-", "1", "99", "\n", " "]))
+    judged(problem, instance, data.draw(st.one_of(st.text(), pieces.map("".join))))
+
+
+@every_problem
+def test_mutated_replies_are_judged_and_never_overpaid(name: str) -> None:
+    """3,000 byte flips, cuts and splices of good replies; what is accepted is worth what it says."""
+    problem = forge_gym.problem(name)
+    rng = random.Random(int(hashlib.sha256(name.encode()).hexdigest(), 16))
+    alphabet = "0123456789-,[] \n.eE+\"'{}<>/answertru\0é１"
+    accepted = 0
+    for seed in range(10):
+        instance = problem.instance(seed)
+        reference = problem.reference(instance)
+        replies = [
+            problem.format(instance, solution)
+            for solution in (reference.solution, problem.heuristic(instance), problem.trivial(instance))
+        ]
+        for _ in range(300):
+            text = rng.choice(replies)
+            for _ in range(rng.randint(1, 3)):
+                at, end = sorted((rng.randrange(len(text) + 1), rng.randrange(len(text) + 1)))
+                text = rng.choice(
+                    [
+                        text[:at] + rng.choice(alphabet) + text[at + 1 :],
+                        text[:at] + rng.choice(alphabet) + text[at:],
+                        text[:at] + text[at + 1 :],
+                        text[:at] + text[end:],
+                        text[:end] + text[at:],
+                    ]
+                )
+            status, _ = judged(problem, instance, text)
+            if status == "feasible":
+                accepted += 1
+                solution = json.loads(text[text.index("<answer>") + 8 : text.index("</answer>")])
+                assert problem.judge(instance, problem.read(instance, text)).objective == problem.objective(
+                    instance, tuple(solution)
+                )
+    assert accepted > 0
+
+
+@every_problem
+def test_constant_and_random_policies_do_not_pay(name: str) -> None:
+    problem = forge_gym.problem(name)
+    constant = problem.format(problem.instance(0), problem.trivial(problem.instance(0)))
+    rng = np.random.default_rng(0)
+    rewards: dict[str, list[float]] = {"constant": [], "random": []}
+    for index, instance in problem.graded_instances():
+        rewards["constant"].append(judged(problem, instance, constant)[1])
+        rewards["random"].append(judged(problem, instance, problem.format(instance, problem.random(instance, rng)))[1])
+        if index > 200:
+            break
+    assert np.mean(rewards["constant"]) <= -0.2 + 1e-12
+    assert np.mean(rewards["random"]) < 0

@@ -1,0 +1,206 @@
+"""TSP: objective and optimum against brute force, two solvers against each other, TSPLIB."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise, permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from forge_gym.envs.tsp import DISTRIBUTIONS, TSP, TSPInstance, circuit, held_karp
+
+
+def length(instance: TSPInstance, tour: tuple[int, ...]) -> int:
+    """Length of a tour from the definition: TSPLIB's nint of each Euclidean leg, in exact integers."""
+    total = 0
+    for a, b in pairwise((*tour, tour[0])):
+        if instance.matrix:
+            total += instance.matrix[a][b]
+        else:
+            (xa, ya), (xb, yb) = instance.xy[a], instance.xy[b]
+            total += (math.isqrt(4 * ((xa - xb) ** 2 + (ya - yb) ** 2)) + 1) // 2
+    return total
+
+
+def brute_force(instance: TSPInstance) -> int:
+    return min(length(instance, (0, *rest)) for rest in permutations(range(1, instance.size)))
+
+
+def small(seed: int) -> tuple[TSP, TSPInstance]:
+    tsp = TSP(n=4 + seed % 4, distribution=DISTRIBUTIONS[seed % 3], grid=12, spacing=1 + seed % 5)
+    return tsp, tsp.instance(seed)
+
+
+def test_the_optimum_is_that_of_brute_force_on_200_instances() -> None:
+    for seed in range(200):
+        tsp, instance = small(seed)
+        reference = tsp.reference(instance)
+        assert reference.proven
+        assert reference.value == brute_force(instance) == length(instance, reference.solution)
+
+
+def test_every_answer_of_five_cities() -> None:
+    """All 5^5 lists of five numbers: feasible exactly if a permutation, with the length of the definition."""
+    for distribution in DISTRIBUTIONS:
+        tsp = TSP(n=5, distribution=distribution)
+        instance = tsp.instance(1)
+        best = brute_force(instance)
+        for code in range(5**5):
+            answer = tuple(code // 5**k % 5 for k in range(5))
+            verdict = tsp.verify(instance, f"<answer>{list(answer)}</answer>")
+            assert verdict.feasible == (len(set(answer)) == 5)
+            if verdict.feasible:
+                assert verdict.objective == length(instance, answer) >= best
+                assert verdict.optimal == (verdict.objective == best)
+
+
+def test_held_karp_and_cp_sat_agree() -> None:
+    for seed in range(12):
+        tsp = TSP(n=8 + seed % 5, distribution=DISTRIBUTIONS[seed % 3])
+        instance = tsp.instance(seed)
+        by_circuit = circuit(instance.rows, tsp.heuristic(instance), tsp.work_limit)
+        assert by_circuit.proven and by_circuit.value == held_karp(instance.rows).value
+        assert length(instance, by_circuit.solution) == by_circuit.value
+
+
+def test_distances_are_tsplibs() -> None:
+    rng = np.random.default_rng(0)
+    xy = tuple(map(tuple, np.unique(rng.integers(-(10**6), 10**6, size=(60, 2)), axis=0).tolist()))
+    instance = TSPInstance(xy=xy)
+    for a in range(len(xy)):
+        for b in range(len(xy)):
+            if a != b:
+                assert instance.rows[a][b] == length(instance, (a, b)) // 2
+
+
+def test_nearest_neighbour_keeps_its_guarantee() -> None:
+    for seed in range(60):
+        tsp = TSP(n=9, grid=1000, spacing=100)  # rounding to 1 in some 10^4 leaves the triangle inequality
+        reference = tsp.reference(tsp.instance(seed))
+        assert reference.greedy <= (math.ceil(math.log2(9)) + 1) / 2 * reference.value
+
+
+def test_a_closed_tour_names_its_first_city_once() -> None:
+    tsp = TSP(n=5)
+    verdict = tsp.verify(tsp.instance(), "<answer>[0, 1, 2, 3, 4, 0]</answer>")
+    assert verdict.reason == "each city is visited once, got 1 repeated visits"
+
+
+def test_partial_tours_earn_more_the_fuller_they_are() -> None:
+    tsp = TSP(n=8)
+    credits = [tsp.judge(tsp.instance(), tuple(range(k))).credit for k in range(8)]
+    assert credits[0] == 0 and credits == sorted(set(credits)) and credits[-1] < 1
+
+
+def test_relabelled_cities() -> None:
+    tsp, rng = TSP(n=9), np.random.default_rng(0)
+    for seed in range(20):
+        instance = tsp.instance(seed)
+        order = rng.permutation(9).tolist()
+        relabelled = TSPInstance(xy=tuple(instance.xy[i] for i in order))
+        where = {old: new for new, old in enumerate(order)}
+        tour = tsp.random(instance, rng)
+        moved = tuple(where[i] for i in tour)
+        assert tsp.objective(relabelled, moved) == tsp.objective(instance, tour)
+        assert tsp.reference(relabelled).value == tsp.reference(instance).value
+
+
+def test_canonical_unites_rotations_and_reversals() -> None:
+    tsp = TSP(n=6)
+    instance = tsp.instance()
+    tour = (3, 1, 0, 4, 5, 2)
+    forms = {tsp.canonical(instance, (t[k:] + t[:k])) for t in (tour, tour[::-1]) for k in range(6)}
+    assert forms == {(0, 1, 3, 2, 5, 4)}
+
+
+def test_clusters_are_tighter_than_uniform_points() -> None:
+    def mean_nearest(distribution: str) -> float:
+        tsp = TSP(n=40, distribution=distribution, grid=1000)
+        rows = np.array([tsp.instance(seed).rows for seed in range(20)]) + 10**6 * np.eye(40, dtype=int)
+        return float(rows.min(axis=2).mean())
+
+    assert mean_nearest("clustered") < 0.6 * mean_nearest("uniform")
+
+
+def test_a_full_half_of_a_small_grid() -> None:
+    for distribution in ("uniform", "clustered"):
+        instance = TSP(n=12, grid=5, distribution=distribution).instance()
+        assert len(set(instance.xy)) == 12
+
+
+# ---------------------------------------------------------------------------------------- TSPLIB
+
+
+def read_tsplib(path: Path) -> TSPInstance:
+    """Read the weight types of the files under test, by the formulas of TSPLIB 95."""
+    head, numbers, section = {}, [], ""
+    for line in path.read_text().splitlines():
+        key, colon, value = line.partition(":")
+        word = key.strip()
+        if colon:
+            head[word] = value.strip()
+        elif word.endswith("_SECTION") or word == "EOF":
+            section = word
+        elif section in ("NODE_COORD_SECTION", "EDGE_WEIGHT_SECTION"):
+            numbers.extend(map(float, line.split()))
+    n = int(head["DIMENSION"])
+    matrix = np.zeros((n, n), dtype=np.int64)
+    kind = head["EDGE_WEIGHT_TYPE"]
+    if kind == "EXPLICIT":
+        layout = {
+            "FULL_MATRIX": [(i, j) for i in range(n) for j in range(n)],
+            "UPPER_ROW": [(i, j) for i in range(n) for j in range(i + 1, n)],
+            "LOWER_DIAG_ROW": [(i, j) for i in range(n) for j in range(i + 1)],
+        }[head["EDGE_WEIGHT_FORMAT"]]
+        for (i, j), weight in zip(layout, numbers, strict=True):
+            matrix[i, j] = matrix[j, i] = weight
+        np.fill_diagonal(matrix, 0)
+        return TSPInstance(matrix=tuple(map(tuple, matrix.tolist())))
+    points = np.array(numbers).reshape(n, 3)[:, 1:]
+    if kind == "EUC_2D":
+        assert (points == points.astype(int)).all()
+        return TSPInstance(xy=tuple(map(tuple, points.astype(int).tolist())))
+    if kind == "ATT":
+        r = np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2) / 10)
+        matrix = np.where(np.rint(r) < r, np.rint(r) + 1, np.rint(r)).astype(int)
+    else:
+        assert kind == "GEO"
+        degrees = np.trunc(points)
+        radians = 3.141592 * (degrees + 5 * (points - degrees) / 3) / 180
+        latitude, longitude = radians.T
+        q1 = np.cos(longitude[:, None] - longitude[None])
+        q2 = np.cos(latitude[:, None] - latitude[None])
+        q3 = np.cos(latitude[:, None] + latitude[None])
+        angle = np.arccos(np.clip(0.5 * ((1 + q1) * q2 - (1 - q1) * q3), -1, 1))
+        matrix = (6378.388 * angle + 1).astype(int)
+    np.fill_diagonal(matrix, 0)
+    return TSPInstance(matrix=tuple(map(tuple, matrix.tolist())))
+
+
+@pytest.mark.parametrize(
+    ("name", "optimum"),
+    [
+        ("burma14", 3323),
+        ("ulysses16", 6859),
+        ("gr17", 2085),
+        ("gr24", 1272),
+        ("fri26", 937),
+        ("bays29", 2020),
+        ("dantzig42", 699),
+        ("att48", 10628),
+        ("eil51", 426),
+        ("berlin52", 7542),
+        ("brazil58", 25395),
+        pytest.param("pr76", 108159, marks=pytest.mark.slow),
+        pytest.param("kroA100", 21282, marks=pytest.mark.slow),
+        pytest.param("eil101", 629, marks=pytest.mark.slow),
+    ],
+)
+def test_published_optima(classic: Path, name: str, optimum: int) -> None:
+    tsp = TSP()
+    instance = read_tsplib(classic / "tsplib" / f"{name}.tsp")
+    instance.check()
+    assert tsp.from_json(tsp.to_json(instance)) == instance
+    reference = tsp.reference(instance)
+    assert reference.proven and reference.value == optimum == length(instance, reference.solution)
