@@ -78,17 +78,19 @@ def make_dataset(
     given = [problems] if isinstance(problems, Problem) else list(problems)
     if not given:
         raise ValueError("problems must hold at least one problem, got none")
+    if levels is not None and not len(levels):
+        raise ValueError("levels must hold at least one level, or be None, got none")
     streams = [
-        _rows(problem, seed, split, chat, -1 if level is None else level)
+        _rows(problem if level is None else problem.at_level(level), level, seed, split, chat)
         for level in (levels if levels is not None else [None])
-        for problem in (given if level is None else [each.at_level(level) for each in given])
+        for problem in given
     ]
     rows = progress(next(streams[i % len(streams)]) for i in range(size))
     return Dataset.from_list(list(rows))
 
 
 def _rows(
-    problem: Problem[Any, Any], seed: int, split: str, chat: bool, level: int
+    problem: Problem[Any, Any], level: int | None, seed: int, split: str, chat: bool
 ) -> Iterator[dict[str, Any]]:
     for index, instance in problem.graded_instances(seed, split):
         prompt = problem.prompt(instance)
@@ -96,7 +98,7 @@ def _rows(
             "prompt": [{"role": "user", "content": prompt}] if chat else prompt,
             "spec": problem.spec(seed, index, split),
             "problem": problem.name,
-            "level": level,
+            "level": -1 if level is None else level,
             "seed": seed,
             "index": index,
             "instance_hash": problem.digest(instance),

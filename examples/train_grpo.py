@@ -113,7 +113,7 @@ class Args:
     micro_batch: int = 0
     """Rollouts per forward pass; 0 takes all of a step at once, as small models on a CPU may."""
     save_steps: int = 50
-    """Steps between checkpoints."""
+    """Steps between checkpoints, of the warm start as of GRPO."""
 
     bf16: bool = False
     """Compute in bfloat16 (CUDA)."""
@@ -306,7 +306,7 @@ def warm_start(args: Args, problem: Problem[Any, Any], base: str, folder: str, t
         first, data_index = state["step"], state["data_index"]
     batches = demonstrations(problem, args, data_index, {problem.prompt(instance) for instance in test})
     for step in track(range(first, args.sft_steps), "warm start", console=console):
-        if step > first and step % 200 == 0:
+        if step > first and step % args.save_steps == 0:
             torch.save(
                 {
                     "model": model.state_dict(),

@@ -22,3 +22,34 @@ def classic() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the public instances beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a language model of random weights and a chat template; nothing is downloaded."""
+    pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, set_seed
+
+    set_seed(0)
+    characters = ["<pad>", "<eos>", "<unk>", *map(chr, range(32, 127)), "\n"]
+    words = Tokenizer(models.WordLevel({c: i for i, c in enumerate(characters)}, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", padding_side="left"
+    )
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ '[' + m['role'] + '] ' + m['content'] + '\\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant] {% endif %}"
+    )
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(characters), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+            num_attention_heads=2, num_key_value_heads=2, head_dim=8, max_position_embeddings=4096, initializer_range=1.0,
+            pad_token_id=0, eos_token_id=1, bos_token_id=None,
+        )  # fmt: skip
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

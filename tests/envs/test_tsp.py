@@ -192,9 +192,9 @@ def read_tsplib(path: Path) -> TSPInstance:
         ("eil51", 426),
         ("berlin52", 7542),
         ("brazil58", 25395),
-        pytest.param("pr76", 108159, marks=pytest.mark.slow),
-        pytest.param("kroA100", 21282, marks=pytest.mark.slow),
-        pytest.param("eil101", 629, marks=pytest.mark.slow),
+        pytest.param("pr76", 108159, marks=pytest.mark.slow),  # a minute
+        ("kroA100", 21282),
+        ("eil101", 629),
     ],
 )
 def test_published_optima(classic: Path, name: str, optimum: int) -> None:

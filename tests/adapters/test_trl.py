@@ -1,0 +1,128 @@
+"""TRL: rows rebuild their instances, rewards equal the environment's, faults pay None."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import forge_gym
+import gymnasium as gym
+import numpy as np
+import pytest
+from forge_gym.adapters.trl import RewardFunction, completion_text, make_dataset
+
+NAMES = forge_gym.problems()
+
+
+def replies(name: str) -> tuple[str, list[str]]:
+    problem = forge_gym.problem(name)
+    index, instance = next(problem.graded_instances(seed=5))
+    solutions = [problem.trivial(instance), problem.heuristic(instance), problem.reference(instance).solution]
+    solutions.append(problem.random(instance, np.random.default_rng(0)))
+    texts = ["", "no idea", "<answer>[-1]</answer>", "<answer>[0, 0]</answer>"]
+    return problem.spec(5, index), texts + [problem.format(instance, solution) for solution in solutions]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scheme", ["tiered", "linear", "binary", "forge"])
+def test_rewards_equal_those_of_the_environment(name: str, scheme: str) -> None:
+    spec, texts = replies(name)
+    rewards = RewardFunction(scheme, group_size=4)(completions=texts, spec=[spec] * 8, prompts=[""] * 8)
+    problem, instance = forge_gym.from_spec(spec)
+    env = gym.make(f"Forge/{name}-v0", reward=scheme)
+    for text, reward in zip(texts, rewards, strict=True):
+        env.reset(options={"instance": instance})
+        assert env.step(text)[1] == reward
+        chat = [{"role": "assistant", "content": text}]
+        assert RewardFunction(scheme, group_size=1)(completions=[chat], spec=[spec]) == [reward]
+    assert problem.name == name
+
+
+def test_metrics() -> None:
+    spec, texts = replies("TSP")
+    logged: dict[str, float] = {}
+    RewardFunction(group_size=4)(completions=texts, spec=[spec] * 8, log_metric=logged.__setitem__)
+    assert (logged["forge/malformed"], logged["forge/infeasible"], logged["forge/feasible"]) == (0.25, 0.25, 0.5)
+    assert logged["forge/optimal"] == logged["forge/above_greedy"] == 0.125
+    assert 0 < logged["forge/quality"] < logged["forge/quality_of_feasible"] < 1
+    assert logged["forge/effective_groups"] == 1 and logged["forge/faults"] == logged["forge/alarms"] == 0
+    RewardFunction(group_size=4)(completions=["?"] * 8, spec=[spec] * 8, log_metric=logged.__setitem__)
+    assert logged["forge/effective_groups"] == 0 and logged["forge/malformed"] == 1
+
+
+def test_groups_must_hold_one_instance() -> None:
+    tsp = forge_gym.problem("TSP")
+    a, b = tsp.spec(1), tsp.spec(2)
+    function = RewardFunction(group_size=2)
+    assert function(completions=["?"] * 4, spec=[a, a, b, b]) == [-1] * 4
+    for specs in ([a, b, b, a], [a, a, b], [a]):
+        with pytest.raises(ValueError, match="group_size must be the trainer's num_generations"):
+            function(completions=["?"] * len(specs), spec=specs)
+    with pytest.raises(ValueError, match="group_size must be"):
+        RewardFunction(group_size=0)
+    with pytest.raises(ValueError, match="did you mean 'tiered'"):
+        RewardFunction("tierd", group_size=2)
+
+
+def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    spec, texts = replies("TSP")
+    problem, instance = forge_gym.from_spec(spec)
+    optimum = problem.reference(instance)
+    worse = type(optimum)(
+        optimum.solution, optimum.greedy, optimum.greedy, "wrong", 0, "min", trivial=optimum.trivial, greedy=optimum.greedy
+    )
+    monkeypatch.setitem(instance.memo, "reference", worse)  # a certificate that the optimum beats
+    logged: dict[str, float] = {}
+    rewards = RewardFunction(group_size=2)(completions=[texts[6], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
+    assert rewards == [None, -1] and logged["forge/alarms"] == 1 and "beats its certificate" in caplog.text
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    monkeypatch.setattr(type(problem), "violations", broken)
+    rewards = RewardFunction(group_size=2)(completions=[texts[4], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
+    assert rewards == [None, None] and logged["forge/faults"] == 2 and "a bug of ours" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("completion", "text"),
+    [
+        ("plain", "plain"),
+        ([{"role": "assistant", "content": "a"}], "a"),
+        ([{"role": "assistant", "content": "a"}, {"role": "tool", "content": "t"}], "a"),
+        ([{"role": "assistant", "content": None}], ""),
+        ([{"role": "assistant", "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]}], "xy"),
+        ([{"role": "user", "content": "u"}], ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_completion_texts(completion: Any, text: str) -> None:
+    assert completion_text(completion) == text
+
+
+def test_the_reward_function_travels() -> None:
+    function = pickle.loads(pickle.dumps(RewardFunction("linear", group_size=3)))
+    assert function.__name__ == "forge_linear" and function.group_size == 3
+
+
+def test_datasets() -> None:
+    pytest.importorskip("datasets")
+    problems = [forge_gym.problem(name) for name in NAMES]
+    data = make_dataset(problems, 3 * len(problems), levels=[4, 5], seed=2, split="validation")
+    assert len(set(data["instance_hash"])) == len(data) == 3 * len(problems)
+    assert {"prompt", "spec", "problem", "level", "seed", "index", "instance_hash"} == set(data.column_names)
+    for row in data:
+        problem, instance = forge_gym.from_spec(row["spec"])
+        assert row["prompt"] == [{"role": "user", "content": problem.prompt(instance)}]
+        assert problem.name == row["problem"] and problem.digest(instance) == row["instance_hash"]
+        assert problem.graded(instance)
+        assert problem == forge_gym.problem(row["problem"], level=row["level"])
+    counts = [data["problem"].count(name) for name in NAMES]
+    assert max(counts) - min(counts) <= 1 and set(data["level"]) == {4, 5}
+    assert make_dataset(problems, 9, levels=[4, 5], seed=2, split="validation")[:9] == data[:9]
+    plain = make_dataset(problems[0], 2, chat=False)
+    assert isinstance(plain[0]["prompt"], str) and plain[0]["level"] == -1
+    for arguments, words in (((problems, 0), "size must be"), (([], 3), "problems must hold"), ((problems, 3), "levels")):
+        with pytest.raises(ValueError, match=words):
+            make_dataset(*arguments, **({"levels": []} if words == "levels" else {}))

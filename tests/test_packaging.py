@@ -1,0 +1,79 @@
+"""What is installed: every folder, a cheap import, extras left alone."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.resources
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import forge_gym
+import pytest
+
+PROBE = """
+import json, resource, sys, threading
+import forge_gym
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"modules": sorted(sys.modules), "cpu": used.ru_utime + used.ru_stime, "mb": used.ru_maxrss / 1024,
+                  "threads": threading.active_count()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, object]:
+    result = subprocess.run([sys.executable, "-c", PROBE], check=True, capture_output=True, text=True)
+    found: dict[str, object] = json.loads(result.stdout)
+    return found
+
+
+def test_importing_loads_nothing_heavy(imported: dict[str, object]) -> None:
+    modules = imported["modules"]
+    assert isinstance(modules, list)
+    heavy = {
+        "torch", "ortools", "matplotlib", "networkx", "transformers", "trl", "datasets", "pandas", "scipy", "rich",
+        "pettingzoo", "stable_baselines3",
+    }  # fmt: skip
+    assert not heavy & set(modules)
+    assert not [name for name in modules if name.startswith("forge_gym.envs.")]  # imported when first asked for
+    assert imported["threads"] == 1
+
+
+def test_the_list_of_packages_is_complete(root: Path) -> None:
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    folders = {"forge_gym"} | {
+        f"forge_gym.{path.parent.relative_to(root).as_posix().replace('/', '.')}"
+        for part in ("core", "envs", "agents", "wrappers", "adapters", "evaluation")
+        for path in (root / part).rglob("__init__.py")
+    }
+    mapped = dict(line.split(" = ") for line in config["options"]["package_dir"].strip().splitlines())
+    assert listed == folders == set(mapped)
+    assert all((root / folder).is_dir() for folder in mapped.values())
+
+
+def test_a_plain_install_needs_no_torch(root: Path) -> None:
+    config = configparser.ConfigParser()
+    config.read(root / "setup.cfg")
+    plain = config["options"]["install_requires"].lower()
+    assert not any(name in plain for name in ("torch", "transformers", "trl", "stable", "pettingzoo", "matplotlib"))
+    constraints = (root / "constraints.txt").read_text().lower()
+    for extra in config["options.extras_require"].values():
+        for line in extra.split():
+            name = line.replace("<", ">").split(">")[0].lower()
+            assert name.startswith("forge-gym") or f"\n{name}==" in constraints, f"{name} has no tested version"
+
+
+def test_typing_marker_and_version() -> None:
+    assert importlib.resources.files("forge_gym").joinpath("py.typed").is_file()
+    assert forge_gym.__version__.count(".") == 2
+    out = subprocess.run([sys.executable, "-m", "forge_gym", "--version"], check=True, capture_output=True, text=True)
+    assert out.stdout.strip() == forge_gym.__version__
+
+
+def test_a_stray_import_from_the_root_fails_loudly(root: Path) -> None:
+    """`envs` beside the checkout must not become a second copy of `forge_gym.envs`."""
+    out = subprocess.run([sys.executable, "-c", "import envs.tsp"], cwd=root, capture_output=True, text=True)
+    assert out.returncode != 0 and "beyond top-level package" in out.stderr
