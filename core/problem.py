@@ -264,6 +264,8 @@ class Problem(ABC, Generic[I, S]):
     def verify(self, instance: I, text: object) -> Verdict:
         """Judge the reply ``text``. Never raises, whatever the text; what is no text is malformed.
 
+        The first feasible answer to an instance waits for its reference, which is solved once.
+
         Parameters
         ----------
         instance

@@ -42,13 +42,21 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "{% for m in messages %}{{ '[' + m['role'] + '] ' + m['content'] + '\\n' }}{% endfor %}"
         "{% if add_generation_prompt %}[assistant] {% endif %}"
     )
-    model = Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=len(characters), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-            num_attention_heads=2, num_key_value_heads=2, head_dim=8, max_position_embeddings=4096, initializer_range=1.0,
-            pad_token_id=0, eos_token_id=1, bos_token_id=None,
-        )  # fmt: skip
+    config = Qwen3Config(
+        vocab_size=len(characters),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=4096,
+        initializer_range=1.0,  # wide enough that replies differ
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
     )
+    model = Qwen3ForCausalLM(config)
     folder = tmp_path_factory.mktemp("models") / "tiny"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -6,8 +6,9 @@ import doctest
 import importlib
 import pkgutil
 
-import forge_gym
 import pytest
+
+import forge_gym
 
 PARTS = ("core", "envs", "agents", "wrappers", "adapters", "evaluation")
 MODULES = ["forge_gym"] + [

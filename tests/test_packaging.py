@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import forge_gym
 import pytest
+
+import forge_gym
 
 PROBE = """
 import json, resource, sys, threading
@@ -36,7 +37,9 @@ def test_importing_loads_nothing_heavy(imported: dict[str, object]) -> None:
         "pettingzoo", "stable_baselines3",
     }  # fmt: skip
     assert not heavy & set(modules)
-    assert not [name for name in modules if name.startswith("forge_gym.envs.")]  # imported when first asked for
+    assert not [
+        name for name in modules if name.startswith("forge_gym.envs.")
+    ]  # imported when first asked for
     assert imported["threads"] == 1
 
 
@@ -58,18 +61,24 @@ def test_a_plain_install_needs_no_torch(root: Path) -> None:
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
     plain = config["options"]["install_requires"].lower()
-    assert not any(name in plain for name in ("torch", "transformers", "trl", "stable", "pettingzoo", "matplotlib"))
+    assert not any(
+        name in plain for name in ("torch", "transformers", "trl", "stable", "pettingzoo", "matplotlib")
+    )
     constraints = (root / "constraints.txt").read_text().lower()
     for extra in config["options.extras_require"].values():
         for line in extra.split():
             name = line.replace("<", ">").split(">")[0].lower()
-            assert name.startswith("forge-gym") or f"\n{name}==" in constraints, f"{name} has no tested version"
+            assert name.startswith("forge-gym") or f"\n{name}==" in constraints, (
+                f"{name} has no tested version"
+            )
 
 
 def test_typing_marker_and_version() -> None:
     assert importlib.resources.files("forge_gym").joinpath("py.typed").is_file()
     assert forge_gym.__version__.count(".") == 2
-    out = subprocess.run([sys.executable, "-m", "forge_gym", "--version"], check=True, capture_output=True, text=True)
+    out = subprocess.run(
+        [sys.executable, "-m", "forge_gym", "--version"], check=True, capture_output=True, text=True
+    )
     assert out.stdout.strip() == forge_gym.__version__
 
 

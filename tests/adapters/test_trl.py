@@ -5,10 +5,11 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-import forge_gym
 import gymnasium as gym
 import numpy as np
 import pytest
+
+import forge_gym
 from forge_gym.adapters.trl import RewardFunction, completion_text, make_dataset
 
 NAMES = forge_gym.problems()
@@ -42,7 +43,11 @@ def test_metrics() -> None:
     spec, texts = replies("TSP")
     logged: dict[str, float] = {}
     RewardFunction(group_size=4)(completions=texts, spec=[spec] * 8, log_metric=logged.__setitem__)
-    assert (logged["forge/malformed"], logged["forge/infeasible"], logged["forge/feasible"]) == (0.25, 0.25, 0.5)
+    assert (logged["forge/malformed"], logged["forge/infeasible"], logged["forge/feasible"]) == (
+        0.25,
+        0.25,
+        0.5,
+    )
     assert logged["forge/optimal"] == logged["forge/above_greedy"] == 0.125
     assert 0 < logged["forge/quality"] < logged["forge/quality_of_feasible"] < 1
     assert logged["forge/effective_groups"] == 1 and logged["forge/faults"] == logged["forge/alarms"] == 0
@@ -69,18 +74,29 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
     problem, instance = forge_gym.from_spec(spec)
     optimum = problem.reference(instance)
     worse = type(optimum)(
-        optimum.solution, optimum.greedy, optimum.greedy, "wrong", 0, "min", trivial=optimum.trivial, greedy=optimum.greedy
+        optimum.solution,
+        optimum.greedy,
+        optimum.greedy,
+        "wrong",
+        0,
+        "min",
+        trivial=optimum.trivial,
+        greedy=optimum.greedy,
     )
     monkeypatch.setitem(instance.memo, "reference", worse)  # a certificate that the optimum beats
     logged: dict[str, float] = {}
-    rewards = RewardFunction(group_size=2)(completions=[texts[6], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
+    rewards = RewardFunction(group_size=2)(
+        completions=[texts[6], "?"], spec=[spec] * 2, log_metric=logged.__setitem__
+    )
     assert rewards == [None, -1] and logged["forge/alarms"] == 1 and "beats its certificate" in caplog.text
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a bug of ours")
 
     monkeypatch.setattr(type(problem), "violations", broken)
-    rewards = RewardFunction(group_size=2)(completions=[texts[4], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
+    rewards = RewardFunction(group_size=2)(
+        completions=[texts[4], "?"], spec=[spec] * 2, log_metric=logged.__setitem__
+    )
     assert rewards == [None, None] and logged["forge/faults"] == 2 and "a bug of ours" in caplog.text
 
 
@@ -91,7 +107,15 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         ([{"role": "assistant", "content": "a"}], "a"),
         ([{"role": "assistant", "content": "a"}, {"role": "tool", "content": "t"}], "a"),
         ([{"role": "assistant", "content": None}], ""),
-        ([{"role": "assistant", "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]}], "xy"),
+        (
+            [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}],
+                }
+            ],
+            "xy",
+        ),
         ([{"role": "user", "content": "u"}], ""),
         ([], ""),
         (None, ""),
@@ -123,6 +147,10 @@ def test_datasets() -> None:
     assert make_dataset(problems, 9, levels=[4, 5], seed=2, split="validation")[:9] == data[:9]
     plain = make_dataset(problems[0], 2, chat=False)
     assert isinstance(plain[0]["prompt"], str) and plain[0]["level"] == -1
-    for arguments, words in (((problems, 0), "size must be"), (([], 3), "problems must hold"), ((problems, 3), "levels")):
+    for arguments, words in (
+        ((problems, 0), "size must be"),
+        (([], 3), "problems must hold"),
+        ((problems, 3), "levels"),
+    ):
         with pytest.raises(ValueError, match=words):
             make_dataset(*arguments, **({"levels": []} if words == "levels" else {}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import forge_gym
 import pytest
+
+import forge_gym
 from forge_gym.agents import CONTROLS, RandomAgent, Task, make_agent
 
 NAMES = forge_gym.problems()
@@ -15,7 +16,8 @@ def tasks(name: str, count: int = 10) -> list[Task]:
     problem = forge_gym.problem(name)
     instances = [problem.instance(seed) for seed in range(count)]
     return [
-        Task(problem, instance, ({"role": "user", "content": problem.prompt(instance)},)) for instance in instances
+        Task(problem, instance, ({"role": "user", "content": problem.prompt(instance)},))
+        for instance in instances
     ]
 
 
@@ -70,11 +72,17 @@ def test_sampling_is_reproducible_and_leaves_torch_alone(tiny_model: Path) -> No
     assert other.answer(asked) != agent.answer(asked)
 
 
-def test_a_conversation_goes_through_the_chat_template_and_a_bare_prompt_without_one(tiny_model: Path) -> None:
-    from forge_gym.agents.causal_lm import TransformersAgent
+def test_a_conversation_goes_through_the_chat_template_and_a_bare_prompt_without_one(
+    tiny_model: Path,
+) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_model), AutoTokenizer.from_pretrained(tiny_model)
+    from forge_gym.agents.causal_lm import TransformersAgent
+
+    model, tokenizer = (
+        AutoModelForCausalLM.from_pretrained(tiny_model),
+        AutoTokenizer.from_pretrained(tiny_model),
+    )
     agent = TransformersAgent(model, tokenizer, name="mine", max_new_tokens=4)
     task = tasks("TSP", 1)[0]
     assert agent._text(task) == f"[user] {task.prompt}\n[assistant] "
@@ -85,7 +93,11 @@ def test_a_conversation_goes_through_the_chat_template_and_a_bare_prompt_without
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"batch_size": 0}, "batch_size must be"), ({"max_new_tokens": 0}, "max_new_tokens"), ({"temperature": -1}, "temperature")],
+    [
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"temperature": -1}, "temperature"),
+    ],
 )
 def test_bad_options_are_refused(tiny_model: Path, options: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):

@@ -6,18 +6,20 @@ import random
 import warnings
 from typing import Any
 
-import forge_gym
 import gymnasium as gym
 import numpy as np
 import pytest
-from forge_gym.core.env import TextEnv
-from forge_gym.core.space import Text
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
+import forge_gym
+from forge_gym.core.env import TextEnv
+from forge_gym.core.space import Text
+
 NAMES = forge_gym.problems()
 INFO = {
-    "seed", "index", "turn", "status", "objective", "quality", "skill", "ratio", "credit", "optimal", "violations", "score",
+    "seed", "index", "turn", "status", "objective", "quality", "skill", "ratio", "credit", "optimal", "violations",
+    "score",
 }  # fmt: skip
 
 
@@ -61,8 +63,16 @@ def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> No
         scores, total, over = [], 0.0, False
         while not over:
             draw = np.random.default_rng(rng.randrange(10**9))
-            solutions = [problem.trivial(instance), problem.heuristic(instance), problem.random(instance, draw)]
-            texts = ["no idea", "<answer>[-1]</answer>", *(problem.format(instance, each) for each in solutions)]
+            solutions = [
+                problem.trivial(instance),
+                problem.heuristic(instance),
+                problem.random(instance, draw),
+            ]
+            texts = [
+                "no idea",
+                "<answer>[-1]</answer>",
+                *(problem.format(instance, each) for each in solutions),
+            ]
             _, reward, over, truncated, info = env.step(rng.choice(texts))
             total += reward
             scores.append(info["score"])
@@ -152,7 +162,9 @@ def test_vectors(vectorization: str, mode: AutoresetMode) -> None:
     options: dict[str, Any] = {"autoreset_mode": mode}
     if vectorization == "async":
         options["shared_memory"] = False  # Gymnasium's shared memory garbles Text
-    envs = gym.make_vec("forge_gym:Forge/TSP-v0", 3, vectorization_mode=vectorization, vector_kwargs=options, n=6)
+    envs = gym.make_vec(
+        "forge_gym:Forge/TSP-v0", 3, vectorization_mode=vectorization, vector_kwargs=options, n=6
+    )
     try:
         prompts, infos = envs.reset(seed=[4, 5, 6])
         tsp = forge_gym.problem("TSP", n=6)
@@ -179,7 +191,9 @@ def test_rendering(name: str) -> None:
     env.step(base.problem.format(base.instance, base.problem.heuristic(base.instance)))
     solved = env.render()
     for picture in (empty, failed, solved):
-        assert isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == (480, 480, 3)
+        assert (
+            isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == (480, 480, 3)
+        )
     assert (empty != solved).any() and (empty != failed).any()
     text = gym.make(f"Forge/{name}-v0", render_mode="ansi")
     prompt, _ = text.reset(seed=2)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-import forge_gym
 import gymnasium as gym
 import pytest
+
+import forge_gym
 from forge_gym.core.registry import problem_class
 
 
@@ -43,7 +44,11 @@ def test_nearest_names() -> None:
         ("Knapsack", {"tightness": 2}, ["tightness must be a number", "got 2", "did you mean 0.99?"]),
         ("Knapsack", {"tightness": float("nan")}, ["tightness must be a number", "got nan"]),
         ("Knapsack", {"largest": 1}, ["largest must be", "got 1", "did you mean 2?"]),
-        ("GraphColoring", {"p": -0.5}, ["p must be a number from 0.0 to 1.0", "got -0.5", "did you mean 0.0?"]),
+        (
+            "GraphColoring",
+            {"p": -0.5},
+            ["p must be a number from 0.0 to 1.0", "got -0.5", "did you mean 0.0?"],
+        ),
         ("GraphColoring", {"k": 21}, ["k must be an integer from 2 to 20", "got 21", "did you mean 20?"]),
     ],
 )
@@ -83,7 +88,15 @@ def test_specs_rebuild_problem_and_instance(name: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"version": 9}, {"problem": "TPS"}, {"seed": -1}, {"split": "tset"}, {"parameters": {"m": 1}}, {"parameters": []}, {"x": 1}],
+    [
+        {"version": 9},
+        {"problem": "TPS"},
+        {"seed": -1},
+        {"split": "tset"},
+        {"parameters": {"m": 1}},
+        {"parameters": []},
+        {"x": 1},
+    ],
 )
 def test_foreign_specs_are_refused(change: dict[str, object]) -> None:
     spec = json.loads(forge_gym.problem("TSP").spec())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
-import forge_gym
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+import forge_gym
 from forge_gym.core.reference import Reference
 from forge_gym.core.rewards import TIER_EDGES, TIER_FLOORS, binary, forge, linear, tiered
 from forge_gym.core.verdict import Number, Verdict
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 
 def reference(sense: str, t: Number, b: Number, r: Number, bound: Number | None = None) -> Reference[None]:
@@ -94,7 +95,9 @@ def test_a_value_beyond_the_certificate_is_an_alarm() -> None:
         assert scheme(verdict(UNPROVEN, 65)) is None
 
 
-@pytest.mark.parametrize(("credit", "expected"), [(0, -0.9), (0.25, -0.775), (0.5, -0.65), (0.9, -0.45), (0.99, -0.405)])
+@pytest.mark.parametrize(
+    ("credit", "expected"), [(0, -0.9), (0.25, -0.775), (0.5, -0.65), (0.9, -0.45), (0.99, -0.405)]
+)
 def test_infeasible_band(credit: float, expected: float) -> None:
     assert tiered(Verdict("infeasible", credit=credit)) == pytest.approx(expected)
     assert tiered(Verdict("malformed")) == -1
@@ -130,7 +133,10 @@ def test_minimising_mirrors_maximising(anchors: list[int], v: int) -> None:
 
 
 @given(
-    anchors=st.tuples(numbers, numbers, numbers).map(sorted), v=numbers, a=st.integers(1, 10**9), c=numbers,
+    anchors=st.tuples(numbers, numbers, numbers).map(sorted),
+    v=numbers,
+    a=st.integers(1, 10**9),
+    c=numbers,
     d=st.integers(1, 10**6),
 )
 def test_affine_invariance_bit_for_bit(anchors: list[int], v: int, a: int, c: int, d: int) -> None:
@@ -186,7 +192,11 @@ def test_linear_keeps_the_order_of_tiered() -> None:
 
 def test_binary_and_forge() -> None:
     assert [binary(Verdict(s)) for s in ("malformed", "infeasible", "feasible")] == [0, 0, 1]  # type: ignore[arg-type]
-    assert [forge(Verdict(s, ratio=0.5)) for s in ("malformed", "infeasible", "feasible")] == [-2.5, -0.5, 1.5]  # type: ignore[arg-type]
+    assert [forge(Verdict(s, ratio=0.5)) for s in ("malformed", "infeasible", "feasible")] == [
+        -2.5,
+        -0.5,
+        1.5,
+    ]  # type: ignore[arg-type]
     assert forge(verdict(TOUR, 1120)) == 1.5 and forge(verdict(TOUR, 560)) == 2
 
 

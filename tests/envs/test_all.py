@@ -10,15 +10,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-import forge_gym
 import numpy as np
 import pytest
-from forge_gym.core.problem import SPLITS, Problem
-from forge_gym.core.registry import problem_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import forge_gym
+from forge_gym.core.problem import SPLITS, Problem
+from forge_gym.core.registry import problem_class
 
 NAMES = forge_gym.problems()
 SIZES = (0, 3, 7)
@@ -40,7 +42,12 @@ def judged(problem: Problem[Any, Any], instance: Any, text: str) -> tuple[str, f
 def test_the_surface(name: str) -> None:
     cls = problem_class(name)
     assert cls.sense in ("min", "max") and cls.kind in ("permutation", "subset", "assignment")
-    assert cls.constraints and cls.work_limit > 0 and cls.__doc__ and "References" in sys.modules[cls.__module__].__doc__
+    assert (
+        cls.constraints
+        and cls.work_limit > 0
+        and cls.__doc__
+        and "References" in sys.modules[cls.__module__].__doc__
+    )
 
 
 @every_problem
@@ -53,7 +60,9 @@ def test_instances_are_pure_frozen_and_round_trip(name: str) -> None:
             assert instance == problem.instance(seed, split=split)
             text = problem.to_json(instance)
             rebuilt = problem.from_json(text)
-            assert rebuilt == instance and hash(rebuilt) == hash(instance) and problem.to_json(rebuilt) == text
+            assert (
+                rebuilt == instance and hash(rebuilt) == hash(instance) and problem.to_json(rebuilt) == text
+            )
             instance.check()
             seen.add(problem.digest(instance))
         seen.update(problem.digest(problem.instance(seed, index)) for index in (1, 2))
@@ -104,7 +113,7 @@ def test_nothing_touches_the_global_generators(name: str) -> None:
 def test_levels_grow_steadily_and_without_end(name: str) -> None:
     problem = forge_gym.problem(name)
     sizes = [problem.at_level(level).instance(0).size for level in range(20)]
-    assert all(a < b <= 1.3 * a for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(a < b <= 1.3 * a for a, b in pairwise(sizes))
     assert problem.at_level(10**6).parameters["n"] > 10**10
 
 
@@ -149,12 +158,18 @@ def test_damaged_instances_are_refused_or_consistent(name: str) -> None:
 @pytest.mark.parametrize("answer_format", ["tags", "line", "raw"])
 @pytest.mark.parametrize("style", ["prose", "compact"])
 def test_texts_round_trip(name: str, style: str, answer_format: str) -> None:
-    problem = forge_gym.problem(name, style=style, answer_format=answer_format)
+    distributions = sys.modules[problem_class(name).__module__].DISTRIBUTIONS
     rng = np.random.default_rng(0)
     for seed in range(20):
+        distribution = distributions[seed % len(distributions)]
+        problem = forge_gym.problem(name, style=style, answer_format=answer_format, distribution=distribution)
         instance = problem.instance(seed)
         assert problem.prompt(instance).isascii()
-        for solution in (problem.trivial(instance), problem.random(instance, rng), problem.reference(instance).solution):
+        for solution in (
+            problem.trivial(instance),
+            problem.random(instance, rng),
+            problem.reference(instance).solution,
+        ):
             reply = problem.format(instance, solution)
             again = problem.read(instance, reply)
             assert problem.canonical(instance, again) == problem.canonical(instance, solution)
@@ -173,7 +188,9 @@ def test_the_worked_example_is_true_there_and_no_answer_here(name: str, distribu
         tiny.check()
         answer = problem.format(tiny, solution)
         assert problem.verify(tiny, answer).optimal
-        assert problem.prompt(instance).endswith(answer) and problem.describe(tiny) in problem.prompt(instance)
+        assert problem.prompt(instance).endswith(answer) and problem.describe(tiny) in problem.prompt(
+            instance
+        )
         assert problem.verify(instance, answer).status == "infeasible"
 
 
@@ -247,7 +264,9 @@ def test_streams_hold_only_graded_instances(name: str) -> None:
     problem = forge_gym.problem(name)
     stream = problem.graded_instances(seed=1, split="test")
     pairs = [next(stream) for _ in range(5)]
-    assert all(problem.graded(instance) and instance == problem.instance(1, i, "test") for i, instance in pairs)
+    assert all(
+        problem.graded(instance) and instance == problem.instance(1, i, "test") for i, instance in pairs
+    )
     assert next(problem.graded_instances(1, "test", start=pairs[2][0])) == pairs[2]
 
 
@@ -284,7 +303,9 @@ ROWS: dict[str, Callable[[str], str]] = {
     "NaN": lambda good: "<answer>[NaN]</answer>",
     "infinities": lambda good: "<answer>[Infinity, -Infinity]</answer>",
     "too many digits": lambda good: f"<answer>[{'9' * 5000}]</answer>",
-    "other digits": lambda good: f"<answer>{good.translate({48 + d: 0xFF10 + d for d in range(10)})}</answer>",
+    "other digits": lambda good: (
+        f"<answer>{good.translate({48 + d: 0xFF10 + d for d in range(10)})}</answer>"
+    ),
     "zero width": lambda good: f"<answer>{good[:-1]}\u200b]</answer>",
     "right to left": lambda good: f"<answer>\u202e{good}</answer>",
     "underscore": lambda good: "<answer>[1_0]</answer>",
@@ -397,7 +418,9 @@ def test_any_text_is_judged(name: str, data: st.DataObject) -> None:
     )
     instance = problem.instance(data.draw(st.integers(0, 3)))
     good = problem.format(instance, problem.reference(instance).solution)
-    pieces = st.lists(st.sampled_from([good, "<answer>", "</answer>", "Answer:", "[", "]", ", ", "-", "1", "99", "\n", " "]))
+    pieces = st.lists(
+        st.sampled_from([good, "<answer>", "</answer>", "Answer:", "[", "]", ", ", "-", "1", "99", "\n", " "])
+    )
     judged(problem, instance, data.draw(st.one_of(st.text(), pieces.map("".join))))
 
 
@@ -446,7 +469,9 @@ def test_constant_and_random_policies_do_not_pay(name: str) -> None:
     rewards: dict[str, list[float]] = {"constant": [], "random": []}
     for index, instance in problem.graded_instances():
         rewards["constant"].append(judged(problem, instance, constant)[1])
-        rewards["random"].append(judged(problem, instance, problem.format(instance, problem.random(instance, rng)))[1])
+        rewards["random"].append(
+            judged(problem, instance, problem.format(instance, problem.random(instance, rng)))[1]
+        )
         if index > 200:
             break
     assert np.mean(rewards["constant"]) <= -0.2 + 1e-12

@@ -8,6 +8,7 @@ from pathlib import Path
 import networkx as nx
 import numpy as np
 import pytest
+
 from forge_gym.envs.graph_coloring import (
     DISTRIBUTIONS,
     GraphColoring,

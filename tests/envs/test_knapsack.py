@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from forge_gym.envs.knapsack import DISTRIBUTIONS, Knapsack, KnapsackInstance
 
 
@@ -55,7 +56,9 @@ def test_numbers_beyond_64_bits() -> None:
         knapsack = Knapsack(n=9)
         small = knapsack.instance(seed)
         large = KnapsackInstance(
-            small.capacity * scale, tuple(w * scale for w in small.weights), tuple(v * scale for v in small.values)
+            small.capacity * scale,
+            tuple(w * scale for w in small.weights),
+            tuple(v * scale for v in small.values),
         )
         assert knapsack.reference(large).value == knapsack.reference(small).value * scale
         assert knapsack.reference(large).proven
@@ -109,7 +112,9 @@ def test_distributions_are_pisingers() -> None:
                 assert abs(excess).max() > 20
 
 
-@pytest.mark.parametrize(("name", "optimum"), [("p01", 309), ("p03", 150), ("p05", 900), ("p06", 1735), ("p08", 13549094)])
+@pytest.mark.parametrize(
+    ("name", "optimum"), [("p01", 309), ("p03", 150), ("p05", 900), ("p06", 1735), ("p08", 13549094)]
+)
 def test_published_optima(classic: Path, name: str, optimum: int) -> None:
     lines = (classic / "knapsack" / f"{name}.txt").read_text().split("\n")
     capacity = int(lines[0].split()[1])

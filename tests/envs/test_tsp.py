@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from forge_gym.envs.tsp import DISTRIBUTIONS, TSP, TSPInstance, circuit, held_karp
 
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import forge_gym
 import numpy as np
 import pytest
+
+import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, Task
 from forge_gym.evaluation.cli import main
 from forge_gym.evaluation.evaluate import evaluate, held_out
@@ -39,7 +40,9 @@ class Improving:
     name = "improving"
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
-        return [(GreedyAgent() if len(task.messages) == 1 else ExactAgent()).answer([task])[0] for task in tasks]
+        return [
+            (GreedyAgent() if len(task.messages) == 1 else ExactAgent()).answer([task])[0] for task in tasks
+        ]
 
 
 @pytest.mark.parametrize("name", forge_gym.problems())
@@ -84,7 +87,19 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 def test_show(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     png = tmp_path / "x.png"
-    out = run(capsys, "show", f"Forge/{name}-v0", "--seed", "3", "--level", "2", "--solution", "--png", str(png), "--json")
+    out = run(
+        capsys,
+        "show",
+        f"Forge/{name}-v0",
+        "--seed",
+        "3",
+        "--level",
+        "2",
+        "--solution",
+        "--png",
+        str(png),
+        "--json",
+    )
     shown = json.loads(out)
     problem, instance = forge_gym.from_spec(shown["spec"])
     assert shown["prompt"] == problem.prompt(instance) and shown["proven"] and png.stat().st_size > 1000
@@ -95,21 +110,52 @@ def test_show(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
 
 
 def test_eval(capsys: pytest.CaptureFixture[str]) -> None:
-    common = ["eval", "--agent", "random", "greedy", "exact", "--env", "TSP", "Knapsack", "--episodes", "20", "--set", "n=9"]
+    common = [
+        "eval",
+        "--agent",
+        "random",
+        "greedy",
+        "exact",
+        "--env",
+        "TSP",
+        "Knapsack",
+        "--episodes",
+        "20",
+        "--set",
+        "n=9",
+    ]
     rows = json.loads(run(capsys, *common, "--json"))
     assert [(row["problem"], row["agent"]) for row in rows] == [
         (env, agent) for env in ("TSP", "Knapsack") for agent in ("random", "greedy", "exact")
     ]
     assert all(row["episodes"] == 20 and row["parameters"] == {"n": 9} for row in rows)
     for row in rows:
-        assert all(row[key]["low"] <= row[key]["mean"] <= row[key]["high"] for key in ("success", "quality", "skill", "optimal"))
+        assert all(
+            row[key]["low"] <= row[key]["mean"] <= row[key]["high"]
+            for key in ("success", "quality", "skill", "optimal")
+        )
     assert rows[2]["optimal"]["mean"] == 1 and rows[1]["skill"]["mean"] == 0
     table = run(capsys, *common)
-    assert all(word in table for word in ("random", "greedy", "exact", "quality", "skill", "optimal", "TSP(", "Knapsack("))
+    assert all(
+        word in table
+        for word in ("random", "greedy", "exact", "quality", "skill", "optimal", "TSP(", "Knapsack(")
+    )
 
 
 def test_eval_of_a_language_model(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["eval", "--agent", f"hf:{tiny_model}", "--env", "TSP", "--episodes", "3", "--max-new-tokens", "4", "--turns", "2"]
+    arguments = [
+        "eval",
+        "--agent",
+        f"hf:{tiny_model}",
+        "--env",
+        "TSP",
+        "--episodes",
+        "3",
+        "--max-new-tokens",
+        "4",
+        "--turns",
+        "2",
+    ]
     (row,) = json.loads(run(capsys, *arguments, "--json"))
     assert row["agent"] == "tiny" and row["status"]["malformed"] == 3
 

@@ -60,7 +60,9 @@ def test_the_run_leaves_table_curve_and_results(whole: Path) -> None:
 
 
 @pytest.mark.parametrize("moment", ["sft.pt", "checkpoint-2/complete"])
-def test_a_killed_run_ends_with_the_same_weights(root: Path, whole: Path, tmp_path: Path, moment: str) -> None:
+def test_a_killed_run_ends_with_the_same_weights(
+    root: Path, whole: Path, tmp_path: Path, moment: str
+) -> None:
     out = tmp_path / "killed"
     process = start(root, out, **TINY)
     deadline = time.monotonic() + 120
@@ -83,12 +85,12 @@ def test_a_folder_with_another_run_is_refused(root: Path, whole: Path) -> None:
 
 def test_a_given_model_is_trained_on_chat_prompts(root: Path, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "given"
-    finish(
-        start(
-            root, out, model=tiny_model, problem="Knapsack", parameters='{"n": 9}', steps=2, prompts=2, group=2,
-            micro_batch=2, save_steps=1, test_episodes=4, max_completion_length=8, lora=2, learning_rate=1e-5,
-        )  # fmt: skip
-    )
+    settings = {
+        "model": tiny_model, "problem": "Knapsack", "parameters": '{"n": 9}', "steps": 2, "prompts": 2, "group": 2,
+        "micro_batch": 2, "save_steps": 1, "test_episodes": 4, "max_completion_length": 8, "lora": 2,
+        "learning_rate": 1e-5,
+    }  # fmt: skip
+    finish(start(root, out, **settings))
     results = json.loads((out / "results.json").read_text())
     assert [row["agent"] for row in results["agents"]] == ["random", "greedy", "exact", "base", "GRPO"]
     assert results["problem"].startswith("Knapsack(answer_format='tags', style='prose', n=9")

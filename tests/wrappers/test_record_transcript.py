@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import forge_gym
 import gymnasium as gym
 import pytest
+
+import forge_gym
 from forge_gym.wrappers import RecordTranscript
 
 

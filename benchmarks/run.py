@@ -1,0 +1,139 @@
+"""Measure what an episode costs: import, instances, prompts, verdicts, references.
+
+    python benchmarks/run.py [--json FILE] [--repeats 7]
+
+Every number is the median over repeats of process CPU time, so a busy machine changes it little.
+COLD is held against its floor: at most 0.2 s above interpreter start, and 45 MB. The other rows
+have no floor yet; each is timed on answers whose verdict is checked first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+import forge_gym
+
+COLD_FLOOR_S, COLD_FLOOR_MB = 0.2, 45.0
+PROBE = (
+    "import resource as r; u = r.getrusage(r.RUSAGE_SELF); print(u.ru_utime + u.ru_stime, u.ru_maxrss / 1024)"
+)
+
+
+def median_us(work: Callable[[], object], repeats: int, least: float = 0.05) -> float:
+    """Return the median CPU microseconds of one call; each repeat loops for at least ``least`` seconds."""
+    loops, spent = 1, 0.0
+    while spent < least:
+        start = time.process_time()
+        for _ in range(loops):
+            work()
+        spent = time.process_time() - start
+        loops *= 2
+    loops //= 2
+
+    def once() -> float:
+        start = time.process_time()
+        for _ in range(loops):
+            work()
+        return (time.process_time() - start) / loops * 1e6
+
+    return statistics.median(once() for _ in range(repeats))
+
+
+def cold(repeats: int) -> dict[str, Any]:
+    """Measure ``import forge_gym`` in fresh interpreters, above the start of the interpreter itself."""
+
+    def probe(statement: str) -> tuple[float, float]:
+        out = subprocess.run(
+            [sys.executable, "-c", f"{statement}; {PROBE}"], check=True, capture_output=True, text=True
+        )
+        cpu, mb = map(float, out.stdout.split())
+        return cpu, mb
+
+    bare = statistics.median(probe("pass")[0] for _ in range(repeats))
+    imports = [probe("import forge_gym") for _ in range(repeats)]
+    seconds = statistics.median(cpu for cpu, _ in imports) - bare
+    megabytes = statistics.median(mb for _, mb in imports)
+    ok = seconds <= COLD_FLOOR_S and megabytes <= COLD_FLOOR_MB
+    return {
+        "id": "COLD",
+        "problem": "",
+        "us": seconds * 1e6,
+        "mb": megabytes,
+        "floor": COLD_FLOOR_S * 1e6,
+        "ok": ok,
+    }
+
+
+def rows(name: str, repeats: int) -> list[dict[str, Any]]:
+    """Measure one problem at its default size."""
+    problem = forge_gym.problem(name)
+    _, instance = next(problem.graded_instances())
+    reference = problem.reference(instance)
+    best = problem.format(instance, reference.solution)
+    texts = [best, problem.format(instance, problem.heuristic(instance)), "no idea", "<answer>[-1]</answer>"]
+    assert [verdict.status for verdict in problem.verify_many(instance, texts)] == [
+        "feasible", "feasible", "malformed", "infeasible",
+    ]  # fmt: skip
+    long = "I compare the options. " * 350 + best
+    assert problem.verify(instance, long).optimal
+    distinct = [f"{text} {i}" for i in range(16) for text in texts]
+    env = gym.make(f"Forge/{name}-v0")
+    env.unwrapped.problem.reference(instance)  # type: ignore[attr-defined]
+    seeds = iter(range(10**9))
+
+    def episode() -> None:
+        env.reset(options={"instance": instance})
+        env.step(best)
+
+    work: dict[str, Callable[[], object]] = {
+        "GEN": lambda: problem.instance(next(seeds)),
+        "PROMPT": lambda: problem.prompt(instance),
+        "SCORE": lambda: problem.verify(instance, best),
+        "SCORE 8,000 characters": lambda: problem.verify(instance, long),
+        "SCORE malformed": lambda: problem.verify(instance, texts[2]),
+        "SCORE infeasible": lambda: problem.verify(instance, texts[3]),
+        "GROUP-64, per answer": lambda: problem.verify_many(instance, distinct),
+        "EP1, reference known": episode,
+        "LABEL": lambda: problem.solve(instance, problem.work_limit),
+    }
+    return [
+        {"id": key, "problem": name, "us": median_us(call, repeats) / (64 if key.startswith("GROUP") else 1)}
+        for key, call in work.items()
+    ]
+
+
+def main() -> int:
+    """Print the table; exit with 1 where a floor does not hold."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="write the rows there too")
+    parser.add_argument("--repeats", type=int, default=7)
+    arguments = parser.parse_args()
+    measured = [cold(arguments.repeats)]
+    for name in forge_gym.problems():
+        measured += rows(name, arguments.repeats)
+    for row in measured:
+        note = (
+            f"{row['mb']:.0f} MB, floor {row['floor'] / 1e6} s: {'ok' if row['ok'] else 'MISSED'}"
+            if "floor" in row
+            else ""
+        )
+        print(f"{row['problem']:14} {row['id']:24} {row['us']:12.1f} us  {note}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(measured, indent=1))
+    return int(any(not row.get("ok", True) for row in measured))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

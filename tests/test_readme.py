@@ -1,0 +1,56 @@
+"""README: its examples run, its commands are those that CI and the package know."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def blocks(root: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+
+
+def test_python_examples_run(root: Path, tmp_path: Path) -> None:
+    examples = blocks(root, "python")
+    assert len(examples) == 3
+    for example in examples:
+        if "adapters.trl" in example:
+            pytest.importorskip("datasets")
+        subprocess.run([sys.executable, "-c", example], check=True, cwd=tmp_path, capture_output=True)
+
+
+def test_the_first_screen_has_the_two_commands(root: Path) -> None:
+    main, tests = blocks(root, "bash")[:2]
+    for command in (main, tests):
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt")
+        assert command.count("\n") == 1
+    assert main.endswith("examples/train_grpo.py\n") and tests.endswith("-m pytest\n")
+    assert (root / "README.md").read_text().index(tests) < 1500
+
+
+def test_commands_of_the_command_line_parse(root: Path) -> None:
+    from forge_gym.evaluation.cli import _parser
+
+    lines = [
+        line for block in blocks(root, "bash") for line in block.splitlines() if line.startswith("forge-gym ")
+    ]
+    assert len(lines) == 4
+    for line in lines:
+        _parser().parse_args(line.split()[1:])
+
+
+def test_training_arguments_exist(root: Path) -> None:
+    pytest.importorskip("tyro")
+    out = subprocess.run(
+        [sys.executable, root / "examples" / "train_grpo.py", "--help"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    used = set(re.findall(r"(--[a-z0-9-]+)", "".join(b for b in blocks(root, "bash") if "--model" in b)))
+    assert len(used) > 6 and all(flag in out for flag in used)
+    assert "Probability that a choice of the" in out  # the fields' docstrings are the help
