@@ -10,8 +10,8 @@ held-out instances, in one table with the random, greedy and exact agents.
 The same script takes a real model on CUDA (no warm start; prompts in prose, answers in tags):
 
     python examples/train_grpo.py --model Qwen/Qwen2.5-7B-Instruct-1M --use-vllm --bf16 \
-        --gradient-checkpointing --parameters '{"n": 10}' --steps 500 --learning-rate 1e-6 \
-        --max-completion-length 4096 --out runs/qwen-tsp
+        --gradient-checkpointing --lora 32 --parameters '{"n": 10}' --micro-batch 16 --steps 500 \
+        --learning-rate 1e-5 --max-completion-length 4096 --out runs/qwen-tsp
 
 A run that was stopped goes on from its last checkpoint when the same command is given again.
 """
@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import count
@@ -134,6 +135,7 @@ def main(args: Args) -> None:
     claim(args)
     set_seed(args.seed)
     transformers_logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     problem = make_problem(args)
     test = held_out(problem, args.test_episodes)
     results: dict[str, Evaluation] = {}
@@ -410,7 +412,8 @@ def train(args: Args, problem: Problem[Any, Any], start: str, test: list[Instanc
         gradient_checkpointing=args.gradient_checkpointing,
         use_vllm=args.use_vllm,
         use_cpu=not torch.cuda.is_available(),
-        model_init_kwargs={"dtype": "bfloat16" if args.bf16 else "float32"},
+        # Weights that are trained stay in float32 under bf16: a step of 1e-6 would round to nothing.
+        model_init_kwargs={"dtype": "bfloat16" if args.bf16 and args.lora else "float32"},
         logging_steps=1,
         report_to="tensorboard",
         disable_tqdm=True,
