@@ -40,6 +40,10 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
 @dataclass(frozen=True)
 class Instance(ABC):
     """The data of one instance: frozen, hashable, made of integers, strings and nested tuples of them."""
@@ -124,6 +128,10 @@ class Problem(ABC, Generic[I, S]):
     @abstractmethod
     def generate(self, rng: np.random.Generator) -> I:
         """Draw an instance, every draw from ``rng``; no order of ids gives a solution away."""
+
+    @abstractmethod
+    def describe(self, instance: I) -> str:
+        """Return the data of ``instance`` as text, sparse and compact."""
 
     @abstractmethod
     def prompt(self, instance: I) -> str:
@@ -302,11 +310,8 @@ class Problem(ABC, Generic[I, S]):
 
         Equal texts, frequent in a group of rollouts, are judged once.
         """
-        judged: dict[str, Verdict] = {}
-        for text in texts:
-            if text not in judged:
-                judged[text] = self.verify(instance, text)
-        return [judged[text] for text in texts]
+        judged = {text: self.verify(instance, text) for text in dict.fromkeys(filter(_is_text, texts))}
+        return [judged[text] if _is_text(text) else self.verify(instance, text) for text in texts]
 
     def judge(self, instance: I, solution: S) -> Verdict:
         """Judge a typed solution, feasible or not."""
@@ -412,10 +417,6 @@ class Problem(ABC, Generic[I, S]):
         return (
             f"{rule}\n\nExample, for another instance:\n{self.describe(tiny)}\n{self.format(tiny, solution)}"
         )
-
-    @abstractmethod
-    def describe(self, instance: I) -> str:
-        """Return the data of ``instance`` as text, sparse and compact."""
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -402,7 +402,13 @@ def test_verify_many_equals_verify(name: str) -> None:
     problem = forge_gym.problem(name)
     instance = problem.instance(0)
     solutions = [problem.trivial(instance), problem.heuristic(instance), problem.reference(instance).solution]
-    texts = ["", "?", *(problem.format(instance, solution) for solution in solutions)] * 3
+    texts: list[Any] = [
+        "",
+        "?",
+        *(problem.format(instance, solution) for solution in solutions),
+        None,
+        ["[0]"],
+    ] * 3
     assert problem.verify_many(instance, texts) == [problem.verify(instance, text) for text in texts]
     assert problem.verify_many(instance, []) == []
 
