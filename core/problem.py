@@ -97,8 +97,9 @@ class Problem(ABC, Generic[I, S]):
     """Raised whenever an instance, a prompt, a verdict or a default reward changes for the same seed."""
     family: ClassVar[Literal["graph", "scheduling", "partition", "selection", "planning"]]
     sense: ClassVar[Sense]
-    kind: ClassVar[Literal["permutation", "subset", "assignment"]]
-    """What a solution is; decides the null answers and every view that is not text."""
+    kind: ClassVar[Literal["permutation", "subset", "assignment", "sequence", "schedule"]]
+    """What a solution is: all elements in order, some of them, a label for each, some of them in order,
+    or rows (element, resource, time). Decides the null answers and every view that is not text."""
     constraints: ClassVar[tuple[str, ...]]
     """The constraint families that `violations` may name."""
     instance_type: ClassVar[type[Instance]]
@@ -174,6 +175,10 @@ class Problem(ABC, Generic[I, S]):
         """Return a random feasible solution."""
 
     @abstractmethod
+    def neighbour(self, instance: I, solution: S, rng: np.random.Generator) -> S:
+        """Return a random feasible neighbour of the feasible ``solution``: one move of a local search."""
+
+    @abstractmethod
     def solve(self, instance: I, limit: int) -> Certificate[S]:
         """Solve to proven optimality, or return the incumbent and bound after ``limit`` steps of work."""
 
@@ -185,7 +190,14 @@ class Problem(ABC, Generic[I, S]):
     def draw(self, instance: I, solution: S | None, ax: Any) -> None:
         """Draw the instance, and a feasible ``solution`` if given, on matplotlib axes."""
 
-    # ---------------------------------------------------------------- instances
+    # ---------------------------------------------------------------- what follows, once for all
+
+    def nulls(self, instance: I) -> list[Any]:
+        """Return the answers that ignore the instance: empty, all the same, everything."""
+        n = instance.size
+        if self.kind == "schedule":
+            return [(), ((0, 0, 0),) * n]
+        return [(), (0,) * n, *([tuple(range(n))] if self.kind in ("subset", "sequence") else [])]
 
     @cached_property
     def _stream(self) -> list[int]:
@@ -340,10 +352,7 @@ class Problem(ABC, Generic[I, S]):
     def _null_credit(self, instance: I) -> float:
         """Return the largest credit of an answer that ignores the instance: empty, everything, all the same."""
         if "null_credit" not in instance.memo:
-            n = instance.size
-            nulls: list[Any] = [(), (0,) * n]
-            if self.kind == "subset":
-                nulls.append(tuple(range(n)))
+            nulls = self.nulls(instance)
             found = [violations for null in nulls if (violations := self.violations(instance, null))]
             instance.memo["null_credit"] = max(map(self._credit, found), default=0.0)
         return float(instance.memo["null_credit"])

@@ -11,66 +11,35 @@ References
 .. [3] D. Welsh, M. Powell, "An upper bound for the chromatic number of a graph and its application
    to timetabling problems", The Computer Journal 10(1), 1967.
 .. [4] D. Brelaz, "New methods to color the vertices of a graph", CACM 22(4), 1979.
-.. [5] P. Erdos, A. Renyi, "On random graphs I", Publicationes Mathematicae 6, 1959.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from ..core import cpsat
 from ..core.answer import read_integers, read_words
 from ..core.checks import check_choice, check_int, check_share
-from ..core.problem import Instance, Problem, size_at_level
+from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency
+from ..core.problem import Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.verdict import Malformed, Violation
 
 Colouring: TypeAlias = tuple[int, ...]
 """The colour of each vertex, 0 to n - 1."""
 
-DISTRIBUTIONS = ("gnp", "planted")
-_MAX_VERTICES = 10**5
+DISTRIBUTIONS = (*FAMILIES, "planted")
 _SEARCHED = 400
 """Graphs with more vertices are not searched: their references stay unproven."""
 
 
 @dataclass(frozen=True)
-class GraphColoringInstance(Instance):
-    """An undirected graph without loops."""
-
-    n: int
-    """Number of vertices, which are 0 to n - 1."""
-    edges: tuple[tuple[int, int], ...]
-    """(m, 2) pairs u < v, sorted, each once."""
-
-    @property
-    def size(self) -> int:
-        """Number of vertices."""
-        return self.n
-
-    def check(self) -> None:
-        """Raise ``ValueError`` unless the edges are sorted pairs of distinct vertices."""
-        check_int("n", self.n, 1, _MAX_VERTICES)
-        for edge in self.edges:
-            if not isinstance(edge, tuple) or len(edge) != 2:
-                raise ValueError(f"an edge must be a pair of vertices, got {edge!r}")
-            check_int("an edge's second vertex", edge[1], 1, self.n - 1)
-            check_int("an edge's first vertex", edge[0], 0, edge[1] - 1)
-        if list(self.edges) != sorted(set(self.edges)):
-            raise ValueError("edges must be sorted and distinct, got another order or a repetition")
-
-    @cached_property
-    def neighbours(self) -> tuple[int, ...]:
-        """(n,) bit masks: bit u of ``neighbours[v]`` is set where u and v are adjacent."""
-        masks = [0] * self.n
-        for u, v in self.edges:
-            masks[u] |= 1 << v
-            masks[v] |= 1 << u
-        return tuple(masks)
+class GraphColoringInstance(Graph):
+    """The graph whose vertices are coloured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +70,10 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
     n: int = 20
     """Number of vertices."""
     distribution: str = "gnp"
-    """``gnp``: every edge with probability ``p`` [5]_; ``planted``: the same between the classes of a
-    hidden balanced ``k``-colouring only."""
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: the edges of
+    ``gnp`` between the classes of a hidden balanced ``k``-colouring only."""
     p: float = 0.5
-    """Probability of an edge."""
+    """Density, or probability of an edge."""
     k: int = 4
     """Number of classes of ``planted``."""
 
@@ -119,21 +88,18 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
 
     def generate(self, rng: np.random.Generator) -> GraphColoringInstance:
         n = self.n
-        present = np.triu(rng.random((n, n)) < self.p, 1)
-        if self.distribution == "planted":
-            classes = rng.permutation(n) % self.k  # a random relabelling: vertex numbers tell nothing
-            present &= classes[:, None] != classes
-        return GraphColoringInstance(n, tuple((u, v) for u, v in np.argwhere(present).tolist()))
+        if self.distribution != "planted":
+            return GraphColoringInstance(n, edges_of(random_adjacency(rng, self.distribution, n, self.p)))
+        classes = rng.permutation(n) % self.k  # a random relabelling: vertex numbers tell nothing
+        present = random_adjacency(rng, "gnp", n, self.p) & (classes[:, None] != classes)
+        return GraphColoringInstance(n, edges_of(present))
 
     def describe(self, instance: GraphColoringInstance) -> str:
-        later: list[list[int]] = [[] for _ in range(instance.n)]
-        for u, v in instance.edges:
-            later[u].append(v)
-        return "\n".join(f"{u}: {' '.join(map(str, vs))}" for u, vs in enumerate(later) if vs) or "no edges"
+        return instance.text()
 
     def prompt(self, instance: GraphColoringInstance) -> str:
         if self.style == "compact":
-            return self.describe(instance).replace(":", " :").replace("\n", " ; ") + f" n{instance.n} >"
+            return f"{instance.compact_text()} >"
         n = instance.n
         task = (
             "Graph colouring problem: give every vertex a colour such that adjacent vertices have different "
@@ -217,6 +183,17 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         colouring = self._first_fit(instance, rng.permutation(instance.n).tolist(), rng, 0.5)
         return self.canonical(instance, colouring)
 
+    def neighbour(
+        self, instance: GraphColoringInstance, solution: Colouring, rng: np.random.Generator
+    ) -> Colouring:
+        """Move a random vertex to another colour in use that its neighbours leave, if there is one."""
+        v = int(rng.integers(instance.n))
+        taken = {solution[u] for u in bits(instance.neighbours[v])} | {solution[v]}
+        free = sorted(set(solution) - taken)
+        if not free:
+            return solution
+        return (*solution[:v], free[int(rng.integers(len(free)))], *solution[v + 1 :])
+
     def solve(self, instance: GraphColoringInstance, limit: int) -> Certificate[Colouring]:
         """DSATUR branch and bound [4]_ for a tenth of the steps, then CP-SAT (a step is its microsecond)."""
         start = self.heuristic(instance)
@@ -230,25 +207,12 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         return tuple([names.setdefault(colour, len(names)) for colour in solution])
 
     def draw(self, instance: GraphColoringInstance, solution: Colouring | None, ax: Any) -> None:
-        import networkx as nx
         from matplotlib import colormaps
 
-        graph = nx.Graph(instance.edges)
-        graph.add_nodes_from(range(instance.n))
         palette = colormaps["tab20"]
-        shades = "white" if solution is None else [palette(solution[v] % 20) for v in graph]
-        nx.draw_networkx(
-            graph,
-            nx.circular_layout(sorted(graph)),
-            ax=ax,
-            node_color=shades,
-            edgecolors="grey",
-            edge_color="lightgrey",
-            node_size=220,
-            font_size=8,
+        draw_graph(
+            instance, ax, "white" if solution is None else [palette(colour % 20) for colour in solution]
         )
-        ax.set_aspect("equal")
-        ax.set_axis_off()
 
 
 def greedy_clique(neighbours: Sequence[int]) -> list[int]:
@@ -286,13 +250,13 @@ def dsatur(neighbours: Sequence[int], start: Colouring, limit: int) -> Certifica
             best, best_count = colours.copy(), used
             return
         chosen, most = -1, (-1, -1)
-        for v in _bits(uncoloured):
+        for v in bits(uncoloured):
             work += 1
             saturation = (seen[v].bit_count(), (neighbours[v] & uncoloured).bit_count())
             if saturation > most:
                 chosen, most = v, saturation
         left = uncoloured ^ (1 << chosen)
-        around = _bits(neighbours[chosen] & left)
+        around = bits(neighbours[chosen] & left)
         for colour in range(used + 1):
             if max(used, colour + 1) >= best_count or best_count == len(clique) or work > limit:
                 return
@@ -309,7 +273,7 @@ def dsatur(neighbours: Sequence[int], start: Colouring, limit: int) -> Certifica
 
     for colour, v in enumerate(clique):
         colours[v] = colour
-        for u in _bits(neighbours[v]):
+        for u in bits(neighbours[v]):
             seen[u] |= 1 << colour
     branch(sum(1 << v for v, colour in enumerate(colours) if colour < 0), len(clique))
     bound = len(clique) if work > limit else best_count
@@ -321,7 +285,6 @@ def assign(neighbours: Sequence[int], start: Certificate[Colouring], limit: int)
 
     ``limit`` is CP-SAT's deterministic time in millionths.
     """
-    import ortools
     from ortools.sat.python import cp_model
 
     n, most = len(neighbours), int(start.value) - 1
@@ -332,34 +295,19 @@ def assign(neighbours: Sequence[int], start: Certificate[Colouring], limit: int)
         model.add_exactly_one(takes[v])
         for c in range(most):
             model.add_implication(takes[v][c], used[c])
-            for u in _bits(neighbours[v] & ((1 << v) - 1)):
+            for u in bits(neighbours[v] & ((1 << v) - 1)):
                 model.add_at_most_one(takes[u][c], takes[v][c])
     for c, v in enumerate(greedy_clique(neighbours)[:most]):  # colours are interchangeable: fix a clique's
         model.add(takes[v][c] == 1)
     for c in range(most - 1):
         model.add_implication(used[c + 1], used[c])
     model.minimize(sum(used))
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = 1
-    solver.parameters.max_deterministic_time = max(limit, 0) / 1e6
-    status = solver.solve(model)
-    work = start.work + round(solver.response_proto.deterministic_time * 1e6)
-    name = f"{start.solver}, CP-SAT {ortools.__version__}"
-    if status == cp_model.INFEASIBLE:  # fewer colours than `start` do not suffice
+    solved = cpsat.solve(model, limit)
+    work, name = start.work + solved.work, f"{start.solver}, {solved.name}"
+    if solved.infeasible:  # fewer colours than `start` do not suffice
         return Certificate(start.solution, start.value, start.value, name, work)
-    bound = max(start.bound, int(np.ceil(solver.best_objective_bound - 1e-6)))
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    bound = max(start.bound, solved.bound)
+    if not solved.feasible:
         return Certificate(start.solution, start.value, bound, name, work)
-    colouring = tuple(next(c for c in range(most) if solver.boolean_value(takes[v][c])) for v in range(n))
+    colouring = tuple(next(c for c in range(most) if solved.value(takes[v][c])) for v in range(n))
     return Certificate(colouring, len(set(colouring)), bound, name, work)
-
-
-def _bits(mask: int) -> list[int]:
-    """Return the positions of the bits that are set."""
-    found = []
-    while mask:
-        low = mask & -mask
-        found.append(low.bit_length() - 1)
-        mask ^= low
-    return found

@@ -21,10 +21,11 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..core.answer import read_integers, read_words
+from ..core.answer import read_words
 from ..core.checks import check_choice, check_int, check_share
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
+from ..core.subset import read_subset, subset_violations, write_subset
 from ..core.verdict import Malformed, Violation
 
 Items: TypeAlias = tuple[int, ...]
@@ -150,7 +151,7 @@ class Knapsack(Problem[KnapsackInstance, Items]):
 
     def parse(self, instance: KnapsackInstance, text: str) -> Items:
         if self.style == "prose":
-            return tuple([number - instance.first for number in read_integers(text)])
+            return read_subset(text, instance.first)
         words = read_words(text)
         if len(words) != instance.size or not set(words) <= {"+", "-"}:
             raise Malformed(
@@ -160,22 +161,13 @@ class Knapsack(Problem[KnapsackInstance, Items]):
 
     def write(self, instance: KnapsackInstance, solution: Items) -> str:
         if self.style == "prose":
-            return str([i + instance.first for i in solution])
+            return write_subset(solution, instance.first)
         return " ".join("+" if i in solution else "-" for i in instance.by_density)
 
     def violations(self, instance: KnapsackInstance, solution: Items) -> tuple[Violation, ...]:
-        n, chosen = instance.size, set(solution)
-        known = [i for i in chosen if 0 <= i < n]
+        found = subset_violations("items", instance.size, instance.first, solution)
+        known = [i for i in set(solution) if 0 <= i < instance.size]
         excess = sum([instance.weights[i] for i in known]) - instance.capacity
-        found = []
-        if len(known) < len(chosen):
-            last, unknown = instance.first + n - 1, len(chosen) - len(known)
-            reason = f"items are {instance.first} to {last}, got {unknown} others"
-            found.append(Violation("known", unknown, max(n, unknown), reason))
-        repeats = len(solution) - len(chosen)
-        if repeats:
-            reason = f"each item is taken once, got {repeats} repetitions"
-            found.append(Violation("once", repeats, max(n, repeats), reason))
         if excess > 0:
             reason = f"the weight is at most {instance.capacity}, got {instance.capacity + excess}"
             found.append(Violation("capacity", excess, sum(instance.weights) - instance.capacity, reason))
@@ -205,6 +197,19 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         """Return a random maximal pack: items in random order, each taken if it fits."""
         room, chosen = instance.capacity, []
         for i in rng.permutation(instance.size).tolist():
+            if instance.weights[i] <= room:
+                room -= instance.weights[i]
+                chosen.append(i)
+        return tuple(sorted(chosen))
+
+    def neighbour(self, instance: KnapsackInstance, solution: Items, rng: np.random.Generator) -> Items:
+        """Take or leave a random item, make room by leaving random others, and fill up at random."""
+        flipped = int(rng.integers(instance.size))
+        kept = [i for i in rng.permutation(instance.size).tolist() if i in solution and i != flipped]
+        order = kept if flipped in solution else [flipped, *kept]
+        others = [i for i in rng.permutation(instance.size).tolist() if i not in order and i != flipped]
+        room, chosen = instance.capacity, []
+        for i in (*order, *others):
             if instance.weights[i] <= room:
                 room -= instance.weights[i]
                 chosen.append(i)

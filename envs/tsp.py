@@ -28,6 +28,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import cpsat
 from ..core.answer import read_integers, read_words
 from ..core.checks import check_choice, check_int
 from ..core.problem import Instance, Problem, size_at_level
@@ -283,6 +284,11 @@ class TSP(Problem[TSPInstance, Tour]):
     def random(self, instance: TSPInstance, rng: np.random.Generator) -> Tour:
         return tuple(rng.permutation(instance.size).tolist())
 
+    def neighbour(self, instance: TSPInstance, solution: Tour, rng: np.random.Generator) -> Tour:
+        """Reverse a random stretch of the tour: 2-opt."""
+        i, j = sorted(rng.integers(instance.size + 1, size=2).tolist())
+        return solution[:i] + solution[i:j][::-1] + solution[j:]
+
     def solve(self, instance: TSPInstance, limit: int) -> Certificate[Tour]:
         """Held-Karp [3]_ in n^2 2^n steps up to 13 cities, else CP-SAT (a step is its microsecond)."""
         n = instance.size
@@ -346,7 +352,6 @@ def circuit(rows: Sequence[Sequence[int]], hint: Tour, limit: int) -> Certificat
 
     ``limit`` is CP-SAT's deterministic time in millionths.
     """
-    import ortools
     from ortools.sat.python import cp_model
 
     n = len(rows)
@@ -357,19 +362,12 @@ def circuit(rows: Sequence[Sequence[int]], hint: Tour, limit: int) -> Certificat
     follows = dict(zip(hint, hint[1:] + hint[:1], strict=True))
     for i, j, used in arcs:
         model.add_hint(used, follows[i] == j)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.random_seed = 1
-    solver.parameters.linearization_level = 2  # without a strong LP one worker stalls at 50 cities
-    solver.parameters.max_deterministic_time = limit / 1e6
-    status = solver.solve(model)
+    solved = cpsat.solve(model, limit, linearization_level=2)
     tour = hint
-    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        leads = {i: j for i, j, used in arcs if solver.boolean_value(used)}
+    if solved.feasible:
+        leads = {i: j for i, j, used in arcs if solved.value(used)}
         tour = (0,)
         while len(tour) < n:
             tour += (leads[tour[-1]],)
     value = sum(rows[a][b] for a, b in zip(tour, tour[1:] + tour[:1], strict=True))
-    bound = value if status == cp_model.OPTIMAL else max(0, int(np.ceil(solver.best_objective_bound - 1e-6)))
-    work = round(solver.response_proto.deterministic_time * 1e6)
-    return Certificate(tour, value, bound, f"CP-SAT {ortools.__version__}", work)
+    return Certificate(tour, value, max(0, solved.bound), solved.name, solved.work)

@@ -260,6 +260,27 @@ def test_randomised_heuristics_explore_and_stay_feasible(name: str) -> None:
 
 
 @every_problem
+def test_neighbours_are_feasible_and_lead_somewhere(name: str) -> None:
+    problem = forge_gym.problem(name)
+    sign = 1 if problem.sense == "max" else -1
+    better = 0
+    for seed in range(10):
+        instance = problem.instance(seed)
+        rng = np.random.default_rng(seed)
+        start = solution = problem.random(instance, rng)
+        seen = set()
+        for _ in range(200):
+            moved = problem.neighbour(instance, solution, rng)
+            assert not problem.violations(instance, moved)
+            seen.add(problem.canonical(instance, moved))
+            if sign * (problem.objective(instance, moved) - problem.objective(instance, solution)) >= 0:
+                solution = moved
+        assert len(seen) > 5
+        better += sign * (problem.objective(instance, solution) - problem.objective(instance, start)) > 0
+    assert better >= 5
+
+
+@every_problem
 def test_streams_hold_only_graded_instances(name: str) -> None:
     problem = forge_gym.problem(name)
     stream = problem.graded_instances(seed=1, split="test")

@@ -1,0 +1,169 @@
+"""Undirected graphs: the instance that several problems share, the families it is drawn from, its picture.
+
+References
+----------
+.. [1] P. Erdos, A. Renyi, "On random graphs I", Publicationes Mathematicae 6, 1959.
+.. [2] A.-L. Barabasi, R. Albert, "Emergence of scaling in random networks", Science 286, 1999.
+.. [3] M. Penrose, "Random Geometric Graphs", Oxford University Press, 2003.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checks import check_int
+from .problem import Instance
+
+_MAX_VERTICES = 10**5
+FAMILIES = ("gnp", "scale_free", "geometric")
+"""Random graphs by their expected density; see `random_adjacency`."""
+
+
+@dataclass(frozen=True)
+class Graph(Instance):
+    """An undirected graph without loops."""
+
+    n: int
+    """Number of vertices."""
+    edges: tuple[tuple[int, int], ...]
+    """(m, 2) pairs u < v of vertices counted from 0, sorted, each once."""
+    first: int = field(default=0, kw_only=True)
+    """Number of the first vertex in texts. An example counts on from the instance that is asked."""
+
+    @property
+    def size(self) -> int:
+        """Number of vertices."""
+        return self.n
+
+    def check(self) -> None:
+        """Raise ``ValueError`` unless the edges are sorted pairs of distinct vertices."""
+        check_int("n", self.n, 1, _MAX_VERTICES)
+        check_int("first", self.first, 0)
+        for edge in self.edges:
+            if not isinstance(edge, tuple) or len(edge) != 2:
+                raise ValueError(f"an edge must be a pair of vertices, got {edge!r}")
+            check_int("an edge's second vertex", edge[1], 1, self.n - 1)
+            check_int("an edge's first vertex", edge[0], 0, edge[1] - 1)
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges must be sorted and distinct, got another order or a repetition")
+
+    @cached_property
+    def neighbours(self) -> tuple[int, ...]:
+        """(n,) bit masks: bit u of ``neighbours[v]`` is set where u and v are adjacent."""
+        masks = [0] * self.n
+        for u, v in self.edges:
+            masks[u] |= 1 << v
+            masks[v] |= 1 << u
+        return tuple(masks)
+
+    def text(self) -> str:
+        """Return one line per vertex with its neighbours of higher number; every edge appears once."""
+        later: list[list[str]] = [[] for _ in range(self.n)]
+        for u, v in self.edges:
+            later[u].append(str(v + self.first))
+        return "\n".join(f"{u}: {' '.join(vs)}" for u, vs in enumerate(later, self.first) if vs) or "no edges"
+
+    def compact_text(self) -> str:
+        """Return the same on one line, as words: ``0 : 2 3 ; 1 : 2 n4``."""
+        return self.text().replace(":", " :").replace("\n", " ; ") + f" n{self.n}"
+
+
+def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) -> NDArray[np.bool_]:
+    """Draw a graph of expected density ``p``.
+
+    Parameters
+    ----------
+    rng
+        Source of every draw.
+    family
+        ``gnp``: every edge with probability p [1]_; ``scale_free``: vertices arrive one by one and
+        attach to p (n - 1) / 2 earlier ones, in proportion to their degrees [2]_; ``geometric``: the
+        closest share p of all pairs of random points in the unit square [3]_.
+    n
+        Number of vertices.
+    p
+        Density, from 0 to 1.
+
+    Returns
+    -------
+    (n, n) array of bool
+        Upper triangle of the adjacency matrix, vertices randomly relabelled.
+    """
+    if family == "gnp":
+        return np.triu(rng.random((n, n)) < p, 1)
+    adjacent = np.zeros((n, n), dtype=bool)
+    if family == "geometric":
+        points = rng.random((n, 2))
+        apart = ((points[:, None] - points[None]) ** 2).sum(axis=2)
+        tails, heads = np.triu_indices(n, 1)
+        closest = np.argsort(apart[tails, heads], kind="stable")[: round(p * len(tails))]
+        adjacent[tails[closest], heads[closest]] = True
+        return adjacent
+    links = max(1, round(p * (n - 1) / 2))
+    ends: list[int] = []  # every vertex as often as it has edges
+    for v in range(1, n):
+        chosen: set[int] = set()
+        while len(chosen) < min(links, v):
+            fresh = not ends or rng.random() < 0.05  # a little uniform mixing lets every vertex be found
+            chosen.add(int(rng.integers(v)) if fresh else ends[int(rng.integers(len(ends)))])
+        for u in sorted(chosen):
+            adjacent[u, v] = True
+            ends += [u, v]
+    return relabelled(rng, adjacent)
+
+
+def relabelled(rng: np.random.Generator, adjacent: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the upper triangle of the same graph with its vertices in random order."""
+    order = rng.permutation(len(adjacent))
+    both = adjacent | adjacent.T
+    return np.triu(both[order][:, order], 1)
+
+
+def edges_of(adjacent: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """Return the sorted edges of an upper triangle.
+
+    Examples
+    --------
+    >>> edges_of(np.triu(np.ones((3, 3), dtype=bool), 1))
+    ((0, 1), (0, 2), (1, 2))
+    """
+    return tuple((u, v) for u, v in np.argwhere(adjacent).tolist())
+
+
+def bits(mask: int) -> list[int]:
+    """Return the positions of the bits that are set.
+
+    Examples
+    --------
+    >>> bits(0b10110)
+    [1, 2, 4]
+    """
+    found = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return found
+
+
+def draw_graph(graph: Graph, ax: Any, shades: Any = "white", marked: Sequence[tuple[int, int]] = ()) -> None:
+    """Draw ``graph`` on a circle: a colour per vertex, and ``marked`` edges above the others."""
+    import networkx as nx
+
+    drawn = nx.Graph()
+    drawn.add_nodes_from(range(graph.n))
+    drawn.add_edges_from(graph.edges)
+    where = nx.circular_layout(drawn)
+    nx.draw_networkx_edges(drawn, where, ax=ax, edge_color="lightgrey")
+    if marked:
+        nx.draw_networkx_edges(drawn, where, edgelist=list(marked), ax=ax, edge_color="tab:red", width=2)
+    nx.draw_networkx_nodes(drawn, where, ax=ax, node_color=shades, edgecolors="grey", node_size=220)
+    nx.draw_networkx_labels(drawn, where, {v: str(v + graph.first) for v in drawn}, ax=ax, font_size=8)
+    ax.set_aspect("equal")
+    ax.set_axis_off()

@@ -1,0 +1,43 @@
+"""What all problems have in common whose solution is a set of numbered elements."""
+
+from __future__ import annotations
+
+from .answer import read_integers
+from .verdict import Violation
+
+
+def read_subset(body: str, first: int) -> tuple[int, ...]:
+    """Read a JSON list of element numbers that count from ``first``; return them counted from 0.
+
+    Examples
+    --------
+    >>> read_subset("[12, 10]", first=10)
+    (2, 0)
+    """
+    return tuple([number - first for number in read_integers(body)])
+
+
+def write_subset(solution: tuple[int, ...], first: int) -> str:
+    """Return the text that `read_subset` reads as ``solution``."""
+    return str([element + first for element in solution])
+
+
+def subset_violations(noun: str, n: int, first: int, solution: tuple[int, ...]) -> list[Violation]:
+    """Return what breaks the families ``known`` (elements that exist) and ``once`` (each at most once).
+
+    Examples
+    --------
+    >>> [v.reason for v in subset_violations("vertices", 4, 0, (1, 1, -1))]
+    ['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions']
+    """
+    chosen = set(solution)
+    found = []
+    unknown = sum(not 0 <= element < n for element in chosen)
+    if unknown:
+        reason = f"{noun} are {first} to {first + n - 1}, got {unknown} others"
+        found.append(Violation("known", unknown, max(n, unknown), reason))
+    repeats = len(solution) - len(chosen)
+    if repeats:
+        reason = f"{noun} are listed once each, got {repeats} repetitions"
+        found.append(Violation("once", repeats, max(n, repeats), reason))
+    return found
