@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
@@ -20,6 +21,7 @@ import numpy as np
 from .answer import ANSWER_FORMATS, extract, wrap
 from .checks import check_choice, check_int, check_known, shorten
 from .reference import Certificate, CertificateError, Reference, Sense
+from .store import active_store, tuples
 from .verdict import Malformed, Number, Verdict, Violation
 
 SUITE = 1
@@ -30,14 +32,11 @@ STYLES = ("prose", "compact")
 """``prose`` explains itself to any language model; ``compact`` is bare tokens for from-scratch models."""
 
 _MAX_CREDIT = 1.0 - 1e-6
+_WORTH_STORING_S = 0.02
 _REJECTIONS = 1000
 """Consecutive instances without a graded scale after which a stream gives up."""
 _MIN_LEVELS = 4
 """Distinct attainable objectives that make an instance graded."""
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def _is_text(value: object) -> bool:
@@ -360,19 +359,39 @@ class Problem(ABC, Generic[I, S]):
     def reference(self, instance: I) -> Reference[S]:
         """Return the anchors and the certified best of ``instance``; solved once, then remembered.
 
+        References that take long to solve are kept in a file, see `forge_gym.core.store`.
+
         Raises
         ------
         CertificateError
             If the solver's witness fails the verifier, or a heuristic beats its bound.
         """
         if "reference" not in instance.memo:
-            instance.memo["reference"] = self._certify(instance)
+            instance.memo["reference"] = self.certify(instance, self._certificate(instance))
         reference: Reference[S] = instance.memo["reference"]
         return reference
 
-    def _certify(self, instance: I) -> Reference[S]:
+    def _certificate(self, instance: I) -> Certificate[S]:
+        """Return what the store has, or solve and store what took long enough to be worth a row."""
+        store = active_store()
+        key = (self.name, self.version, self.digest(instance)) if store is not None else None
+        found = store.get(*key) if store is not None and key is not None else None
+        if found is None:
+            start = time.perf_counter()  # decides what is remembered, never what is returned
+            found = self.solve(instance, self.work_limit)
+            if store is not None and key is not None and time.perf_counter() - start >= _WORTH_STORING_S:
+                store.put(*key, found)
+        return found
+
+    def certify(self, instance: I, certificate: Certificate[S]) -> Reference[S]:
+        """Return the reference that ``certificate`` and the anchors make, after checking every witness.
+
+        Raises
+        ------
+        CertificateError
+            If the witness fails the verifier, has another value, or a heuristic beats the bound.
+        """
         trivial, greedy = self.trivial(instance), self.heuristic(instance)
-        certificate = self.solve(instance, self.work_limit)
         for solution in (trivial, greedy, certificate.solution):
             violations = self.violations(instance, solution)
             if violations:
@@ -481,7 +500,7 @@ class Problem(ABC, Generic[I, S]):
             raise ValueError(f"an instance must be a JSON object with {names}, got {shorten(data)}")
         check_known(f"an instance of {self.name}", "field", data, names)
         try:
-            instance = self.instance_type(**{key: _tuples(value) for key, value in data.items()})
+            instance = self.instance_type(**{key: tuples(value) for key, value in data.items()})
             instance.check()
         except TypeError as error:
             raise ValueError(f"an instance of {self.name} must have the fields {names}: {error}") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_store() -> Iterator[None]:
+    """Keep the user's reference store out of the tests, subprocesses included."""
+    before = os.environ.get("FORGE_GYM_STORE")
+    os.environ["FORGE_GYM_STORE"] = "off"
+    yield
+    if before is None:
+        del os.environ["FORGE_GYM_STORE"]
+    else:
+        os.environ["FORGE_GYM_STORE"] = before

@@ -1,0 +1,151 @@
+"""The reference store: round trips, processes at once, foreign and damaged files."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import forge_gym
+from forge_gym.core import store as stores
+from forge_gym.core.reference import Certificate, CertificateError
+from forge_gym.core.store import ReferenceStore, StoreError
+
+FOUND = Certificate(((1, 2), (3, 4)), Fraction(7, 2), 5, "test", 9)
+
+
+def test_round_trip_and_upgrade(tmp_path: Path) -> None:
+    store = ReferenceStore(tmp_path / "deep" / "er" / "x.sqlite")
+    store.put("A", 0, "h", FOUND)
+    assert store.get("A", 0, "h") == FOUND
+    assert store.get("A", 1, "h") is store.get("B", 0, "h") is store.get("A", 0, "i") is None
+    proven = Certificate((), 10**30, 10**30, "proof", 1)
+    store.put("A", 0, "h", proven)
+    assert store.get("A", 0, "h") == proven
+    store.put("A", 0, "h", FOUND)
+    assert store.get("A", 0, "h") == proven  # a proof stays
+    store.close()
+    assert ReferenceStore(store.path).get("A", 0, "h") == proven
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"not a database at all, but long enough to be one" * 20, b"SQLite format 3\0" + b"\xff" * 200],
+)
+def test_foreign_and_damaged_files_are_refused_and_kept(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.sqlite"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="cannot be used as a reference store"):
+        ReferenceStore(path)
+    assert path.read_bytes() == content
+
+
+def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="another program's"):
+        ReferenceStore(path)
+    assert path.read_bytes() == before
+
+
+def test_another_format_and_damaged_rows_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    store = ReferenceStore(path)
+    store.put("A", 0, "h", FOUND)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE reference SET solution = '[1, 2'")
+    with pytest.raises(StoreError, match="damaged row for A h"):
+        store.get("A", 0, "h")
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    store.close()
+    with pytest.raises(StoreError, match="format 99"):
+        store.get("A", 0, "h")
+
+
+def test_references_come_from_the_store_and_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.sqlite"
+    monkeypatch.setenv("FORGE_GYM_STORE", str(path))
+    monkeypatch.setattr("forge_gym.core.problem._WORTH_STORING_S", 0.0)
+    tsp = forge_gym.problem("TSP")
+    solved = tsp.reference(tsp.instance(1))
+
+    def unreachable(*_: object) -> None:
+        raise AssertionError("solved again")
+
+    monkeypatch.setattr(type(tsp), "solve", unreachable)
+    assert tsp.reference(tsp.instance(1)) == solved
+    with pytest.raises(AssertionError, match="solved again"):
+        tsp.reference(tsp.instance(2))
+    for column, value in (
+        ("value", str(solved.value - 1)),
+        ("solution", "[0, 1]"),
+        ("bound", str(solved.value + 1)),
+    ):
+        with sqlite3.connect(path) as connection:
+            kept = connection.execute(f"SELECT {column} FROM reference").fetchone()[0]
+            connection.execute(f"UPDATE reference SET {column} = ?", (value,))
+        with pytest.raises(CertificateError):
+            tsp.reference(tsp.instance(1))
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"UPDATE reference SET {column} = ?", (kept,))
+    assert tsp.reference(tsp.instance(1)) == solved
+
+
+def test_quick_solves_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.sqlite"
+    monkeypatch.setenv("FORGE_GYM_STORE", str(path))
+    monkeypatch.setattr("forge_gym.core.problem._WORTH_STORING_S", 3600.0)
+    tsp = forge_gym.problem("TSP")
+    tsp.reference(tsp.instance(1))
+    assert ReferenceStore(path).get("TSP", 0, tsp.digest(tsp.instance(1))) is None
+
+
+def test_several_processes_write_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    program = """
+import sys
+from forge_gym.core.store import ReferenceStore
+from forge_gym.core.reference import Certificate
+store = ReferenceStore(sys.argv[1])
+for i in range(200):
+    store.put("A", 0, f"{i}", Certificate((i,), i, i, "x", i))
+    assert store.get("A", 0, f"{i}").value == i
+"""
+    workers = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(4)]
+    assert [worker.wait(timeout=120) for worker in workers] == [0] * 4
+    store = ReferenceStore(path)
+    assert all(store.get("A", 0, f"{i}") == Certificate((i,), i, i, "x", i) for i in range(200))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_opens_its_own_connection(tmp_path: Path) -> None:
+    store = ReferenceStore(tmp_path / "x.sqlite")
+    store.put("A", 0, "parent", FOUND)
+    child = os.fork()
+    if child == 0:
+        store.put("A", 0, "child", FOUND)
+        os._exit(0 if store.get("A", 0, "parent") == FOUND else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert store.get("A", 0, "child") == FOUND
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FORGE_GYM_STORE", "off")
+    assert stores.default_path() is None and stores.active_store() is None
+    monkeypatch.delenv("FORGE_GYM_STORE")
+    found = stores.default_path()
+    assert found is not None and found.parts[-2:] == ("forge_gym", "references.sqlite")
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("FORGE_GYM_STORE", str(blocked / "x.sqlite"))
+    assert stores.active_store() is None  # no folder can be made there: solve without a store
