@@ -6,9 +6,11 @@ from typing import Any
 
 from ..core.checks import nearest, shorten
 from .agent import Agent, Message, Task
-from .controls import ExactAgent, GreedyAgent, RandomAgent, TrivialAgent
+from .controls import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
 
-CONTROLS = {agent.name: agent for agent in (TrivialAgent, RandomAgent, GreedyAgent, ExactAgent)}
+CONTROLS = {
+    agent.name: agent for agent in (TrivialAgent, RandomAgent, GreedyAgent, LocalSearchAgent, ExactAgent)
+}
 
 
 def make_agent(name: str, **options: Any) -> Agent:
@@ -17,7 +19,7 @@ def make_agent(name: str, **options: Any) -> Agent:
     Parameters
     ----------
     name
-        ``trivial``, ``random``, ``greedy``, ``exact``, or ``hf:MODEL`` for a causal language model,
+        ``trivial``, ``random``, ``greedy``, ``local-search``, ``exact``, or ``hf:MODEL`` for a causal language model,
         MODEL being a folder or a name on the hub.
     **options
         Arguments of `TransformersAgent`, for ``hf:`` only.
@@ -52,6 +54,7 @@ __all__ = [
     "Agent",
     "ExactAgent",
     "GreedyAgent",
+    "LocalSearchAgent",
     "Message",
     "RandomAgent",
     "Task",

@@ -21,6 +21,9 @@ class Task:
     messages: tuple[Message, ...]
     """The conversation so far: prompt, and after a turn the reply and the feedback; the last is the user's."""
 
+    sample: int = 0
+    """Which of several answers to the same question this is; decides draws of agents that sample."""
+
     @property
     def prompt(self) -> str:
         """The text to answer now."""

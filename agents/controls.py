@@ -1,4 +1,4 @@
-"""The controls of every table: trivial, random, greedy and exact, as text agents like any other."""
+"""The controls of every table: trivial, random, greedy, local search and exact, as text agents like any other."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ class _Solver:
         return [task.problem.format(task.instance, self.solution(task)) for task in tasks]
 
 
+def _generator(seed: int, task: Task) -> np.random.Generator:
+    """Return a generator that depends on seed, instance, turn and sample alone, not on the batch."""
+    digest = int(task.problem.digest(task.instance)[:16], 16)
+    return np.random.default_rng(
+        np.random.SeedSequence([seed, digest], spawn_key=(len(task.messages), task.sample))
+    )
+
+
 class TrivialAgent(_Solver):
     """The thoughtless answer: quality 0."""
 
@@ -44,9 +52,7 @@ class RandomAgent(_Solver):
 
     def solution(self, task: Task) -> Any:
         """Return a random feasible solution."""
-        digest = int(task.problem.digest(task.instance)[:16], 16)
-        entropy = np.random.SeedSequence([self.seed, digest], spawn_key=(len(task.messages),))
-        return task.problem.random(task.instance, np.random.default_rng(entropy))
+        return task.problem.random(task.instance, _generator(self.seed, task))
 
 
 class GreedyAgent(_Solver):
@@ -57,6 +63,30 @@ class GreedyAgent(_Solver):
     def solution(self, task: Task) -> Any:
         """Return the heuristic's solution."""
         return task.problem.heuristic(task.instance)
+
+
+@dataclass(frozen=True)
+class LocalSearchAgent(_Solver):
+    """Hill climbing from the heuristic: random moves, kept where they are no worse."""
+
+    name: ClassVar = "local-search"
+    seed: int = 0
+    moves: int = 5
+    """Moves tried per element of the instance."""
+
+    def solution(self, task: Task) -> Any:
+        """Return the last, best solution."""
+        problem, instance = task.problem, task.instance
+        rng = _generator(self.seed, task)
+        sign = 1 if problem.sense == "max" else -1
+        solution = problem.heuristic(instance)
+        value = problem.objective(instance, solution)
+        for _ in range(self.moves * instance.size):
+            moved = problem.neighbour(instance, solution, rng)
+            reached = problem.objective(instance, moved)
+            if sign * (reached - value) >= 0:
+                solution, value = moved, reached
+        return solution
 
 
 class ExactAgent(_Solver):

@@ -62,6 +62,10 @@ class Graph(Instance):
             masks[v] |= 1 << u
         return tuple(masks)
 
+    def invariant(self) -> Any:
+        """Return the colours of stable colour refinement: equal for isomorphic graphs, rarely for others."""
+        return [self.n, len(self.edges), refine([[(0, u) for u in bits(mask)] for mask in self.neighbours])]
+
     def text(self) -> str:
         """Return one line per vertex with its neighbours of higher number; every edge appears once."""
         later: list[list[str]] = [[] for _ in range(self.n)]
@@ -150,6 +154,33 @@ def bits(mask: int) -> list[int]:
         found.append(low.bit_length() - 1)
         mask ^= low
     return found
+
+
+def refine(links: Sequence[Sequence[tuple[int, int]]]) -> list[list[int]]:
+    """Return how many vertices have each colour after every round of colour refinement (1-dim. Weisfeiler-Leman).
+
+    Parameters
+    ----------
+    links
+        For each vertex its links, as pairs (weight, other vertex).
+
+    Examples
+    --------
+    >>> path, star = [[1], [0, 2], [1, 3], [2]], [[1, 2, 3], [0], [0], [0]]
+    >>> refine([[(0, u) for u in us] for us in path]) == refine([[(0, u) for u in us] for us in star])
+    False
+    """
+    colours, rounds = [0] * len(links), []
+    while True:
+        seen = [(colours[v], sorted((w, colours[u]) for w, u in links[v])) for v in range(len(links))]
+        names = {
+            repr(key): rank for rank, key in enumerate(sorted({repr(key): key for key in seen}.values()))
+        }
+        after = [names[repr(key)] for key in seen]
+        rounds.append([after.count(rank) for rank in range(len(names))])
+        if len(names) == len(set(colours)):
+            return rounds
+        colours = after
 
 
 def draw_graph(graph: Graph, ax: Any, shades: Any = "white", marked: Sequence[tuple[int, int]] = ()) -> None:

@@ -56,6 +56,10 @@ class Instance(ABC):
     def check(self) -> None:
         """Raise ``ValueError`` unless the data make sense; called on data from outside."""
 
+    def invariant(self) -> Any:
+        """Return JSON-ready data that isomorphic instances share; here all data, so only equal ones do."""
+        return [getattr(self, field.name) for field in fields(self)]
+
     @cached_property
     def memo(self) -> dict[str, Any]:
         """What has been derived from the data once and is needed again and again."""

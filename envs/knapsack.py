@@ -1,6 +1,6 @@
 """0/1 knapsack: the most valuable set of items whose weight does not exceed the capacity.
 
-NP-hard [1]_. Values and weights are positive integers. Greedy is near the optimum on uncorrelated
+NP-hard [1]_. Weights are positive integers, values not negative. Greedy is near the optimum on uncorrelated
 items; correlated ones, where weight says little about which item to leave, are the hard families [2]_.
 
 References
@@ -43,7 +43,7 @@ class KnapsackInstance(Instance):
     weights: tuple[int, ...]
     """(n,) positive weights."""
     values: tuple[int, ...]
-    """(n,) positive values."""
+    """(n,) values, not negative."""
     first: int = 0
     """Number of the first item in texts. An example counts on from the instance that is asked."""
 
@@ -53,14 +53,18 @@ class KnapsackInstance(Instance):
         return len(self.weights)
 
     def check(self) -> None:
-        """Raise ``ValueError`` unless weights and values pair up and are positive."""
+        """Raise ``ValueError`` unless weights and values pair up and are in range."""
         check_int("capacity", self.capacity, 0)
         check_int("first", self.first, 0)
-        for name, numbers in (("weights", self.weights), ("values", self.values)):
+        for name, least, numbers in (("weights", 1, self.weights), ("values", 0, self.values)):
             if not isinstance(numbers, tuple) or not numbers or len(numbers) != len(self.weights):
                 raise ValueError(f"{name} must be a list with one integer per item, got {numbers!r}")
             for number in numbers:
-                check_int(f"each of {name}", number, 1)
+                check_int(f"each of {name}", number, least)
+
+    def invariant(self) -> Any:
+        """Return the capacity and the sorted items."""
+        return [self.capacity, sorted(zip(self.weights, self.values, strict=True))]
 
     @cached_property
     def by_density(self) -> tuple[int, ...]:

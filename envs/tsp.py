@@ -83,6 +83,10 @@ class TSPInstance(Instance):
                         f"matrix must be symmetric with a zero diagonal, got {distance} at ({i}, {j})"
                     )
 
+    def invariant(self) -> Any:
+        """Return every city's sorted distances, sorted: equal for relabelled, moved or mirrored cities."""
+        return sorted(map(sorted, self.rows))
+
     @cached_property
     def rows(self) -> tuple[tuple[int, ...], ...]:
         """(n, n) integer distances."""

@@ -1,25 +1,33 @@
-"""The command line: ``forge-gym list``, ``show`` and ``eval``; also ``python -m forge_gym``."""
+"""The command line: ``forge-gym list``, ``show``, ``eval`` and ``suite``; also ``python -m forge_gym``."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
+from ..core.checks import check_choice, check_int
 from ..core.problem import SPLITS, Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems
+from ..core.store import StoreError
+from .suite import BENCHMARK, LEVELS, build, locate, read, verify, write
+
+if TYPE_CHECKING:
+    from ..agents import Agent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0, or 2 for a bad argument."""
+    """Run the command line; return the exit status: 0, 1 for a suite with faults, 2 for a bad argument."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
-    except ValueError as error:
+        return int(arguments.run(arguments) or 0)
+    except (ValueError, StoreError) as error:
         print(f"forge-gym: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
@@ -52,10 +60,16 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="trivial, random, greedy, exact, or hf:MODEL (folder or hub name)",
     )
-    evaluate.add_argument(
-        "--env", nargs="+", required=True, metavar="ENV", help="problems or environment ids"
-    )
+    asked = evaluate.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--env", nargs="+", metavar="ENV", help="problems or environment ids")
+    asked.add_argument("--suite", help=f"a suite: {BENCHMARK}, or a file")
     evaluate.add_argument("--episodes", type=int, default=100, help="graded instances per environment")
+    evaluate.add_argument(
+        "--samples", type=int, default=1, help="answers per instance, for best@k and pass@k"
+    )
+    evaluate.add_argument(
+        "--by", default="overall", help="groups of a suite to print: overall, problem, family, level or all"
+    )
     evaluate.add_argument("--turns", type=int, default=1, help="replies per episode, the best counts")
     evaluate.add_argument("--reward", default="tiered", help="scheme that picks the best of several turns")
     evaluate.add_argument("--batch-size", type=int, default=32, help="prompts per batch of a language model")
@@ -64,6 +78,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--temperature", type=float, default=0.0, help="0 decodes greedily")
     evaluate.set_defaults(run=_eval)
+
+    suite = commands.add_parser("suite", help="frozen, certified instances: build, verify, import")
+    actions = suite.add_subparsers(required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="draw and certify the benchmark; goes on where it was stopped")
+    build.add_argument("--out", type=Path, default=Path(f"{BENCHMARK}.jsonl.gz"), help="file to write")
+    build.add_argument("--per-level", type=int, default=10, help="instances per problem and level")
+    build.set_defaults(run=_suite_build)
+    verify = actions.add_parser(
+        "verify", help="check every hash, witness and anchor, and solve a sample again"
+    )
+    verify.add_argument("suite", nargs="?", default=BENCHMARK, help="name or file")
+    verify.add_argument("--sample", type=int, default=50, help="rows to solve again from nothing")
+    verify.set_defaults(run=_suite_verify)
+    importing = actions.add_parser("import", help="read published instances into a suite, certified anew")
+    importing.add_argument("file", nargs="+", type=Path, help="JSON files in the published format")
+    importing.add_argument("--out", type=Path, required=True, help="file to write")
+    importing.set_defaults(run=_suite_import)
 
     for command in (show, evaluate):
         command.add_argument("--seed", type=int, default=0, help="stream of instances")
@@ -178,38 +209,33 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _eval(arguments: argparse.Namespace) -> None:
-    from rich.progress import Progress
-
     from ..agents import CONTROLS, make_agent
-    from .evaluate import Evaluation, evaluate, held_out
-    from .report import evaluation_table
 
-    tasks = [_problem(name, arguments) for name in arguments.env]
     generation = {
         "batch_size": arguments.batch_size,
         "max_new_tokens": arguments.max_new_tokens,
         "temperature": arguments.temperature,
     }
     agents = [make_agent(name, **({} if name in CONTROLS else generation)) for name in arguments.agent]
-    tables: list[list[Evaluation]] = []
-    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        for problem in tasks:
-            instances = held_out(problem, arguments.episodes, arguments.seed, arguments.split)
-            table = []
-            for agent in agents:
-                bar = progress.add_task(f"{problem.name} {agent.name}", total=len(instances))
-                table.append(
-                    evaluate(
-                        agent,
-                        problem,
-                        instances,
-                        turns=arguments.turns,
-                        reward=arguments.reward,
-                        batch_size=arguments.batch_size,
-                        progress=lambda done, bar=bar: progress.advance(bar, done),  # type: ignore[misc]
-                    )
-                )
-            tables.append(table)
+    played = {"turns": arguments.turns, "samples": arguments.samples, "reward": arguments.reward}
+    if arguments.suite:
+        _eval_suite(arguments, agents, played)
+    else:
+        _eval_environments(arguments, agents, played)
+
+
+def _eval_environments(arguments: argparse.Namespace, agents: list[Agent], played: dict[str, Any]) -> None:
+    from .evaluate import evaluate, held_out
+    from .report import evaluation_table
+
+    tables = []
+    for problem in [_problem(name, arguments) for name in arguments.env]:
+        instances = held_out(problem, arguments.episodes, arguments.seed, arguments.split)
+        table = []
+        for agent in agents:
+            with _progress(f"{problem.name} {agent.name}", len(instances) * arguments.samples) as advance:
+                table.append(evaluate(agent, problem, instances, progress=advance, **played))
+        tables.append(table)
     if arguments.json:
         _print_json([evaluation.to_dict() for table in tables for evaluation in table])
         return
@@ -217,9 +243,78 @@ def _eval(arguments: argparse.Namespace) -> None:
         console().print(evaluation_table(table))
 
 
+def _eval_suite(arguments: argparse.Namespace, agents: list[Agent], played: dict[str, Any]) -> None:
+    from .report import suite_tables
+    from .score import evaluate_suite
+
+    check_choice("--by", arguments.by, ("overall", "problem", "family", "level", "all"))
+    name, rows = read(locate(arguments.suite))
+    results = []
+    for agent in agents:
+        with _progress(f"{name} {agent.name}", len(rows) * arguments.samples) as advance:
+            results.append(evaluate_suite(agent, rows, progress=advance, **played))
+    if arguments.json:
+        _print_json({"suite": name, "results": [result.to_dict() for result in results]})
+        return
+    names = {row.problem.name for row in rows}
+    wanted = {
+        "overall": lambda label: label == "overall",
+        "problem": lambda label: label == "overall" or label in names,
+        "family": lambda label: label == "overall" or label.startswith("family "),
+        "level": lambda label: label == "overall" or label.startswith("level "),
+        "all": lambda label: True,
+    }[arguments.by]
+    for table in suite_tables(results, name, list(filter(wanted, results[0].groups()))):
+        console().print(table)
+
+
+def _suite_build(arguments: argparse.Namespace) -> None:
+    check_int("--per-level", arguments.per_level, 1)
+    total = len(problems()) * len(LEVELS) * arguments.per_level
+    with _progress("certifying", total) as advance:
+        digest = build(arguments.out, BENCHMARK, arguments.per_level, advance)
+    print(f"wrote {arguments.out}: {total} instances, content {digest}")
+
+
+def _suite_verify(arguments: argparse.Namespace) -> int:
+    check_int("--sample", arguments.sample, 0)
+    path = locate(arguments.suite)
+    with _progress("verifying", None) as advance:
+        faults = verify(path, arguments.sample, advance)
+    for fault in faults[:50]:
+        print(fault, file=sys.stderr)
+    print(
+        f"{path}: {len(faults)} faults"
+        if faults
+        else f"{path}: every hash, witness, anchor and sampled proof holds"
+    )
+    return int(bool(faults))
+
+
+def _suite_import(arguments: argparse.Namespace) -> None:
+    from .published import import_rows
+
+    with _progress("certifying", None) as advance:
+        rows = [row for file in arguments.file for row in import_rows(file, advance)]
+    proven = sum(row.certificate.proven for row in rows)
+    name = arguments.out.name.removesuffix(".gz").removesuffix(".jsonl")
+    digest = write(arguments.out, name, [row.to_json() for row in rows])
+    print(f"wrote {arguments.out}: {len(rows)} instances, {proven} proven, content {digest}")
+
+
+@contextmanager
+def _progress(title: str, total: int | None) -> Iterator[Callable[[int], object]]:
+    """Show a progress bar on a terminal; yield the function that moves it on."""
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        bar = progress.add_task(title, total=total)
+        yield lambda done: progress.advance(bar, done)
+
+
 def console(stderr: bool = False) -> Any:
     """Return a rich console that is wide enough for a table where the output is not a terminal."""
     from rich.console import Console
 
     found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=120)
+    return found if found.is_terminal else Console(stderr=stderr, width=150)

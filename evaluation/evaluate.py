@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import fmean
 from typing import Any
 
 from ..agents.agent import Agent, Message, Task
@@ -12,7 +13,7 @@ from ..core.checks import check_int
 from ..core.env import TextEnv
 from ..core.problem import Instance, Problem
 from ..core.verdict import STATUSES, Verdict
-from .stats import Estimate, bootstrap
+from .stats import Estimate, best_of, bootstrap
 
 METRICS: dict[str, Callable[[Verdict], float]] = {
     "success": lambda verdict: float(verdict.feasible),
@@ -30,12 +31,21 @@ class Evaluation:
 
     agent: str
     problem: Problem[Any, Any]
-    verdicts: tuple[Verdict, ...]
-    """The kept verdict of each episode, in the order of the instances."""
+    verdicts: tuple[tuple[Verdict, ...], ...]
+    """For each instance the kept verdict of every sample, all the same number."""
+
+    @property
+    def samples(self) -> int:
+        """Answers per instance."""
+        return len(self.verdicts[0])
 
     def values(self, metric: str) -> list[float]:
-        """Return one number per episode; ``metric`` is a key of `METRICS`."""
-        return [METRICS[metric](verdict) for verdict in self.verdicts]
+        """Return one number per instance, the mean over its samples; ``metric`` is a key of `METRICS`."""
+        return [fmean(map(METRICS[metric], samples)) for samples in self.verdicts]
+
+    def best(self, metric: str, k: int) -> list[float]:
+        """Return one number per instance: the unbiased estimate of the best of ``k`` samples."""
+        return [best_of([METRICS[metric](verdict) for verdict in samples], k) for samples in self.verdicts]
 
     def estimate(self, metric: str) -> Estimate:
         """Return the mean of ``metric`` with its 95 % bootstrap interval."""
@@ -43,12 +53,14 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready data."""
+        said = [verdict.status for samples in self.verdicts for verdict in samples]
         return {
             "agent": self.agent,
             "problem": self.problem.name,
             "parameters": self.problem.parameters,
             "episodes": len(self.verdicts),
-            "status": {status: sum(v.status == status for v in self.verdicts) for status in STATUSES},
+            "samples": self.samples,
+            "status": {status: said.count(status) for status in STATUSES},
             **{metric: self.estimate(metric)._asdict() for metric in METRICS},
         }
 
@@ -65,11 +77,12 @@ def evaluate(
     instances: Sequence[Instance],
     *,
     turns: int = 1,
+    samples: int = 1,
     reward: str = "tiered",
     batch_size: int = 256,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Evaluation:
-    """Let ``agent`` play one episode on each instance.
+    """Let ``agent`` play ``samples`` episodes on each instance.
 
     Parameters
     ----------
@@ -79,6 +92,8 @@ def evaluate(
         What is asked; see `held_out`.
     turns
         Replies per episode; the best one counts.
+    samples
+        Episodes per instance.
     reward
         The scheme by which the best of several turns is kept.
     batch_size
@@ -96,18 +111,25 @@ def evaluate(
     (Estimate(mean=0.0, low=0.0, high=0.0), 1.0)
     """
     check_int("batch_size", batch_size, 1)
+    check_int("samples", samples, 1)
+    asked = [(instance, sample) for instance in instances for sample in range(samples)]
     verdicts: list[Verdict] = []
-    for start in range(0, len(instances), batch_size):
-        batch = instances[start : start + batch_size]
-        verdicts.extend(_play(agent, [_Episode(problem, instance, turns, reward) for instance in batch]))
+    for start in range(0, len(asked), batch_size):
+        batch = asked[start : start + batch_size]
+        episodes = [_Episode(problem, instance, sample, turns, reward) for instance, sample in batch]
+        verdicts.extend(_play(agent, episodes))
         progress(len(batch))
-    return Evaluation(agent.name, problem, tuple(verdicts))
+    kept = tuple(tuple(verdicts[i : i + samples]) for i in range(0, len(verdicts), samples))
+    return Evaluation(agent.name, problem, kept)
 
 
 class _Episode:
     """One environment with the conversation held in it."""
 
-    def __init__(self, problem: Problem[Any, Any], instance: Instance, turns: int, reward: str) -> None:
+    def __init__(
+        self, problem: Problem[Any, Any], instance: Instance, sample: int, turns: int, reward: str
+    ) -> None:
+        self.sample = sample
         self.env = TextEnv(problem, turns=turns, reward=reward)
         prompt, _ = self.env.reset(options={"instance": instance})
         self.messages: tuple[Message, ...] = ({"role": "user", "content": prompt},)
@@ -117,7 +139,7 @@ class _Episode:
     @property
     def task(self) -> Task:
         assert self.env.instance is not None
-        return Task(self.env.problem, self.env.instance, self.messages)
+        return Task(self.env.problem, self.env.instance, self.messages, self.sample)
 
     def reply(self, text: str) -> None:
         feedback, _, terminated, truncated, info = self.env.step(text)

@@ -1,8 +1,9 @@
-"""Bootstrap intervals of means."""
+"""Bootstrap intervals of means, and unbiased estimates over several samples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -50,11 +51,32 @@ def bootstrap(values: Sequence[float], resamples: int = 2000, seed: int = 0) -> 
     check_int("resamples", resamples, 1)
     data = np.asarray(values, dtype=float)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    means = np.concatenate(
-        [
-            data[rng.integers(len(data), size=(rows, len(data)))].mean(axis=1)
-            for rows in np.diff(np.linspace(0, resamples, 1 + -(-resamples // 200)).astype(int)).tolist()
-        ]
-    )
-    low, high = np.quantile(means, [0.025, 0.975])
+    means = [
+        data[rng.integers(len(data), size=(min(200, resamples - done), len(data)))].mean(axis=1)
+        for done in range(0, resamples, 200)  # in blocks, so that memory stays small
+    ]
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return Estimate(float(data.mean()), float(low), float(high))
+
+
+def best_of(values: Sequence[float], k: int) -> float:
+    """Return the unbiased estimate of the expected best of ``k`` samples, from at least ``k`` of them.
+
+    The mean over all k-subsets of their maximum: sum over i >= k of C(i-1, k-1) x_(i) / C(n, k). Of
+    zeros and ones this is the usual pass@k.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than ``k`` values.
+
+    Examples
+    --------
+    >>> best_of([0, 1, 0, 0], k=1), best_of([0, 1, 0, 0], k=2)
+    (0.25, 0.5)
+    """
+    check_int("k", k, 1)
+    if len(values) < k:
+        raise ValueError(f"values must hold at least k={k} numbers, got {len(values)}")
+    ranked = enumerate(sorted(values), 1)
+    return float(sum(comb(i - 1, k - 1) * x for i, x in ranked if i >= k) / comb(len(values), k))

@@ -1,0 +1,93 @@
+"""Evaluate an agent on a suite, and score it two ways: ours and as published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..agents.agent import Agent
+from ..core.verdict import STATUSES, Verdict
+from .evaluate import METRICS, evaluate
+from .published import published_scores
+from .stats import Estimate, best_of, bootstrap
+from .suite import Row
+
+PUBLISHED_K = 3
+"""The published metric takes the best of three samples."""
+
+
+@dataclass(frozen=True)
+class SuiteEvaluation:
+    """The verdicts of one agent on the rows of a suite."""
+
+    agent: str
+    rows: tuple[Row, ...]
+    verdicts: tuple[tuple[Verdict, ...], ...]
+    """For each row the kept verdict of every sample."""
+
+    @property
+    def samples(self) -> int:
+        """Answers per row."""
+        return len(self.verdicts[0])
+
+    def groups(self) -> dict[str, list[int]]:
+        """Return the positions of the rows of every problem, family, distribution and level, and of all."""
+        found: dict[str, list[int]] = {}
+        for label in (
+            lambda row: row.problem.name,
+            lambda row: f"family {row.problem.family}",
+            lambda row: f"{row.problem.name} {row.distribution}",
+            lambda row: "imported" if row.level is None else f"level {row.level}",
+            lambda row: "overall",
+        ):
+            for i, row in enumerate(self.rows):
+                found.setdefault(label(row), []).append(i)
+        return found
+
+    def estimate(self, metric: str, group: Sequence[int], k: int = 1) -> Estimate:
+        """Return the mean over a group of the best of ``k`` samples, with its interval; ``k=1`` is the mean."""
+        return bootstrap([best_of([METRICS[metric](v) for v in self.verdicts[i]], k) for i in group])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return both reports as JSON-ready data."""
+        groups = {}
+        for label, group in self.groups().items():
+            said = [verdict.status for i in group for verdict in self.verdicts[i]]
+            groups[label] = {
+                "instances": len(group),
+                "status": {status: said.count(status) for status in STATUSES},
+                **{metric: self.estimate(metric, group)._asdict() for metric in METRICS},
+            }
+            if self.samples > 1:
+                for metric in METRICS:
+                    groups[label][f"{metric} best@{self.samples}"] = self.estimate(
+                        metric, group, self.samples
+                    )._asdict()
+        published = published_scores(self.rows, [samples[:PUBLISHED_K] for samples in self.verdicts])
+        return {"agent": self.agent, "samples": self.samples, "groups": groups, "published": published}
+
+
+def evaluate_suite(
+    agent: Agent,
+    rows: Sequence[Row],
+    *,
+    turns: int = 1,
+    samples: int = 1,
+    reward: str = "tiered",
+    progress: Callable[[int], object] = lambda done: None,
+) -> SuiteEvaluation:
+    """Let ``agent`` answer every row ``samples`` times; see `evaluate` for the parameters."""
+    kinds: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        kinds.setdefault(f"{row.problem.name} {getattr(row.problem, 'variant', '')}", []).append(i)
+    verdicts: dict[int, tuple[Verdict, ...]] = {}
+    for positions in kinds.values():
+        instances = [rows[i].use() for i in positions]
+        # Rows of one kind differ in how their instances were drawn, which no prompt or verdict depends on.
+        problem = rows[positions[0]].problem
+        result = evaluate(
+            agent, problem, instances, turns=turns, samples=samples, reward=reward, progress=progress
+        )
+        verdicts.update(zip(positions, result.verdicts, strict=True))
+    return SuiteEvaluation(agent.name, tuple(rows), tuple(verdicts[i] for i in range(len(rows))))

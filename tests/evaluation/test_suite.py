@@ -1,0 +1,300 @@
+"""Suites: building and resuming, every kind of damage, import of the published format, both scores."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+import subprocess
+import sys
+import time
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+import forge_gym
+from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, TrivialAgent
+from forge_gym.core.verdict import Verdict
+from forge_gym.evaluation import suite
+from forge_gym.evaluation.cli import main
+from forge_gym.evaluation.published import TASKS, convert, import_rows, published_ratio, published_scores
+from forge_gym.evaluation.score import evaluate_suite
+from forge_gym.evaluation.stats import best_of
+from forge_gym.evaluation.suite import SuiteError, build, content_hash, read, verify, write
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small suite: one instance per problem and level."""
+    path = tmp_path_factory.mktemp("suite") / "small.jsonl.gz"
+    build(path, "small", 1)
+    return path
+
+
+def lines(path: Path) -> list[str]:
+    return gzip.decompress(path.read_bytes()).decode().splitlines()
+
+
+def test_a_built_suite_is_sound_and_reproducible(built: Path, tmp_path: Path) -> None:
+    name, rows = read(built)
+    assert name == "small" and len(rows) == 10 * len(forge_gym.problems())
+    assert verify(built, sample=len(rows)) == []
+    assert [row.to_json() for row in rows] == lines(built)[1:]
+    again = tmp_path / "again.jsonl.gz"
+    build(again, "small", 1)
+    assert again.read_bytes() == built.read_bytes()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_killed_build_ends_with_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    path = tmp_path / "killed.jsonl.gz"
+    partial = tmp_path / "killed.jsonl.gz.partial"
+    program = f"import pathlib, forge_gym.evaluation.suite as s; s.build(pathlib.Path({str(path)!r}), 'small', 1)"
+    for parts in (1, 8, 20):
+        process = subprocess.Popen([sys.executable, "-c", program])
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if partial.exists() and partial.read_bytes().count(b"\n") >= parts:
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.001)
+        process.wait()
+        if partial.exists():  # a line that was being written
+            with partial.open("ab") as file:
+                file.write(b'{"per_level": 1, "key": "TSP')
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert path.read_bytes() == built.read_bytes()
+
+
+def test_the_rest_of_another_build_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    path.with_name(path.name + ".partial").write_text('{"per_level": 7, "key": "TSP 0", "rows": []}\n')
+    with pytest.raises(SuiteError, match="holds another build"):
+        build(path, "small", 1)
+
+
+def changed(built: Path, tmp_path: Path, at: int, **fields: Any) -> Path:
+    """Return a copy with fields of row ``at`` changed and the file's own hash made to fit."""
+    rows = lines(built)[1:]
+    rows[at] = json.dumps(json.loads(rows[at]) | fields, separators=(",", ":"))
+    path = tmp_path / "changed.jsonl.gz"
+    write(path, "small", rows)
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["witness", "value", "bound", "trivial", "greedy", "instance", "hash", "source", "version", "solver"],
+)
+def test_every_kind_of_damage_is_found(built: Path, tmp_path: Path, kind: str) -> None:
+    """One changed byte breaks the file's hash; where an attacker repairs that too, the row's own facts speak."""
+    rows = lines(built)[1:]
+    for at in range(0, len(rows), 7):
+        row = json.loads(rows[at])
+        flipped = rows.copy()
+        place = rows[at].index(f'"{ {"witness": "solution"}.get(kind, kind) }":') + len(kind) + 5
+        flipped[at] = rows[at][:place] + chr(ord(rows[at][place]) ^ 1) + rows[at][place + 1 :]
+        path = tmp_path / "flipped.jsonl.gz"
+        header = lines(built)[0]
+        path.write_bytes(gzip.compress("\n".join([header, *flipped, ""]).encode()))
+        assert verify(path, sample=0)
+        if kind == "solver":
+            continue  # a name: nothing but the hash can tell
+        field: dict[str, Any] = {
+            "witness": {"solution": row["solution"][:-1] + row["solution"][:1]},
+            "value": {"value": row["value"] + 1},
+            "bound": {"bound": row["bound"] - 1},
+            "trivial": {"trivial": row["trivial"] + 1},
+            "greedy": {"greedy": row["greedy"] + 1},
+            "instance": {"instance": json.loads(rows[at - 1])["instance"]},
+            "hash": {"hash": row["hash"][::-1]},
+            "source": {"source": row["source"] | {"index": row["source"]["index"] + 1}},
+            "version": {"version": row["version"] + 1},
+        }[kind]
+        assert verify(changed(built, tmp_path, at, **field), sample=0), (kind, at)
+
+
+def test_a_false_but_consistent_proof_is_found_by_solving_again(built: Path, tmp_path: Path) -> None:
+    for at in range(0, len(lines(built)) - 1, 5):
+        row = json.loads(lines(built)[1 + at])
+        found, instance = forge_gym.problem(row["problem"], **row["parameters"]), None
+        instance = found.from_json(json.dumps(row["instance"]))
+        greedy = found.heuristic(instance)
+        path = changed(built, tmp_path, at, solution=greedy, value=row["greedy"], bound=row["greedy"])
+        assert any(
+            "leaves no room" in fault or "solving again" in fault
+            for fault in verify(path, sample=len(lines(built)) - 1)
+        )
+
+
+def test_an_instance_again_under_other_names_is_found(built: Path, tmp_path: Path) -> None:
+    rows = lines(built)[1:]
+    path = tmp_path / "twice.jsonl.gz"
+    write(path, "small", [*rows, rows[3]])
+    assert any("again" in fault for fault in verify(path, sample=0))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", gzip.compress(b""), gzip.compress(b"{}\n"), gzip.compress(b"[1]\n")]
+)
+def test_what_is_no_suite(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "x.gz"
+    path.write_bytes(content)
+    with pytest.raises(SuiteError, match="is not a suite"):
+        read(path)
+    assert main(["suite", "verify", str(path)]) == 1
+    assert main(["suite", "verify", str(tmp_path / "missing")]) == 2
+    assert main(["eval", "--agent", "greedy", "--suite", str(path)]) == 2
+    assert "is not a suite" in capsys.readouterr().err
+
+
+def test_scores_of_the_controls(built: Path) -> None:
+    _, rows = read(built)
+    scores = {
+        agent.name: evaluate_suite(agent, rows) for agent in (TrivialAgent(), GreedyAgent(), ExactAgent())
+    }
+    for label, group in scores["exact"].groups().items():
+        assert (
+            scores["exact"].estimate("quality", group).mean
+            == scores["exact"].estimate("optimal", group).mean
+            == 1
+        )
+        assert scores["greedy"].estimate("skill", group).mean == 0, label
+        assert 0 < scores["greedy"].estimate("quality", group).mean < 1
+        assert scores["trivial"].estimate("quality", group).mean == 0
+    groups = scores["exact"].groups()
+    assert len(groups["overall"]) == len(rows) and all(
+        len(groups[name]) == 10 for name in forge_gym.problems()
+    )
+    assert len(groups["level 3"]) == len(forge_gym.problems())
+    assert scores["exact"].to_dict()["published"]["overall"] == {"SR": 1, "QR": 1}
+
+
+def test_samples(built: Path) -> None:
+    _, rows = read(built)
+    result = evaluate_suite(RandomAgent(), rows, samples=4)
+    assert result.samples == 4 and any(len(set(samples)) > 1 for samples in result.verdicts)
+    group = result.groups()["overall"]
+    means = [result.estimate("quality", group, k).mean for k in (1, 2, 3, 4)]
+    assert means == sorted(means) and means[0] < means[-1]
+    report = result.to_dict()["groups"]["overall"]
+    assert report["quality best@4"]["mean"] == means[-1]
+
+
+def test_best_of_is_the_mean_over_all_subsets() -> None:
+    values = [0.3, 0.9, 0.1, 0.9, 0.0, 0.5]
+    for k in range(1, 7):
+        assert best_of(values, k) == pytest.approx(fmean(max(chosen) for chosen in combinations(values, k)))
+    with pytest.raises(ValueError, match="at least k=7"):
+        best_of(values, 7)
+
+
+def test_the_command_line(built: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "cli.jsonl.gz"
+    assert main(["suite", "build", "--out", str(out), "--per-level", "1"]) == 0
+    assert lines(out)[1:] == lines(built)[1:] and "content" in capsys.readouterr().out
+    assert main(["suite", "verify", str(out), "--sample", "5"]) == 0
+    assert "every hash, witness, anchor and sampled proof holds" in capsys.readouterr().out
+    assert main(["suite", "verify", str(changed(built, tmp_path, 0, value=0))]) == 1
+    capsys.readouterr()
+    command = ["eval", "--suite", str(out), "--agent", "random", "exact", "--samples", "2"]
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [result["agent"] for result in report["results"]] == ["random", "exact"]
+    assert main([*command, "--by", "all"]) == 0
+    tables = capsys.readouterr().out
+    assert "published metric" in tables and "level 9" in tables and "quality best@2" in tables
+    assert main([*command, "--by", "moon"]) == 2
+
+
+# ---------------------------------------------------------------------------------- published format
+
+SQUARE = {"0": [1, 3], "1": [0, 2], "2": [1, 3], "3": [0, 2]}
+WEIGHTED = {u: {v: 1 + int(v in "01") * int(u in "01") for v in "0123" if v != u} for u in "0123"}
+MATRIX = {str(i): {str(j): abs(i - j) for j in range(4)} for i in range(4)}
+EXAMPLES: dict[str, tuple[dict[str, Any], int]] = {
+    "graph_coloring": (SQUARE, 2),
+    "maximum_clique": (SQUARE, 2),
+    "maximum_independent_set": ({u: {str(v): 1 for v in vs} for u, vs in SQUARE.items()}, 2),
+    "minimum_bisection": (MATRIX, 8),
+    "tsp": (WEIGHTED, 4),
+    "hamiltonian_cycle": (SQUARE, 4),
+    "knapsack": (
+        {"capacity": 5, "items": {"0": {"weight": 5, "value": 6}, "1": {"weight": 9, "value": 9}}},
+        6,
+    ),
+    "set_cover": ({"U": [1, 2, 5], "S": {"0": [1, 2], "1": [5], "2": [2, 5]}}, 2),
+    "subset_sum": ({"target": 6, "numbers": {"0": 6, "1": 1, "2": 2, "3": 3}}, 3),
+    "meeting_schedule": (
+        {
+            "meetings": {"0": {"attendees": [0, 1], "duration": 30}, "1": {"attendees": [1], "duration": 60}},
+            "attendee_availability": {"0": [[540, 600]], "1": [[540, 630]]},
+            "rooms": {"0": 2},
+        },
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("task", [task for task, (name, *_) in TASKS.items() if name in forge_gym.problems()])
+def test_published_instances_are_read(task: str, tmp_path: Path) -> None:
+    data, optimum = EXAMPLES[task]
+    found, instance = convert(task, data)
+    assert found.reference(instance).value == optimum
+    path = tmp_path / f"{task}.json"
+    path.write_text(
+        json.dumps({"task": task, "instances": [{"id": "a", "instance": data, "reference_value": 1}]})
+    )
+    out = tmp_path / "imported.jsonl.gz"
+    assert main(["suite", "import", str(path), "--out", str(out)]) == 0
+    assert verify(out) == []
+    _, (row,) = read(out)
+    assert row.certificate.value == optimum and row.source["baseline"] == 1 and row.distribution == "imported"
+    exact = evaluate_suite(ExactAgent(), [row])
+    ratio = optimum if found.sense == "max" else 1 / optimum  # not clipped, as published
+    assert exact.to_dict()["published"]["overall"]["QR"] == pytest.approx(ratio)
+    for broken in ({}, [], {"0": [7]}, {"0": {"1": "x"}}, None):
+        with pytest.raises(SuiteError, match=f"an instance of {task} cannot be read"):
+            convert(task, broken)  # type: ignore[arg-type]
+
+
+def test_files_that_are_not_in_the_published_format(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    for text in ("", "[]", '{"task": "tsp"}', '{"task": "tsp", "instances": [{}]}'):
+        path.write_text(text)
+        with pytest.raises(SuiteError, match="is not in the published format"):
+            import_rows(path)
+    with pytest.raises(SuiteError, match="did you mean 'tsp'"):
+        convert("tps", {})
+
+
+def test_the_published_metric(built: Path) -> None:
+    _, rows = read(built)
+    row = next(row for row in rows if row.problem.name == "TSP")
+    best = int(row.certificate.value)
+    half, none = Verdict("feasible", objective=2 * best), Verdict("infeasible")
+    assert published_ratio(half, row) == 0.5 and published_ratio(none, row) == 0
+    scores = published_scores([row, row], [[none, half, none], [none, none, none]])
+    assert scores["TSP"] == scores["domain planning"] == scores["overall"] == {"SR": 0.5, "QR": 0.25}
+
+
+@pytest.mark.parametrize("task", [task for task, (name, *_) in TASKS.items() if name in forge_gym.problems()])
+def test_published_instances_have_the_published_optima(task: str, root: Path, tmp_path: Path) -> None:
+    path = root.parent / "shared" / "np_bench" / f"{task}.json"
+    if not path.is_file():
+        pytest.skip("needs the published instances beside the checkout")
+    entries = [e for e in json.loads(path.read_text())["instances"] if e["proven_optimum"] is not None]
+    for entry in entries[:: max(1, len(entries) // 12)]:
+        found, instance = convert(task, entry["instance"])
+        reference = found.reference(instance)
+        assert reference.proven and reference.value == entry["proven_optimum"], entry["id"]
+
+
+def test_content_hash_and_shipped_suites() -> None:
+    assert content_hash(["a", "b"]) != content_hash(["a b"])
+    for name, digest in suite.SHIPPED.items():
+        path = suite.locate(name)
+        assert json.loads(lines(path)[0])["sha256"] == digest
