@@ -220,6 +220,34 @@ def test_anchors(name: str, level: int | None) -> None:
     assert graded >= (30 if level is None or level >= 5 else 1)
 
 
+def in_order(problem: Problem[Any, Any], solution: Any, order: list[int]) -> Any:
+    """Return an answer of the solution's form whose elements are those of ``order``."""
+    if problem.kind == "schedule":
+        return tuple((order[k], *row[1:]) for k, row in enumerate(solution))
+    if problem.kind == "assignment":
+        return tuple(sorted(solution)[order[v]] for v in range(len(solution)))
+    return tuple(order[: len(solution)])
+
+
+@every_problem
+def test_the_order_of_ids_says_nothing(name: str) -> None:
+    """An answer in the order of ids is paid no more than the same answer under random relabellings."""
+    for distribution in sys.modules[problem_class(name).__module__].DISTRIBUTIONS:
+        problem = forge_gym.problem(name, distribution=distribution)
+        rng = np.random.default_rng(0)
+        gains = []
+        for seed in range(80):
+            instance = problem.instance(seed)
+            best = problem.reference(instance).solution
+            orders = [range(instance.size), *(rng.permutation(instance.size) for _ in range(8))]
+            answers = [in_order(problem, best, list(map(int, order))) for order in orders]
+            first, *others = (
+                judged(problem, instance, problem.format(instance, answer))[1] for answer in answers
+            )
+            gains.append(first - np.mean(others))
+        assert np.mean(gains) <= 3.5 * np.std(gains) / len(gains) ** 0.5 + 1e-12, distribution
+
+
 @every_problem
 def test_every_form_of_a_solution_is_worth_the_same(name: str) -> None:
     problem = forge_gym.problem(name)

@@ -52,7 +52,9 @@ def test_a_built_suite_is_sound_and_reproducible(built: Path, tmp_path: Path) ->
 def test_a_killed_build_ends_with_the_same_bytes(built: Path, tmp_path: Path) -> None:
     path = tmp_path / "killed.jsonl.gz"
     partial = tmp_path / "killed.jsonl.gz.partial"
-    program = f"import pathlib, forge_gym.evaluation.suite as s; s.build(pathlib.Path({str(path)!r}), 'small', 1)"
+    program = (
+        f"import pathlib, forge_gym.evaluation.suite as s; s.build(pathlib.Path({str(path)!r}), 'small', 1)"
+    )
     for parts in (1, 8, 20):
         process = subprocess.Popen([sys.executable, "-c", program])
         deadline = time.monotonic() + 60
