@@ -41,7 +41,7 @@ def judged(problem: Problem[Any, Any], instance: Any, text: str) -> tuple[str, f
 @every_problem
 def test_the_surface(name: str) -> None:
     cls = problem_class(name)
-    assert cls.sense in ("min", "max") and cls.kind in ("permutation", "subset", "assignment")
+    assert cls.sense in ("min", "max") and cls.kind in ("permutation", "subset", "assignment", "sequence", "schedule")
     assert (
         cls.constraints
         and cls.work_limit > 0
