@@ -62,7 +62,7 @@ class HamiltonianCycleInstance(Graph):
 
     @cached_property
     def core(self) -> tuple[int, ...]:
-        """(n,) neighbours as bit masks after vertices of degree below 2 are dropped, again and again."""
+        """The 2-core: (n,) neighbours as bit masks, after vertices of degree below 2 drop out again and again."""
         masks = list(self.neighbours)
         ends = [v for v in range(self.n) if masks[v].bit_count() == 1]
         for v in ends:
@@ -93,7 +93,7 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
     --------
     >>> longest = HamiltonianCycle()
     >>> house = HamiltonianCycleInstance(5, ((0, 1), (0, 2), (1, 3), (2, 3), (2, 4), (3, 4)))
-    >>> longest.trivial(house), longest.reference(house).solution
+    >>> longest.trivial(house), longest.canonical(house, longest.reference(house).solution)
     ((2, 3, 4), (0, 1, 3, 4, 2))
     """
 
@@ -139,11 +139,11 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
             adjacent[order, np.roll(order, 1)] = True
         else:
             adjacent = random_adjacency(rng, self.distribution, n, min(1.0, self.degree / (n - 1)))
-        edges = edges_of(np.triu(adjacent | adjacent.T, 1))
-        if not biconnected(HamiltonianCycleInstance(n, edges).core):
-            a, b, c = sorted(rng.choice(n, size=3, replace=False).tolist())
-            edges = tuple(sorted({*edges, (a, b), (a, c), (b, c)}))
-        return HamiltonianCycleInstance(n, edges)
+        instance = HamiltonianCycleInstance(n, edges_of(np.triu(adjacent | adjacent.T, 1)))
+        if instance.blocks:
+            return instance
+        a, b, c = sorted(rng.choice(n, size=3, replace=False).tolist())
+        return HamiltonianCycleInstance(n, tuple(sorted({*instance.edges, (a, b), (a, c), (b, c)})))
 
     def describe(self, instance: HamiltonianCycleInstance) -> str:
         return instance.text()
@@ -219,19 +219,16 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
         return len(solution)
 
     def trivial(self, instance: HamiltonianCycleInstance) -> Cycle:
-        if "trivial" not in instance.memo:
-            instance.memo["trivial"] = shortest_cycle(instance.core)
-        cycle: Cycle = instance.memo["trivial"]
-        return self.canonical(instance, cycle)
+        return self.canonical(instance, shortest_cycle(instance.core))
 
     def heuristic(
         self, instance: HamiltonianCycleInstance, rng: np.random.Generator | None = None, slip: float = 0.0
     ) -> Cycle:
-        """Warnsdorff's walk [3]_: on to the unvisited neighbour with fewest unvisited neighbours of its own.
+        """Warnsdorff's walk [3]_, then the longest cycle that one edge closes along it.
 
-        From the first vertex that lies between cycles, until the walk is stuck; then the longest cycle that
-        an edge closes. Where it is stuck, all neighbours are on the walk: more vertices than the least
-        degree, if that is 2 or more, as in Dirac's proof [4]_.
+        Always on to the unvisited neighbour with fewest unvisited neighbours of its own, from the first vertex
+        of the 2-core until stuck. At least one vertex more than the least degree in the 2-core, because where
+        the walk is stuck it has visited all neighbours [4]_; never shorter than the trivial cycle.
         """
         core = instance.core
 
@@ -277,8 +274,8 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
             ear.append(steps[int(rng.integers(len(steps)))])
             free = (free | 1 << cycle[1] | 1 << cycle[-1]) & ~(1 << ear[-1])
         j = cycle.index(ear[-1])
-        moved = [m for m in ((*ear, *cycle[j + 1 :]), (*ear, *cycle[j - 1 : 0 : -1])) if len(m) > 2]
-        return moved[int(rng.integers(len(moved)))]
+        kept = cycle[j + 1 :] if rng.random() < 0.5 else cycle[j - 1 : 0 : -1]
+        return (*ear, *kept)
 
     def solve(self, instance: HamiltonianCycleInstance, limit: int) -> Certificate[Cycle]:
         """Search each biconnected component that could hold a longer cycle; the largest first.
@@ -363,21 +360,23 @@ def shortest_cycle(neighbours: Sequence[int]) -> Cycle:
     Examples
     --------
     >>> shortest_cycle([0b0110, 0b1001, 0b1001, 0b0110])
-    (0, 1, 3, 2)
+    (0, 2, 3, 1)
     """
     best: Cycle = ()
+    shortest = len(neighbours) + 1
     for root in range(len(neighbours)):
         paths: dict[int, Cycle] = {root: (root,)}
         queue = [root]
         for v in queue:
-            if best and 2 * len(paths[v]) > len(best):
+            if 2 * len(paths[v]) > shortest:
                 break
             for u in bits(neighbours[v]):
                 if u not in paths:
                     paths[u] = (*paths[v], u)
                     queue.append(u)
-                elif u not in paths[v][-2:] and not 0 < len(best) <= len(paths[u]) + len(paths[v]) - 1:
+                elif u not in paths[v][-2:] and len(paths[u]) + len(paths[v]) - 1 < shortest:
                     best = paths[v] + paths[u][:0:-1]
+                    shortest = len(best)
     return best
 
 
@@ -488,7 +487,7 @@ def circuit(neighbours: Sequence[int], block: int, best: Cycle, limit: int) -> C
     """
     size = block.bit_count()
     if limit <= 0 or size > _SEARCHED:
-        return Certificate(best, len(best), size, "none", 0)
+        return Certificate(best, len(best), size, "CP-SAT not started", 0)
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
