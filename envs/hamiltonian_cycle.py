@@ -1,6 +1,6 @@
 """Hamiltonian cycle, graded: the longest simple cycle of an undirected graph.
 
-Whether a cycle through every vertex exists is NP-complete [1]_, and the longest cycle has no
+Whether a cycle through every vertex exists is NP-complete [1]_, and already the longest path has no
 constant-factor approximation unless P = NP [2]_. A graph has a Hamiltonian cycle exactly if the
 optimum is its number of vertices; where it has none, longer cycles are still better answers.
 
@@ -58,11 +58,13 @@ class HamiltonianCycleInstance(Graph):
         """Raise ``ValueError`` unless the edges are sorted pairs of distinct vertices and hold a cycle."""
         super().check()
         if not self.blocks:
-            raise ValueError("a graph must have a cycle, got a forest: add an edge between connected vertices")
+            raise ValueError(
+                "a graph must have a cycle, got a forest: add an edge between connected vertices"
+            )
 
     @cached_property
     def core(self) -> tuple[int, ...]:
-        """The 2-core: (n,) neighbours as bit masks, after vertices of degree below 2 drop out again and again."""
+        """The 2-core: (n,) neighbours as bit masks, once vertices of degree < 2 drop out again and again."""
         masks = list(self.neighbours)
         ends = [v for v in range(self.n) if masks[v].bit_count() == 1]
         for v in ends:
@@ -109,9 +111,9 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
     n: int = 16
     """Number of vertices."""
     distribution: str = "gnp"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``regular``: degrees that differ by
-    at most 1, paired at random [8]_, then loops and repetitions dropped; ``planted``: a hidden Hamiltonian cycle
-    and the edges of ``gnp`` beyond it. A forest gets the edges of a random triangle."""
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``regular``: degrees that
+    differ by at most 1, paired at random [8]_, then loops and repetitions dropped; ``planted``: a hidden
+    Hamiltonian cycle and the edges of ``gnp`` beyond it. A forest gets the edges of a random triangle."""
     degree: float = 3.5
     """Mean number of neighbours, as far as the number of vertices allows."""
     variant: str = "default"
@@ -226,9 +228,9 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
     ) -> Cycle:
         """Warnsdorff's walk [3]_, then the longest cycle that one edge closes along it.
 
-        Always on to the unvisited neighbour with fewest unvisited neighbours of its own, from the first vertex
-        of the 2-core until stuck. At least one vertex more than the least degree in the 2-core, because where
-        the walk is stuck it has visited all neighbours [4]_; never shorter than the trivial cycle.
+        Always on to the unvisited neighbour with fewest unvisited neighbours of its own, from the first
+        vertex of the 2-core until stuck. At least one vertex more than the least degree in the 2-core,
+        because where the walk is stuck it has visited all neighbours [4]_; never below the trivial cycle.
         """
         core = instance.core
 
@@ -238,7 +240,8 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
             return free[1 if second else 0]
 
         path = walk(core, next(v for v in range(instance.n) if core[v]), choose)
-        return max(closings(core, path), key=len)
+        i, j = max(closings(core, path), key=lambda ends: ends[1] - ends[0])
+        return tuple(path[i : j + 1])
 
     def random(self, instance: HamiltonianCycleInstance, rng: np.random.Generator) -> Cycle:
         """Return one of the cycles that edges close along a random walk without repetition."""
@@ -246,8 +249,9 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
         inside = [v for v in range(instance.n) if core[v]]
         start = inside[int(rng.integers(len(inside)))]
         path = walk(core, start, lambda free, unvisited: free[int(rng.integers(len(free)))])
-        cycles = closings(core, path)
-        return cycles[int(rng.integers(len(cycles)))]
+        ends = closings(core, path)
+        i, j = ends[int(rng.integers(len(ends)))]
+        return tuple(path[i : j + 1])
 
     def neighbour(
         self, instance: HamiltonianCycleInstance, solution: Cycle, rng: np.random.Generator
@@ -392,24 +396,25 @@ def walk(neighbours: Sequence[int], start: int, choose: Callable[[list[int], int
     return path
 
 
-def closings(neighbours: Sequence[int], path: list[int]) -> list[Cycle]:
-    """Return the cycles that one edge closes along ``path``.
+def closings(neighbours: Sequence[int], path: list[int]) -> list[tuple[int, int]]:
+    """Return the positions on ``path`` of the ends of each edge that closes a cycle along it.
 
     Examples
     --------
     >>> closings([0b1110, 0b101, 0b1011, 0b101], [1, 2, 3, 0])
-    [(1, 2, 3, 0), (2, 3, 0)]
+    [(0, 3), (1, 3)]
     """
     where = {v: i for i, v in enumerate(path)}
     ends = [(i, where[u]) for i, v in enumerate(path) for u in bits(neighbours[v]) if u in where]
-    return [tuple(path[i : j + 1]) for i, j in ends if j > i + 1]
+    return [(i, j) for i, j in ends if j > i + 1]
 
 
 def rotations(neighbours: Sequence[int], block: int, best: Cycle, limit: int) -> Certificate[Cycle]:
-    """Extend a path within ``block``, and where it is stuck rotate its end [5]_; keep the longest cycle closed.
+    """Extend a path within ``block``, and where it is stuck rotate its end [5]_; keep the longest cycle.
 
     A step is one vertex appended or one rotation: at most 100 a vertex, and at most ``limit`` in all.
-    The draws are those of one fixed seed.
+    The draws are those of one fixed seed. Finds Hamiltonian cycles; on graphs with hubs and without a
+    Hamiltonian cycle its cycles are clearly below the longest.
     """
     size, work = block.bit_count(), 0
     limit = min(limit, 100 * size)

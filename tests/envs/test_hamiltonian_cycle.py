@@ -28,7 +28,7 @@ def graph(n: int, edges: Any, first: int = 0) -> HamiltonianCycleInstance:
 
 
 def is_cycle(instance: HamiltonianCycleInstance, vertices: tuple[int, ...]) -> bool:
-    """The definition: three or more distinct vertices, each adjacent to the next and the last to the first."""
+    """The definition: three or more distinct vertices, each adjacent to the next, last to first."""
     edges = set(instance.edges)
     around = (*vertices, *vertices[:1])
     return len(set(vertices)) == len(vertices) >= 3 and all(
@@ -108,7 +108,12 @@ def grid(rows: int, columns: int, steps: Any = ((0, 1), (1, 0))) -> HamiltonianC
     cells = {cell: i for i, cell in enumerate(product(range(rows), range(columns)))}
     return graph(
         len(cells),
-        [(i, cells[r + a, c + b]) for (r, c), i in cells.items() for a, b in steps if (r + a, c + b) in cells],
+        [
+            (i, cells[r + a, c + b])
+            for (r, c), i in cells.items()
+            for a, b in steps
+            if (r + a, c + b) in cells
+        ],
     )
 
 
@@ -132,7 +137,10 @@ KNIGHT = ((1, 2), (2, 1), (1, -2), (2, -1))
         (graph(13, product(range(5), range(5, 13))), 10),  # complete bipartite
         (graph(20, product(range(7), range(7, 20))), 14),
         (graph(30, combinations(range(30), 2)), 30),
-        (graph(9, [*combinations(range(5), 2), *combinations(range(4, 9), 2)]), 5),  # two blocks share vertex 4
+        (
+            graph(9, [*combinations(range(5), 2), *combinations(range(4, 9), 2)]),
+            5,
+        ),  # two blocks share vertex 4
         (graph(60, [(i, (i + 1) % 60) for i in range(60)]), 60),
     ],
 )
