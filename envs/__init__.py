@@ -2,6 +2,7 @@
 
 PROBLEMS = {
     "GraphColoring": "forge_gym.envs.graph_coloring:GraphColoring",
+    "HamiltonianCycle": "forge_gym.envs.hamiltonian_cycle:HamiltonianCycle",
     "Knapsack": "forge_gym.envs.knapsack:Knapsack",
     "TSP": "forge_gym.envs.tsp:TSP",
 }
