@@ -73,15 +73,15 @@ class MaxClique(Problem[MaxCliqueInstance, Vertices]):
     instance_type: ClassVar = MaxCliqueInstance
     work_limit: ClassVar = 30_000_000
 
-    n: int = 40
+    n: int = 45
     """Number of vertices."""
-    distribution: str = "gnp"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: ``gnp`` with
-    a hidden clique [4]_. The oldest vertices of a ``scale_free`` graph are a clique of the greatest
-    degrees, which greedy mostly finds."""
-    p: float = 0.6
+    distribution: str = "planted"
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: ``gnp`` with a
+    hidden clique [4]_. Greedy mostly finds the largest clique of ``scale_free`` graphs, among their hubs;
+    on ``geometric`` ones it is no better than a random maximal clique."""
+    p: float = 0.5
     """Density, or probability of an edge."""
-    hidden: float = 1.6
+    hidden: float = 1.4
     """Size of the hidden clique of ``planted``, in units of the square root of ``n``: the scale at which it
     stands out among the vertices' degrees."""
 

@@ -72,14 +72,14 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
     instance_type: ClassVar = MaxIndependentSetInstance
     work_limit: ClassVar = 30_000_000
 
-    n: int = 45
+    n: int = 55
     """Number of vertices."""
     distribution: str = "gnp"
     """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: ``gnp`` with
     a hidden independent set, as [4]_ hide a clique."""
-    p: float = 0.25
+    p: float = 0.2
     """Density, or probability of an edge."""
-    hidden: float = 1.6
+    hidden: float = 2.0
     """Size of the hidden set of ``planted``, in units of the square root of ``n``: the scale at which it
     stands out among the vertices' degrees."""
 
@@ -90,7 +90,7 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
         check_share("hidden", self.hidden, 0.0, 100.0)
 
     def at_level(self, level: int) -> MaxIndependentSet:
-        return replace(self, n=size_at_level(28, level))
+        return replace(self, n=size_at_level(30, level))
 
     def generate(self, rng: np.random.Generator) -> MaxIndependentSetInstance:
         adjacent = planted(rng, self.distribution, self.n, self.p, self.hidden, False)
