@@ -92,7 +92,7 @@ class MaxClique(Problem[MaxCliqueInstance, Vertices]):
         check_share("hidden", self.hidden, 0.0, 100.0)
 
     def at_level(self, level: int) -> MaxClique:
-        return replace(self, n=size_at_level(22, level))
+        return replace(self, n=size_at_level(27, level))
 
     def generate(self, rng: np.random.Generator) -> MaxCliqueInstance:
         adjacent = planted(rng, self.distribution, self.n, self.p, self.hidden, True)

@@ -90,7 +90,7 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
         check_share("hidden", self.hidden, 0.0, 100.0)
 
     def at_level(self, level: int) -> MaxIndependentSet:
-        return replace(self, n=size_at_level(30, level))
+        return replace(self, n=size_at_level(32, level))
 
     def generate(self, rng: np.random.Generator) -> MaxIndependentSetInstance:
         adjacent = planted(rng, self.distribution, self.n, self.p, self.hidden, False)
