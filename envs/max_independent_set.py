@@ -58,9 +58,9 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
     Examples
     --------
     >>> independent = MaxIndependentSet()
-    >>> instance = MaxIndependentSetInstance(5, ((0, 1), (1, 2), (2, 3), (3, 4)))
+    >>> instance = MaxIndependentSetInstance(5, ((0, 3), (0, 4), (1, 4), (2, 3)))
     >>> independent.heuristic(instance), independent.reference(instance).solution
-    ((0, 2, 4), (0, 2, 4))
+    ((3, 4), (0, 1, 2))
     """
 
     name: ClassVar = "MaxIndependentSet"
@@ -74,12 +74,12 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
 
     n: int = 55
     """Number of vertices."""
-    distribution: str = "gnp"
+    distribution: str = "planted"
     """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: ``gnp`` with
     a hidden independent set, as [4]_ hide a clique."""
     p: float = 0.2
     """Density, or probability of an edge."""
-    hidden: float = 2.0
+    hidden: float = 1.8
     """Size of the hidden set of ``planted``, in units of the square root of ``n``: the scale at which it
     stands out among the vertices' degrees."""
 
@@ -149,7 +149,7 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
     ) -> Vertices:
         """MAX [3]_: delete a vertex of greatest remaining degree until no edge is left.
 
-        At least the sum of 1 / (d + 1) over the degrees d of the vertices.
+        At least the sum of 1 / (d + 1) over the degrees d of the vertices. The set need not be maximal.
         """
         degrees = [mask.bit_count() for mask in instance.neighbours]
         left = list(range(instance.n))
