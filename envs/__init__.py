@@ -4,6 +4,8 @@ PROBLEMS = {
     "GraphColoring": "forge_gym.envs.graph_coloring:GraphColoring",
     "HamiltonianCycle": "forge_gym.envs.hamiltonian_cycle:HamiltonianCycle",
     "Knapsack": "forge_gym.envs.knapsack:Knapsack",
+    "MaxClique": "forge_gym.envs.max_clique:MaxClique",
+    "MaxIndependentSet": "forge_gym.envs.max_independent_set:MaxIndependentSet",
     "TSP": "forge_gym.envs.tsp:TSP",
 }
 """Name to ``module:class``; the class is imported when the problem is first asked for."""
