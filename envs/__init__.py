@@ -3,6 +3,7 @@
 PROBLEMS = {
     "GraphColoring": "forge_gym.envs.graph_coloring:GraphColoring",
     "Knapsack": "forge_gym.envs.knapsack:Knapsack",
+    "MeetingScheduling": "forge_gym.envs.meeting_scheduling:MeetingScheduling",
     "TSP": "forge_gym.envs.tsp:TSP",
 }
 """Name to ``module:class``; the class is imported when the problem is first asked for."""
