@@ -148,7 +148,7 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
     kind: ClassVar = "schedule"
     constraints: ClassVar = ("known", "once", "grid", "capacity", "available", "room", "person")
     instance_type: ClassVar = MeetingSchedulingInstance
-    work_limit: ClassVar = 60_000_000
+    work_limit: ClassVar = 20_000_000
 
     n: int = 12
     """Number of meetings."""
@@ -285,18 +285,18 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         note("grid", off, len(rows), f"starts are multiples of {instance.step}", "others")
         people = sum(len(instance.meetings[meeting][1]) for meeting, _, _ in rows)
         standing = absent = clashes = doubles = 0
-        room_until = [0] * count  # the latest end so far of each room's and each person's meetings
-        until = [0] * len(instance.availability)
+        room_until: dict[int, int] = {}  # the latest end so far of each room's and each person's meetings
+        until: dict[int, int] = {}
         for meeting, room, start in rows:
             duration, attendees = instance.meetings[meeting]
             end = start + duration
             standing += max(0, len(attendees) - instance.rooms[room])
-            clashes += start < room_until[room]
-            room_until[room] = max(room_until[room], end)
+            clashes += start < room_until.get(room, start)
+            room_until[room] = max(room_until.get(room, end), end)
             for person in attendees:
                 absent += not _covers(instance.availability[person], start, end)
-                doubles += start < until[person]
-                until[person] = max(until[person], end)
+                doubles += start < until.get(person, start)
+                until[person] = max(until.get(person, end), end)
         note("capacity", standing, people, "a room seats all attendees", "without a seat")
         note("available", absent, people, "attendees are available throughout", "who are not")
         note("room", clashes, len(rows), "a room holds one meeting at a time", "that start during another")
@@ -380,14 +380,14 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
             duration, attendees = instance.meetings[meeting]
             for line in (room, *(rooms + person for person in attendees)):
                 ax.barh(line, duration, left=start, color=palette(meeting % 20), edgecolor="white")
-            label = f"{meeting} ({len(attendees)})"
-            ax.annotate(label, (start + duration / 2, room), ha="center", va="center", fontsize=7)
+            ax.annotate(meeting, (start + duration / 2, room), ha="center", va="center", fontsize=7)
         ax.axhline(rooms - 0.5, color="black", linewidth=0.8)
         names = [f"room {r}, {seats} seats" for r, seats in enumerate(instance.rooms)]
         ax.set_yticks(range(rooms + people), [*names, *(f"person {p}" for p in range(people))], fontsize=7)
         times = [t for intervals in instance.availability for interval in intervals for t in interval]
         low, high = min(times, default=0) // 60, -(-max(times, default=_DAY) // 60)
         ax.set_xticks(range(60 * low, 60 * high + 1, 60), [f"{h}:00" for h in range(low, high + 1)])
+        ax.set_xlim(60 * low, 60 * high)
         ax.set_ylim(rooms + people - 0.5, -0.5)
 
 
