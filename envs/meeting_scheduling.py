@@ -47,7 +47,7 @@ _OPEN, _CLOSE = 540, 1020
 """Working hours, 9:00 to 17:00."""
 _DURATIONS = (30, 45, 60, 90, 120)
 _SEATS = (3, 4, 5, 6)
-_MEETINGS_PER_ROOM = {"office": 5, "scattered": 5, "crowded": 8}
+_MEETINGS_PER_ROOM = {"office": 8, "scattered": 8, "crowded": 16}
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,12 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
     instance_type: ClassVar = MeetingSchedulingInstance
     work_limit: ClassVar = 20_000_000
 
-    n: int = 12
+    n: int = 16
     """Number of meetings."""
     distribution: str = "office"
     """Who is free when, from 9:00 to 17:00: ``office``, but for a lunch hour and two appointments, with one
-    room for five meetings; ``scattered``, but for three absences of any length; ``crowded``, as in an
-    office with one room for eight meetings."""
+    room for eight meetings; ``scattered``, but for three absences of any length; ``crowded``, as in an
+    office with one room for sixteen meetings."""
     variant: str = "default"
     """``default``: meetings start every 15 minutes; ``published``: every minute, as in the benchmark [2]_."""
 
@@ -169,12 +169,12 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
 
     def generate(self, rng: np.random.Generator) -> MeetingSchedulingInstance:
         n = self.n
-        people = max(6, n)
+        people = max(6, 3 * n // 2)
         availability = tuple(self._free(rng) for _ in range(people))
-        rooms = rng.choice(_SEATS, size=max(2, -(-n // _MEETINGS_PER_ROOM[self.distribution])))
+        rooms = rng.choice(_SEATS, size=max(1, -(-n // _MEETINGS_PER_ROOM[self.distribution])))
         rooms[rng.integers(len(rooms))] = max(_SEATS)
         meetings = []
-        for _ in range(n):  # a host, an interval of the host's, and others who are free then
+        for _ in range(n):  # a time at which somebody is free, and attendees among all who are free then
             intervals = availability[rng.integers(people)]
             low, high = intervals[rng.integers(len(intervals))]
             duration = min(int(rng.choice(_DURATIONS)), high - low)
@@ -216,7 +216,9 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
                 "p" + ",".join(f"{start}-{end}" for start, end in intervals)
                 for intervals in instance.availability
             )
-            meetings = " ".join(f"m{d}:{'.'.join(map(str, people))}" for d, people in instance.meetings)
+            meetings = " ".join(
+                f"m{duration}:{'.'.join(map(str, attendees))}" for duration, attendees in instance.meetings
+            )
             return f"s{instance.step} {rooms} {people} {meetings} >"
         last = instance.first + instance.size - 1
         grid = "an integer" if instance.step == 1 else f"a multiple of {instance.step}"
@@ -239,7 +241,7 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         first = instance.first + instance.size
         meetings = ((60, (0, 1, 2)), (30, (0, 1)), (60, (1, 2)), (60, (0, 2)))
         availability = (((540, 660),), ((540, 660), (720, 780)), ((540, 600), (720, 780)))
-        tiny = MeetingSchedulingInstance(meetings, availability, (2, 3), instance.step, first)
+        tiny = MeetingSchedulingInstance(meetings, availability, (2, 3), gcd(instance.step, 60), first)
         return tiny, ((0, 1, 540), (1, 0, 600), (2, 0, 720))
 
     def parse(self, instance: MeetingSchedulingInstance, text: str) -> Schedule:

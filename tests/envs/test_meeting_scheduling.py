@@ -248,6 +248,17 @@ def test_instances_ask_for_decisions(distribution: str) -> None:
     assert everything <= 4
 
 
+def test_rooms_are_scarce() -> None:
+    for distribution, share in (("office", 0.3), ("scattered", 0.05), ("crowded", 0.8)):
+        scheduling = MeetingScheduling(distribution=distribution)
+        more = 0
+        for seed in range(20):
+            instance = scheduling.instance(seed)
+            roomy = replace(instance, rooms=(6,) * instance.size)
+            more += scheduling.reference(roomy).value > scheduling.reference(instance).value
+        assert more >= 20 * share
+
+
 def test_anchors_are_in_order() -> None:
     for distribution in DISTRIBUTIONS:
         scheduling = MeetingScheduling(distribution=distribution)
