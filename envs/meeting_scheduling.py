@@ -373,7 +373,7 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
     def draw(self, instance: MeetingSchedulingInstance, solution: Schedule | None, ax: Any) -> None:
         from matplotlib import colormaps
 
-        palette = colormaps["tab20"]
+        palette = colormaps["rainbow"]
         rooms, people = len(instance.rooms), len(instance.availability)
         for person, intervals in enumerate(instance.availability):
             spans = [(start, end - start) for start, end in intervals]
@@ -381,7 +381,7 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         for meeting, room, start in solution or ():
             duration, attendees = instance.meetings[meeting]
             for line in (room, *(rooms + person for person in attendees)):
-                ax.barh(line, duration, left=start, color=palette(meeting % 20), edgecolor="white")
+                ax.barh(line, duration, left=start, color=palette(meeting / instance.size), edgecolor="white")
             ax.annotate(meeting, (start + duration / 2, room), ha="center", va="center", fontsize=7)
         ax.axhline(rooms - 0.5, color="black", linewidth=0.8)
         names = [f"room {r}, {seats} seats" for r, seats in enumerate(instance.rooms)]
