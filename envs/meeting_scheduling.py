@@ -7,7 +7,7 @@ the problem from [3]_; there every attendee has the same availability and the gr
 References
 ----------
 .. [1] M. Garey, D. Johnson, "Computers and Intractability", 1979, problem SP15.
-.. [2] X. Li et al., "NP-Engine", arXiv:2510.16476, 2025.
+.. [2] "NP-Engine", arXiv:2510.16476, 2025.
 .. [3] L. Fan et al., "NPHardEval: dynamic benchmark on reasoning ability of large language models via
    complexity classes", ACL 2024.
 .. [4] R. Kolisch, "Serial and parallel resource-constrained project scheduling methods revisited",
