@@ -110,8 +110,8 @@ def read_integers(body: str) -> list[int]:
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
-    # One bracket pair: a nested list is refused before the JSON parser can recurse into it.
-    if body[0] == "[" and body.find("[", 1) < 0:
+    # One bracket pair, no braces: nesting is refused before the JSON parser can recurse into it.
+    if body[0] == "[" and body.find("[", 1) < 0 and "{" not in body:
         try:
             values = json.loads(body)
         except ValueError:  # not JSON, or an integer of more than 4,300 digits
@@ -119,6 +119,36 @@ def read_integers(body: str) -> list[int]:
         if type(values) is list and set(map(type, values)) <= {int} and "-0" not in body:
             return values
     raise Malformed(f"an answer is a flat JSON list of integers, got {shorten(body)}")
+
+
+def read_rows(body: str, width: int) -> list[list[int]]:
+    """Read a JSON list of rows of ``width`` integers each: ``[[3, 0, 540], [1, 2, 600]]``.
+
+    Integers are spelt as `read_integers` asks.
+
+    Examples
+    --------
+    >>> read_rows("[[3, 0], [1, 2]]", 2)
+    [[3, 0], [1, 2]]
+    >>> read_rows("[3, 0]", 2)
+    Traceback (most recent call last):
+    forge_gym.core.verdict.Malformed: an answer is a JSON list of lists of 2 integers, got '[3, 0]'
+    """
+    # Each row closes before the next opens: deeper nesting is refused before the JSON parser can recurse.
+    if body[0] == "[" and all("]" in row for row in body[1:].split("[")[1:]) and "{" not in body:
+        try:
+            values = json.loads(body)
+        except ValueError:
+            values = None
+        if (
+            type(values) is list
+            and all(
+                type(row) is list and len(row) == width and set(map(type, row)) <= {int} for row in values
+            )
+            and "-0" not in body
+        ):
+            return values
+    raise Malformed(f"an answer is a JSON list of lists of {width} integers, got {shorten(body)}")
 
 
 def read_words(body: str) -> list[str]:

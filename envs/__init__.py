@@ -6,6 +6,7 @@ PROBLEMS = {
     "Knapsack": "forge_gym.envs.knapsack:Knapsack",
     "MaxClique": "forge_gym.envs.max_clique:MaxClique",
     "MaxIndependentSet": "forge_gym.envs.max_independent_set:MaxIndependentSet",
+    "MeetingScheduling": "forge_gym.envs.meeting_scheduling:MeetingScheduling",
     "TSP": "forge_gym.envs.tsp:TSP",
 }
 """Name to ``module:class``; the class is imported when the problem is first asked for."""

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_gym.core.answer import ANSWER_FORMATS, MAX_ANSWER, MAX_REPLY, extract, read_integers, wrap
+from forge_gym.core.answer import (
+    ANSWER_FORMATS,
+    MAX_ANSWER,
+    MAX_REPLY,
+    extract,
+    read_integers,
+    read_rows,
+    wrap,
+)
 from forge_gym.core.verdict import Malformed
 
 BODIES = (
@@ -144,19 +152,77 @@ def test_other_spellings_of_integers_are_malformed(body: str) -> None:
         read_integers(body)
 
 
+@given(st.lists(st.tuples(st.integers(), st.integers()).map(list)))
+def test_rows_round_trip(rows: list[list[int]]) -> None:
+    assert read_rows(str(rows), 2) == rows
+    assert read_rows(str(rows).replace(" ", ""), 2) == rows
+
+
 @pytest.mark.parametrize(
-    "body", ["[" * 100_000, "[" + "9" * 5_000 + "]", "[" + "1," * 100_000, "((((a+)+)+)+)" * 1000]
+    "body",
+    [
+        "1, 2",
+        "[1, 2]",
+        "[[1, 2], 3]",
+        "[[1]]",
+        "[[]]",
+        "[[1, 2, 3]]",
+        "[[1, 2], [3]]",
+        "[1, 2], [3, 4]",
+        "[[1, 2], [3, 4]",
+        "[[1, 2] [3, 4]]",
+        "[[1, 2], [3, 4]]]",
+        "[[1, 2], [3, 4],]",
+        "[[1, 2], [3, [4]]]",
+        "[[[1, 2]]]",
+        "[(1, 2)]",
+        "([1, 2])",
+        "[[01, 2]]",
+        "[[+1, 2]]",
+        "[[-0, 2]]",
+        "[[1.0, 2]]",
+        "[[1e0, 2]]",
+        "[[true, 2]]",
+        "[[null, 2]]",
+        '[["1", 2]]',
+        '["12"]',
+        "[[NaN, 2]]",
+        '[{"1": 2, "3": 4}]',
+        "[[1, 2]] // one",
+        "[[1, 2]].",
+        "null",
+    ],
+)
+def test_other_spellings_of_rows_are_malformed(body: str) -> None:
+    with pytest.raises(Malformed):
+        read_rows(body, 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 100_000,
+        "[" * 100_000 + "]" * 100_000,
+        "[" + '{"a":' * 40_000 + "1" + "}" * 40_000 + "]",
+        "[" + "[]," * 80_000,
+        "[" + "9" * 5_000 + "]",
+        "[[" + "9" * 5_000 + ", 1]]",
+        "[" + "1," * 100_000,
+        "((((a+)+)+)+)" * 1000,
+    ],
 )
 def test_bombs_are_malformed(body: str) -> None:
     with pytest.raises(Malformed):
         read_integers(body)
+    with pytest.raises(Malformed):
+        read_rows(body, 2)
 
 
 @given(st.text())
 def test_any_text_is_read_or_malformed(text: str) -> None:
     for answer_format in ANSWER_FORMATS:
-        try:
-            body = extract(text, answer_format)
-            read_integers(body)
-        except Malformed as error:
-            assert len(str(error)) < 300
+        for read in (read_integers, lambda body: read_rows(body, 2)):
+            try:
+                read(extract(text, answer_format))
+            except Malformed as error:
+                assert len(str(error)) < 300

@@ -41,7 +41,13 @@ def judged(problem: Problem[Any, Any], instance: Any, text: str) -> tuple[str, f
 @every_problem
 def test_the_surface(name: str) -> None:
     cls = problem_class(name)
-    assert cls.sense in ("min", "max") and cls.kind in ("permutation", "subset", "assignment", "sequence", "schedule")
+    assert cls.sense in ("min", "max") and cls.kind in (
+        "permutation",
+        "subset",
+        "assignment",
+        "sequence",
+        "schedule",
+    )
     assert (
         cls.constraints
         and cls.work_limit > 0
@@ -418,21 +424,27 @@ def test_spellings_that_are_tolerated(name: str, level: int) -> None:
 def test_replies_that_are_infeasible(name: str, level: int) -> None:
     problem = forge_gym.problem(name, level=level)
     instance = problem.instance(0)
-    best = list(problem.reference(instance).solution)
+    best = json.loads(problem.write(instance, problem.reference(instance).solution))
     n = instance.size
+    rows = problem.kind == "schedule"  # an element comes with its resource and its time
+
+    def entry(element: int) -> Any:
+        return [element, 0, 0] if rows else element
+
     for row, solution in {
         "one repeated": [*best, best[-1]],
-        "out of range": [*best[:-1], n],
-        "negative": [*best[:-1], -1],
-        "wrapped": [x - n for x in best],
-        "huge": [*best[:-1], 10**400],
-        "10,000 of one": [0] * 10_000,
+        "out of range": [*best[:-1], entry(n)],
+        "negative": [*best[:-1], entry(-1)],
+        "wrapped": [[x[0] - n, *x[1:]] if rows else x - n for x in best],
+        "huge": [*best[:-1], entry(10**400)],
+        "10,000 of one": [entry(0)] * 10_000,
     }.items():
         status, reward = judged(problem, instance, f"<answer>{solution}</answer>")
         assert status == "infeasible" and -0.9 <= reward < -0.4, row
-    for null in ([], [0] * n):
+    for null in ([], [entry(0)] * n):
         status, reward = judged(problem, instance, f"<answer>{null}</answer>")
-        assert (status, reward) == ("infeasible", -0.9) or (problem.kind == "subset" and reward <= -0.2)
+        empty_is_legal = problem.kind in ("subset", "schedule")
+        assert (status, reward) == ("infeasible", -0.9) or (empty_is_legal and reward <= -0.2)
 
 
 @every_problem
