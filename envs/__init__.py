@@ -3,6 +3,8 @@
 PROBLEMS = {
     "GraphColoring": "forge_gym.envs.graph_coloring:GraphColoring",
     "Knapsack": "forge_gym.envs.knapsack:Knapsack",
+    "SetCover": "forge_gym.envs.set_cover:SetCover",
+    "SubsetSum": "forge_gym.envs.subset_sum:SubsetSum",
     "TSP": "forge_gym.envs.tsp:TSP",
 }
 """Name to ``module:class``; the class is imported when the problem is first asked for."""
