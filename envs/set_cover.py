@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -118,7 +119,7 @@ class SetCover(Problem[SetCoverInstance, Cover]):
     n: int = 30
     """Number of subsets."""
     elements: int = 0
-    """Number of elements; 0 stands for four to three subsets, which leaves greedy most room."""
+    """Number of elements; 0 stands for 6 n / 5, which leaves greedy room."""
     distribution: str = "costed"
     """``uniform``: random subsets of one size, the number of subsets counts; ``skewed``: their sizes are
     2 to twice ``members`` less 2; ``costed``: as ``uniform``, with random costs as in [4]_."""
@@ -138,7 +139,7 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         return replace(self, n=size_at_level(16, level))
 
     def generate(self, rng: np.random.Generator) -> SetCoverInstance:
-        n, universe = self.n, self.elements or self.n * 4 // 3
+        n, universe = self.n, self.elements or self.n * 6 // 5
         members = min(self.members, max(2, universe // 4))
         sizes = [members] * n
         if self.distribution == "skewed":
@@ -146,12 +147,16 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         subsets = [set(rng.choice(universe, min(size, universe), replace=False).tolist()) for size in sizes]
         for element in sorted(set(range(universe)).difference(*subsets)):
             subsets[int(rng.integers(n))].add(element)
-        costs = rng.integers(1, self.largest + 1, size=n).tolist() if self.distribution == "costed" else [1] * n
+        costs = (
+            rng.integers(1, self.largest + 1, size=n).tolist() if self.distribution == "costed" else [1] * n
+        )
         return SetCoverInstance(universe, tuple(tuple(sorted(subset)) for subset in subsets), tuple(costs))
 
     def describe(self, instance: SetCoverInstance) -> str:
         lines = []
-        for j, (subset, cost) in enumerate(zip(instance.subsets, instance.costs, strict=True), instance.first):
+        for j, (subset, cost) in enumerate(
+            zip(instance.subsets, instance.costs, strict=True), instance.first
+        ):
             price = f" (cost {cost})" if instance.costed else ""
             lines.append(f"{j}{price}: {' '.join(map(str, subset))}")
         return f"elements 0 to {instance.universe - 1}\n" + "\n".join(lines)
@@ -206,9 +211,7 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         missing = instance.universe - covered.bit_count()
         if missing:
             least = (~covered & (covered + 1)).bit_length() - 1
-            reason = (
-                f"each of {instance.universe} elements is covered, missing {missing}, of which {least} is first"
-            )
+            reason = f"each of {instance.universe} elements is covered, missing {missing}, of which {least} is first"
             found.append(Violation("covered", missing, instance.universe, reason))
         return tuple(found)
 
@@ -238,23 +241,15 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         return tuple(sorted(chosen))
 
     def random(self, instance: SetCoverInstance, rng: np.random.Generator) -> Cover:
-        """Return a random minimal cover: all subsets less, in random order, those that can be spared."""
-        return minimal(instance, rng.permutation(instance.size).tolist())
+        """Return the subsets, in random order, that hold an element which those before them leave."""
+        return extend(instance, [], rng.permutation(instance.size).tolist())
 
     def neighbour(self, instance: SetCoverInstance, solution: Cover, rng: np.random.Generator) -> Cover:
         """Leave a random subset, cover its elements by others in random order, spare what is redundant."""
         left = solution[int(rng.integers(len(solution)))]
         kept = [j for j in rng.permutation(list(solution)).tolist() if j != left]
-        covered = 0
-        for j in kept:
-            covered |= instance.masks[j]
-        added = []
         others = [j for j in rng.permutation(instance.size).tolist() if j not in solution]
-        for j in (*others, left):
-            if instance.masks[j] & ~covered:
-                covered |= instance.masks[j]
-                added.append(j)
-        return minimal(instance, [*kept, *added])
+        return minimal(instance, extend(instance, kept, [*others, left]))
 
     def solve(self, instance: SetCoverInstance, limit: int) -> Certificate[Cover]:
         """CP-SAT on the integer programme; a step is a microsecond of its deterministic time."""
@@ -302,7 +297,26 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         ax.set_ylabel("subset")
 
 
-def minimal(instance: SetCoverInstance, order: list[int]) -> Cover:
+def extend(instance: SetCoverInstance, start: Sequence[int], order: Sequence[int]) -> Cover:
+    """Return ``start`` and the subsets that, in that order, hold an element which is not covered yet.
+
+    Examples
+    --------
+    >>> extend(SetCoverInstance(2, ((0,), (0, 1), (1,)), (1, 1, 1)), [], [0, 1, 2])
+    (0, 1)
+    """
+    covered = 0
+    for j in start:
+        covered |= instance.masks[j]
+    chosen = list(start)
+    for j in order:
+        if instance.masks[j] & ~covered:
+            covered |= instance.masks[j]
+            chosen.append(j)
+    return tuple(chosen)
+
+
+def minimal(instance: SetCoverInstance, order: Sequence[int]) -> Cover:
     """Return the cover ``order`` less, in that order, every subset whose elements the rest still holds.
 
     Examples

@@ -18,7 +18,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
@@ -88,9 +88,9 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
     numbers' positions in any order. Trivial: first fit in the order given. Heuristic: largest first [4]_.
     Reference: dynamic programming [2]_, or meet in the middle [3]_ where the numbers are huge.
 
-    With ``variant="published"`` instead: max number of chosen numbers, their sum equal to the target. Its
-    anchors need a dynamic programme too. Trivial: the fewest numbers that hit the target. Heuristic:
-    smallest first, leaving out what would make the target unreachable.
+    With ``variant="published"`` instead: max number of chosen numbers, their sum equal to the target. There
+    even the anchors need a dynamic programme. Trivial: the fewest numbers that hit the target. Heuristic:
+    from these, replace a number by two others of the same sum, greedily.
 
     Examples
     --------
@@ -116,9 +116,10 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
     """How many numbers there are."""
     distribution: str = "uniform"
     """``uniform`` [4]_: random numbers and target; ``planted``: the target is the sum of hidden numbers, as
-    in knapsack ciphers [5]_; ``even`` [4]_: even numbers and an odd target, which no sum hits."""
-    largest: int = 1000
-    """Numbers are 1 to ``largest``."""
+    in knapsack ciphers [5]_; ``even`` [4]_: doubled numbers and an odd target, which no sum hits."""
+    largest: int = 0
+    """Numbers are 1 to ``largest``; 0 stands for 1000, and for 3 n in ``published``, where greedy has then
+    most room."""
     tightness: float = 0.5
     """Target as a share of the sum of all numbers; of ``planted``, share of the numbers that are hidden."""
     variant: str = "default"
@@ -129,7 +130,7 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
         check_int("n", self.n, 3, rule="fewer numbers leave no choice")
         check_choice("distribution", self.distribution, DISTRIBUTIONS)
         check_choice("variant", self.variant, VARIANTS)
-        check_int("largest", self.largest, 2, 10**9 if self.variant == "default" else 10**4)
+        check_int("largest", self.largest, 0, 10**9 if self.variant == "default" else 10**4)
         check_share("tightness", self.tightness, 0.01, 0.99)
 
     def at_level(self, level: int) -> SubsetSum:
@@ -137,10 +138,8 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
 
     def generate(self, rng: np.random.Generator) -> SubsetSumInstance:
         n, exact = self.n, self.variant == "published"
-        if self.distribution == "even":
-            numbers = 2 * rng.integers(1, self.largest // 2 + 1, size=n)
-        else:
-            numbers = rng.integers(1, self.largest + 1, size=n)
+        largest = self.largest or (3 * n if exact else 1000)
+        numbers = rng.integers(1, largest + 1, size=n) * (2 if self.distribution == "even" else 1)
         if exact or self.distribution == "planted":
             hidden = rng.permutation(n)[: min(n - 1, max(1, round(self.tightness * n)))]
             target = int(numbers[hidden].sum())
@@ -218,14 +217,11 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
     ) -> Chosen:
         """Largest first [4]_, or first fit where that is better: at least half of the optimum.
 
-        To hit the target: smallest first, each number taken if later ones can still reach the rest.
-        That asks a dynamic programme, has no guarantee, and is never worse than the fewest numbers.
+        To hit the target: from the fewest numbers on, the largest chosen number that two others sum up to
+        gives way to them. No guarantee, but never worse than the fewest, which a dynamic programme finds.
         """
         if instance.exact:
-            order = instance.by_size[::-1]
-            return walk(
-                instance.numbers, order, instance.target, lambda: rng is None or rng.random() >= slip
-            )
+            return exchange(instance, self.trivial(instance), lambda: rng is None or rng.random() >= slip)
         kept = [i for i in instance.by_size if rng is None or rng.random() >= slip]
         found = first_fit(instance, kept)
         if rng is not None:
@@ -271,7 +267,7 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
                 best = hit(numbers, target, most=True)
                 return Certificate(best, len(best), len(best), "dynamic programming", work)
             smallest = first_fit(instance, instance.by_size[::-1])  # no more numbers than these can fit
-            return Certificate(best, value, len(smallest), "smallest first", 0)
+            return Certificate(best, value, len(smallest), "exchange", 0)
         usable = [i for i in instance.by_size if numbers[i] <= target]
         divisor = gcd(*[numbers[i] for i in usable]) or 1
         bound = min(sum([numbers[i] for i in usable]), target // divisor * divisor)
@@ -329,6 +325,34 @@ def first_fit(instance: SubsetSumInstance, order: Sequence[int]) -> Chosen:
     return tuple(sorted(chosen))
 
 
+def exchange(instance: SubsetSumInstance, start: Chosen, wanted: Callable[[], bool]) -> Chosen:
+    """Return ``start`` after replacing one number by two others of its sum, while that is possible.
+
+    Large numbers first, by small ones; an exchange is passed over unless ``wanted()``.
+
+    Examples
+    --------
+    >>> exchange(SubsetSumInstance(9, (3, 6, 2, 4, 5), exact=True), (0, 1), lambda: True)
+    (0, 2, 3)
+    """
+    numbers, chosen = instance.numbers, set(start)
+
+    def pairs(whole: int) -> Iterator[tuple[int, int, int]]:
+        at: dict[int, int] = {}
+        for i in instance.by_size[::-1]:
+            if i not in chosen:
+                if numbers[whole] - numbers[i] in at:
+                    yield whole, at[numbers[whole] - numbers[i]], i
+                at[numbers[i]] = i
+
+    while True:
+        moves = (move for whole in instance.by_size if whole in chosen for move in pairs(whole))
+        move = next((move for move in moves if wanted()), None)
+        if move is None:
+            return tuple(sorted(chosen))
+        chosen.symmetric_difference_update(move)
+
+
 def reachable(numbers: Sequence[int], target: int) -> list[int]:
     """Return, for each k and at last for none, the sums of ``numbers[k:]`` up to ``target`` as set bits.
 
@@ -357,9 +381,7 @@ def fill(numbers: Sequence[int], target: int) -> list[int]:
     return list(walk(numbers, range(len(numbers)), best, lambda: False))
 
 
-def walk(
-    numbers: Sequence[int], order: Sequence[int], target: int, wanted: Callable[[], bool]
-) -> Chosen:
+def walk(numbers: Sequence[int], order: Sequence[int], target: int, wanted: Callable[[], bool]) -> Chosen:
     """Return numbers of ``order`` that hit ``target``, which some do.
 
     In that order, a number that can be taken as well as left is taken if ``wanted()``.
