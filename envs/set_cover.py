@@ -124,7 +124,7 @@ class SetCover(Problem[SetCoverInstance, Cover]):
     """``uniform``: random subsets of one size, the number of subsets counts; ``skewed``: their sizes are
     2 to twice ``members`` less 2; ``costed``: as ``uniform``, with random costs as in [4]_."""
     members: int = 6
-    """Mean number of elements of a subset, never more than a quarter of all elements."""
+    """Mean number of elements of a subset, at most a quarter of all elements, but 2."""
     largest: int = 20
     """Costs of ``costed`` are 1 to ``largest``."""
 

@@ -1,7 +1,7 @@
 """Subset sum: the largest sum of chosen numbers that does not exceed a target.
 
 NP-hard [1]_; solved by dynamic programming in time n times target [2]_, and in 2^(n/2) whatever the size
-of the numbers [3]_. The variant ``published`` asks for the target exactly, with as many numbers as
+of the numbers [3]_. The variant ``published`` [6]_ asks for the target exactly, with as many numbers as
 possible: then finding any feasible answer is NP-hard as well.
 
 References
@@ -14,6 +14,7 @@ References
    chapter 4.
 .. [5] R. Merkle, M. Hellman, "Hiding information and signatures in trapdoor knapsacks", IEEE
    Transactions on Information Theory 24(5), 1978.
+.. [6] "NP-Engine", arXiv 2510.16476, 2025.
 """
 
 from __future__ import annotations
@@ -311,7 +312,8 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
             ax.barh(-rank, instance.numbers[i], color="tab:blue" if i in chosen else "lightgrey")
             label = f" {i + instance.first}: {instance.numbers[i]}"
             ax.annotate(label, (instance.numbers[i], -rank), va="center", fontsize=7)
-        ax.set_yticks([1], [f"sum {left}"])
+        ax.set_yticks([] if solution is None else [1], [] if solution is None else [f"sum {left}"])
+        ax.set_ylim(-instance.size, 2)
         ax.set_xlabel("number")
 
 
