@@ -119,10 +119,10 @@ class SetCover(Problem[SetCoverInstance, Cover]):
     n: int = 30
     """Number of subsets."""
     elements: int = 0
-    """Number of elements; 0 stands for 6 n / 5, which leaves greedy room."""
+    """Number of elements; 0 stands for 4 n / 3, which leaves greedy room."""
     distribution: str = "costed"
-    """``uniform``: random subsets of one size, the number of subsets counts; ``skewed``: their sizes are
-    2 to twice ``members`` less 2; ``costed``: as ``uniform``, with random costs as in [4]_."""
+    """``uniform``: random subsets of one size, their number counts; ``skewed``: likewise, of sizes from half
+    to one and a half times ``members``; ``costed``: as ``uniform``, with random costs as in [4]_."""
     members: int = 6
     """Mean number of elements of a subset, at most a quarter of all elements, but 2."""
     largest: int = 20
@@ -136,14 +136,14 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         check_int("largest", self.largest, 1, _MAX_COST)
 
     def at_level(self, level: int) -> SetCover:
-        return replace(self, n=size_at_level(16, level))
+        return replace(self, n=size_at_level(18, level))
 
     def generate(self, rng: np.random.Generator) -> SetCoverInstance:
-        n, universe = self.n, self.elements or self.n * 6 // 5
+        n, universe = self.n, self.elements or self.n * 4 // 3
         members = min(self.members, max(2, universe // 4))
         sizes = [members] * n
         if self.distribution == "skewed":
-            sizes = rng.integers(min(2, members), max(2, 2 * members - 2), size=n, endpoint=True).tolist()
+            sizes = rng.integers(max(1, members // 2), members * 3 // 2, size=n, endpoint=True).tolist()
         subsets = [set(rng.choice(universe, min(size, universe), replace=False).tolist()) for size in sizes]
         for element in sorted(set(range(universe)).difference(*subsets)):
             subsets[int(rng.integers(n))].add(element)

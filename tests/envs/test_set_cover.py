@@ -196,7 +196,7 @@ def test_distributions() -> None:
         assert not uniform.costed and not skewed.costed
         assert {len(subset) for subset in uniform.subsets} <= {6, 7, 8, 9}  # 6, and repairs
         assert len({len(subset) for subset in skewed.subsets}) > 4
-        assert costed.universe == uniform.universe == skewed.universe == 36
+        assert costed.universe == uniform.universe == skewed.universe == 40
 
 
 def test_no_number_of_a_subset_tells_anything() -> None:
