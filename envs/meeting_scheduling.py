@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ..core import cpsat
 from ..core.answer import read_rows, read_words
 from ..core.checks import check_choice, check_int, shorten
-from ..core.graph import bits
+from ..core.graph import bits, refine
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.verdict import Malformed, Violation
@@ -91,6 +91,17 @@ class MeetingSchedulingInstance(Instance):
                 check_int("each attendee", person, 0, len(self.availability) - 1)
             if not attendees or sorted(set(attendees)) != list(attendees):
                 raise ValueError(f"attendees must be listed in rising order, got {shorten(attendees)}")
+
+    def invariant(self) -> Any:
+        """Return rooms, and the colour refinement of meetings and people: durations and hours on the links."""
+        n, hours = self.size, sorted(set(self.availability))
+        attends: list[list[tuple[int, int]]] = [[] for _ in self.availability]
+        for i, (_, people) in enumerate(self.meetings):
+            for person in people:
+                attends[person].append((hours.index(self.availability[person]), i))
+        invited = [[(minutes, n + person) for person in people] for minutes, people in self.meetings]
+        durations = sorted(minutes for minutes, _ in self.meetings)
+        return [sorted(self.rooms), self.step, hours, durations, refine([*invited, *attends])]
 
     @cached_property
     def slots(self) -> tuple[int, ...]:

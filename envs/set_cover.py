@@ -28,6 +28,7 @@ import numpy as np
 from ..core import cpsat
 from ..core.answer import read_words
 from ..core.checks import check_choice, check_int
+from ..core.graph import refine
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import read_subset, subset_violations, write_subset
@@ -79,6 +80,15 @@ class SetCoverInstance(Instance):
         held = len(set().union(*self.subsets))
         if held != self.universe:
             raise ValueError(f"the subsets must hold all {self.universe} elements, got {held}")
+
+    def invariant(self) -> Any:
+        """Return the colour refinement of elements and subsets, the costs on the links between them."""
+        covered: list[list[tuple[int, int]]] = [[] for _ in range(self.universe)]
+        for i, subset in enumerate(self.subsets):
+            for element in subset:
+                covered[element].append((self.costs[i], self.universe + i))
+        covers = [[(cost, e) for e in subset] for cost, subset in zip(self.costs, self.subsets, strict=True)]
+        return [self.universe, sorted(self.costs), refine([*covered, *covers])]
 
     @cached_property
     def masks(self) -> tuple[int, ...]:

@@ -75,6 +75,10 @@ class SubsetSumInstance(Instance):
         if self.exact and not reachable(self.numbers, self.target)[0] >> self.target & 1:
             raise ValueError(f"target must be the sum of some numbers, got {self.target}, which is of none")
 
+    def invariant(self) -> Any:
+        """Return the target and the sorted numbers."""
+        return [self.target, self.exact, sorted(self.numbers)]
+
     @cached_property
     def by_size(self) -> tuple[int, ...]:
         """Positions by falling number; ties by position."""

@@ -80,6 +80,16 @@ def test_instances_are_pure_frozen_and_round_trip(name: str) -> None:
 
 
 @every_problem
+def test_invariants_tell_instances_apart(name: str) -> None:
+    problem = forge_gym.problem(name)
+    instances = [problem.instance(seed) for seed in range(30)]
+    shapes = [json.dumps(instance.invariant()) for instance in instances]
+    assert len(set(shapes)) == 30 and shapes == [
+        json.dumps(problem.instance(seed).invariant()) for seed in range(30)
+    ]
+
+
+@every_problem
 def test_same_bytes_in_any_process(name: str) -> None:
     program = f"""
 import hashlib, forge_gym

@@ -115,6 +115,7 @@ def test_relabelled_vertices_and_renamed_colours() -> None:
         order = rng.permutation(12).tolist()
         relabelled = graph([(order[u], order[v]) for u, v in instance.edges], 12)
         assert COLOURING.reference(relabelled).value == COLOURING.reference(instance).value
+        assert relabelled.invariant() == instance.invariant()
         colours = COLOURING.random(instance, rng)
         moved = [0] * 12
         for v, colour in enumerate(colours):

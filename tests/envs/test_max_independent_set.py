@@ -165,6 +165,7 @@ def test_relabelled_vertices() -> None:
         order = rng.permutation(25).tolist()
         relabelled = graph([(order[u], order[v]) for u, v in instance.edges], 25)
         assert INDEPENDENT.reference(relabelled).value == INDEPENDENT.reference(instance).value
+        assert relabelled.invariant() == instance.invariant()
         for chosen in (INDEPENDENT.random(instance, rng), tuple(range(8)), (0, 0, 30)):
             there = tuple(order[v] if v < 25 else v for v in chosen)
             amounts = [

@@ -156,6 +156,7 @@ def test_relabelled_subsets_and_elements() -> None:
         assert not cover.violations(relabelled, moved)
         assert cover.objective(relabelled, moved) == cover.objective(instance, chosen)
         assert cover.reference(relabelled).value == cover.reference(instance).value
+        assert relabelled.invariant() == instance.invariant()
 
 
 def test_chvatals_guarantee() -> None:

@@ -180,6 +180,7 @@ def test_relabelled_numbers(variant: str) -> None:
         assert not problem.violations(relabelled, moved)
         assert problem.objective(relabelled, moved) == problem.objective(instance, chosen)
         assert problem.reference(relabelled).value == problem.reference(instance).value
+        assert relabelled.invariant() == instance.invariant()
 
 
 def test_largest_first_reaches_half_of_the_optimum() -> None:

@@ -105,6 +105,7 @@ def test_relabelled_cities() -> None:
         moved = tuple(where[i] for i in tour)
         assert tsp.objective(relabelled, moved) == tsp.objective(instance, tour)
         assert tsp.reference(relabelled).value == tsp.reference(instance).value
+        assert relabelled.invariant() == instance.invariant()
 
 
 def test_canonical_unites_rotations_and_reversals() -> None:
