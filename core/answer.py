@@ -110,8 +110,8 @@ def read_integers(body: str) -> list[int]:
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
-    # One bracket pair: a nested list is refused before the JSON parser can recurse into it.
-    if body[0] == "[" and body.find("[", 1) < 0:
+    # One bracket pair and no brace: nesting is refused before the JSON parser can recurse into it.
+    if body[0] == "[" and body.find("[", 1) < 0 and "{" not in body:
         try:
             values = json.loads(body)
         except ValueError:  # not JSON, or an integer of more than 4,300 digits
@@ -119,6 +119,32 @@ def read_integers(body: str) -> list[int]:
         if type(values) is list and set(map(type, values)) <= {int} and "-0" not in body:
             return values
     raise Malformed(f"an answer is a flat JSON list of integers, got {shorten(body)}")
+
+
+def read_two_lists(body: str) -> tuple[list[int], list[int]]:
+    """Read a JSON list of exactly two flat lists of integers: ``[[3, 0], [12]]``.
+
+    Only canonical spellings pass, as in `read_integers`; either list may be empty.
+
+    Examples
+    --------
+    >>> read_two_lists("[[3, 0], [12]]")
+    ([3, 0], [12])
+    >>> read_two_lists("[[3, 0], [12.0]]")
+    Traceback (most recent call last):
+    forge_gym.core.verdict.Malformed: an answer is a JSON list of two flat lists of integers, got '[[3, 0], [12.0]]'
+    """
+    # Three brackets and no brace: deeper nesting is refused before the JSON parser can recurse into it.
+    if body[0] == "[" and body.count("[") == 3 and "{" not in body:
+        try:
+            values = json.loads(body)
+        except ValueError:  # not JSON, or an integer of more than 4,300 digits
+            values = None
+        if type(values) is list and len(values) == 2 and all(type(half) is list for half in values):
+            one, other = values
+            if {*map(type, one), *map(type, other)} <= {int} and "-0" not in body:
+                return one, other
+    raise Malformed(f"an answer is a JSON list of two flat lists of integers, got {shorten(body)}")
 
 
 def read_words(body: str) -> list[str]:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forge_gym.core.answer import ANSWER_FORMATS, MAX_ANSWER, MAX_REPLY, extract, read_integers, wrap
+from forge_gym.core.answer import (
+    ANSWER_FORMATS,
+    MAX_ANSWER,
+    MAX_REPLY,
+    extract,
+    read_integers,
+    read_two_lists,
+    wrap,
+)
 from forge_gym.core.verdict import Malformed
 
 BODIES = (
@@ -145,11 +153,62 @@ def test_other_spellings_of_integers_are_malformed(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["[" * 100_000, "[" + "9" * 5_000 + "]", "[" + "1," * 100_000, "((((a+)+)+)+)" * 1000]
+    "body",
+    [
+        "[" * 100_000,
+        "[" + "9" * 5_000 + "]",
+        "[" + "1," * 100_000,
+        "((((a+)+)+)+)" * 1000,
+        "[" + '{"a":' * 100_000,
+        "[[" + '{"a":' * 100_000 + "[",
+        "[[],[" + "9" * 5_000 + "]]",
+    ],
 )
 def test_bombs_are_malformed(body: str) -> None:
+    for read in (read_integers, read_two_lists):
+        with pytest.raises(Malformed):
+            read(body)
+
+
+@given(st.lists(st.integers()), st.lists(st.integers()))
+def test_two_lists_round_trip(one: list[int], other: list[int]) -> None:
+    assert read_two_lists(str([one, other])) == (one, other)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        "[1, 2]",
+        "[[1, 2]]",
+        "[[1], [2], [3]]",
+        "[[1], 2]",
+        "[1, [2]]",
+        "[[1], [[2]]]",
+        "[[[1], 2]]",
+        "[[1, [2]]]",
+        "[[1], [2]",
+        "[[1], [2],]",
+        "[[1], [2]].",
+        "[[1]][2]",
+        "([1], [2])",
+        "[[1], (2)]",
+        "[[1], [2.0]]",
+        "[[1], [true]]",
+        "[[False], [1]]",
+        "[[1], [null]]",
+        '[["1"], [2]]',
+        '["[", [1]]',
+        "[[1], [-0]]",
+        "[[1], [02]]",
+        "[[1], [NaN]]",
+        '[{"a": [1]}, [2]]',
+        '{"a": [[1], [2]]}',
+    ],
+)
+def test_other_spellings_of_two_lists_are_malformed(body: str) -> None:
     with pytest.raises(Malformed):
-        read_integers(body)
+        read_two_lists(body)
 
 
 @given(st.text())
@@ -157,6 +216,6 @@ def test_any_text_is_read_or_malformed(text: str) -> None:
     for answer_format in ANSWER_FORMATS:
         try:
             body = extract(text, answer_format)
-            read_integers(body)
+            read_two_lists(body) if body.startswith("[[") else read_integers(body)
         except Malformed as error:
             assert len(str(error)) < 300
