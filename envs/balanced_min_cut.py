@@ -51,6 +51,8 @@ DISTRIBUTIONS = (*FAMILIES, "planted")
 VARIANTS = ("default", "published")
 _LARGEST = 10**9
 """Heaviest edge: sums of weights stay exact in double precision."""
+_ENUMERATED = 3_000_000
+"""Up to so many halves are enumerated at once; more of them only where the semidefinite bound leaves a gap."""
 _SEARCHED = 150
 """Graphs with more vertices are not searched: their references stay unproven."""
 
@@ -98,7 +100,7 @@ class BalancedMinCutInstance(Instance):
 class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
     """Split the vertices into two halves such that the edges between them weigh as little as possible.
 
-    Problem: min sum of w[u, v] over the edges uv with exactly one end in S, \\|S\\| = n // 2. Answer: a
+    Problem: min sum of w[u, v] over the edges uv with exactly one end in S, S of n // 2 vertices. Answer: a
     list of the vertices of S in any order. Trivial: the first n // 2 vertices. Heuristic: greedy graph
     growing [2]_. Reference: enumeration in two parts [4]_; beyond its reach swap descents [3]_ for the
     witness and the semidefinite relaxation with triangle inequalities [5]_ for the bound.
@@ -118,7 +120,7 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
     kind: ClassVar = "subset"
     constraints: ClassVar = ("known", "once", "balanced")
     instance_type: ClassVar = BalancedMinCutInstance
-    work_limit: ClassVar = 10_000_000
+    work_limit: ClassVar = 500_000_000
 
     n: int = 16
     """Number of vertices."""
@@ -143,7 +145,7 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         check_choice("variant", self.variant, VARIANTS)
 
     def at_level(self, level: int) -> BalancedMinCut:
-        return replace(self, n=size_at_level(6, level))
+        return replace(self, n=size_at_level(8, level))
 
     def generate(self, rng: np.random.Generator) -> BalancedMinCutInstance:
         n = self.n
@@ -214,15 +216,15 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
 
     def violations(self, instance: BalancedMinCutInstance, solution: Bisection) -> tuple[Violation, ...]:
         n, first = instance.n, instance.first
-        if not _is_pair(solution):
-            found = subset_violations("vertices", n, first, solution)
-            size = sum(0 <= v < n for v in set(solution))
+        one, other = _halves(n, solution)
+        if one == solution:
+            found = subset_violations("vertices", n, first, one)
+            size = sum(0 <= v < n for v in set(one))
             if size != n // 2:
                 reason = f"the half has {n // 2} vertices, got {size}"
                 scale = n // 2 if size < n // 2 else n - n // 2
                 found.append(Violation("balanced", abs(size - n // 2), scale, reason))
             return tuple(found)
-        one, other = _halves(n, solution)
         listed = (*one, *other)
         found = [v for v in subset_violations("vertices", n, first, listed) if v.family == "known"]
         missing = n - sum(0 <= v < n for v in set(listed))
@@ -281,32 +283,36 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         return self.canonical(instance, tuple(one))
 
     def solve(self, instance: BalancedMinCutInstance, limit: int) -> Certificate[Bisection]:
-        """Enumerate all halves [4]_ if they are at most ``limit``, else search and bound [3]_ [5]_.
+        """Enumerate all halves [4]_ if they are few, else search [3]_ and bound [5]_, else enumerate after all.
 
-        A step is one half enumerated, one vertex looked at for one swap, or one entry of a matrix that
-        is decomposed for the bound. The bound is rounded up from floating point with a margin, so the
-        proof holds on any machine; only the number of steps it takes may differ in the last bits.
+        A step is one half enumerated, one pair looked at for a swap, or an n**3-th of a decomposition of
+        the matrix of the bound. The bound is rounded up from floating point with a margin, so it holds
+        on any machine; only how many steps it takes may hang on the last bits.
         """
         n = instance.n
-        start = self.heuristic(instance)
-        value = self.objective(instance, start)
         count = comb(n - 1, n // 2 - 1) if n % 2 == 0 else comb(n, n // 2)
-        if count <= limit:
-            best = self.canonical(instance, lightest(instance.weights))
-            value = self.objective(instance, best)
-            return Certificate(best, value, value, "enumeration in two parts", count)
-        if n > _SEARCHED:
-            return Certificate(start, value, 0, "greedy graph growing", 0)
-        found, work = descend(instance.weights, start, limit // 4)
-        best = self.canonical(instance, found)
+        best, bound, work = self.heuristic(instance), 0, 0
+        solver = "greedy graph growing"
+        if count > min(limit, _ENUMERATED) and n <= _SEARCHED:
+            found, work = descend(instance.weights, _halves(n, best)[0], limit // 8)
+            best = self.canonical(instance, found)
+            share = limit // 8 if count <= limit // 2 else limit - work
+            bound, spent = semidefinite_bound(instance.weights, self.objective(instance, best), share)
+            work += spent
+            solver = "swap descent, semidefinite bound"
         value = self.objective(instance, best)
-        bound, spent = semidefinite_bound(instance.weights, value, limit - work)
-        return Certificate(best, value, bound, "swap descent, semidefinite bound", work + spent)
+        if bound < value and count <= limit - work:
+            best = self.canonical(instance, lightest(instance.weights))
+            value = bound = self.objective(instance, best)
+            work += count
+            solver = "enumeration in two parts"
+        return Certificate(best, value, bound, solver, work)
 
     def canonical(self, instance: BalancedMinCutInstance, solution: Bisection) -> Bisection:
         """Return the smaller half, or of two equal ones that with vertex 0, sorted."""
         one, other = _halves(instance.n, solution)
-        return tuple(sorted(min(one, other, key=lambda half: (len(half), 0 not in half))))
+        first = (len(one), 0 not in one) < (len(other), 0 not in other)
+        return tuple(sorted(one if first else other))
 
     def nulls(self, instance: BalancedMinCutInstance) -> list[Any]:
         n = instance.n
@@ -336,13 +342,9 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         ax.set_axis_off()
 
 
-def _is_pair(solution: Bisection) -> bool:
-    return bool(solution) and isinstance(solution[0], tuple)
-
-
 def _halves(n: int, solution: Any) -> tuple[Half, Half]:
     """Return both halves, whichever form ``solution`` has."""
-    if _is_pair(solution):
+    if solution and isinstance(solution[0], tuple):
         one, other = solution
         return one, other
     chosen = set(solution)
@@ -375,15 +377,15 @@ def lightest(weights: Floats) -> Half:
     for size in range(middle + 1):
         i = np.flatnonzero((left.sum(axis=1) == size) & np.isfinite(left_cut))
         j = np.flatnonzero(right.sum(axis=1) == middle - size)
-        if not len(i):
-            continue
-        cuts = (-2 * left[i] @ across) @ right[j].T
-        cuts += left_cut[i][:, None]
-        cuts += right_cut[j]
-        at = int(cuts.argmin())
-        if cuts.flat[at] < value:
-            value = cuts.flat[at]
-            best = int(i[at // len(j)]), int(j[at % len(j)])
+        rows = max(1, _ENUMERATED // len(j))  # as many at a time as fit in little memory
+        for some in (i[at : at + rows] for at in range(0, len(i), rows)):
+            cuts = (-2 * left[some] @ across) @ right[j].T
+            cuts += left_cut[some][:, None]
+            cuts += right_cut[j]
+            at = int(cuts.argmin())
+            if cuts.flat[at] < value:
+                value = cuts.flat[at]
+                best = int(some[at // len(j)]), int(j[at % len(j)])
     chosen = np.concatenate([left[best[0]], right[best[1]]])
     return tuple(np.flatnonzero(chosen).tolist())
 
@@ -408,7 +410,7 @@ def descend(weights: Floats, start: Half, limit: int) -> tuple[Half, int]:
             one, other = np.flatnonzero(side > 0), np.flatnonzero(side < 0)
             loss = pull[one][:, None] + pull[other] + 2 * weights[np.ix_(one, other)]
             at = int(loss.argmin())
-            work += n
+            work += n * n
             if loss.flat[at] >= 0 or work > limit:
                 break
             side[one[at // len(other)]], side[other[at % len(other)]] = -1, 1
@@ -454,7 +456,7 @@ def semidefinite_bound(weights: Floats, target: int, limit: int) -> tuple[int, i
     def dual(at: Floats) -> tuple[float, Floats, Floats]:
         """Value and gradient of the penalised dual, and its X; every call also proves a bound."""
         nonlocal best, work
-        work += n * n
+        work += n**3
         y, z = at[:n], at[n:]
         slack = cost - np.diag(y)
         for (a, b), share in zip(((0, 1), (0, 2), (1, 2)), (z[:, None] * sign / 2).T, strict=True):
@@ -474,9 +476,9 @@ def semidefinite_bound(weights: Floats, target: int, limit: int) -> tuple[int, i
     alpha = scale = float(np.abs(cost).sum()) / n**2
     at = np.zeros(n)
     for _ in range(60):
-        if work > limit or ceil(best) >= target or scale == 0:
+        if work >= limit or ceil(best) >= target or scale == 0:
             break
-        at, x = _climb(dual, at, n, alpha, lambda: work > limit or ceil(best) >= target)
+        at, x = _climb(dual, at, n, alpha, lambda: work >= limit or ceil(best) >= target)
         kept = at[n:] > 1e-6 * scale
         corners, sign = corners[kept], sign[kept]
         in_use = set(zip(map(tuple, corners.tolist()), map(tuple, sign.tolist()), strict=True))
@@ -509,7 +511,9 @@ def _climb(dual: Any, at: Floats, free: int, step: float, done: Any) -> tuple[Fl
         for moved, turned, rate in reversed(memory):
             factors.append(rate * float(moved @ direction))
             direction = direction - factors[-1] * turned
-        direction = direction * (1 / (memory[-1][2] * float(memory[-1][1] @ memory[-1][1])) if memory else step)
+        direction = direction * (
+            1 / (memory[-1][2] * float(memory[-1][1] @ memory[-1][1])) if memory else step
+        )
         for (moved, turned, rate), factor in zip(memory, reversed(factors), strict=True):
             direction = direction + moved * (factor - rate * float(turned @ direction))
         direction = np.where(movable, direction, 0)
