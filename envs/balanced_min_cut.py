@@ -51,7 +51,7 @@ DISTRIBUTIONS = (*FAMILIES, "planted")
 VARIANTS = ("default", "published")
 _LARGEST = 10**9
 """Heaviest edge: sums of weights stay exact in double precision."""
-_ENUMERATED = 3_000_000
+_ENUMERATED = 25_000_000
 """Up to so many halves are enumerated at once; more of them only where the semidefinite bound leaves a gap."""
 _SEARCHED = 150
 """Graphs with more vertices are not searched: their references stay unproven."""
@@ -377,7 +377,7 @@ def lightest(weights: Floats) -> Half:
     for size in range(middle + 1):
         i = np.flatnonzero((left.sum(axis=1) == size) & np.isfinite(left_cut))
         j = np.flatnonzero(right.sum(axis=1) == middle - size)
-        rows = max(1, _ENUMERATED // len(j))  # as many at a time as fit in little memory
+        rows = max(1, 2**18 // len(j))  # as many at a time as fit in a cache
         for some in (i[at : at + rows] for at in range(0, len(i), rows)):
             cuts = (-2 * left[some] @ across) @ right[j].T
             cuts += left_cut[some][:, None]
