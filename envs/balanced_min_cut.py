@@ -51,6 +51,8 @@ DISTRIBUTIONS = (*FAMILIES, "planted")
 VARIANTS = ("default", "published")
 _LARGEST = 10**9
 """Heaviest edge: sums of weights stay exact in double precision."""
+_MAX_VERTICES = 5_000
+"""Weights are kept as a matrix."""
 _ENUMERATED = 25_000_000
 """Up to so many halves are enumerated at once; more of them only where the semidefinite bound leaves a gap."""
 _SEARCHED = 150
@@ -75,7 +77,7 @@ class BalancedMinCutInstance(Instance):
 
     def check(self) -> None:
         """Raise ``ValueError`` unless the edges are sorted pairs of distinct vertices with weights."""
-        check_int("n", self.n, 2, 10**5)
+        check_int("n", self.n, 2, _MAX_VERTICES)
         check_int("first", self.first, 0)
         for edge in self.edges:
             if not isinstance(edge, tuple) or len(edge) != 3:
@@ -391,7 +393,7 @@ def lightest(weights: Floats) -> Half:
 
 
 def descend(weights: Floats, start: Half, limit: int) -> tuple[Half, int]:
-    """Return the best half of descents by the best swap [3]_, from ``start`` and 8 n random halves.
+    """Return the best half of descents by the best swap [3]_, from ``start`` and random halves; and the steps.
 
     Examples
     --------
@@ -443,7 +445,6 @@ def semidefinite_bound(weights: Floats, target: int, limit: int) -> tuple[int, i
     cost = np.zeros((n, n))
     cost[: len(weights), : len(weights)] = -weights / 4
     np.fill_diagonal(cost, -cost.sum(axis=1))
-    margin = 1e-6 * (1 + weights.sum())  # far above the rounding errors of the decomposition
     triples = np.array(list(combinations(range(n), 3)))
     signs = np.array([(1.0, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
     corners, sign = np.zeros((0, 3), dtype=int), np.zeros((0, 3))  # the triangle inequalities in use
@@ -466,6 +467,8 @@ def semidefinite_bound(weights: Floats, target: int, limit: int) -> tuple[int, i
         slack -= slack.mean(axis=1)[:, None]
         values, vectors = np.linalg.eigh((slack + slack.T) / 2)
         linear = float(y.sum() - z.sum())
+        size = float(abs(y).sum() + z.sum() + n * abs(values).max() + weights.sum())
+        margin = 1e-6 + 1e-10 * n * size  # rounding errs by some n * 1e-16 of each sum and eigenvalue
         best = max(best, linear + n * min(0.0, float(values[0])) - margin)
         negative = -values[values < 0]
         basis = vectors[:, : len(negative)]
