@@ -6,6 +6,7 @@ Nothing here repairs, guesses or evaluates. Work and memory are bounded before a
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from .checks import shorten
 from .verdict import Malformed
@@ -110,14 +111,10 @@ def read_integers(body: str) -> list[int]:
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
-    # One bracket pair, no braces: nesting is refused before the JSON parser can recurse into it.
-    if body[0] == "[" and body.find("[", 1) < 0 and "{" not in body:
-        try:
-            values = json.loads(body)
-        except ValueError:  # not JSON, or an integer of more than 4,300 digits
-            values = None
-        if type(values) is list and set(map(type, values)) <= {int} and "-0" not in body:
-            return values
+    # One bracket: nesting is refused before the JSON parser can recurse into it.
+    values = _loads(body) if body.find("[", 1) < 0 else None
+    if type(values) is list and set(map(type, values)) <= {int}:
+        return values
     raise Malformed(f"an answer is a flat JSON list of integers, got {shorten(body)}")
 
 
@@ -134,21 +131,45 @@ def read_rows(body: str, width: int) -> list[list[int]]:
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: an answer is a JSON list of lists of 2 integers, got '[3, 0]'
     """
-    # Each row closes before the next opens: deeper nesting is refused before the JSON parser can recurse.
-    if body[0] == "[" and all("]" in row for row in body[1:].split("[")[1:]) and "{" not in body:
-        try:
-            values = json.loads(body)
-        except ValueError:
-            values = None
-        if (
-            type(values) is list
-            and all(
-                type(row) is list and len(row) == width and set(map(type, row)) <= {int} for row in values
-            )
-            and "-0" not in body
-        ):
-            return values
+    rows = _lists(body)
+    if rows is not None and all(len(row) == width for row in rows):
+        return rows
     raise Malformed(f"an answer is a JSON list of lists of {width} integers, got {shorten(body)}")
+
+
+def read_two_lists(body: str) -> tuple[list[int], list[int]]:
+    """Read a JSON list of exactly two flat lists of integers: ``[[3, 0], [12]]``; either may be empty.
+
+    Examples
+    --------
+    >>> read_two_lists("[[3, 0], [12]]")
+    ([3, 0], [12])
+    """
+    lists = _lists(body)
+    if lists is not None and len(lists) == 2:
+        return lists[0], lists[1]
+    raise Malformed(f"an answer is a JSON list of two flat lists of integers, got {shorten(body)}")
+
+
+def _lists(body: str) -> list[list[int]] | None:
+    """Return a list of flat lists of integers, or None."""
+    # Each list closes before the next opens: deeper nesting never reaches the JSON parser.
+    if not all("]" in part for part in body[1:].split("[")[1:]):
+        return None
+    values = _loads(body)
+    if type(values) is list and all(type(row) is list and set(map(type, row)) <= {int} for row in values):
+        return values
+    return None
+
+
+def _loads(body: str) -> Any:
+    """Return what ``body`` is as a JSON list without objects, negative zeros or huge integers, or None."""
+    if body[0] != "[" or "{" in body or "-0" in body:
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:  # not JSON, or an integer of more than 4,300 digits
+        return None
 
 
 def read_words(body: str) -> list[str]:

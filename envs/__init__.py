@@ -1,6 +1,7 @@
 """The problems: one file each, and one row here."""
 
 PROBLEMS = {
+    "BalancedMinCut": "forge_gym.envs.balanced_min_cut:BalancedMinCut",
     "GraphColoring": "forge_gym.envs.graph_coloring:GraphColoring",
     "HamiltonianCycle": "forge_gym.envs.hamiltonian_cycle:HamiltonianCycle",
     "Knapsack": "forge_gym.envs.knapsack:Knapsack",

@@ -13,6 +13,7 @@ from forge_gym.core.answer import (
     extract,
     read_integers,
     read_rows,
+    read_two_lists,
     wrap,
 )
 from forge_gym.core.verdict import Malformed
@@ -212,16 +213,56 @@ def test_other_spellings_of_rows_are_malformed(body: str) -> None:
     ],
 )
 def test_bombs_are_malformed(body: str) -> None:
+    for read in (read_integers, read_two_lists, lambda body: read_rows(body, 2)):
+        with pytest.raises(Malformed):
+            read(body)
+
+
+@given(st.lists(st.integers()), st.lists(st.integers()))
+def test_two_lists_round_trip(one: list[int], other: list[int]) -> None:
+    assert read_two_lists(str([one, other])) == (one, other)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        "[1, 2]",
+        "[[1, 2]]",
+        "[[1], [2], [3]]",
+        "[[1], 2]",
+        "[1, [2]]",
+        "[[1], [[2]]]",
+        "[[[1], 2]]",
+        "[[1, [2]]]",
+        "[[1], [2]",
+        "[[1], [2],]",
+        "[[1], [2]].",
+        "[[1]][2]",
+        "([1], [2])",
+        "[[1], (2)]",
+        "[[1], [2.0]]",
+        "[[1], [true]]",
+        "[[False], [1]]",
+        "[[1], [null]]",
+        '[["1"], [2]]',
+        '["[", [1]]',
+        "[[1], [-0]]",
+        "[[1], [02]]",
+        "[[1], [NaN]]",
+        '[{"a": [1]}, [2]]',
+        '{"a": [[1], [2]]}',
+    ],
+)
+def test_other_spellings_of_two_lists_are_malformed(body: str) -> None:
     with pytest.raises(Malformed):
-        read_integers(body)
-    with pytest.raises(Malformed):
-        read_rows(body, 2)
+        read_two_lists(body)
 
 
 @given(st.text())
 def test_any_text_is_read_or_malformed(text: str) -> None:
     for answer_format in ANSWER_FORMATS:
-        for read in (read_integers, lambda body: read_rows(body, 2)):
+        for read in (read_integers, read_two_lists, lambda body: read_rows(body, 2)):
             try:
                 read(extract(text, answer_format))
             except Malformed as error:

@@ -1,0 +1,325 @@
+"""Balanced minimum cut: optimum against enumeration, CP-SAT and proven published optima; both variants."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations, permutations, product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import forge_gym
+from forge_gym.envs.balanced_min_cut import (
+    DISTRIBUTIONS,
+    BalancedMinCut,
+    BalancedMinCutInstance,
+    descend,
+    lightest,
+    semidefinite_bound,
+)
+
+bisection = BalancedMinCut()
+published = BalancedMinCut(variant="published")
+
+
+def brute_force(instance: BalancedMinCutInstance) -> int:
+    """Lightest cut over all halves, from the definition."""
+    n = instance.n
+    return min(
+        sum(w for u, v, w in instance.edges if (u in half) != (v in half))
+        for half in map(set, combinations(range(n), n // 2))
+    )
+
+
+def by_cp_sat(instance: BalancedMinCutInstance) -> int:
+    """An integer programme with a cut variable per edge: an independent second method."""
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    side = [model.new_bool_var("") for _ in range(instance.n)]
+    model.add(sum(side) == instance.n // 2)
+    cost = []
+    for u, v, weight in instance.edges:
+        cut = model.new_bool_var("")
+        model.add(cut >= side[u] - side[v])
+        model.add(cut >= side[v] - side[u])
+        cost.append(weight * cut)
+    model.minimize(sum(cost))
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.linearization_level = 2
+    assert solver.solve(model) == cp_model.OPTIMAL
+    return round(solver.objective_value)
+
+
+def shuffled(instance: BalancedMinCutInstance, order: list[int]) -> BalancedMinCutInstance:
+    """The same graph with vertex v called ``order[v]``."""
+    edges = sorted((*sorted((order[u], order[v])), w) for u, v, w in instance.edges)
+    return BalancedMinCutInstance(instance.n, tuple(edges))  # type: ignore[arg-type]
+
+
+def test_the_optimum_is_that_of_enumeration_on_200_instances() -> None:
+    for seed in range(200):
+        problem = BalancedMinCut(
+            n=3 + seed % 10,
+            distribution=DISTRIBUTIONS[seed // 10 % 4],
+            largest=(1, 2, 10, 10**9)[seed // 4 % 4],
+            p=(0.2, 0.5, 0.9)[seed % 3],
+        )
+        instance = problem.instance(seed)
+        reference = problem.reference(instance)
+        assert reference.proven and reference.value == brute_force(instance)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_larger_instances_against_cp_sat(distribution: str) -> None:
+    for n, p in ((16, 0.4), (17, 0.3), (20, 0.25)):
+        problem = BalancedMinCut(n=n, p=p, distribution=distribution)
+        for seed in range(2):
+            instance = problem.instance(seed)
+            reference = problem.reference(instance)
+            assert reference.proven and reference.value == by_cp_sat(instance)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_semidefinite_bound_is_below_the_optimum_and_mostly_reaches_it(distribution: str) -> None:
+    closed = 0
+    for seed in range(10):
+        problem = BalancedMinCut(n=8 + seed, p=(0.3, 0.6)[seed % 2], distribution=distribution)
+        instance = problem.instance(seed)
+        optimum = problem.reference(instance).value
+        for limit in (0, 50_000, 200_000):  # never above the optimum, however early it stops
+            assert semidefinite_bound(instance.weights, 10**6, limit)[0] <= optimum
+        bound, _ = semidefinite_bound(instance.weights, 10**6, 3_000_000)  # no target: as high as it gets
+        assert bound <= optimum
+        closed += semidefinite_bound(instance.weights, int(optimum), 10**7)[0] == optimum
+    assert closed >= 8
+
+
+def test_enumeration_and_bound_agree_beyond_default_sizes() -> None:
+    for seed in range(3):
+        instance = BalancedMinCut(n=22 + seed, distribution="planted").instance(seed)
+        certificate = bisection.solve(instance, 200_000)  # too little to enumerate
+        assert certificate.solver == "swap descent, semidefinite bound" and certificate.work < 600_000
+        exact = bisection.objective(instance, lightest(instance.weights))
+        assert certificate.bound <= exact <= certificate.value
+
+
+def test_sparse_graphs_of_32_vertices_are_proven() -> None:
+    for distribution in DISTRIBUTIONS:
+        problem = BalancedMinCut(n=32, p=0.12, distribution=distribution)
+        instance = problem.instance(1)
+        reference = problem.reference(instance)
+        assert reference.proven and reference.value == by_cp_sat(instance)
+
+
+def test_work_is_bounded_at_any_size() -> None:
+    for n in (27, 50, 151):
+        instance = BalancedMinCut(n=n).instance(0)
+        for limit in (0, 100_000):
+            certificate = bisection.solve(instance, limit)
+            assert certificate.bound <= certificate.value and not certificate.proven
+            assert certificate.work <= limit + 20 * n**3  # a line search ends before the limit is looked at
+            assert not bisection.violations(instance, certificate.solution)
+
+
+@pytest.mark.parametrize("n", [7, 8])
+def test_every_subset_of_a_small_instance(n: int) -> None:
+    instance = BalancedMinCut(n=n).instance(3)
+    best = brute_force(instance)
+    for signs in product((0, 1), repeat=n):
+        half = [v for v in range(n) if signs[v]]
+        rest = [v for v in range(n) if not signs[v]]
+        cut = sum(w for u, v, w in instance.edges if signs[u] != signs[v])
+        one = bisection.verify(instance, f"<answer>{half}</answer>")
+        both = published.verify(instance, f"<answer>[{half}, {rest}]</answer>")
+        assert one.feasible == (len(half) == n // 2)
+        assert both.feasible == (len(half) in (n // 2, n - n // 2))
+        for verdict in (one, both):
+            if verdict.feasible:
+                assert verdict.objective == cut and verdict.optimal == (cut == best)
+            else:
+                assert [violation.family for violation in verdict.violations] == ["balanced"]
+                assert 0 < verdict.violations[0].amount <= verdict.violations[0].scale
+        if one.feasible:
+            assert bisection.canonical(instance, tuple(half)) == published.canonical(
+                instance, (tuple(rest), tuple(half))
+            )
+
+
+def test_relabelling_changes_nothing() -> None:
+    instance = BalancedMinCut(n=5).instance(1)
+    for order in permutations(range(5)):
+        assert bisection.reference(shuffled(instance, list(order))).value == brute_force(instance)
+    rng = np.random.default_rng(0)
+    instance = BalancedMinCut(n=30, p=0.2).instance(0)
+    optimum = bisection.reference(instance)
+    assert optimum.proven
+    for _ in range(2):
+        found = bisection.reference(shuffled(instance, rng.permutation(30).tolist()))
+        assert found.proven and found.value == optimum.value
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_the_order_of_vertices_tells_nothing(distribution: str) -> None:
+    problem = BalancedMinCut(distribution=distribution)
+    rng = np.random.default_rng(0)
+    gains = []
+    for seed in range(200):
+        instance = problem.instance(seed)
+        mixed = np.mean([problem.objective(instance, problem.random(instance, rng)) for _ in range(20)])
+        gains.append((mixed - problem.objective(instance, problem.trivial(instance))) / mixed)
+    assert abs(np.mean(gains)) < 3.5 * np.std(gains) / 200**0.5
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("level", [None, 5])
+def test_most_instances_are_graded_and_quality_is_ordered(distribution: str, level: int | None) -> None:
+    problem = BalancedMinCut(distribution=distribution)
+    problem = problem if level is None else problem.at_level(level)
+    tiered = forge_gym.reward("tiered")
+    rng = np.random.default_rng(0)
+    graded, qualities, rewards = 0, [], []
+    for seed in range(60):
+        instance = problem.instance(seed)
+        if not problem.graded(instance):
+            continue
+        graded += 1
+        verdicts = [problem.judge(instance, problem.random(instance, rng)) for _ in range(5)]
+        greedy = problem.judge(instance, problem.heuristic(instance)).quality
+        qualities.append((np.mean([verdict.quality for verdict in verdicts]), greedy))
+        rewards += [tiered(verdict) for verdict in verdicts]
+    blind, greedy = np.mean(qualities, axis=0)
+    assert graded >= 36 and 0 < blind < greedy < 1 and np.mean(rewards) < 0  # type: ignore[arg-type]
+
+
+def test_greedy_is_never_worse_than_the_first_vertices() -> None:
+    for seed in range(100):
+        problem = BalancedMinCut(n=3 + seed % 15, distribution=DISTRIBUTIONS[seed % 4])
+        instance = problem.instance(seed)
+        values = [
+            problem.objective(instance, s) for s in (problem.heuristic(instance), problem.trivial(instance))
+        ]
+        assert values[0] <= values[1]
+
+
+def test_a_descent_ends_where_no_swap_helps() -> None:
+    for seed in range(20):
+        instance = BalancedMinCut(n=11 + seed % 2).instance(seed)
+        half, _ = descend(instance.weights, bisection.trivial(instance), 10**6)  # type: ignore[arg-type]
+        value = bisection.objective(instance, half)
+        for u in half:
+            for v in set(range(instance.n)) - set(half):
+                assert bisection.objective(instance, tuple({*half, v} - {u})) >= value
+
+
+@pytest.mark.parametrize(
+    ("body", "families"),
+    [
+        ("[[0, 1], [2, 3]]", []),
+        ("[[3, 2], [1, 0]]", []),
+        ("[[], []]", ["once"]),
+        ("[[0, 1], [2]]", ["once"]),
+        ("[[0, 1], [2, 1]]", ["once"]),
+        ("[[0, 0, 1], [2, 3]]", ["once"]),
+        ("[[0, 1, 2], [3]]", ["balanced"]),
+        ("[[0, 1, 2, 3], []]", ["balanced"]),
+        ("[[0, 1], [2, 4]]", ["known", "once"]),
+        ("[[0, 1], [2, -1]]", ["known", "once"]),
+        ("[[0, 1], [2, 3, 1000000000000000000000]]", ["known"]),
+    ],
+)
+def test_the_published_answer_is_a_partition(body: str, families: list[str]) -> None:
+    instance = BalancedMinCutInstance(4, ((0, 2, 5), (1, 3, 5), (2, 3, 1)))
+    verdict = published.verify(instance, f"<answer>{body}</answer>")
+    assert [violation.family for violation in verdict.violations] == families
+    assert verdict.feasible == (not families)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[0, 1]",
+        "[[0, 1]]",
+        "[[0, 1], [2.0, 3]]",
+        "[[0, 1], [true, 3]]",
+        "[[[0], 1], [2, 3]]",
+        '[["0", 1], [2, 3]]',
+    ],
+)
+def test_the_published_answer_is_strict(body: str) -> None:
+    instance = BalancedMinCutInstance(4, ((0, 2, 5), (1, 3, 5), (2, 3, 1)))
+    assert published.verify(instance, f"<answer>{body}</answer>").status == "malformed"
+
+
+def test_the_published_variant_answers_as_it_is_asked() -> None:
+    rng = np.random.default_rng(0)
+    for n in (3, 4, 9, 16):
+        for style in ("prose", "compact"):
+            problem = BalancedMinCut(n=n, variant="published", style=style)
+            instance = problem.instance(n)
+            reference = problem.reference(instance)
+            assert problem.verify(instance, problem.format(instance, reference.solution)).optimal
+            assert problem.verify(instance, problem.prompt(instance)).status == "malformed"
+            for solution in (problem.trivial(instance), problem.random(instance, rng)):
+                read = problem.read(instance, problem.format(instance, solution))
+                assert problem.canonical(instance, read) == problem.canonical(instance, solution)
+                assert problem.judge(instance, read) == problem.judge(instance, solution)
+            for null in problem.nulls(instance):
+                verdict = problem.judge(instance, null)
+                assert verdict.status == "infeasible" and verdict.credit == 0
+        tiny, solution = problem.example(instance)
+        problem = BalancedMinCut(n=n, variant="published")
+        answer = problem.format(tiny, solution)
+        assert problem.verify(tiny, answer).optimal and problem.prompt(instance).endswith(answer)
+        assert problem.verify(instance, answer).status == "infeasible"
+
+
+# ---------------------------------------------------------------------------- published instances
+
+
+def converted(data: dict[str, dict[str, int]]) -> BalancedMinCutInstance:
+    """Drop the zeros and the diagonal of a published weight matrix."""
+    rows = ((int(u), int(v), w) for u, row in data.items() for v, w in row.items())
+    return BalancedMinCutInstance(len(data), tuple(sorted((u, v, w) for u, v, w in rows if u < v and w)))
+
+
+def accepted(row: dict[str, Any]) -> BalancedMinCutInstance:
+    """Return the instance, its witness checked in both variants."""
+    instance = converted(row["instance"])
+    instance.check()
+    one, other = (tuple(half) for half in row["witness"])
+    assert not published.violations(instance, (one, other))
+    assert published.objective(instance, (one, other)) == row["proven_optimum"]
+    smaller = min(one, other, key=len)
+    assert published.parse(instance, json.dumps(row["witness"])) == (one, other)
+    assert not bisection.violations(instance, smaller)
+    assert bisection.objective(instance, smaller) == row["proven_optimum"]
+    return instance
+
+
+@pytest.fixture(scope="module")
+def rows(root: Path) -> list[dict[str, Any]]:
+    """The published instances with proven optima; not part of the project, so tests skip without them."""
+    path = root.parent / "shared" / "np_bench" / "minimum_bisection.json"
+    if not path.is_file():
+        pytest.skip("needs the published instances beside the checkout")
+    found: list[dict[str, Any]] = json.loads(path.read_text())["instances"]
+    return found
+
+
+def test_a_sample_of_published_instances_is_proven(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        accepted(row)
+    for row in rows[::28]:
+        reference = bisection.reference(converted(row["instance"]))
+        assert reference.proven and reference.value == row["proven_optimum"]
+
+
+@pytest.mark.slow
+def test_every_published_instance_is_proven(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        reference = bisection.reference(converted(row["instance"]))
+        assert reference.proven and reference.value == row["proven_optimum"], row["id"]
