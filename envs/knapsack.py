@@ -14,6 +14,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -77,7 +78,7 @@ class Knapsack(Problem[KnapsackInstance, Items]):
     """Choose items of the greatest total value within a capacity.
 
     Problem: max sum of v[i] over the chosen items, sum of w[i] <= capacity. Answer: a list of the
-    chosen items' numbers in any order. Trivial: the empty pack. Heuristic: greedy by density [3]_.
+    chosen items' numbers in any order. Trivial: items in order, each if it fits. Heuristic: greedy by density [3]_.
     Reference: dynamic programming over undominated packs [4]_ with Dantzig's bound [3]_.
 
     Examples
@@ -181,43 +182,31 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         return sum([instance.values[i] for i in solution])
 
     def trivial(self, instance: KnapsackInstance) -> Items:
-        return ()
+        """Fill the pack in the order of the items' numbers; the empty pack would make any few items look good."""
+        return _fill(instance, range(instance.size))
 
     def heuristic(
         self, instance: KnapsackInstance, rng: np.random.Generator | None = None, slip: float = 0.0
     ) -> Items:
         """Greedy by value per weight [3]_: take every item that still fits.
 
-        Unbounded ratio in the worst case; never worse than the empty pack.
+        Unbounded ratio in the worst case; the trivial pack where that happens to be better.
         """
-        room, chosen = instance.capacity, []
-        for i in instance.by_density:
-            if instance.weights[i] <= room and not (rng is not None and rng.random() < slip):
-                room -= instance.weights[i]
-                chosen.append(i)
-        return tuple(sorted(chosen))
+        if rng is not None:
+            return _fill(instance, [i for i in instance.by_density if rng.random() >= slip])
+        found, trivial = _fill(instance, instance.by_density), self.trivial(instance)
+        return max(found, trivial, key=lambda items: self.objective(instance, items))
 
     def random(self, instance: KnapsackInstance, rng: np.random.Generator) -> Items:
         """Return a random maximal pack: items in random order, each taken if it fits."""
-        room, chosen = instance.capacity, []
-        for i in rng.permutation(instance.size).tolist():
-            if instance.weights[i] <= room:
-                room -= instance.weights[i]
-                chosen.append(i)
-        return tuple(sorted(chosen))
+        return _fill(instance, rng.permutation(instance.size).tolist())
 
     def neighbour(self, instance: KnapsackInstance, solution: Items, rng: np.random.Generator) -> Items:
         """Take or leave a random item, make room by leaving random others, and fill up at random."""
         flipped = int(rng.integers(instance.size))
-        kept = [i for i in rng.permutation(instance.size).tolist() if i in solution and i != flipped]
-        order = kept if flipped in solution else [flipped, *kept]
-        others = [i for i in rng.permutation(instance.size).tolist() if i not in order and i != flipped]
-        room, chosen = instance.capacity, []
-        for i in (*order, *others):
-            if instance.weights[i] <= room:
-                room -= instance.weights[i]
-                chosen.append(i)
-        return tuple(sorted(chosen))
+        order = [i for i in rng.permutation(instance.size).tolist() if i != flipped]
+        order.sort(key=lambda i: i not in solution)  # packed items first, in random order
+        return _fill(instance, order if flipped in solution else [flipped, *order])
 
     def solve(self, instance: KnapsackInstance, limit: int) -> Certificate[Items]:
         """Nemhauser-Ullmann [4]_ with bounds; a step is one undominated pack extended by one item.
@@ -281,6 +270,16 @@ class Knapsack(Problem[KnapsackInstance, Items]):
             )
         ax.set_yticks([1], ["packed"])
         ax.set_xlabel("weight")
+
+
+def _fill(instance: KnapsackInstance, order: Iterable[int]) -> Items:
+    """Take the items in ``order``, each if it fits."""
+    room, chosen = instance.capacity, []
+    for i in order:
+        if instance.weights[i] <= room:
+            room -= instance.weights[i]
+            chosen.append(i)
+    return tuple(sorted(chosen))
 
 
 def dantzig(instance: KnapsackInstance, order: Items, k: int, value: int, room: int) -> int:

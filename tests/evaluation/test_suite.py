@@ -106,7 +106,7 @@ def test_every_kind_of_damage_is_found(built: Path, tmp_path: Path, kind: str) -
         if kind == "solver":
             continue  # a name: nothing but the hash can tell
         field: dict[str, Any] = {
-            "witness": {"solution": row["solution"][:-1] + row["solution"][:1]},
+            "witness": {"solution": row["solution"][:-1]},
             "value": {"value": row["value"] + 1},
             "bound": {"bound": row["bound"] - 1},
             "trivial": {"trivial": row["trivial"] + 1},
@@ -221,7 +221,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], int]] = {
     "graph_coloring": (SQUARE, 2),
     "maximum_clique": (SQUARE, 2),
     "maximum_independent_set": ({u: {str(v): 1 for v in vs} for u, vs in SQUARE.items()}, 2),
-    "minimum_bisection": (MATRIX, 8),
+    "minimum_bisection": (MATRIX, 6),
     "tsp": (WEIGHTED, 4),
     "hamiltonian_cycle": (SQUARE, 4),
     "knapsack": (
