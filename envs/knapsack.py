@@ -69,8 +69,9 @@ class KnapsackInstance(Instance):
 
     @cached_property
     def by_density(self) -> tuple[int, ...]:
-        """The items by falling value per weight, exactly; ties by number."""
-        return tuple(sorted(range(self.size), key=lambda i: (Fraction(-self.values[i], self.weights[i]), i)))
+        """The items by falling value per weight, exactly; of equal ones the more valuable first."""
+        density = [Fraction(v, w) for w, v in zip(self.weights, self.values, strict=True)]
+        return tuple(sorted(range(self.size), key=lambda i: (-density[i], -self.values[i], i)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="one instance: prompt, anchors, a reply's verdict, a picture")
     show.add_argument("env", metavar="ENV", help="problem or environment id, such as TSP or Forge/TSP-v0")
     show.add_argument("--index", type=int, default=0, help="instance within the seed")
+    show.add_argument(
+        "--file", type=Path, help="an instance in its library's format (TSPLIB, DIMACS, ...) or JSON"
+    )
     show.add_argument("--reply", help="a reply to judge")
     show.add_argument("--solution", action="store_true", help="print the certified solution too")
     show.add_argument("--png", metavar="FILE", help="draw the instance (and the solution, with --solution)")
@@ -162,7 +165,12 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _show(arguments: argparse.Namespace) -> None:
     problem = _problem(arguments.env, arguments)
-    instance = problem.instance(arguments.seed, arguments.index, arguments.split)
+    if arguments.file:
+        from .formats import read_instance
+
+        instance = read_instance(problem.name, arguments.file)
+    else:
+        instance = problem.instance(arguments.seed, arguments.index, arguments.split)
     prompt, reference = problem.prompt(instance), problem.reference(instance)
     verdict = None if arguments.reply is None else problem.verify(instance, arguments.reply)
     if arguments.png:
@@ -173,7 +181,9 @@ def _show(arguments: argparse.Namespace) -> None:
         figure.savefig(arguments.png)
     if arguments.json:
         shown: dict[str, Any] = {
-            "spec": problem.spec(arguments.seed, arguments.index, arguments.split),
+            "spec": None
+            if arguments.file
+            else problem.spec(arguments.seed, arguments.index, arguments.split),
             "instance": json.loads(problem.to_json(instance)),
             "hash": problem.digest(instance),
             "prompt": prompt,
@@ -216,7 +226,9 @@ def _eval(arguments: argparse.Namespace) -> None:
         "max_new_tokens": arguments.max_new_tokens,
         "temperature": arguments.temperature,
     }
-    agents = [make_agent(name, **({} if name in CONTROLS else generation)) for name in arguments.agent]
+    # Every table of a suite holds the controls: a score says little without them.
+    names = [*(CONTROLS if arguments.suite else ()), *arguments.agent]
+    agents = [make_agent(name, **({} if name in CONTROLS else generation)) for name in dict.fromkeys(names)]
     played = {"turns": arguments.turns, "samples": arguments.samples, "reward": arguments.reward}
     if arguments.suite:
         _eval_suite(arguments, agents, played)
@@ -272,7 +284,7 @@ def _suite_build(arguments: argparse.Namespace) -> None:
     check_int("--per-level", arguments.per_level, 1)
     total = len(problems()) * len(LEVELS) * arguments.per_level
     with _progress("certifying", total) as advance:
-        digest = build(arguments.out, BENCHMARK, arguments.per_level, advance)
+        digest = build(arguments.out, _suite_name(arguments.out), arguments.per_level, advance)
     print(f"wrote {arguments.out}: {total} instances, content {digest}")
 
 
@@ -297,9 +309,12 @@ def _suite_import(arguments: argparse.Namespace) -> None:
     with _progress("certifying", None) as advance:
         rows = [row for file in arguments.file for row in import_rows(file, advance)]
     proven = sum(row.certificate.proven for row in rows)
-    name = arguments.out.name.removesuffix(".gz").removesuffix(".jsonl")
-    digest = write(arguments.out, name, [row.to_json() for row in rows])
+    digest = write(arguments.out, _suite_name(arguments.out), [row.to_json() for row in rows])
     print(f"wrote {arguments.out}: {len(rows)} instances, {proven} proven, content {digest}")
+
+
+def _suite_name(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".jsonl")
 
 
 @contextmanager

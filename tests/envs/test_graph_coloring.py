@@ -17,6 +17,7 @@ from forge_gym.envs.graph_coloring import (
     dsatur,
     greedy_clique,
 )
+from forge_gym.evaluation.formats import read_instance
 
 COLOURING = GraphColoring()
 
@@ -142,8 +143,5 @@ def test_a_graph_too_large_to_search_gets_an_unproven_reference() -> None:
     ("name", "chi"), [("myciel3", 4), ("myciel5", 6), ("queen5_5", 5), ("queen7_7", 7), ("queen8_8", 9)]
 )
 def test_published_optima(classic: Path, name: str, chi: int) -> None:
-    lines = (classic / "dimacs_color" / f"{name}.col").read_text().splitlines()
-    n = next(int(line.split()[2]) for line in lines if line.startswith("p"))
-    edges = [(int(u) - 1, int(v) - 1) for _, u, v in (line.split() for line in lines if line.startswith("e"))]
-    reference = COLOURING.reference(graph(edges, n))
+    reference = COLOURING.reference(read_instance("GraphColoring", classic / "dimacs_color" / f"{name}.col"))
     assert reference.proven and reference.value == chi

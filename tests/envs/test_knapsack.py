@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from forge_gym.envs.knapsack import DISTRIBUTIONS, Knapsack, KnapsackInstance
+from forge_gym.evaluation.formats import read_instance
 
 
 def brute_force(instance: KnapsackInstance) -> int:
@@ -116,8 +117,5 @@ def test_distributions_are_pisingers() -> None:
     ("name", "optimum"), [("p01", 309), ("p03", 150), ("p05", 900), ("p06", 1735), ("p08", 13549094)]
 )
 def test_published_optima(classic: Path, name: str, optimum: int) -> None:
-    lines = (classic / "knapsack" / f"{name}.txt").read_text().split("\n")
-    capacity = int(lines[0].split()[1])
-    values, weights = zip(*(map(int, line.split()) for line in lines[1:] if line), strict=True)
-    reference = Knapsack().reference(KnapsackInstance(capacity, weights, values))
+    reference = Knapsack().reference(read_instance("Knapsack", classic / "knapsack" / f"{name}.txt"))
     assert reference.proven and reference.value == optimum

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from forge_gym.envs.tsp import DISTRIBUTIONS, TSP, TSPInstance, circuit, held_karp
+from forge_gym.evaluation.formats import read_instance
 
 
 def length(instance: TSPInstance, tour: tuple[int, ...]) -> int:
@@ -135,7 +136,7 @@ def test_a_full_half_of_a_small_grid() -> None:
 
 
 def read_tsplib(path: Path) -> TSPInstance:
-    """Read the weight types of the files under test, by the formulas of TSPLIB 95."""
+    """Read the files under test by the formulas of TSPLIB 95: a second reader, in numpy."""
     head, numbers, section = {}, [], ""
     for line in path.read_text().splitlines():
         key, colon, value = line.partition(":")
@@ -201,8 +202,9 @@ def read_tsplib(path: Path) -> TSPInstance:
 )
 def test_published_optima(classic: Path, name: str, optimum: int) -> None:
     tsp = TSP()
-    instance = read_tsplib(classic / "tsplib" / f"{name}.tsp")
-    instance.check()
+    path = classic / "tsplib" / f"{name}.tsp"
+    instance = read_instance("TSP", path)
+    assert isinstance(instance, TSPInstance) and instance.rows == read_tsplib(path).rows
     assert tsp.from_json(tsp.to_json(instance)) == instance
     reference = tsp.reference(instance)
     assert reference.proven and reference.value == optimum == length(instance, reference.solution)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import forge_gym
-from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, TrivialAgent
+from forge_gym.agents import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
 from forge_gym.core.verdict import Verdict
 from forge_gym.evaluation import suite
 from forge_gym.evaluation.cli import main
@@ -24,6 +24,8 @@ from forge_gym.evaluation.published import TASKS, convert, import_rows, publishe
 from forge_gym.evaluation.score import evaluate_suite
 from forge_gym.evaluation.stats import best_of
 from forge_gym.evaluation.suite import SuiteError, build, content_hash, read, verify, write
+
+CONTROLS_UNDER_TEST = (TrivialAgent(), RandomAgent(), GreedyAgent(), LocalSearchAgent(), ExactAgent())
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +205,10 @@ def test_the_command_line(built: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["suite", "verify", str(changed(built, tmp_path, 0, value=0))]) == 1
     capsys.readouterr()
     command = ["eval", "--suite", str(out), "--agent", "random", "exact", "--samples", "2"]
+    controls = ["trivial", "random", "greedy", "local-search", "exact"]  # printed in every table
     assert main([*command, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert [result["agent"] for result in report["results"]] == ["random", "exact"]
+    assert [result["agent"] for result in report["results"]] == controls
     assert main([*command, "--by", "all"]) == 0
     tables = capsys.readouterr().out
     assert "published metric" in tables and "level 9" in tables and "quality best@2" in tables
@@ -295,8 +298,44 @@ def test_published_instances_have_the_published_optima(task: str, root: Path, tm
         assert reference.proven and reference.value == entry["proven_optimum"], entry["id"]
 
 
-def test_content_hash_and_shipped_suites() -> None:
+def test_the_shipped_benchmark_is_sound() -> None:
+    name, rows = read(suite.locate(suite.BENCHMARK))
+    assert name == suite.BENCHMARK and len(rows) == 1000
+    assert verify(suite.locate(suite.BENCHMARK), sample=100) == []
+    for problem in forge_gym.problems():
+        mine = [row for row in rows if row.problem.name == problem]
+        assert len(mine) == 100 and {row.level for row in mine} == set(suite.LEVELS)
+        assert {row.distribution for row in mine} == set(suite.distributions(problem))
     assert content_hash(["a", "b"]) != content_hash(["a b"])
-    for name, digest in suite.SHIPPED.items():
-        path = suite.locate(name)
-        assert json.loads(lines(path)[0])["sha256"] == digest
+
+
+def test_the_shipped_benchmark_is_what_a_build_draws() -> None:
+    """Fails when an instance changes for the same seed: then its problem needs a new version."""
+    _, rows = read(suite.locate(suite.BENCHMARK))
+    for problem in forge_gym.problems():
+        for level in (0, 5):
+            shipped = [row for row in rows if (row.problem.name, row.level) == (problem, level)]
+            drawn = suite._draw(problem, level, suite.PER_LEVEL)
+            for a, b in zip(shipped, drawn, strict=True):
+                assert (a.id, a.instance, a.hash, a.source) == (b.id, b.instance, b.hash, b.source)
+                assert (a.certificate.value, a.trivial, a.greedy) == (
+                    b.certificate.value,
+                    b.trivial,
+                    b.greedy,
+                )
+
+
+def test_the_controls_on_the_shipped_benchmark() -> None:
+    _, rows = read(suite.locate(suite.BENCHMARK))
+    scores = {agent.name: evaluate_suite(agent, rows) for agent in CONTROLS_UNDER_TEST}
+    between = 0
+    for problem in forge_gym.problems():
+        group = scores["exact"].groups()[problem]
+        quality = {name: score.estimate("quality", group).mean for name, score in scores.items()}
+        skill = {name: score.estimate("skill", group).mean for name, score in scores.items()}
+        assert quality["trivial"] == 0 and quality["exact"] == 1 and skill["greedy"] == 0
+        assert 0 < quality["random"] < quality["greedy"] < quality["local-search"] < 1
+        assert skill["random"] < 0 < skill["local-search"] < 1
+        between += sum(0 < scores["local-search"].verdicts[i][0].skill < 1 for i in group)
+    assert scores["exact"].estimate("optimal", scores["exact"].groups()["overall"]).mean == 1
+    assert between > 250
