@@ -80,7 +80,8 @@ def rows(name: str, repeats: int) -> list[dict[str, Any]]:
     _, instance = next(problem.graded_instances())
     reference = problem.reference(instance)
     best = problem.format(instance, reference.solution)
-    texts = [best, problem.format(instance, problem.heuristic(instance)), "no idea", "<answer>[-1]</answer>"]
+    null = problem.format(instance, problem.nulls(instance)[1])  # one element again and again
+    texts = [best, problem.format(instance, problem.heuristic(instance)), "no idea", null]
     assert [verdict.status for verdict in problem.verify_many(instance, texts)] == [
         "feasible", "feasible", "malformed", "infeasible",
     ]  # fmt: skip
