@@ -172,6 +172,24 @@ def _loads(body: str) -> Any:
         return None
 
 
+def read_numbers(body: str) -> list[int]:
+    """Read non-negative integers between blanks, as compact prompts ask for: ``3 0 12``.
+
+    Examples
+    --------
+    >>> read_numbers("3 0 12")
+    [3, 0, 12]
+    >>> read_numbers("3 007")
+    Traceback (most recent call last):
+    forge_gym.core.verdict.Malformed: an answer is integers between blanks, got '007'
+    """
+    words = body.split()
+    for word in words:
+        if not (word.isdigit() and len(word) <= 9 and str(int(word)) == word):
+            raise Malformed(f"an answer is integers between blanks, got {shorten(word)}")
+    return list(map(int, words))
+
+
 def read_words(body: str) -> list[str]:
     """Read an answer of words between blanks, as the compact prompts ask for.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from .answer import read_integers
-from .verdict import Violation
+from collections.abc import Sequence
+
+from .answer import read_integers, read_words
+from .verdict import Malformed, Violation
 
 
 def read_subset(body: str, first: int) -> tuple[int, ...]:
@@ -20,6 +22,25 @@ def read_subset(body: str, first: int) -> tuple[int, ...]:
 def write_subset(solution: tuple[int, ...], first: int) -> str:
     """Return the text that `read_subset` reads as ``solution``."""
     return str([element + first for element in solution])
+
+
+def read_signs(body: str, order: Sequence[int]) -> tuple[int, ...]:
+    """Read a sign for each element in ``order``, as compact prompts ask for: + to take, - to leave.
+
+    Examples
+    --------
+    >>> read_signs("+ - +", order=(2, 0, 1))
+    (2, 1)
+    """
+    signs = read_words(body)
+    if len(signs) != len(order) or not set(signs) <= {"+", "-"}:
+        raise Malformed(f"an answer is {len(order)} signs, + to take and - to leave, got {len(signs)} words")
+    return tuple([element for element, sign in zip(order, signs, strict=True) if sign == "+"])
+
+
+def write_signs(solution: tuple[int, ...], order: Sequence[int]) -> str:
+    """Return the text that `read_signs` reads as ``solution``."""
+    return " ".join("+" if element in solution else "-" for element in order)
 
 
 def subset_violations(noun: str, n: int, first: int, solution: tuple[int, ...]) -> list[Violation]:

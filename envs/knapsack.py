@@ -22,12 +22,11 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..core.answer import read_words
 from ..core.checks import check_choice, check_int, check_share
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_subset, subset_violations, write_subset
-from ..core.verdict import Malformed, Violation
+from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.verdict import Violation
 
 Items: TypeAlias = tuple[int, ...]
 """The chosen items, counted from 0."""
@@ -158,17 +157,12 @@ class Knapsack(Problem[KnapsackInstance, Items]):
     def parse(self, instance: KnapsackInstance, text: str) -> Items:
         if self.style == "prose":
             return read_subset(text, instance.first)
-        words = read_words(text)
-        if len(words) != instance.size or not set(words) <= {"+", "-"}:
-            raise Malformed(
-                f"an answer is {instance.size} signs, + to take and - to leave, got {len(words)} words"
-            )
-        return tuple(i for i, word in zip(instance.by_density, words, strict=True) if word == "+")
+        return read_signs(text, instance.by_density)
 
     def write(self, instance: KnapsackInstance, solution: Items) -> str:
         if self.style == "prose":
             return write_subset(solution, instance.first)
-        return " ".join("+" if i in solution else "-" for i in instance.by_density)
+        return write_signs(solution, instance.by_density)
 
     def violations(self, instance: KnapsackInstance, solution: Items) -> tuple[Violation, ...]:
         found = subset_violations("items", instance.size, instance.first, solution)

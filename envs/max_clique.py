@@ -29,13 +29,13 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_words
+from ..core.answer import read_numbers
 from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency, relabelled
 from ..core.problem import Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import read_subset, subset_violations, write_subset
-from ..core.verdict import Malformed, Violation
+from ..core.verdict import Violation
 
 Vertices: TypeAlias = tuple[int, ...]
 """The chosen vertices, counted from 0."""
@@ -197,7 +197,7 @@ def planted(
         Upper triangle of the adjacency matrix, vertices randomly relabelled.
     """
     if distribution != "planted":
-        return relabelled(rng, random_adjacency(rng, distribution, n, p))
+        return random_adjacency(rng, distribution, n, p)
     drawn = random_adjacency(rng, "gnp", n, p)
     k = round(hidden * sqrt(n))
     drawn[:k, :k] = adjacent
@@ -208,13 +208,9 @@ def read_vertices(text: str, style: str, first: int) -> Vertices:
     """Read the numbers of vertices as a JSON list, or in ``compact`` style as words, ``none`` for no vertex."""
     if style == "prose":
         return read_subset(text, first)
-    words = read_words(text)
-    if words == ["none"]:
+    if text == "none":
         return ()
-    for word in words:
-        if not (word.isdecimal() and len(word) <= 9 and str(int(word)) == word):
-            raise Malformed(f"a vertex is an integer, got {word[:20]!r}")
-    return tuple([int(word) - first for word in words])
+    return tuple([number - first for number in read_numbers(text)])
 
 
 def write_vertices(solution: Vertices, style: str, first: int) -> str:

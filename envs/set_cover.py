@@ -26,13 +26,12 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from ..core import cpsat
-from ..core.answer import read_words
 from ..core.checks import check_choice, check_int
 from ..core.graph import refine
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_subset, subset_violations, write_subset
-from ..core.verdict import Malformed, Violation
+from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.verdict import Violation
 
 Cover: TypeAlias = tuple[int, ...]
 """The chosen subsets, counted from 0."""
@@ -200,17 +199,12 @@ class SetCover(Problem[SetCoverInstance, Cover]):
     def parse(self, instance: SetCoverInstance, text: str) -> Cover:
         if self.style == "prose":
             return read_subset(text, instance.first)
-        words = read_words(text)
-        if len(words) != instance.size or not set(words) <= {"+", "-"}:
-            raise Malformed(
-                f"an answer is {instance.size} signs, + to take and - to leave, got {len(words)} words"
-            )
-        return tuple(j for j, word in enumerate(words) if word == "+")
+        return read_signs(text, range(instance.size))
 
     def write(self, instance: SetCoverInstance, solution: Cover) -> str:
         if self.style == "prose":
             return write_subset(solution, instance.first)
-        return " ".join("+" if j in solution else "-" for j in range(instance.size))
+        return write_signs(solution, range(instance.size))
 
     def violations(self, instance: SetCoverInstance, solution: Cover) -> tuple[Violation, ...]:
         found = subset_violations("subsets", instance.size, instance.first, solution)

@@ -28,12 +28,11 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_words
 from ..core.checks import check_choice, check_int, check_share
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_subset, subset_violations, write_subset
-from ..core.verdict import Malformed, Violation
+from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.verdict import Violation
 
 Chosen: TypeAlias = tuple[int, ...]
 """The positions of the chosen numbers, counted from 0."""
@@ -184,17 +183,12 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
     def parse(self, instance: SubsetSumInstance, text: str) -> Chosen:
         if self.style == "prose":
             return read_subset(text, instance.first)
-        words = read_words(text)
-        if len(words) != instance.size or not set(words) <= {"+", "-"}:
-            raise Malformed(
-                f"an answer is {instance.size} signs, + to take and - to leave, got {len(words)} words"
-            )
-        return tuple(i for i, word in zip(instance.by_size, words, strict=True) if word == "+")
+        return read_signs(text, instance.by_size)
 
     def write(self, instance: SubsetSumInstance, solution: Chosen) -> str:
         if self.style == "prose":
             return write_subset(solution, instance.first)
-        return " ".join("+" if i in solution else "-" for i in instance.by_size)
+        return write_signs(solution, instance.by_size)
 
     def violations(self, instance: SubsetSumInstance, solution: Chosen) -> tuple[Violation, ...]:
         found = subset_violations("positions", instance.size, instance.first, solution)
