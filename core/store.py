@@ -83,31 +83,38 @@ class ReferenceStore:
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None
             )
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if application != _APPLICATION and (application or tables):
-                raise StoreError(
-                    f"{self.path} is another program's sqlite file: give another path for the store"
-                )
-            if application == _APPLICATION:
-                found = connection.execute("PRAGMA user_version").fetchone()[0]
-                if found != _FORMAT:
-                    raise StoreError(
-                        f"{self.path} has store format {found}, not {_FORMAT}: give another path"
-                    )
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS reference (problem TEXT, version INTEGER, instance TEXT, value TEXT, "
-                "bound TEXT, solver TEXT, work INTEGER, solution TEXT, PRIMARY KEY (problem, version, instance)) "
-                "WITHOUT ROWID"
-            )
-            connection.execute(f"PRAGMA application_id={_APPLICATION}")
-            connection.execute(f"PRAGMA user_version={_FORMAT}")
         except sqlite3.Error as error:
             raise StoreError(f"{self.path} cannot be used as a reference store: {error}") from error
+        try:
+            self._prepare(connection)
+        except sqlite3.Error as error:
+            connection.close()
+            raise StoreError(f"{self.path} cannot be used as a reference store: {error}") from error
+        except StoreError:
+            connection.close()
+            raise
         self._connection, self._owner = connection, os.getpid()
         return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Refuse what is not ours before anything is written; then make the table."""
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != _APPLICATION and (application or tables):
+            raise StoreError(f"{self.path} is another program's sqlite file: give another path for the store")
+        if application == _APPLICATION:
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if found != _FORMAT:
+                raise StoreError(f"{self.path} has store format {found}, not {_FORMAT}: give another path")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS reference (problem TEXT, version INTEGER, instance TEXT, value TEXT, "
+            "bound TEXT, solver TEXT, work INTEGER, solution TEXT, PRIMARY KEY (problem, version, instance)) "
+            "WITHOUT ROWID"
+        )
+        connection.execute(f"PRAGMA application_id={_APPLICATION}")
+        connection.execute(f"PRAGMA user_version={_FORMAT}")
 
     def get(self, problem: str, version: int, instance: str) -> Certificate[Any] | None:
         """Return the stored certificate, or None.

@@ -6,6 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +17,23 @@ import forge_gym
 from forge_gym.core import store as stores
 from forge_gym.core.reference import Certificate, CertificateError
 from forge_gym.core.store import ReferenceStore, StoreError
+
+
+@pytest.fixture(autouse=True)
+def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close every store that a test opens."""
+    opened: list[ReferenceStore] = []
+    create = ReferenceStore.__init__
+
+    def remember(self: ReferenceStore, path: Path | str) -> None:
+        create(self, path)
+        opened.append(self)
+
+    monkeypatch.setattr(ReferenceStore, "__init__", remember)
+    yield
+    for store in opened:
+        store.close()
+
 
 FOUND = Certificate(((1, 2), (3, 4)), Fraction(7, 2), 5, "test", 9)
 
@@ -47,7 +66,7 @@ def test_foreign_and_damaged_files_are_refused_and_kept(tmp_path: Path, content:
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("CREATE TABLE mine (x)")
     before = path.read_bytes()
     with pytest.raises(StoreError, match="another program's"):
@@ -59,11 +78,11 @@ def test_another_format_and_damaged_rows_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite"
     store = ReferenceStore(path)
     store.put("A", 0, "h", FOUND)
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE reference SET solution = '[1, 2'")
     with pytest.raises(StoreError, match="damaged row for A h"):
         store.get("A", 0, "h")
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA user_version = 99")
     store.close()
     with pytest.raises(StoreError, match="format 99"):
@@ -91,12 +110,12 @@ def test_references_come_from_the_store_and_are_checked(
         ("solution", "[0, 1]"),
         ("bound", str(solved.value + 1)),
     ):
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             kept = connection.execute(f"SELECT {column} FROM reference").fetchone()[0]
             connection.execute(f"UPDATE reference SET {column} = ?", (value,))
         with pytest.raises(CertificateError):
             tsp.reference(tsp.instance(1))
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute(f"UPDATE reference SET {column} = ?", (kept,))
     assert tsp.reference(tsp.instance(1)) == solved
 
