@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,14 +12,14 @@ import numpy as np
 from .agent import Task
 
 
-class _Solver:
+class _Solver(ABC):
     """Answers each task by itself, from the instance."""
 
     name: ClassVar[str]
 
+    @abstractmethod
     def solution(self, task: Task) -> Any:
         """Return a typed solution of the task's instance."""
-        raise NotImplementedError
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Return the text of each task's solution."""

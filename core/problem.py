@@ -371,21 +371,26 @@ class Problem(ABC, Generic[I, S]):
             If the solver's witness fails the verifier, or a heuristic beats its bound.
         """
         if "reference" not in instance.memo:
-            instance.memo["reference"] = self.certify(instance, self._certificate(instance))
+            instance.memo["reference"] = self._stored(instance)
         reference: Reference[S] = instance.memo["reference"]
         return reference
 
-    def _certificate(self, instance: I) -> Certificate[S]:
-        """Return what the store has, or solve and store what took long enough to be worth a row."""
+    def _stored(self, instance: I) -> Reference[S]:
+        """Return the reference from the store, or solve, check, and store what took long enough."""
         store = active_store()
-        key = (self.name, self.version, self.digest(instance)) if store is not None else None
-        found = store.get(*key) if store is not None and key is not None else None
-        if found is None:
-            start = time.perf_counter()  # decides what is remembered, never what is returned
-            found = self.solve(instance, self.work_limit)
-            if store is not None and key is not None and time.perf_counter() - start >= _WORTH_STORING_S:
-                store.put(*key, found)
-        return found
+        if store is None:
+            return self.certify(instance, self.solve(instance, self.work_limit))
+        key = (self.name, self.version, self.digest(instance))
+        found = store.get(*key)
+        if found is not None:
+            return self.certify(instance, found)
+        start = time.perf_counter()  # decides what is remembered, never what is returned
+        solved = self.solve(instance, self.work_limit)
+        spent = time.perf_counter() - start
+        reference = self.certify(instance, solved)  # nothing is stored before its witness is accepted
+        if spent >= _WORTH_STORING_S:
+            store.put(*key, solved)
+        return reference
 
     def certify(self, instance: I, certificate: Certificate[S]) -> Reference[S]:
         """Return the reference that ``certificate`` and the anchors make, after checking every witness.

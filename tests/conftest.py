@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +26,20 @@ def classic() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the public instances beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def np_bench() -> Callable[[str], list[dict[str, Any]]]:
+    """Instances of the published benchmark with proven optima, by task; tests skip without them too."""
+
+    def entries(task: str) -> list[dict[str, Any]]:
+        path = ROOT.parent / "shared" / "np_bench" / f"{task}.json"
+        if not path.is_file():
+            pytest.skip("needs the published instances beside the checkout")
+        found: list[dict[str, Any]] = json.loads(path.read_text())["instances"]
+        return found
+
+    return entries
 
 
 @pytest.fixture(scope="session")

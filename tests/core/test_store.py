@@ -120,6 +120,19 @@ def test_references_come_from_the_store_and_are_checked(
     assert tsp.reference(tsp.instance(1)) == solved
 
 
+def test_nothing_is_stored_before_its_witness_is_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.sqlite"
+    monkeypatch.setenv("FORGE_GYM_STORE", str(path))
+    monkeypatch.setattr("forge_gym.core.problem._WORTH_STORING_S", 0.0)
+    tsp = forge_gym.problem("TSP")
+    monkeypatch.setattr(type(tsp), "solve", lambda *_: Certificate((0, 0), 1, 1, "wrong", 1))
+    with pytest.raises(CertificateError):
+        tsp.reference(tsp.instance(1))
+    assert ReferenceStore(path).get("TSP", 0, tsp.digest(tsp.instance(1))) is None
+
+
 def test_quick_solves_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.sqlite"
     monkeypatch.setenv("FORGE_GYM_STORE", str(path))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import combinations, permutations, product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -301,13 +301,8 @@ def accepted(row: dict[str, Any]) -> BalancedMinCutInstance:
 
 
 @pytest.fixture(scope="module")
-def rows(root: Path) -> list[dict[str, Any]]:
-    """The published instances with proven optima; not part of the project, so tests skip without them."""
-    path = root.parent / "shared" / "np_bench" / "minimum_bisection.json"
-    if not path.is_file():
-        pytest.skip("needs the published instances beside the checkout")
-    found: list[dict[str, Any]] = json.loads(path.read_text())["instances"]
-    return found
+def rows(np_bench: Callable[[str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return np_bench("minimum_bisection")
 
 
 def test_a_sample_of_published_instances_is_proven(rows: list[dict[str, Any]]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import combinations, pairwise, permutations, product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -344,12 +344,8 @@ def test_a_solver_that_is_cut_off_is_honest() -> None:
 
 
 @pytest.fixture(scope="module")
-def published(root: Path) -> list[dict[str, Any]]:
-    file = root.parent / "shared" / "np_bench" / "hamiltonian_cycle.json"
-    if not file.is_file():
-        pytest.skip("needs the published instances beside the checkout")
-    instances: list[dict[str, Any]] = json.loads(file.read_text())["instances"]
-    return instances
+def published(np_bench: Callable[[str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return np_bench("hamiltonian_cycle")
 
 
 def test_published_instances(published: list[dict[str, Any]]) -> None:

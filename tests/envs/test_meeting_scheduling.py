@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations, product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -315,8 +314,8 @@ def number(item: tuple[str, Any]) -> int:
     return int(item[0])
 
 
-def test_published_optima(classic: Path) -> None:
-    entries = json.loads((classic.parent / "np_bench" / "meeting_schedule.json").read_text())["instances"]
+def test_published_optima(np_bench: Callable[[str], list[dict[str, Any]]]) -> None:
+    entries = np_bench("meeting_schedule")
     scheduling = MeetingScheduling()
     assert len(entries) == 112
     for entry in entries:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -214,12 +213,8 @@ def test_no_number_of_a_subset_tells_anything() -> None:
 
 
 @pytest.fixture(scope="module")
-def published(root: Path) -> list[dict[str, Any]]:
-    """Instances of the published generator with proven optima; skipped where they are absent."""
-    file = root.parent / "shared" / "np_bench" / "set_cover.json"
-    if not file.is_file():
-        pytest.skip("needs the benchmark's instances beside the checkout")
-    return json.loads(file.read_text())["instances"]
+def published(np_bench: Callable[[str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return np_bench("set_cover")
 
 
 def converted(data: dict[str, Any]) -> tuple[SetCoverInstance, dict[int, int]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -301,12 +300,8 @@ def test_the_fewest_and_the_most() -> None:
 
 
 @pytest.fixture(scope="module")
-def published(root: Path) -> list[dict[str, Any]]:
-    """Instances of the published generator with proven optima; skipped where they are absent."""
-    file = root.parent / "shared" / "np_bench" / "subset_sum.json"
-    if not file.is_file():
-        pytest.skip("needs the benchmark's instances beside the checkout")
-    return json.loads(file.read_text())["instances"]
+def published(np_bench: Callable[[str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return np_bench("subset_sum")
 
 
 def test_the_published_benchmark(published: list[dict[str, Any]]) -> None:

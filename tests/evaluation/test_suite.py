@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
@@ -287,11 +288,12 @@ def test_the_published_metric(built: Path) -> None:
 
 
 @pytest.mark.parametrize("task", [task for task, (name, *_) in TASKS.items() if name in forge_gym.problems()])
-def test_published_instances_have_the_published_optima(task: str, root: Path, tmp_path: Path) -> None:
-    path = root.parent / "shared" / "np_bench" / f"{task}.json"
-    if not path.is_file():
-        pytest.skip("needs the published instances beside the checkout")
-    entries = [e for e in json.loads(path.read_text())["instances"] if e["proven_optimum"] is not None]
+def test_published_instances_have_the_published_optima(
+    task: str, np_bench: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    task: str, np_bench: Callable[[str], list[dict[str, Any]]]
+) -> None:
+    entries = np_bench(task)
     for entry in entries[:: max(1, len(entries) // 12)]:
         found, instance = convert(task, entry["instance"])
         reference = found.reference(instance)
