@@ -291,8 +291,6 @@ def test_the_published_metric(built: Path) -> None:
 def test_published_instances_have_the_published_optima(
     task: str, np_bench: Callable[[str], list[dict[str, Any]]]
 ) -> None:
-    task: str, np_bench: Callable[[str], list[dict[str, Any]]]
-) -> None:
     entries = np_bench(task)
     for entry in entries[:: max(1, len(entries) // 12)]:
         found, instance = convert(task, entry["instance"])
