@@ -33,6 +33,7 @@ STYLES = ("prose", "compact")
 
 _MAX_CREDIT = 1.0 - 1e-6
 _WORTH_STORING_S = 0.02
+"""Seconds of solving above which a reference goes to the store; quicker ones are solved again."""
 _REJECTIONS = 1000
 """Consecutive instances without a graded scale after which a stream gives up."""
 _MIN_LEVELS = 4

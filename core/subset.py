@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .answer import read_integers, read_words
 from .verdict import Malformed, Violation
@@ -41,6 +41,22 @@ def read_signs(body: str, order: Sequence[int]) -> tuple[int, ...]:
 def write_signs(solution: tuple[int, ...], order: Sequence[int]) -> str:
     """Return the text that `read_signs` reads as ``solution``."""
     return " ".join("+" if element in solution else "-" for element in order)
+
+
+def first_fit(weights: Sequence[int], room: int, order: Iterable[int]) -> tuple[int, ...]:
+    """Return the sorted elements that are taken when those of ``order`` are tried in turn, each if it fits.
+
+    Examples
+    --------
+    >>> first_fit(weights=(6, 5, 5), room=10, order=(1, 0, 2))
+    (1, 2)
+    """
+    chosen = []
+    for element in order:
+        if weights[element] <= room:
+            room -= weights[element]
+            chosen.append(element)
+    return tuple(sorted(chosen))
 
 
 def subset_violations(noun: str, n: int, first: int, solution: tuple[int, ...]) -> list[Violation]:

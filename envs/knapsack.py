@@ -14,7 +14,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -25,7 +24,7 @@ import numpy as np
 from ..core.checks import check_choice, check_int, check_share
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.subset import first_fit, read_signs, read_subset, subset_violations, write_signs, write_subset
 from ..core.verdict import Violation
 
 Items: TypeAlias = tuple[int, ...]
@@ -178,7 +177,7 @@ class Knapsack(Problem[KnapsackInstance, Items]):
 
     def trivial(self, instance: KnapsackInstance) -> Items:
         """Fill the pack in the order of the items' numbers; the empty pack would make any few items look good."""
-        return _fill(instance, range(instance.size))
+        return first_fit(instance.weights, instance.capacity, range(instance.size))
 
     def heuristic(
         self, instance: KnapsackInstance, rng: np.random.Generator | None = None, slip: float = 0.0
@@ -188,20 +187,27 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         Unbounded ratio in the worst case; the trivial pack where that happens to be better.
         """
         if rng is not None:
-            return _fill(instance, [i for i in instance.by_density if rng.random() >= slip])
-        found, trivial = _fill(instance, instance.by_density), self.trivial(instance)
+            return first_fit(
+                instance.weights, instance.capacity, [i for i in instance.by_density if rng.random() >= slip]
+            )
+        found, trivial = (
+            first_fit(instance.weights, instance.capacity, instance.by_density),
+            self.trivial(instance),
+        )
         return max(found, trivial, key=lambda items: self.objective(instance, items))
 
     def random(self, instance: KnapsackInstance, rng: np.random.Generator) -> Items:
         """Return a random maximal pack: items in random order, each taken if it fits."""
-        return _fill(instance, rng.permutation(instance.size).tolist())
+        return first_fit(instance.weights, instance.capacity, rng.permutation(instance.size).tolist())
 
     def neighbour(self, instance: KnapsackInstance, solution: Items, rng: np.random.Generator) -> Items:
         """Take or leave a random item, make room by leaving random others, and fill up at random."""
         flipped = int(rng.integers(instance.size))
         order = [i for i in rng.permutation(instance.size).tolist() if i != flipped]
         order.sort(key=lambda i: i not in solution)  # packed items first, in random order
-        return _fill(instance, order if flipped in solution else [flipped, *order])
+        return first_fit(
+            instance.weights, instance.capacity, order if flipped in solution else [flipped, *order]
+        )
 
     def solve(self, instance: KnapsackInstance, limit: int) -> Certificate[Items]:
         """Nemhauser-Ullmann [4]_ with bounds; a step is one undominated pack extended by one item.
@@ -218,7 +224,7 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         best_value = self.objective(instance, best)
         weights, values = np.zeros(1, dtype=kind), np.zeros(1, dtype=kind)
         stages = [(weights, values)]
-        work, bound = 0, dantzig(instance, order, 0, 0, instance.capacity)
+        work, bound = 0, dantzig(instance)
         for k, item in enumerate(order):
             work += len(weights)
             if work > limit:
@@ -267,19 +273,10 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         ax.set_xlabel("weight")
 
 
-def _fill(instance: KnapsackInstance, order: Iterable[int]) -> Items:
-    """Take the items in ``order``, each if it fits."""
-    room, chosen = instance.capacity, []
-    for i in order:
-        if instance.weights[i] <= room:
-            room -= instance.weights[i]
-            chosen.append(i)
-    return tuple(sorted(chosen))
-
-
-def dantzig(instance: KnapsackInstance, order: Items, k: int, value: int, room: int) -> int:
-    """Return Dantzig's bound [3]_: ``value`` plus the fractional optimum of items ``order[k:]`` in ``room``."""
-    for item in order[k:]:
+def dantzig(instance: KnapsackInstance) -> int:
+    """Return Dantzig's bound [3]_: the value of the fractional optimum, rounded down."""
+    value, room = 0, instance.capacity
+    for item in instance.by_density:
         if instance.weights[item] > room:
             return value + room * instance.values[item] // instance.weights[item]
         room -= instance.weights[item]

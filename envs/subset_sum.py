@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ..core.checks import check_choice, check_int, check_share
 from ..core.problem import Instance, Problem, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.subset import first_fit, read_signs, read_subset, subset_violations, write_signs, write_subset
 from ..core.verdict import Violation
 
 Chosen: TypeAlias = tuple[int, ...]
@@ -209,7 +209,7 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
     def trivial(self, instance: SubsetSumInstance) -> Chosen:
         if instance.exact:
             return hit(instance.numbers, instance.target, most=False)
-        return first_fit(instance, range(instance.size))
+        return first_fit(instance.numbers, instance.target, range(instance.size))
 
     def heuristic(
         self, instance: SubsetSumInstance, rng: np.random.Generator | None = None, slip: float = 0.0
@@ -222,7 +222,7 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
         if instance.exact:
             return exchange(instance, self.trivial(instance), lambda: rng is None or rng.random() >= slip)
         kept = [i for i in instance.by_size if rng is None or rng.random() >= slip]
-        found = first_fit(instance, kept)
+        found = first_fit(instance.numbers, instance.target, kept)
         if rng is not None:
             return found
         return max(found, self.trivial(instance), key=lambda chosen: self.objective(instance, chosen))
@@ -232,7 +232,7 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
         order = rng.permutation(instance.size).tolist()
         if instance.exact:
             return walk(instance.numbers, order, instance.target, lambda: rng.random() < 0.5)
-        return first_fit(instance, order)
+        return first_fit(instance.numbers, instance.target, order)
 
     def neighbour(self, instance: SubsetSumInstance, solution: Chosen, rng: np.random.Generator) -> Chosen:
         """Take or leave a random number, make room by leaving random others, and fill up at random.
@@ -248,7 +248,11 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
         flipped, *others = order
         taken = [i for i in others if i in solution]
         left = [i for i in others if i not in solution]
-        return first_fit(instance, [*taken, *left] if flipped in solution else [flipped, *taken, *left])
+        return first_fit(
+            instance.numbers,
+            instance.target,
+            [*taken, *left] if flipped in solution else [flipped, *taken, *left],
+        )
 
     def solve(self, instance: SubsetSumInstance, limit: int) -> Certificate[Chosen]:
         """Dynamic programming [2]_ or meet in the middle [3]_, whichever takes fewer steps.
@@ -265,7 +269,9 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
             if work <= limit:
                 best = hit(numbers, target, most=True)
                 return Certificate(best, len(best), len(best), "dynamic programming", work)
-            smallest = first_fit(instance, instance.by_size[::-1])  # no more numbers than these can fit
+            smallest = first_fit(
+                instance.numbers, instance.target, instance.by_size[::-1]
+            )  # no more numbers than these can fit
             return Certificate(best, value, len(smallest), "exchange", 0)
         usable = [i for i in instance.by_size if numbers[i] <= target]
         divisor = gcd(*[numbers[i] for i in usable]) or 1
@@ -313,16 +319,6 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
         ax.set_yticks([] if solution is None else [1], [] if solution is None else [f"sum {left}"])
         ax.set_ylim(-instance.size, 2)
         ax.set_xlabel("number")
-
-
-def first_fit(instance: SubsetSumInstance, order: Sequence[int]) -> Chosen:
-    """Return the numbers taken when those of ``order`` are tried one by one and taken if they fit."""
-    room, chosen = instance.target, []
-    for i in order:
-        if instance.numbers[i] <= room:
-            room -= instance.numbers[i]
-            chosen.append(i)
-    return tuple(sorted(chosen))
 
 
 def exchange(instance: SubsetSumInstance, start: Chosen, wanted: Callable[[], bool]) -> Chosen:

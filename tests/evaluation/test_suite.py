@@ -325,6 +325,23 @@ def test_the_shipped_benchmark_is_what_a_build_draws() -> None:
                 )
 
 
+@pytest.mark.parametrize("problem", forge_gym.problems())
+def test_answers_that_never_read_the_instance_are_worth_nothing(problem: str) -> None:
+    _, rows = read(suite.locate(suite.BENCHMARK))
+    mine = [row for row in rows if row.problem.name == problem]
+    for constant in (
+        lambda n: [],
+        lambda n: [0],
+        lambda n: [0] * n,
+        lambda n: list(range(n)),
+        lambda n: list(range(n))[::-1],
+        lambda n: list(range(n // 4)),
+    ):
+        texts = [f"<answer>{constant(row.instance.size)}</answer>" for row in mine]
+        verdicts = [row.problem.verify(row.use(), text) for row, text in zip(mine, texts, strict=True)]
+        assert fmean(verdict.quality for verdict in verdicts) <= 0.05
+
+
 def test_the_controls_on_the_shipped_benchmark() -> None:
     _, rows = read(suite.locate(suite.BENCHMARK))
     scores = {agent.name: evaluate_suite(agent, rows) for agent in CONTROLS_UNDER_TEST}
