@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +34,8 @@ class TransformersAgent:
     max_new_tokens
         Longest reply, in tokens.
     temperature
-        0 decodes greedily; above 0 samples, reproducibly from ``seed``.
+        0 decodes greedily; above 0 samples, reproducibly: the draws follow from ``seed`` and from the
+        conversations and sample numbers of the tasks that share a batch.
     dtype
         Weights' type when loading, such as ``"bfloat16"``; ``"auto"`` is the checkpoint's own.
     device
@@ -82,12 +85,17 @@ class TransformersAgent:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         replies = [""] * len(texts)
         with torch.inference_mode(), torch.random.fork_rng():  # the caller's generator stays as it was
-            torch.manual_seed(self.seed)
             for start in range(0, len(order), self.batch_size):
                 batch = order[start : start + self.batch_size]
+                torch.manual_seed(self._batch_seed([tasks[i] for i in batch]))
                 for i, reply in zip(batch, self._generate([texts[i] for i in batch]), strict=True):
                     replies[i] = reply
         return replies
+
+    def _batch_seed(self, tasks: Sequence[Task]) -> int:
+        """64 bits that tell batches apart: with one seed for all, samples of a group asked in two calls repeat."""
+        asked = [(task.messages, task.sample) for task in tasks]
+        return int.from_bytes(hashlib.sha256(json.dumps([self.seed, asked]).encode()).digest()[:8], "big")
 
     def _text(self, task: Task) -> str:
         if self.tokenizer.chat_template is None:

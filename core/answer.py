@@ -6,6 +6,7 @@ Nothing here repairs, guesses or evaluates. Work and memory are bounded before a
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import Any
 
 from .checks import shorten
@@ -14,8 +15,8 @@ from .verdict import Malformed
 ANSWER_FORMATS = ("tags", "line", "raw")
 MAX_REPLY = 4 * 2**20
 """Longest reply that is looked at, in characters; thoughts included."""
-MAX_ANSWER = 2**18
-"""Longest answer that is parsed, in characters: about 40,000 numbers."""
+MAX_ANSWER = 2**17
+"""Longest answer that is parsed, in characters: about 20,000 numbers."""
 
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
@@ -132,7 +133,7 @@ def read_rows(body: str, width: int) -> list[list[int]]:
     forge_gym.core.verdict.Malformed: an answer is a JSON list of lists of 2 integers, got '[3, 0]'
     """
     rows = _lists(body)
-    if rows is not None and all(len(row) == width for row in rows):
+    if rows is not None and set(map(len, rows)) <= {width}:
         return rows
     raise Malformed(f"an answer is a JSON list of lists of {width} integers, got {shorten(body)}")
 
@@ -154,12 +155,12 @@ def read_two_lists(body: str) -> tuple[list[int], list[int]]:
 def _lists(body: str) -> list[list[int]] | None:
     """Return a list of flat lists of integers, or None."""
     # Each list closes before the next opens: deeper nesting never reaches the JSON parser.
-    if not all("]" in part for part in body[1:].split("[")[1:]):
+    if not all(["]" in part for part in body[1:].split("[")[1:]]):
         return None
     values = _loads(body)
-    if type(values) is list and all(type(row) is list and set(map(type, row)) <= {int} for row in values):
-        return values
-    return None
+    if type(values) is not list or not set(map(type, values)) <= {list}:
+        return None
+    return values if set(map(type, chain.from_iterable(values))) <= {int} else None
 
 
 def _loads(body: str) -> Any:

@@ -10,9 +10,9 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,11 @@ class Graph(Instance):
             masks[u] |= 1 << v
             masks[v] |= 1 << u
         return tuple(masks)
+
+    def relabelled(self, order: Sequence[int]) -> Self:
+        """Return the same graph with vertex ``v`` under the number ``order[v]``."""
+        ends = [sorted((order[u], order[v])) for u, v in self.edges]
+        return replace(self, edges=tuple(sorted([(u, v) for u, v in ends])))
 
     def invariant(self) -> Any:
         """Return the colours of stable colour refinement: equal for isomorphic graphs, rarely for others."""

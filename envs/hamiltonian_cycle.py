@@ -63,6 +63,11 @@ class HamiltonianCycleInstance(Graph):
             )
 
     @cached_property
+    def arcs(self) -> frozenset[tuple[int, int]]:
+        """The edges in both directions."""
+        return frozenset([*self.edges, *((v, u) for u, v in self.edges)])
+
+    @cached_property
     def core(self) -> tuple[int, ...]:
         """The 2-core: (n,) neighbours as bit masks, once vertices of degree < 2 drop out again and again."""
         masks = list(self.neighbours)
@@ -189,17 +194,16 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
         return str(numbers) if self.style == "prose" else " ".join(map(str, numbers))
 
     def violations(self, instance: HamiltonianCycleInstance, solution: Cycle) -> tuple[Violation, ...]:
-        n, neighbours = instance.n, instance.neighbours
         unclosed = self.variant == "published" and solution[-1:] == (_NOWHERE,)
         cycle = solution[:-1] if unclosed else solution
-        found = subset_violations("vertices", n, instance.first, cycle)
+        found = subset_violations("vertices", instance.n, instance.first, cycle)
         visited = len(set(cycle))
         if visited < 3:
             found.append(
                 Violation("length", 3 - visited, 3, f"a cycle has at least 3 vertices, got {visited}")
             )
         steps = list(pairwise(cycle if unclosed else (*cycle, *cycle[:1])))
-        along = sum([0 <= u < n and 0 <= v < n and neighbours[u] >> v & 1 for u, v in steps])
+        along = sum([step in instance.arcs for step in steps])
         needed = max(3, len(cycle))  # as many edges as vertices; an answer that is too short lacks some
         if along < needed:
             reason = (

@@ -14,15 +14,16 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
 from ..core.checks import check_choice, check_int, check_share
-from ..core.problem import Instance, Problem, size_at_level
+from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import first_fit, read_signs, read_subset, subset_violations, write_signs, write_subset
 from ..core.verdict import Violation
@@ -60,6 +61,10 @@ class KnapsackInstance(Instance):
                 raise ValueError(f"{name} must be a list with one integer per item, got {numbers!r}")
             for number in numbers:
                 check_int(f"each of {name}", number, least)
+
+    def relabelled(self, order: Sequence[int]) -> Self:
+        """Return the same items with item ``i`` under the number ``order[i]``."""
+        return replace(self, weights=moved(self.weights, order), values=moved(self.values, order))
 
     def invariant(self) -> Any:
         """Return the capacity and the sorted items."""

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from ..core import cpsat
 from ..core.answer import read_rows, read_words
 from ..core.checks import check_choice, check_int, shorten
 from ..core.graph import bits, refine
-from ..core.problem import Instance, Problem, size_at_level
+from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.verdict import Malformed, Violation
 
@@ -91,6 +91,10 @@ class MeetingSchedulingInstance(Instance):
                 check_int("each attendee", person, 0, len(self.availability) - 1)
             if not attendees or sorted(set(attendees)) != list(attendees):
                 raise ValueError(f"attendees must be listed in rising order, got {shorten(attendees)}")
+
+    def relabelled(self, order: Sequence[int]) -> Self:
+        """Return the same meetings with meeting ``i`` under the number ``order[i]``."""
+        return replace(self, meetings=moved(self.meetings, order))
 
     def invariant(self) -> Any:
         """Return rooms, and the colour refinement of meetings and people: durations and hours on the links."""
@@ -211,6 +215,13 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
             busy[begin : begin + int(rng.integers(2, 7))] = True
         return _times(np.flatnonzero(np.diff(busy, prepend=True)))
 
+    def domains(self, instance: MeetingSchedulingInstance) -> tuple[range, ...]:
+        """Return meetings, rooms, and the starts from the first opening of anybody's day to the last end."""
+        step = instance.step
+        hours = [minute for free in instance.availability for interval in free for minute in interval]
+        times = range(min(hours, default=0) // step * step, max(hours, default=0), step)
+        return range(instance.size), range(len(instance.rooms)), times
+
     def describe(self, instance: MeetingSchedulingInstance) -> str:
         lines = ["rooms", *(f"{r}: {seats} seats" for r, seats in enumerate(instance.rooms)), "people"]
         for person, intervals in enumerate(instance.availability):
@@ -258,7 +269,7 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
     def parse(self, instance: MeetingSchedulingInstance, text: str) -> Schedule:
         if self.style == "prose":
             return tuple(
-                (meeting - instance.first, room, start) for meeting, room, start in read_rows(text, 3)
+                [(meeting - instance.first, room, start) for meeting, room, start in read_rows(text, 3)]
             )
         words = read_words(text)
         if len(words) != instance.size:
@@ -289,7 +300,7 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         rows = sorted(
             {row for row in solution if 0 <= row[0] < n and 0 <= row[1] < count}, key=lambda row: row[2]
         )
-        unknown = sum(not (0 <= meeting < n and 0 <= room < count) for meeting, room, _ in solution)
+        unknown = sum([not (0 <= meeting < n and 0 <= room < count) for meeting, room, _ in solution])
         numbers = f"meetings are {instance.first} to {instance.first + n - 1}, rooms 0 to {count - 1}"
         note("known", unknown, len(solution), numbers, "rows with others")
         repeats = len(solution) - len({row[0] for row in solution})

@@ -21,14 +21,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
 from ..core import cpsat
 from ..core.checks import check_choice, check_int
 from ..core.graph import refine
-from ..core.problem import Instance, Problem, size_at_level
+from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
 from ..core.verdict import Violation
@@ -79,6 +79,10 @@ class SetCoverInstance(Instance):
         held = len(set().union(*self.subsets))
         if held != self.universe:
             raise ValueError(f"the subsets must hold all {self.universe} elements, got {held}")
+
+    def relabelled(self, order: Sequence[int]) -> Self:
+        """Return the same subsets with subset ``j`` under the number ``order[j]``."""
+        return replace(self, subsets=moved(self.subsets, order), costs=moved(self.costs, order))
 
     def invariant(self) -> Any:
         """Return the colour refinement of elements and subsets, the costs on the links between them."""

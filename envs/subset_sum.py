@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import gcd
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import check_choice, check_int, check_share
-from ..core.problem import Instance, Problem, size_at_level
+from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import first_fit, read_signs, read_subset, subset_violations, write_signs, write_subset
 from ..core.verdict import Violation
@@ -73,6 +73,10 @@ class SubsetSumInstance(Instance):
             check_int("each of numbers", number, 1)
         if self.exact and not reachable(self.numbers, self.target)[0] >> self.target & 1:
             raise ValueError(f"target must be the sum of some numbers, got {self.target}, which is of none")
+
+    def relabelled(self, order: Sequence[int]) -> Self:
+        """Return the same numbers with the one at position ``i`` moved to ``order[i]``."""
+        return replace(self, numbers=moved(self.numbers, order))
 
     def invariant(self) -> Any:
         """Return the target and the sorted numbers."""

@@ -1,18 +1,21 @@
-"""Bootstrap intervals of means, and unbiased estimates over several samples."""
+"""Intervals of means and of shares, and unbiased estimates over several samples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import comb
+from math import comb, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from ..core.checks import check_int
 
+_Z = 1.959964
+"""The standard normal's 97.5 % quantile."""
+
 
 class Estimate(NamedTuple):
-    """A mean with its 95 % bootstrap interval."""
+    """A mean or a share with its 95 % interval."""
 
     mean: float
     low: float
@@ -57,6 +60,42 @@ def bootstrap(values: Sequence[float], resamples: int = 2000, seed: int = 0) -> 
     ]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return Estimate(float(data.mean()), float(low), float(high))
+
+
+def wilson(count: int, total: int) -> Estimate:
+    """Return the share ``count / total`` with its Wilson score interval at 95 %.
+
+    Unlike a bootstrap, the interval has a width where all or none of a few trials succeed.
+
+    Parameters
+    ----------
+    count, total
+        Successes among so many independent trials.
+
+    Raises
+    ------
+    ValueError
+        If there are no trials, or not 0 to ``total`` successes.
+
+    References
+    ----------
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+    the American Statistical Association 22, 1927, pages 209-212.
+
+    Examples
+    --------
+    >>> [round(number, 3) for number in wilson(0, 16)]
+    [0.0, 0.0, 0.194]
+    """
+    check_int("total", total, 1)
+    check_int("count", count, 0, total)
+    share, weight = count / total, _Z**2 / total
+    centre = share + weight / 2
+    spread = _Z * sqrt((share * (1 - share) + weight / 4) / total)
+    low, high = (centre - spread) / (1 + weight), (centre + spread) / (1 + weight)
+    return Estimate(
+        share, low if count else 0.0, high if count < total else 1.0
+    )  # exact, where rounding is not
 
 
 def best_of(values: Sequence[float], k: int) -> float:

@@ -29,7 +29,7 @@ from ..core.verdict import Number
 FORMAT = 1
 BENCHMARK = "forge-bench-v1"
 SHIPPED: dict[str, str] = {
-    BENCHMARK: "368c2230f6fceeb03e8da55ec4fe6e3cf01f0ea8ae4d4df82fa516daa81fcc2a",
+    BENCHMARK: "29753dc705f451ffd442c81d647e9b1bd8552f4313aa36414e18e83fbd13899c",
 }
 """Content hash of each suite that ships with the package, by name."""
 LEVELS = range(10)

@@ -72,6 +72,18 @@ def test_sampling_is_reproducible_and_leaves_torch_alone(tiny_model: Path) -> No
     assert other.answer(asked) != agent.answer(asked)
 
 
+def test_samples_of_one_question_differ_in_one_call_or_many(tiny_model: Path) -> None:
+    (task,) = tasks("TSP", 1)
+    group = [Task(task.problem, task.instance, task.messages, sample) for sample in range(4)]
+    options = {"max_new_tokens": 6, "device": "cpu"}
+    agent = make_agent(f"hf:{tiny_model}", temperature=1.0, batch_size=2, **options)
+    for calls in ([group], [group[:2], group[2:]], [[task] for task in group]):
+        replies = [reply for call in calls for reply in agent.answer(call)]
+        assert len(set(replies)) == 4
+        assert replies == [reply for call in calls for reply in agent.answer(call)]
+    assert len(set(make_agent(f"hf:{tiny_model}", **options).answer(group))) == 1
+
+
 def test_a_conversation_goes_through_the_chat_template_and_a_bare_prompt_without_one(
     tiny_model: Path,
 ) -> None:

@@ -170,7 +170,8 @@ def test_the_order_of_vertices_tells_nothing(distribution: str) -> None:
     for seed in range(200):
         instance = problem.instance(seed)
         mixed = np.mean([problem.objective(instance, problem.random(instance, rng)) for _ in range(20)])
-        gains.append((mixed - problem.objective(instance, problem.trivial(instance))) / mixed)
+        first = tuple(range(instance.n // 2))
+        gains.append((mixed - problem.objective(instance, first)) / mixed)
     assert abs(np.mean(gains)) < 3.5 * np.std(gains) / 200**0.5
 
 
@@ -195,7 +196,7 @@ def test_most_instances_are_graded_and_quality_is_ordered(distribution: str, lev
     assert graded >= 36 and 0 < blind < greedy < 1 and np.mean(rewards) < 0  # type: ignore[arg-type]
 
 
-def test_greedy_is_never_worse_than_the_first_vertices() -> None:
+def test_greedy_is_never_worse_than_the_trivial_half() -> None:
     for seed in range(100):
         problem = BalancedMinCut(n=3 + seed % 15, distribution=DISTRIBUTIONS[seed % 4])
         instance = problem.instance(seed)

@@ -13,7 +13,7 @@ import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, Task
 from forge_gym.evaluation.cli import main
 from forge_gym.evaluation.evaluate import evaluate, held_out
-from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.stats import bootstrap, wilson
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
@@ -32,6 +32,20 @@ def test_intervals_are_reproducible_and_need_data() -> None:
     assert bootstrap(values, resamples=1).low == bootstrap(values, resamples=1).high
     with pytest.raises(ValueError, match="at least one number"):
         bootstrap([])
+
+
+def test_intervals_of_shares_solve_their_equation_and_stay_in_the_unit_interval() -> None:
+    for total in (1, 4, 16, 99):
+        for count in range(total + 1):
+            share, low, high = wilson(count, total)
+            assert 0 <= low <= share <= high <= 1 and share == count / total
+            for bound in {low, high} - {0, 1}:  # where the share lies 1.96 standard errors off
+                assert abs(share - bound) == pytest.approx(1.959964 * (bound * (1 - bound) / total) ** 0.5)
+    assert wilson(0, 16).low == 0 and wilson(16, 16).high == 1
+    with pytest.raises(ValueError, match="count must be an integer from 0 to 4"):
+        wilson(5, 4)
+    with pytest.raises(ValueError, match="total must be"):
+        wilson(0, 0)
 
 
 class Improving:

@@ -1,0 +1,177 @@
+"""Every problem once more, from its definition alone: the second verifier that the gate holds the first against.
+
+A definition reads plain JSON and shares no code with the problem files: it imports nothing of this
+package, trades all speed for plainness, and says of an answer what it is worth, or None where it is not
+feasible. Where verifier and definition differ on one answer, one of the two is wrong.
+
+Examples
+--------
+>>> question = {"capacity": 10, "weights": [6, 5, 5], "values": [7, 5, 5], "first": 0}
+>>> knapsack(question, [1, 2]), knapsack(question, [0, 1])
+(10, None)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+from math import isqrt
+from typing import Any, TypeAlias
+
+Question: TypeAlias = dict[str, Any]
+"""The fields of the instance as JSON, and those of the problem that the instance does not have."""
+Definition: TypeAlias = Callable[[Question, Any], int | None]
+"""What the JSON answer is worth, in the problem's own unit; None where it is not feasible."""
+
+
+def _from_zero(question: Question, answer: list[int]) -> list[int]:
+    """Return the numbers of an answer counted from 0."""
+    return [number - question["first"] for number in answer]
+
+
+def _distinct(numbers: list[int], n: int) -> bool:
+    """Whether all numbers are among 0 to n - 1, none of them twice."""
+    return all(number in range(n) for number in numbers) and len(set(numbers)) == len(numbers)
+
+
+def balanced_min_cut(question: Question, answer: Any) -> int | None:
+    """Weight of the edges between a half of n // 2 vertices and the others; ``published`` states both halves."""
+    n = question["n"]
+    if question["variant"] == "published":
+        one, other = (_from_zero(question, half) for half in answer)
+        if sorted(one + other) != list(range(n)) or abs(len(one) - len(other)) > 1:
+            return None
+    else:
+        one = _from_zero(question, answer)
+        if not _distinct(one, n) or len(one) != n // 2:
+            return None
+    return sum(weight for u, v, weight in question["edges"] if (u in one) ^ (v in one))
+
+
+def graph_coloring(question: Question, answer: Any) -> int | None:
+    """Count the colours, one of 0 to n - 1 for each vertex, different along every edge."""
+    n = question["n"]
+    if len(answer) != n or not all(0 <= colour < n for colour in answer):
+        return None
+    return None if any(answer[u] == answer[v] for u, v in question["edges"]) else len(set(answer))
+
+
+def hamiltonian_cycle(question: Question, answer: Any) -> int | None:
+    """Count the vertices of a simple cycle of at least three; ``published`` states the first again at the end."""
+    cycle = _from_zero(question, answer)
+    if question["variant"] == "published":
+        if len(cycle) < 2 or cycle[0] != cycle[-1]:
+            return None
+        cycle = cycle[1:]
+    if len(cycle) < 3 or not _distinct(cycle, question["n"]):
+        return None
+    for k, vertex in enumerate(cycle):
+        if sorted([cycle[k - 1], vertex]) not in question["edges"]:
+            return None
+    return len(cycle)
+
+
+def knapsack(question: Question, answer: Any) -> int | None:
+    """Value of distinct items that weigh no more than the capacity."""
+    items = _from_zero(question, answer)
+    if not _distinct(items, len(question["weights"])):
+        return None
+    if sum(question["weights"][i] for i in items) > question["capacity"]:
+        return None
+    return sum(question["values"][i] for i in items)
+
+
+def max_clique(question: Question, answer: Any) -> int | None:
+    """Count distinct vertices, every two joined by an edge."""
+    chosen = _from_zero(question, answer)
+    if not _distinct(chosen, question["n"]):
+        return None
+    joined = all([u, v] in question["edges"] for u, v in combinations(sorted(chosen), 2))
+    return len(chosen) if joined else None
+
+
+def max_independent_set(question: Question, answer: Any) -> int | None:
+    """Count distinct vertices, no two joined by an edge."""
+    chosen = _from_zero(question, answer)
+    if not _distinct(chosen, question["n"]):
+        return None
+    return None if any(u in chosen and v in chosen for u, v in question["edges"]) else len(chosen)
+
+
+def meeting_scheduling(question: Question, answer: Any) -> int | None:
+    """Attendees of meetings held once each, minute by minute: nobody and no room in two places, all free."""
+    held = _from_zero(question, [meeting for meeting, _, _ in answer])
+    if not _distinct(held, len(question["meetings"])):
+        return None
+    total = 0
+    busy: set[tuple[str, int, int]] = set()
+    for meeting, (_, room, start) in zip(held, answer, strict=True):
+        duration, attendees = question["meetings"][meeting]
+        if room not in range(len(question["rooms"])) or start % question["step"]:
+            return None
+        if len(attendees) > question["rooms"][room]:
+            return None
+        for person in attendees:
+            free = question["availability"][person]
+            if not any(opens <= start and start + duration <= closes for opens, closes in free):
+                return None
+        for minute in range(start, start + duration):
+            taken = {("room", room, minute), *(("person", person, minute) for person in attendees)}
+            if taken & busy:
+                return None
+            busy |= taken
+        total += len(attendees)
+    return total
+
+
+def set_cover(question: Question, answer: Any) -> int | None:
+    """Cost of distinct subsets that hold every element."""
+    chosen = _from_zero(question, answer)
+    if not _distinct(chosen, len(question["subsets"])):
+        return None
+    held = [element for j in chosen for element in question["subsets"][j]]
+    covered = all(element in held for element in range(question["universe"]))
+    return sum(question["costs"][j] for j in chosen) if covered else None
+
+
+def subset_sum(question: Question, answer: Any) -> int | None:
+    """Sum of distinct numbers, at most the target; where ``exact`` their count, and the sum hits it."""
+    chosen = _from_zero(question, answer)
+    if not _distinct(chosen, len(question["numbers"])):
+        return None
+    total: int = sum(question["numbers"][i] for i in chosen)
+    if question["exact"]:
+        return len(chosen) if total == question["target"] else None
+    return total if total <= question["target"] else None
+
+
+def tsp(question: Question, answer: Any) -> int | None:
+    """Length of the closed tour through every city once, along a matrix or rounded Euclidean distances."""
+    n = len(question["xy"] or question["matrix"])
+    if sorted(answer) != list(range(n)):
+        return None
+    length = 0
+    for k, city in enumerate(answer):
+        before = answer[k - 1]
+        if question["matrix"]:
+            length += question["matrix"][before][city]
+        else:
+            (a, b), (c, d) = question["xy"][before], question["xy"][city]
+            # The nearest integer to a root, without floats: floor(root + 1/2) = floor((floor(2 root) + 1) / 2).
+            length += (isqrt(4 * ((a - c) ** 2 + (b - d) ** 2)) + 1) // 2
+    return length
+
+
+DEFINITIONS: dict[str, Definition] = {
+    "BalancedMinCut": balanced_min_cut,
+    "GraphColoring": graph_coloring,
+    "HamiltonianCycle": hamiltonian_cycle,
+    "Knapsack": knapsack,
+    "MaxClique": max_clique,
+    "MaxIndependentSet": max_independent_set,
+    "MeetingScheduling": meeting_scheduling,
+    "SetCover": set_cover,
+    "SubsetSum": subset_sum,
+    "TSP": tsp,
+}
+"""Name of a released problem to its definition; the gate refuses a problem without one."""
