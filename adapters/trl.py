@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING, Any
 
 from ..core.checks import check_int, shorten
 from ..core.problem import Problem
 from ..core.registry import from_spec
+from ..core.rewards import Group, Scheme, Stateful, pay
 from ..core.rewards import reward as reward_scheme
 from ..core.verdict import STATUSES, Verdict
 
@@ -140,11 +139,16 @@ class RewardFunction:
         The trainer's ``num_generations``: so many consecutive rows are rollouts of one instance.
         Rows of several instances in one group raise ``ValueError``: their baseline would be
         meaningless. With several processes each one's slice must hold whole groups.
+
+    Notes
+    -----
+    Each group is paid as one, so schemes that compare its answers work. What ``verpo`` has learned is lost
+    with the process unless `state_dict` is saved beside the checkpoint.
     """
 
     def __init__(self, scheme: str = "tiered", *, group_size: int) -> None:
         check_int("group_size", group_size, 1)
-        self.scheme = reward_scheme(scheme)
+        self.scheme: Scheme = reward_scheme(scheme)
         self.group_size = group_size
         self.__name__ = f"forge_{scheme}"  # TRL logs the reward under this name
 
@@ -165,28 +169,48 @@ class RewardFunction:
                     f"group_size must be the trainer's num_generations, with {size} rows of one instance each, got "
                     f"{instances} instances in rows {start} to {start + size - 1} of {len(spec)}"
                 )
-        rows = zip(spec, map(completion_text, completions), strict=True)
+        rows = list(zip(spec, map(completion_text, completions), strict=True))
         verdicts: list[Verdict | None] = []
-        for name, group in groupby(rows, key=itemgetter(0)):
-            verdicts.extend(_verify(name, [text for _, text in group]))
-        rewards = [None if verdict is None else self.scheme(verdict) for verdict in verdicts]
+        rewards: list[float | None] = []
+        for start in range(0, len(rows), size):
+            judged, paid = self._judge(spec[start], [text for _, text in rows[start : start + size]])
+            verdicts.extend(judged)
+            rewards.extend(paid)
         if log_metric is not None:
             for name, value in _metrics(verdicts, rewards, size).items():
                 log_metric(name, value)
         return rewards
 
+    def _judge(self, spec: str, texts: list[str]) -> tuple[Sequence[Verdict | None], list[float | None]]:
+        """Return verdicts and rewards of one group; all None where the verifier fails."""
+        problem, instance = from_spec(spec)  # a wrong spec is a configuration error, and raises
+        try:
+            verdicts = problem.verify_many(instance, texts)
+            rewards = pay(self.scheme, Group(problem, instance, texts, verdicts))
+        except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
+            log.exception("the verifier failed on %s", shorten(spec, 300))
+            return [None] * len(texts), [None] * len(texts)
+        for verdict in verdicts:
+            if verdict.alarm:
+                log.error("%s beats its certificate: %s", verdict.objective, spec)
+        return verdicts, rewards
 
-def _verify(spec: str, texts: list[str]) -> list[Verdict | None]:
-    problem, instance = from_spec(spec)  # a wrong spec is a configuration error, and raises
-    try:
-        verdicts: list[Verdict | None] = list(problem.verify_many(instance, texts))
-    except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
-        log.exception("the verifier failed on %s", shorten(spec, 300))
-        return [None] * len(texts)
-    for verdict in verdicts:
-        if verdict is not None and verdict.alarm:
-            log.error("%s beats its certificate: %s", verdict.objective, spec)
-    return verdicts
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the scheme has learned as JSON-ready data; empty for most."""
+        return self.scheme.state_dict() if isinstance(self.scheme, Stateful) else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If ``state`` is of another scheme.
+        """
+        if isinstance(self.scheme, Stateful):
+            self.scheme.load_state_dict(state)
+        elif state:
+            raise ValueError(f"state must be empty for {self.__name__}, which has none, got {shorten(state)}")
 
 
 def _metrics(

@@ -46,9 +46,9 @@ def extract(text: str, answer_format: str) -> str:
     --------
     >>> extract("Shorter this way. <answer>[0, 1]</answer>\n", "tags")
     '[0, 1]'
-    >>> extract("<answer>[0]</answer> or <answer>[1]</answer>", "tags")
+    >>> extract("<answer>[0]", "tags")
     Traceback (most recent call last):
-    forge_gym.core.verdict.Malformed: the answer is stated once, got 2 <answer> tags
+    forge_gym.core.verdict.Malformed: the answer is stated once, between <answer> and </answer>, got 1 and 0 of these
     """
     if len(text) > MAX_REPLY:
         raise Malformed(f"a reply has at most {MAX_REPLY} characters, got {len(text)}")
@@ -68,7 +68,7 @@ def extract(text: str, answer_format: str) -> str:
     body = body.strip(_BLANK)
     if body.startswith("```"):
         language, _, fenced = body[3:].partition("\n")
-        if not fenced.endswith("```") or "`" in fenced[:-3] or language.strip(_BLANK) not in _LANGUAGES:
+        if not fenced.endswith("```") or language.strip(_BLANK) not in _LANGUAGES:
             raise Malformed(f"a code fence is closed and holds only the answer, got {shorten(body)}")
         body = fenced[:-3].strip(_BLANK)
     if not body:
@@ -79,23 +79,20 @@ def extract(text: str, answer_format: str) -> str:
 
 
 def _between_tags(text: str) -> str:
-    start, stop = text.rfind(_OPEN), text.rfind(_CLOSE)
-    if start < 0 or stop < start:
-        raise Malformed(f"an answer stands between {_OPEN} and {_CLOSE}, got {shorten(text[-60:])}")
-    for tag in (_OPEN, _CLOSE):
-        count = text.count(tag)
-        if count != 1:
-            raise Malformed(f"the answer is stated once, got {count} {tag} tags")
-    return text[start + len(_OPEN) : stop]
+    opened, closed = text.count(_OPEN), text.count(_CLOSE)
+    body, closing, _ = text.partition(_OPEN)[2].partition(_CLOSE)
+    if opened != 1 or closed != 1 or not closing:
+        got = f"{opened} and {closed} of these"
+        raise Malformed(f"the answer is stated once, between {_OPEN} and {_CLOSE}, got {got}")
+    return body
 
 
 def _last_line(text: str) -> str:
     line = text.strip(_BLANK).rpartition("\n")[2].strip(_BLANK)
-    if not line.startswith(_LINE):
-        raise Malformed(f"the last line starts with {_LINE!r}, got {shorten(line[:60])}")
     count = text.count(_LINE)
-    if count != 1:
-        raise Malformed(f"the answer is stated once, got {count} times {_LINE!r}")
+    if not line.startswith(_LINE) or count != 1:
+        got = f"{count} of them and the last line {shorten(line[:60])}"
+        raise Malformed(f"the answer is stated once, on a last line that starts with {_LINE!r}, got {got}")
     return line[len(_LINE) :]
 
 
@@ -113,7 +110,7 @@ def read_integers(body: str) -> list[int]:
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
     # One bracket: nesting is refused before the JSON parser can recurse into it.
-    values = _loads(body) if body.find("[", 1) < 0 else None
+    values = _loads(body) if body.count("[") == 1 else None
     if type(values) is list and set(map(type, values)) <= {int}:
         return values
     raise Malformed(f"an answer is a flat JSON list of integers, got {shorten(body)}")
@@ -164,8 +161,8 @@ def _lists(body: str) -> list[list[int]] | None:
 
 
 def _loads(body: str) -> Any:
-    """Return what ``body`` is as a JSON list without objects, negative zeros or huge integers, or None."""
-    if body[0] != "[" or "{" in body or "-0" in body:
+    """Return what ``body`` is as JSON without objects, negative zeros or huge integers, or None."""
+    if "{" in body or "-0" in body:
         return None
     try:
         return json.loads(body)
@@ -184,11 +181,20 @@ def read_numbers(body: str) -> list[int]:
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: an answer is integers between blanks, got '007'
     """
-    words = body.split()
-    for word in words:
-        if not (word.isdigit() and len(word) <= 9 and str(int(word)) == word):
-            raise Malformed(f"an answer is integers between blanks, got {shorten(word)}")
-    return list(map(int, words))
+    return [read_number(word) for word in body.split()]
+
+
+def read_number(word: str) -> int:
+    """Read a non-negative integer in its one canonical spelling.
+
+    Examples
+    --------
+    >>> read_number("12")
+    12
+    """
+    if word.isdecimal() and str(int(word[:20])) == word:  # cut, so that no digits are too many to convert
+        return int(word)
+    raise Malformed(f"an answer is integers between blanks, got {shorten(word)}")
 
 
 def read_words(body: str) -> list[str]:

@@ -14,6 +14,7 @@ from .answer import MAX_REPLY
 from .checks import check_choice, check_int, check_known
 from .problem import SPLITS, Instance, Problem
 from .reference import CertificateError
+from .rewards import Group, Scheme, pay
 from .rewards import reward as reward_scheme
 from .space import Text
 from .verdict import STATUSES, Verdict
@@ -30,7 +31,7 @@ class TextEnv(gym.Env[str, str]):
     problem
         The problem with its parameters; through ``gym.make`` give those parameters by name.
     reward
-        Name of a reward scheme; see `forge_gym.reward`.
+        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
     turns
         Replies per episode. After each the agent reads the verdict and may revise.
     keep
@@ -85,7 +86,12 @@ class TextEnv(gym.Env[str, str]):
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.problem = problem
-        self.reward = reward_scheme(reward)
+        self.reward: Scheme = reward_scheme(reward)
+        if not callable(self.reward):
+            raise ValueError(
+                f"reward must pay a single answer, got {reward!r}, which compares the answers of a group: "
+                "did you mean 'tiered'?"  # the default ranks answers as every comparison does
+            )
         self.turns, self.keep, self.split = turns, keep, split
         self.render_mode = render_mode
         self.observation_space = Text(MAX_PROMPT)
@@ -153,7 +159,7 @@ class TextEnv(gym.Env[str, str]):
         if self._over or self.instance is None:
             raise gym.error.ResetNeeded("step needs a running episode: call reset first")
         verdict = self.problem.verify(self.instance, action)
-        score = self.reward(verdict)
+        (score,) = pay(self.reward, Group(self.problem, self.instance, (action,), (verdict,)))
         if score is None:
             raise CertificateError(
                 f"{self.problem.name}: {verdict.objective} beats the certificate of {self.instance}"

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from .problem import Instance, Problem
 
 _ENTRY_POINTS: dict[str, str] = {}
+_DEFINITIONS: dict[str, str] = {}
 
 
-def register_problem(name: str, entry_point: str, version: int = 0) -> None:
+def register_problem(name: str, entry_point: str, version: int = 0, definition: str | None = None) -> None:
     """Add a problem and its environment ``Forge/<name>-v<version>``; registering the same again changes nothing.
 
     Parameters
@@ -30,6 +31,9 @@ def register_problem(name: str, entry_point: str, version: int = 0) -> None:
         ``"module:class"`` of a `Problem`; imported when first used.
     version
         The class's ``version``.
+    definition
+        ``"module:function"`` of the problem's second verifier, which `forge_gym.evaluation.gate` holds the first
+        against; imported by the gate alone.
 
     Raises
     ------
@@ -39,6 +43,8 @@ def register_problem(name: str, entry_point: str, version: int = 0) -> None:
     taken = _ENTRY_POINTS.setdefault(name, entry_point)
     if taken != entry_point:
         raise ValueError(f"name must be new, got {name!r}, which stands for {taken}")
+    if definition is not None:
+        _DEFINITIONS[name] = definition
     identifier = f"Forge/{name}-v{version}"
     if identifier not in gym.registry:
         gym.register(identifier, entry_point="forge_gym.core.registry:make", kwargs={"problem": name})
@@ -53,6 +59,11 @@ def problems() -> tuple[str, ...]:
     True
     """
     return tuple(sorted(_ENTRY_POINTS))
+
+
+def definition_entry_point(name: str) -> str | None:
+    """Return where the definition of problem ``name`` is, if it was registered with one."""
+    return _DEFINITIONS.get(name)
 
 
 def problem_class(name: str) -> type[Problem[Any, Any]]:

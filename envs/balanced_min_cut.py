@@ -34,13 +34,13 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_two_lists, read_words
+from ..core.answer import read_two_lists
 from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, edges_of, random_adjacency
 from ..core.problem import Instance, Problem, blind_orders, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_subset, subset_violations, write_subset
-from ..core.verdict import Malformed, Violation
+from ..core.subset import read_signs, read_subset, subset_violations, write_subset
+from ..core.verdict import Violation
 
 Half: TypeAlias = tuple[int, ...]
 """The n // 2 vertices of one half; the others are the other half."""
@@ -206,13 +206,8 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
                 return read_subset(text, instance.first)
             one, other = ([v - instance.first for v in half] for half in read_two_lists(text))
             return tuple(one), tuple(other)
-        words = read_words(text)
-        if len(words) != instance.n or not set(words) <= {"+", "-"}:
-            raise Malformed(
-                f"an answer is {instance.n} signs, + for one half and - for the other, got {len(words)} words"
-            )
-        one, other = ([v for v, word in enumerate(words) if word == sign] for sign in "+-")
-        return tuple(one) if self.variant == "default" else (tuple(one), tuple(other))
+        one = read_signs(text, range(instance.n))
+        return one if self.variant == "default" else _halves(instance.n, one)
 
     def write(self, instance: BalancedMinCutInstance, solution: Bisection) -> str:
         one, other = _halves(instance.n, solution)
@@ -227,23 +222,22 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         one, other = _halves(n, solution)
         if one == solution:
             found = subset_violations("vertices", n, first, one)
-            size = sum(0 <= v < n for v in set(one))
+            size = len({*range(n)}.intersection(one))
             if size != n // 2:
                 reason = f"the half has {n // 2} vertices, got {size}"
-                scale = n // 2 if size < n // 2 else n - n // 2
-                found.append(Violation("balanced", abs(size - n // 2), scale, reason))
+                found.append(Violation("balanced", abs(size - n // 2), n - n // 2, reason))
             return tuple(found)
         listed = (*one, *other)
         found = [v for v in subset_violations("vertices", n, first, listed) if v.family == "known"]
-        missing = n - sum(0 <= v < n for v in set(listed))
+        missing = len({*range(n)}.difference(listed))
         repeats = len(listed) - len(set(listed))
         if missing + repeats:
             reason = f"every vertex is listed exactly once, got {missing} missing and {repeats} repetitions"
             found.append(Violation("once", missing + repeats, max(n, missing + repeats), reason))
-        apart = abs(len(set(one)) - len(set(other)))
+        apart = abs(len(one) - len(other))
         if apart > 1:
-            reason = f"the sizes of the halves differ by at most 1, got {len(set(one))} and {len(set(other))}"
-            found.append(Violation("balanced", apart - 1, n - 1, reason))
+            reason = f"the sizes of the halves differ by at most 1, got {len(one)} and {len(other)}"
+            found.append(Violation("balanced", apart - 1, max(n, apart), reason))
         return tuple(found)
 
     def objective(self, instance: BalancedMinCutInstance, solution: Bisection) -> int:

@@ -194,7 +194,7 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
         return str(numbers) if self.style == "prose" else " ".join(map(str, numbers))
 
     def violations(self, instance: HamiltonianCycleInstance, solution: Cycle) -> tuple[Violation, ...]:
-        unclosed = self.variant == "published" and solution[-1:] == (_NOWHERE,)
+        unclosed = solution[-1:] == (_NOWHERE,)
         cycle = solution[:-1] if unclosed else solution
         found = subset_violations("vertices", instance.n, instance.first, cycle)
         visited = len(set(cycle))

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import cpsat
-from ..core.answer import read_rows, read_words
+from ..core.answer import read_number, read_rows, read_words
 from ..core.checks import check_choice, check_int, shorten
 from ..core.graph import bits, refine
 from ..core.problem import Instance, Problem, moved, size_at_level
@@ -277,10 +277,8 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         rows = []
         for meeting, word in enumerate(words):
             if word != "-":
-                room, dot, start = word.partition(".")
-                if not (dot and all(x.isdigit() and len(x) <= 9 and str(int(x)) == x for x in (room, start))):
-                    raise Malformed(f"a word is - or room.start, got {shorten(word)}")
-                rows.append((meeting, int(room), int(start)))
+                room, _, start = word.partition(".")
+                rows.append((meeting, read_number(room), read_number(start)))
         return tuple(rows)
 
     def write(self, instance: MeetingSchedulingInstance, solution: Schedule) -> str:

@@ -106,6 +106,11 @@ class TSPInstance(Instance):
         return tuple(map(tuple, np.rint(np.sqrt(squares)).astype(np.int64).tolist()))
 
     @cached_property
+    def cities(self) -> frozenset[int]:
+        """The numbers of all cities."""
+        return frozenset(range(self.size))
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The cities' names in compact prompts: ``x.y``, or their numbers where there are no points."""
         return tuple(f"{x}.{y}" for x, y in self.xy) or tuple(map(str, range(self.size)))
@@ -247,12 +252,7 @@ class TSP(Problem[TSPInstance, Tour]):
         return " ".join(instance.names[i] for i in solution[start + 1 :] + solution[:start])
 
     def violations(self, instance: TSPInstance, solution: Tour) -> tuple[Violation, ...]:
-        n = instance.size
-        cities = set(solution)
-        everyone = instance.memo.get("cities") or instance.memo.setdefault("cities", frozenset(range(n)))
-        if len(solution) == n and cities == everyone:
-            return ()
-        found = []
+        n, everyone, cities, found = instance.size, instance.cities, set(solution), []
         unknown = sum(city not in everyone for city in solution)
         if unknown:
             found.append(Violation("known", unknown, n, f"cities are 0 to {n - 1}, got {unknown} others"))

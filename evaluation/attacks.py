@@ -33,6 +33,8 @@ from ..core.rewards import tiered
 from ..core.verdict import Verdict
 from .definitions import Definition, Question
 
+MAX_SECONDS = 0.05
+"""CPU time within which a reply is judged, whatever it is."""
 _POPULATION = 24
 """Graded instances per size on which policies are played."""
 
@@ -192,6 +194,8 @@ class Row:
     number: int
     attack: str
     replies: Callable[[Case], Iterable[Reply]] = field(repr=False)
+    seconds: float = MAX_SECONDS
+    """CPU time within which each of them is judged."""
 
 
 def _all(outcome: Outcome, *texts: str) -> list[Reply]:
@@ -296,7 +300,7 @@ def _other_scripts(c: Case) -> list[Reply]:
 
 def _deep(c: Case) -> list[Reply]:
     opened = "[" * 100_000
-    objects = "[" + '{"a":' * 30_000 + "1" + "}" * 30_000 + "]"
+    objects = "[" + '{"a":' * 20_000 + "1" + "}" * 20_000 + "]"
     bodies = (
         opened,
         opened + "]" * 100_000,
@@ -441,25 +445,24 @@ def _longest(c: Case) -> list[Reply]:
 
 def _fences(c: Case) -> list[Reply]:
     good = c.good
-    bodies = (
+    bodies = [
         f"```\n{good}",
         f"{good}\n```",
         f"```{good}\n{good}\n```",
-        f"```\n{good}\n```\n```\n{good}\n```",
-    )
-    bodies += (
-        f"```\n```\n{good}\n```\n```",
+        f"```\n{good}xyz",
         f"```sh\n{good}\n```",
-        f"```\n{good}\n``` done",
-        f"~~~\n{good}\n~~~",
-    )
-    return _all(F, *map(c.say, bodies))
+    ]
+    bodies += [f"```\n{good}\n```\n```\n{good}\n```", f"```\n```\n{good}\n```\n```", f"```\n{good}\n``` done"]
+    return _all(F, *map(c.say, [*bodies, f"~~~\n{good}\n~~~"]))
 
 
-def _longest_reply(c: Case) -> list[Reply]:
-    good = c.say(c.good)
-    fill = "x" * (MAX_REPLY - len(good))
-    return [(BEST, fill + good), (F, f"x{fill}{good}")]
+def _lengths(c: Case) -> list[Reply]:
+    good, reply = c.good, c.say(c.good)
+    blanks, words = " " * (MAX_ANSWER - len(good)), "x" * (MAX_REPLY - len(reply))
+    return [
+        *_all(BEST, c.say(blanks + good), words + reply),
+        *_all(F, c.say(f" {blanks}{good}"), f"x{words}{reply}"),
+    ]
 
 
 def _in_slot(outcome: Outcome, bodies: str) -> Callable[[Case], list[Reply]]:
@@ -493,6 +496,7 @@ _CUT = """
 <answer>BEST
 BEST</answer>
 </answer>BEST<answer>
+</answer><answer>BEST
 <answer>BEST</answer
 """
 _NESTED = """
@@ -504,6 +508,8 @@ _TWO = """
 <answer>BEST</answer><answer>POOR</answer>
 <answer>POOR</answer>~or~<answer>BEST</answer>
 <answer>BEST</answer> <answer></answer>
+<answer>BEST</answer> or <answer>
+<answer>BEST</answer> or </answer>
 """
 _OTHER_SLOTS = """
 <Answer>BEST</Answer>
@@ -632,9 +638,9 @@ ROWS: tuple[Row, ...] = (
     Row(45, "input that is slow to search", _slow),
     Row(50, "null bytes, lone surrogates, control characters", _control_characters),
     Row(53, "other words for the same values", _other_orders),
-    Row(55, "the longest answers that are read", _longest),
+    Row(55, "the longest answers that are read", _longest, seconds=10 * MAX_SECONDS),
     Row(56, "fences that hide something", _fences),
-    Row(57, "the longest reply that is looked at, and one character more", _longest_reply),
+    Row(57, "the longest answer and reply that are read, and one character more", _lengths),
 )
 """The attacks by replies, in the order of their numbers."""
 

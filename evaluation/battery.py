@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import tracemalloc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +16,11 @@ from ..core.env import TextEnv
 from ..core.problem import Problem
 from ..core.rewards import tiered
 from ..core.verdict import STATUSES, Verdict
-from .attacks import PROBES, ROWS, Case, Outcome, Reply
+from .attacks import MAX_SECONDS, PROBES, ROWS, Case, Outcome, Probe, Row
 from .definitions import Definition
 
 SIZES = (0, 3, 7)
 """Levels at which the battery runs."""
-MAX_SECONDS = 0.05
-"""CPU time within which a reply is judged, whatever it is."""
 MAX_BYTES = 50 * 10**6
 """Memory that judging a reply may take beyond the reply itself."""
 _HEAVY = 10_000
@@ -34,28 +34,31 @@ class Judge:
     case: Case
     replies: int = 0
     slowest: float = 0.0
-    """CPU seconds of the reply that took longest."""
+    """CPU seconds of the reply that took longest, of those under the usual cap."""
     faults: list[str] = field(default_factory=list)
 
-    def row(self, label: str, replies: Iterable[Reply]) -> None:
+    def row(self, row: Row) -> None:
         """Judge the replies of a row."""
-        pairs = list(replies)
-        if not pairs:
-            return
-        texts = [text for _, text in pairs]
+        pairs = list(row.replies(self.case))
         self.replies += len(pairs)
-        trained = self._by_reward_function(label, texts)
+        trained = self._by_reward_function([text for _, text in pairs])
         for (outcome, text), paid in zip(pairs, trained, strict=True):
-            for fault in self._judge(outcome, text, paid):
-                self.faults.append(f"{label}: {fault}, for the reply {shorten(text, 100)}")
+            for fault in self._judge(row, outcome, text, paid):
+                self.faults.append(
+                    f"row {row.number}, {row.attack}: {fault}, for the reply {shorten(text, 100)}"
+                )
 
-    def _judge(self, outcome: Outcome, text: str, trained: float | None) -> Iterator[str]:
+    def _judge(self, row: Row, outcome: Outcome, text: str, trained: float | None) -> Iterator[str]:
         problem, instance = self.case.problem, self.case.instance
         try:
-            verdict = self._timed(text)
+            verdict, spent = self._timed(text, row.seconds)
         except Exception as error:
             yield f"verify raised {type(error).__name__}: {shorten(str(error))}"
             return
+        if spent > row.seconds:
+            yield f"judging took {spent:.3f} s of CPU, more than {row.seconds}"
+        if row.seconds == MAX_SECONDS:
+            self.slowest = max(self.slowest, spent)
         reward = tiered(verdict)
         if reward is None:
             yield f"accepted with {verdict.objective}, better than the proven optimum {self.case.reference.bound}"
@@ -81,20 +84,16 @@ class Judge:
         if len(text) >= _HEAVY:
             yield from self._measured(text)
 
-    def _timed(self, text: str) -> Verdict:
-        """Return the verdict; keep the CPU time, the least of three where one is too long for the cap."""
-        self.case.reference  # noqa: B018 - solved before the clock starts
+    def _timed(self, text: str, cap: float) -> tuple[Verdict, float]:
+        """Return the verdict and the CPU time, the least of three where that is above the cap."""
         least = float("inf")
         for _ in range(3):
             start = time.process_time()
             verdict = self.case.problem.verify(self.case.instance, text)
             least = min(least, time.process_time() - start)
-            if least <= MAX_SECONDS:
+            if least <= cap:
                 break
-        else:
-            self.faults.append(f"judging took {least:.3f} s, for the reply {shorten(text, 100)}")
-        self.slowest = max(self.slowest, least)
-        return verdict
+        return verdict, least
 
     def _measured(self, text: str) -> Iterator[str]:
         tracemalloc.start()
@@ -104,17 +103,13 @@ class Judge:
         if peak > MAX_BYTES:
             yield f"judging took {peak / 1e6:.0f} MB"
 
-    def _by_reward_function(self, label: str, texts: list[str]) -> list[float | None]:
+    def _by_reward_function(self, texts: list[str]) -> list[float | None]:
         """Return what a trainer's reward function pays for the texts, all rollouts of one group."""
+        if not texts:
+            return []
         reward = RewardFunction("tiered", group_size=len(texts))
         completions = [[{"role": "assistant", "content": text}] for text in texts]
-        try:
-            return reward(
-                prompts=[""] * len(texts), completions=completions, spec=[self.case.spec] * len(texts)
-            )
-        except Exception as error:
-            self.faults.append(f"{label}: the reward function raised {type(error).__name__}: {error}")
-            return [None] * len(texts)
+        return reward(prompts=[""] * len(texts), completions=completions, spec=[self.case.spec] * len(texts))
 
 
 @dataclass(frozen=True)
@@ -140,15 +135,29 @@ def run(problem: Problem[Any, Any], definition: Definition, level: int | None = 
     ()
     """
     case = Case(problem if level is None else problem.at_level(level), definition)
+    case.reference  # noqa: B018 - solved before any clock starts
     judge = Judge(case)
-    for row in ROWS:
-        judge.row(f"row {row.number}, {row.attack}", row.replies(case))
-    for probe in PROBES:
-        try:
-            found = [f"row {probe.number}, {probe.attack}: {fault}" for fault in probe.faults(case)]
-        except Exception as error:
-            found = [
-                f"row {probe.number}, {probe.attack}: {type(error).__name__}: {shorten(str(error), 200)}"
-            ]
-        judge.faults.extend(found)
+    with _quiet():
+        for row in ROWS:
+            judge.row(row)
+        for probe in PROBES:
+            judge.faults += (f"row {probe.number}, {probe.attack}: {fault}" for fault in _probed(probe, case))
     return Result(level, judge.replies, len(PROBES), judge.slowest, tuple(judge.faults))
+
+
+def _probed(probe: Probe, case: Case) -> list[str]:
+    try:
+        return list(probe.faults(case))
+    except Exception as error:
+        return [f"{type(error).__name__}: {shorten(str(error), 200)}"]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the reward function from logging what the battery reports itself."""
+    logger = logging.getLogger(RewardFunction.__module__)
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False

@@ -7,6 +7,8 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +16,23 @@ from .._version import __version__
 from ..core.checks import check_choice, check_int
 from ..core.problem import SPLITS, Problem
 from ..core.registry import problem as make_problem
-from ..core.registry import problem_class, problems
+from ..core.registry import problem_class, problems, register_problem
 from ..core.store import StoreError
 from .suite import BENCHMARK, LEVELS, build, locate, read, verify, write
 
 if TYPE_CHECKING:
     from ..agents import Agent
 
+_ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
+_FAULTS = 10
+"""Faults of a check that are printed."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 1 for a suite with faults, 2 for a bad argument."""
     arguments = _parser().parse_args(argv)
+    if "" not in sys.path:  # for module:Class in the working folder, where a console script does not look
+        sys.path.append("")
     try:
         return int(arguments.run(arguments) or 0)
     except (ValueError, StoreError) as error:
@@ -46,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_list)
 
     show = commands.add_parser("show", help="one instance: prompt, anchors, a reply's verdict, a picture")
-    show.add_argument("env", metavar="ENV", help="problem or environment id, such as TSP or Forge/TSP-v0")
+    show.add_argument("env", metavar="ENV", help=_ENV)
     show.add_argument("--index", type=int, default=0, help="instance within the seed")
     show.add_argument(
         "--file", type=Path, help="an instance in its library's format (TSPLIB, DIMACS, ...) or JSON"
@@ -64,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         help="trivial, random, greedy, exact, or hf:MODEL (folder or hub name)",
     )
     asked = evaluate.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--env", nargs="+", metavar="ENV", help="problems or environment ids")
+    asked.add_argument("--env", nargs="+", metavar="ENV", help=_ENV)
     asked.add_argument("--suite", help=f"a suite: {BENCHMARK}, or a file")
     evaluate.add_argument("--episodes", type=int, default=100, help="graded instances per environment")
     evaluate.add_argument(
@@ -75,12 +83,48 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--turns", type=int, default=1, help="replies per episode, the best counts")
     evaluate.add_argument("--reward", default="tiered", help="scheme that picks the best of several turns")
-    evaluate.add_argument("--batch-size", type=int, default=32, help="prompts per batch of a language model")
-    evaluate.add_argument(
-        "--max-new-tokens", type=int, default=1024, help="longest reply of a language model"
-    )
-    evaluate.add_argument("--temperature", type=float, default=0.0, help="0 decodes greedily")
     evaluate.set_defaults(run=_eval)
+
+    checking = commands.add_parser(
+        "check", help="the gate: attacks, exhaustive agreement, calibration of problems"
+    )
+    checking.add_argument("env", nargs="*", metavar="ENV", help=f"{_ENV}; all registered ones by default")
+    checking.add_argument("--definition", metavar="MODULE:FUNCTION", help="the problem's second verifier")
+    checking.add_argument("--replies", type=int, default=3_000, help="mutated replies to judge")
+    checking.add_argument("--instances", type=int, default=200, help="graded instances to calibrate on")
+    checking.add_argument(
+        "--mutants", action="store_true", help="weaken the verifier in turn: print the kill table"
+    )
+    checking.set_defaults(run=_check, level=None)
+
+    pilot = commands.add_parser(
+        "preflight", help="groups without learning signal, before any GPU hour is spent"
+    )
+    pilot.add_argument("--agent", required=True, help="a control, or hf:MODEL (folder or hub name)")
+    pilot.add_argument(
+        "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
+    )
+    pilot.add_argument("--levels", nargs="+", type=int, default=[0, 2, 4], help="difficulties to try")
+    pilot.add_argument(
+        "--group", type=int, default=8, help="rollouts per instance, the trainer's num_generations"
+    )
+    pilot.add_argument("--instances", type=int, default=16, help="groups per problem and level")
+    pilot.add_argument("--reward", default="tiered", help="the scheme that training will pay")
+    pilot.add_argument("--seed", type=int, default=0, help="stream of instances")
+    pilot.add_argument("--split", default="train", help=f"one of {', '.join(SPLITS)}")
+    pilot.set_defaults(run=_preflight, level=None)
+
+    rewards = commands.add_parser("rewards", help="reward schemes: how far apart they are")
+    schemes = rewards.add_subparsers(required=True, metavar="ACTION")
+    distances = schemes.add_parser("compare", help="STARC distances between schemes over a bank of answers")
+    distances.add_argument(
+        "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
+    )
+    distances.add_argument("--schemes", nargs="+", default=None, help="names of schemes; all by default")
+    distances.add_argument("--instances", type=int, default=20, help="instances per problem")
+    distances.add_argument("--seed", type=int, default=0, help="of the bank")
+    distances.add_argument("--png", metavar="FILE", help="draw a heat map")
+    distances.set_defaults(run=_compare, level=None)
 
     suite = commands.add_parser("suite", help="frozen, certified instances: build, verify, import")
     actions = suite.add_subparsers(required=True, metavar="ACTION")
@@ -99,10 +143,19 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument("--out", type=Path, required=True, help="file to write")
     importing.set_defaults(run=_suite_import)
 
+    for command, temperature in ((evaluate, 0.0), (pilot, 1.0)):
+        command.add_argument(
+            "--batch-size", type=int, default=32, help="prompts per batch of a language model"
+        )
+        command.add_argument(
+            "--max-new-tokens", type=int, default=1024, help="longest reply of a language model"
+        )
+        command.add_argument("--temperature", type=float, default=temperature, help="0 decodes greedily")
     for command in (show, evaluate):
         command.add_argument("--seed", type=int, default=0, help="stream of instances")
         command.add_argument("--split", default="test", help=f"one of {', '.join(SPLITS)}")
         command.add_argument("--level", type=int, help="difficulty 0, 1, 2, ...")
+    for command in (show, evaluate, checking, pilot, distances):
         command.add_argument(
             "--set",
             dest="parameters",
@@ -111,13 +164,13 @@ def _parser() -> argparse.ArgumentParser:
             default=[],
             help="a parameter of the problem, such as --set n=12 --set distribution=clustered",
         )
-    for command in (listing, show, evaluate):
+    for command in (listing, show, evaluate, checking, pilot, distances):
         command.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser
 
 
 def _problem(name: str, arguments: argparse.Namespace) -> Problem[Any, Any]:
-    """Build the problem called ``name``, or ``Forge/name-v0``, with the parameters of the command line."""
+    """Build the problem called ``name``, ``Forge/name-v0`` or ``module:Class``, with the command line's parameters."""
     parameters = {}
     for pair in arguments.parameters:
         key, equals, value = pair.partition("=")
@@ -127,10 +180,35 @@ def _problem(name: str, arguments: argparse.Namespace) -> Problem[Any, Any]:
             parameters[key] = json.loads(value)
         except ValueError:
             parameters[key] = value
-    plain = (
-        name.removeprefix("forge_gym:").removeprefix("Forge/").rpartition("-v")[0] if "/" in name else name
-    )
+    if ":" in name and "/" not in name:
+        plain = _register(name)
+    else:
+        plain = (
+            name.removeprefix("forge_gym:").removeprefix("Forge/").rpartition("-v")[0]
+            if "/" in name
+            else name
+        )
     return make_problem(plain, level=arguments.level, **parameters)
+
+
+def _register(entry_point: str) -> str:
+    """Register the problem at ``module:Class``, unless its module has done so; return its name."""
+    module, _, name = entry_point.partition(":")
+    try:
+        found = getattr(import_module(module), name)
+        if not (isinstance(found, type) and issubclass(found, Problem)):
+            raise TypeError("it is no subclass of Problem")
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"ENV must be a problem, an id or module:Class, got {entry_point!r}: {error}"
+        ) from None
+    if found.name not in problems():
+        register_problem(found.name, entry_point, found.version)
+    return found.name
+
+
+def _problems(arguments: argparse.Namespace) -> list[Problem[Any, Any]]:
+    return [_problem(name, arguments) for name in arguments.env or problems()]
 
 
 def _print_json(data: Any) -> None:
@@ -219,21 +297,23 @@ def _show(arguments: argparse.Namespace) -> None:
 
 
 def _eval(arguments: argparse.Namespace) -> None:
-    from ..agents import CONTROLS, make_agent
+    from ..agents import CONTROLS
 
-    generation = {
-        "batch_size": arguments.batch_size,
-        "max_new_tokens": arguments.max_new_tokens,
-        "temperature": arguments.temperature,
-    }
     # Every table of a suite holds the controls: a score says little without them.
     names = [*(CONTROLS if arguments.suite else ()), *arguments.agent]
-    agents = [make_agent(name, **({} if name in CONTROLS else generation)) for name in dict.fromkeys(names)]
+    agents = [_agent(name, arguments) for name in dict.fromkeys(names)]
     played = {"turns": arguments.turns, "samples": arguments.samples, "reward": arguments.reward}
     if arguments.suite:
         _eval_suite(arguments, agents, played)
     else:
         _eval_environments(arguments, agents, played)
+
+
+def _agent(name: str, arguments: argparse.Namespace) -> Agent:
+    from ..agents import CONTROLS, make_agent
+
+    generation = {key: getattr(arguments, key) for key in ("batch_size", "max_new_tokens", "temperature")}
+    return make_agent(name, **({} if name in CONTROLS else generation))
 
 
 def _eval_environments(arguments: argparse.Namespace, agents: list[Agent], played: dict[str, Any]) -> None:
@@ -278,6 +358,84 @@ def _eval_suite(arguments: argparse.Namespace, agents: list[Agent], played: dict
     }[arguments.by]
     for table in suite_tables(results, name, list(filter(wanted, results[0].groups()))):
         console().print(table)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .gate import check, find_definition
+    from .mutation import mutants, table
+
+    gates, kills = [], {}
+    for problem in _problems(arguments):
+        definition = find_definition(problem, arguments.definition)
+        with _progress(f"checking {problem.name}", 4) as advance:
+            gate = check(
+                problem,
+                definition,
+                replies=arguments.replies,
+                instances=arguments.instances,
+                progress=lambda name, advance=advance: advance(1),  # type: ignore[misc]
+            )
+        gates.append(gate)
+        if arguments.mutants and definition is not None and gate.passed:
+            with _progress(f"mutants of {problem.name}", None) as advance:
+                kills[problem.name] = mutants(problem, definition, progress=advance)
+        if not arguments.json:
+            console().print(gate.table())
+            for check_ in gate.checks:
+                for fault in check_.faults[:_FAULTS]:
+                    console().print(f"{check_.name}: {fault}", markup=False, highlight=False)
+                if len(check_.faults) > _FAULTS:
+                    console().print(f"{check_.name}: and {len(check_.faults) - _FAULTS} more")
+            if problem.name in kills:
+                console().print(table(problem.name, kills[problem.name]))
+    if arguments.json:
+        found = {name: [asdict(mutant) for mutant in survivors] for name, survivors in kills.items()}
+        _print_json({"gates": [gate.to_dict() for gate in gates], "mutants": found})
+    return int(not all(gate.passed for gate in gates))
+
+
+def _preflight(arguments: argparse.Namespace) -> None:
+    from .preflight import preflight
+
+    chosen = _problems(arguments)
+    total = len(chosen) * len(set(arguments.levels)) * arguments.instances * arguments.group
+    with _progress(f"preflight of {arguments.agent}", total) as advance:
+        found = preflight(
+            _agent(arguments.agent, arguments),
+            chosen,
+            arguments.levels,
+            group=arguments.group,
+            instances=arguments.instances,
+            seed=arguments.seed,
+            split=arguments.split,
+            reward=arguments.reward,
+            progress=advance,
+        )
+    if arguments.json:
+        _print_json(found.to_dict())
+        return
+    console().print(found.table())
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from ..core.rewards import REWARDS
+    from .starc import compare
+
+    chosen = _problems(arguments)
+    with _progress("comparing rewards", len(chosen) * arguments.instances) as advance:
+        found = compare(
+            chosen,
+            arguments.schemes or tuple(REWARDS),
+            instances=arguments.instances,
+            seed=arguments.seed,
+            progress=advance,
+        )
+    if arguments.png:
+        found.draw(arguments.png)
+    if arguments.json:
+        _print_json(found.to_dict())
+    else:
+        console().print(found.table())
 
 
 def _suite_build(arguments: argparse.Namespace) -> None:

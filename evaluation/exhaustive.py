@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, combinations, combinations_with_replacement, permutations, product
+from math import isqrt
 from typing import Any, TypeAlias
 
 from ..core.checks import shorten
@@ -41,15 +42,12 @@ class Agreement:
     faults: tuple[str, ...]
 
 
-def variants(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
-    """Return the problem in each of its declared variants and distributions."""
-    module = sys.modules[type(problem).__module__]
-    names = {field.name for field in fields(problem)}
-    found = [problem]
-    for parameter, declared in (("variant", "VARIANTS"), ("distribution", "DISTRIBUTIONS")):
-        if parameter in names and hasattr(module, declared):
-            found = [replace(p, **{parameter: value}) for p in found for value in getattr(module, declared)]
-    return found
+def declared(problem: Problem[Any, Any], parameter: str) -> list[Problem[Any, Any]]:
+    """Return the problem with every value of ``parameter`` that its module declares, in ``VARIANTS`` and the like."""
+    values = getattr(sys.modules[type(problem).__module__], f"{parameter.upper()}S", ())
+    if parameter not in {field.name for field in fields(problem)}:
+        return [problem]
+    return [replace(problem, **{parameter: value}) for value in values or (getattr(problem, parameter),)]
 
 
 def sized(problem: Problem[Any, Any], n: int) -> Problem[Any, Any] | None:
@@ -89,20 +87,28 @@ def wild(problem: Problem[Any, Any], instance: Instance) -> Iterator[Answer]:
 
 
 def tame(problem: Problem[Any, Any], instance: Instance) -> Iterator[Answer]:
-    """Yield all answers without foreign or repeated elements: for instances somewhat larger than `wild` ones."""
+    """Yield all answers without foreign or repeated elements: for instances somewhat larger than `wild` ones.
+
+    Of schedules, every row, and every pair of rows that are feasible alone.
+    """
     elements = range(instance.size)
-    solutions: Iterable[tuple[int, ...]] = ()
+    solutions: Iterable[tuple[Any, ...]]
     if problem.kind == "assignment":
         solutions = product(elements, repeat=instance.size)
     elif problem.kind == "permutation":
         solutions = permutations(elements)
-    elif problem.kind != "schedule":
+    elif problem.kind == "schedule":
+        rows = [(row,) for row in product(*problem.domains(instance))]
+        alone = [row for row in rows if not problem.violations(instance, row)]
+        alone = alone[:: -(-len(alone) // isqrt(2 * _PLACED))]
+        solutions = chain(rows, ((*one, *other) for one, other in combinations(alone, 2)))
+    else:
         arranged = combinations if problem.kind == "subset" else permutations
         solutions = chain.from_iterable(arranged(elements, size) for size in range(instance.size + 1))
     yield from (json.loads(problem.write(instance, solution)) for solution in solutions)
 
 
-TAME_SIZES = {"assignment": 5, "permutation": 7, "subset": 10, "sequence": 6}
+TAME_SIZES = {"assignment": 5, "permutation": 7, "subset": 10, "sequence": 6, "schedule": 10}
 """Elements of the instances for `tame`, by kind: a thousand to five thousand answers each."""
 
 
@@ -166,7 +172,7 @@ def compare(
         if worth is not None:
             feasible += 1
             best = worth if best is None else better(best, worth)
-        fault = _fault(verdict, worth, reference.value)
+        fault = difference(verdict, worth, reference.value)
         if fault:
             faults.append(f"{shorten(answer)} to {shorten(problem.to_json(instance), 200)} {fault}")
     if problem.kind != "schedule" and (best != reference.value or not reference.proven):
@@ -174,7 +180,7 @@ def compare(
     return Agreement(1, count, feasible, tuple(faults))
 
 
-def _fault(verdict: Verdict, worth: int | None, optimum: Number) -> str:
+def difference(verdict: Verdict, worth: int | None, optimum: Number) -> str:
     """Say where the verdict on an answer differs from its worth by definition; empty where it does not."""
     by_definition = "by the definition infeasible" if worth is None else f"by the definition worth {worth}"
     if verdict.status == "malformed":
@@ -205,9 +211,12 @@ def agreement(
     """
     instances = count = feasible = 0
     faults: list[str] = []
-    for k, shaped in enumerate(variants(problem)):
+    shapes = [
+        shaped for variant in declared(problem, "variant") for shaped in declared(variant, "distribution")
+    ]
+    for k, shaped in enumerate(shapes):
         small = [(found, wild) for n in sizes if (found := sized(shaped, n)) is not None]
-        larger = sized(shaped, TAME_SIZES[problem.kind]) if problem.kind in TAME_SIZES else None
+        larger = sized(shaped, TAME_SIZES[problem.kind])
         for found, enumerated in [*small, *([(larger, tame)] if larger is not None else [])]:
             for seed in range(seeds if k == 0 else 1):
                 part = compare(found, definition, found.instance(seed), enumerated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any
 
@@ -25,7 +26,7 @@ def replies(name: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("scheme", ["tiered", "linear", "binary", "forge"])
+@pytest.mark.parametrize("scheme", ["tiered", "linear", "ssl", "binary", "forge", "ratio_power", "verpo"])
 def test_rewards_equal_those_of_the_environment(name: str, scheme: str) -> None:
     spec, texts = replies(name)
     rewards = RewardFunction(scheme, group_size=4)(completions=texts, spec=[spec] * 8, prompts=[""] * 8)
@@ -67,6 +68,41 @@ def test_groups_must_hold_one_instance() -> None:
         RewardFunction(group_size=0)
     with pytest.raises(ValueError, match="did you mean 'tiered'"):
         RewardFunction("tierd", group_size=2)
+
+
+def test_groups_of_one_instance_stay_groups() -> None:
+    spec, texts = replies("TSP")
+    bad, good = texts[0], texts[6]
+    pairwise = RewardFunction("pairwise", group_size=2)
+    assert pairwise(completions=[bad, good, bad, good], spec=[spec] * 4) == [-1, 1, -1, 1]
+    assert pairwise(completions=[bad, bad, good, good], spec=[spec] * 4) == [0, 0, 0, 0]
+    alone = RewardFunction("base_and_bonus", group_size=1)(completions=[texts[5]] * 2, spec=[spec] * 2)
+    together = RewardFunction("base_and_bonus", group_size=2)(completions=[texts[5], bad], spec=[spec] * 2)
+    assert alone[0] == alone[1] < together[0] < 0.02  # type: ignore[operator]
+    with pytest.raises(ValueError, match="argument"):
+        pairwise(completions=[bad] * 3, spec=[spec] * 4)
+
+
+def test_a_fault_touches_its_own_group_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    tsp = forge_gym.problem("TSP", n=6)
+    good, faulty = tsp.spec(3), tsp.spec(4)
+    verify, broken = type(tsp).verify, forge_gym.from_spec(faulty)[1]
+
+    def verify_or_fail(self: Any, instance: Any, text: str) -> Any:
+        if instance is broken:
+            raise ZeroDivisionError("a bug of ours")
+        return verify(self, instance, text)
+
+    monkeypatch.setattr(type(tsp), "verify", verify_or_fail)
+    answer = "<answer>[0, 1, 2, 3, 4, 5]</answer>"
+    logged: dict[str, float] = {}
+    function = RewardFunction("pairwise", group_size=2)
+    rewards = function(
+        completions=["?", answer] * 3,
+        spec=[good] * 2 + [faulty] * 2 + [good] * 2,
+        log_metric=logged.__setitem__,
+    )
+    assert rewards == [-1, 1, None, None, -1, 1] and logged["forge/faults"] == 2
 
 
 def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -128,6 +164,24 @@ def test_completion_texts(completion: Any, text: str) -> None:
 def test_the_reward_function_travels() -> None:
     function = pickle.loads(pickle.dumps(RewardFunction("linear", group_size=3)))
     assert function.__name__ == "forge_linear" and function.group_size == 3
+
+
+def test_the_state_of_a_scheme_travels() -> None:
+    spec, texts = replies("TSP")
+    function = RewardFunction("verpo", group_size=4)
+    function(completions=texts, spec=[spec] * 8)
+    state = function.state_dict()
+    assert state["rates"] and json.loads(json.dumps(state)) == state
+    other = RewardFunction("verpo", group_size=4)
+    assert other.state_dict() != state
+    other.load_state_dict(json.loads(json.dumps(state)))
+    assert other.state_dict() == state == pickle.loads(pickle.dumps(function)).state_dict()
+    batch: dict[str, Any] = {"completions": texts, "spec": [spec] * 8}
+    assert other(**batch) == function(**batch) != RewardFunction("verpo", group_size=4)(**batch)
+    stateless = RewardFunction("linear", group_size=4)
+    stateless.load_state_dict(stateless.state_dict())
+    with pytest.raises(ValueError, match="state must be empty for forge_linear"):
+        stateless.load_state_dict(state)
 
 
 def test_datasets() -> None:

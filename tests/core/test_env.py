@@ -156,6 +156,44 @@ def test_misuse_has_defined_errors() -> None:
             made("TSP", **arguments)
 
 
+def test_a_reward_pays_a_single_answer() -> None:
+    words = (
+        "reward must pay a single answer, got 'pairwise', which compares the answers of a group: did you mean"
+    )
+    with pytest.raises(ValueError, match=words):
+        made("TSP", reward="pairwise")
+    with pytest.raises(ValueError, match="did you mean 'pairwise'"):  # the table knows the name
+        made("TSP", reward="pairwse")
+
+
+def test_a_reward_sees_the_text() -> None:
+    env = made("Knapsack", reward="base_and_bonus", turns=3, keep="last")
+    _, instance = next(env.problem.graded_instances(seed=1))
+    env.reset(options={"instance": instance})
+    greedy = env.problem.heuristic(instance)
+    answer = env.problem.format(instance, greedy)
+    value = env.problem.objective(instance, greedy)
+    silent, false, true = (
+        env.step(words + answer)[-1]["score"]
+        for words in ("", f"objective: {value + 1} ", f"objective: {value} ")
+    )
+    assert 0 < false < silent < 0.01 <= true < 0.02
+
+
+def test_a_reward_does_not_depend_on_the_past() -> None:
+    env = made("TSP", reward="verpo", n=6)
+    texts = (
+        "<answer>[0, 1, 2, 3, 9]</answer>",
+        "<answer>[0, 1, 2, 3]</answer>",
+        "<answer>[0, 0, 1]</answer>",
+    )
+    paid = []
+    for text in texts * 3:
+        env.reset(seed=0)
+        paid.append(env.step(text)[1])
+    assert paid == paid[:3] * 3 and len(set(paid)) == 3
+
+
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 @pytest.mark.parametrize("vectorization", ["sync", "async"])
 def test_vectors(vectorization: str, mode: AutoresetMode) -> None:
