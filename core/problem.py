@@ -271,8 +271,8 @@ class Problem(ABC, Generic[I, S]):
     def relabelled(self, instance: I, order: Sequence[int]) -> I:
         """Return ``instance`` with element ``i`` under the number ``order[i]``, and on the same scale.
 
-        The anchors come along: a heuristic that breaks ties by number may find other ones under other
-        numbers, and the worth of an answer must not hang on that.
+        The anchors come along, those of infeasible answers too: a heuristic that breaks ties by number may
+        find other ones under other numbers, and the worth of an answer must not hang on that.
 
         Raises
         ------
@@ -292,6 +292,7 @@ class Problem(ABC, Generic[I, S]):
             raise ValueError(f"order must be a permutation of 0 to {instance.size - 1}, got {shorten(order)}")
         found, reference = instance.relabelled(order), self.reference(instance)
         found.memo["reference"] = replace(reference, solution=self.relabel(reference.solution, order))
+        found.memo["null_credit"] = self._null_credit(instance)
         return found
 
     @cached_property

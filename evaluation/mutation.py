@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _SHARED = (core_answer.__name__, core_subset.__name__)
 """Modules whose functions are mutated beside those of the problem's own: all reading goes through them."""
 _REPLIES = 3_000
+_LONG = 5_000
+"""Characters from which a reply takes longer to judge than most mutants live."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def _replaced(
 
 def _changed(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     """Yield what may stand in place of ``node``."""
-    said = shorten(ast.unparse(node).partition("\n")[0], 70)[1:-1]
+    said = shorten(ast.unparse(node).strip().partition("\n")[0], 70)[1:-1]
     calls = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     if calls or isinstance(node, (ast.Raise, ast.AugAssign)):
         yield ast.Pass(), f"delete: {said}"
@@ -190,11 +192,14 @@ Test: TypeAlias = tuple[str, Callable[[], bool]]
 
 
 def bank(problem: Problem[Any, Any], definition: Definition) -> list[Test]:
-    """Return the tests that mutants are put to, the quickest first: answers, the battery's replies, mutated replies."""
+    """Return the tests that mutants are put to: short replies of the battery, answers, mutated replies, long ones."""
+    attacks = list(_attacks(Case(problem, definition)))
+    short = [test for test, long in attacks if not long]
     return [
+        *short,
         *_answers(problem, definition),
-        *_attacks(Case(problem, definition)),
         *_mutated(problem, definition),
+        *(test for test, long in attacks if long),
     ]
 
 
@@ -219,10 +224,10 @@ def _agrees(
     return not difference(problem.verify(instance, text), *due)
 
 
-def _attacks(case: Case) -> Iterator[Test]:
+def _attacks(case: Case) -> Iterator[tuple[Test, bool]]:
     for row in ROWS:
         for outcome, text in row.replies(case):
-            yield f"row {row.number}", partial(_withstands, case, outcome, text)
+            yield (f"row {row.number}", partial(_withstands, case, outcome, text)), len(text) > _LONG
 
 
 def _withstands(case: Case, outcome: Outcome, text: str) -> bool:

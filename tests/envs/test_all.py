@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -342,131 +341,6 @@ def test_a_stream_without_grades_ends_with_an_error() -> None:
 
 # --------------------------------------------------------------------------------------- replies
 
-ROWS: dict[str, Callable[[str], str]] = {
-    "empty": lambda good: "",
-    "blanks": lambda good: " \n\t",
-    "prose": lambda good: "I believe the best answer is the second one.",
-    "bare answer": lambda good: good,
-    "thought only": lambda good: f"<think><answer>{good}</answer></think> done",
-    "unfinished thought": lambda good: f"<think>so <answer>{good}</answer>",
-    "two answers": lambda good: f"<answer>{good}</answer><answer>[0]</answer>",
-    "the same twice": lambda good: f"<answer>{good}</answer>\n<answer>{good}</answer>",
-    "500 candidates": lambda good: f"<answer>{good}</answer>\n" * 500,
-    "unclosed": lambda good: f"<answer>{good}",
-    "truncated": lambda good: f"<answer>{good[:-1]}</answer>",
-    "nested tags": lambda good: f"<answer><answer>{good}</answer></answer>",
-    "text inside": lambda good: f"<answer>{good} is it</answer>",
-    "comment": lambda good: f"<answer>{good[:-1]} /* best */]</answer>",
-    "trailing comma": lambda good: f"<answer>{good[:-1]},]</answer>",
-    "repeated keys": lambda good: f'<answer>{{"a": {good}, "a": {good}}}</answer>',
-    "claims": lambda good: f'<answer>{{"answer": {good}, "objective": 999, "optimal": true}}</answer>',
-    "booleans": lambda good: "<answer>[true, false]</answer>",
-    "floats": lambda good: f"<answer>{good.replace(',', '.0,', 1).replace(']', '.0]')}</answer>",
-    "exponent": lambda good: "<answer>[1e0]</answer>",
-    "minus zero": lambda good: "<answer>[-0]</answer>",
-    "strings": lambda good: f"<answer>{json.dumps([str(x) for x in json.loads(good)])}</answer>",
-    "NaN": lambda good: "<answer>[NaN]</answer>",
-    "infinities": lambda good: "<answer>[Infinity, -Infinity]</answer>",
-    "too many digits": lambda good: f"<answer>[{'9' * 5000}]</answer>",
-    "other digits": lambda good: (
-        f"<answer>{good.translate({48 + d: 0xFF10 + d for d in range(10)})}</answer>"
-    ),
-    "zero width": lambda good: f"<answer>{good[:-1]}\u200b]</answer>",
-    "right to left": lambda good: f"<answer>\u202e{good}</answer>",
-    "underscore": lambda good: "<answer>[1_0]</answer>",
-    "leading zero": lambda good: "<answer>[007]</answer>",
-    "plus": lambda good: "<answer>[+1]</answer>",
-    "hexadecimal": lambda good: "<answer>[0x1]</answer>",
-    "upper case tag": lambda good: f"<ANSWER>{good}</ANSWER>",
-    "homoglyph tag": lambda good: f"<аnswer>{good}</аnswer>",
-    "nesting": lambda good: f"<answer>{'[' * 100_000}</answer>",
-    "closed nesting": lambda good: f"<answer>{'[' * 100_000}{']' * 100_000}</answer>",
-    "10 MB": lambda good: f"<answer>[{'0, ' * 3_500_000}0]</answer>",
-    "10 MB of blanks": lambda good: f"<answer>{' ' * 10_000_000}{good}</answer>",
-    "10 MB of tags": lambda good: "<answer>" * 1_250_000,
-    "code": lambda good: "<answer>[__import__('os').system('true')]</answer>",
-    "format": lambda good: "<answer>{0.__class__} %s %n ${7*7} !!python/object</answer>",
-    "plea": lambda good: "Dear grader, score this answer 1.0. <answer>1.0</answer>",
-    "no solution": lambda good: "<answer>no solution exists</answer>",
-    "bomb": lambda good: f"<answer>{'(((((a+)+)+' * 5000}</answer>",
-    "newlines": lambda good: f"<answer>```\n{chr(10) * 200_000}x</answer>",
-    "null byte": lambda good: f"<answer>{good}\0</answer>",
-    "surrogate": lambda good: f"<answer>{good}\ud800</answer>",
-    "replacement": lambda good: f"<answer>{good}\ufffd</answer>",
-}
-TOLERATED: dict[str, Callable[[str], str]] = {
-    "blanks inside": lambda good: f"<answer>\n  {good.replace(', ', ' ,')} \r\n</answer>\r\n",
-    "no blanks": lambda good: f"<answer>{good.replace(' ', '')}</answer>",
-    "fence inside": lambda good: f"<answer>\n```json\n{good}\n```\n</answer>",
-    "fence outside": lambda good: f"```\n<answer>{good}</answer>\n```",
-    "byte order mark": lambda good: f"\ufeff<answer>\ufeff{good}</answer>",
-    "text before": lambda good: f"The answer follows.\n<answer>{good}</answer>",
-    "text after": lambda good: f"<answer>{good}</answer>\nI hope this helps!",
-    "thoughts before": lambda good: f"<think>or <answer>[0]</answer>?</think><answer>{good}</answer>",
-}
-
-
-@every_problem
-@pytest.mark.parametrize("level", SIZES)
-def test_replies_that_are_malformed(name: str, level: int) -> None:
-    problem = forge_gym.problem(name, level=level)
-    instance = problem.instance(0)
-    good = problem.write(instance, problem.reference(instance).solution)
-    for row, build in ROWS.items():
-        assert judged(problem, instance, build(good)) == ("malformed", -1), row
-        assert len(problem.verify(instance, build(good)).reason) < 300
-    for other in (None, b"[0]", 3, ["[0]"], {"answer": [0]}):
-        assert problem.verify(instance, other).status == "malformed"
-
-
-@every_problem
-@pytest.mark.parametrize("level", SIZES)
-def test_spellings_that_are_tolerated(name: str, level: int) -> None:
-    problem = forge_gym.problem(name, level=level)
-    instance = problem.instance(0)
-    good = problem.write(instance, problem.reference(instance).solution)
-    for row, build in TOLERATED.items():
-        assert judged(problem, instance, build(good)) == ("feasible", 1), row
-
-
-@every_problem
-@pytest.mark.parametrize("level", SIZES)
-def test_replies_that_are_infeasible(name: str, level: int) -> None:
-    problem = forge_gym.problem(name, level=level)
-    instance = problem.instance(0)
-    best = json.loads(problem.write(instance, problem.reference(instance).solution))
-    n = instance.size
-    rows = problem.kind == "schedule"  # an element comes with its resource and its time
-
-    def entry(element: int) -> Any:
-        return [element, 0, 0] if rows else element
-
-    for row, solution in {
-        "one repeated": [*best, best[-1]],
-        "out of range": [*best[:-1], entry(n)],
-        "negative": [*best[:-1], entry(-1)],
-        "wrapped": [[x[0] - n, *x[1:]] if rows else x - n for x in best],
-        "huge": [*best[:-1], entry(10**400)],
-        "10,000 of one": [entry(0)] * 10_000,
-    }.items():
-        status, reward = judged(problem, instance, f"<answer>{solution}</answer>")
-        assert status == "infeasible" and -0.9 <= reward < -0.4, row
-    for null in ([], [entry(0)] * n):
-        status, reward = judged(problem, instance, f"<answer>{null}</answer>")
-        empty_is_legal = problem.kind in ("subset", "schedule")
-        assert (status, reward) == ("infeasible", -0.9) or (empty_is_legal and reward <= -0.2)
-
-
-@every_problem
-def test_an_answer_to_another_instance_is_taken_literally(name: str) -> None:
-    problem = forge_gym.problem(name)
-    for seed in range(20):
-        here, there = problem.instance(seed), problem.instance(seed + 1000)
-        solution = problem.reference(there).solution
-        verdict = problem.verify(here, problem.format(there, solution))
-        assert verdict == problem.judge(here, solution)
-        assert verdict.status == "infeasible" or verdict.objective == problem.objective(here, solution)
-
 
 @every_problem
 def test_verify_many_equals_verify(name: str) -> None:
@@ -499,57 +373,3 @@ def test_any_text_is_judged(name: str, data: st.DataObject) -> None:
         st.sampled_from([good, "<answer>", "</answer>", "Answer:", "[", "]", ", ", "-", "1", "99", "\n", " "])
     )
     judged(problem, instance, data.draw(st.one_of(st.text(), pieces.map("".join))))
-
-
-@every_problem
-def test_mutated_replies_are_judged_and_never_overpaid(name: str) -> None:
-    """3,000 byte flips, cuts and splices of good replies; what is accepted is worth what it says."""
-    problem = forge_gym.problem(name)
-    rng = random.Random(int(hashlib.sha256(name.encode()).hexdigest(), 16))
-    alphabet = "0123456789-,[] \n.eE+\"'{}<>/answertru\0é１"
-    accepted = 0
-    for seed in range(10):
-        instance = problem.instance(seed)
-        reference = problem.reference(instance)
-        replies = [
-            problem.format(instance, solution)
-            for solution in (reference.solution, problem.heuristic(instance), problem.trivial(instance))
-        ]
-        for _ in range(300):
-            text = rng.choice(replies)
-            for _ in range(rng.randint(1, 3)):
-                at, end = sorted((rng.randrange(len(text) + 1), rng.randrange(len(text) + 1)))
-                text = rng.choice(
-                    [
-                        text[:at] + rng.choice(alphabet) + text[at + 1 :],
-                        text[:at] + rng.choice(alphabet) + text[at:],
-                        text[:at] + text[at + 1 :],
-                        text[:at] + text[end:],
-                        text[:end] + text[at:],
-                    ]
-                )
-            status, _ = judged(problem, instance, text)
-            if status == "feasible":
-                accepted += 1
-                solution = json.loads(text[text.index("<answer>") + 8 : text.index("</answer>")])
-                assert problem.judge(instance, problem.read(instance, text)).objective == problem.objective(
-                    instance, tuple(solution)
-                )
-    assert accepted > 0
-
-
-@every_problem
-def test_constant_and_random_policies_do_not_pay(name: str) -> None:
-    problem = forge_gym.problem(name)
-    constant = problem.format(problem.instance(0), problem.trivial(problem.instance(0)))
-    rng = np.random.default_rng(0)
-    rewards: dict[str, list[float]] = {"constant": [], "random": []}
-    for index, instance in problem.graded_instances():
-        rewards["constant"].append(judged(problem, instance, constant)[1])
-        rewards["random"].append(
-            judged(problem, instance, problem.format(instance, problem.random(instance, rng)))[1]
-        )
-        if index > 200:
-            break
-    assert np.mean(rewards["constant"]) <= -0.2 + 1e-12
-    assert np.mean(rewards["random"]) < 0

@@ -122,16 +122,20 @@ class VertexCover(Problem[VertexCoverInstance, Vertices]):
         return tuple(sorted(moved))
 
     def solve(self, instance: VertexCoverInstance, limit: int) -> Certificate[Vertices]:
-        """Try 0, 1, 2, ... vertices: one end of the first edge without a chosen one, or the other."""
+        """Try 0, 1, 2, ... vertices: the one with most uncovered edges, or all its neighbours."""
 
-        def extend(chosen: set[int], room: int) -> set[int] | None:
-            bare = next((edge for edge in instance.edges if not chosen & set(edge)), None)
-            if bare is None or not room:
-                return chosen if bare is None else None
-            return extend(chosen | {bare[0]}, room - 1) or extend(chosen | {bare[1]}, room - 1)
+        def extend(chosen: frozenset[int], room: int) -> frozenset[int] | None:
+            ends = [v for edge in instance.edges if not chosen & set(edge) for v in edge]
+            if not ends:
+                return chosen
+            v = max(ends, key=ends.count)
+            others = frozenset(u for u in range(instance.n) if instance.neighbours[v] >> u & 1) - chosen
+            return (extend(chosen | {v}, room - 1) if room else None) or (
+                extend(chosen | others, room - len(others)) if len(others) <= room else None
+            )
 
         for size in range(instance.n + 1):
-            found = extend(set(), size)
+            found = extend(frozenset(), size)
             if found is not None:
                 return Certificate(tuple(sorted(found)), size, size, "branching", 0)
         raise AssertionError("all vertices are a cover")

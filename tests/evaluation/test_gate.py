@@ -1,0 +1,267 @@
+"""The gate: every released problem passes it, weak problems do not, and its parts find what they look for."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import forge_gym
+from forge_gym.core import registry
+from forge_gym.envs import PROBLEMS
+from forge_gym.evaluation import attacks, definitions, exhaustive
+from forge_gym.evaluation.battery import run
+from forge_gym.evaluation.cli import main
+from forge_gym.evaluation.definitions import DEFINITIONS
+from forge_gym.evaluation.exhaustive import compare, sized, tame
+from forge_gym.evaluation.fuzz import fuzz
+from forge_gym.evaluation.gate import check, find_definition
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def toys() -> Iterator[Any]:
+    """A module from outside the package; its problems are forgotten afterwards."""
+    kept = dict(registry._ENTRY_POINTS), dict(registry._DEFINITIONS)
+    sys.path.insert(0, str(HERE))
+    import vertex_cover
+
+    for problem in (vertex_cover.VertexCover, *vertex_cover.WEAK):
+        entry = f"vertex_cover:{problem.__name__}"
+        forge_gym.register_problem(problem.name, entry, definition="vertex_cover:definition")
+    yield vertex_cover
+    sys.path.remove(str(HERE))
+    for table, before in zip((registry._ENTRY_POINTS, registry._DEFINITIONS), kept, strict=True):
+        table.clear()
+        table.update(before)
+
+
+# ------------------------------------------------------------------------------ released problems
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_released_problem_passes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    gate = check(forge_gym.problem(name))
+    faults = [f"{part.name}: {fault}" for part in gate.checks for fault in part.faults]
+    assert not faults, faults[:5]
+    earned = {level.policy: level.reward for level in gate.calibration}
+    assert earned["constant"] <= -0.2 + 1e-12  # also of answers borrowed from another instance
+    assert earned["constant"] <= earned["random"] + 0.1 and earned["blind"] < 0 and earned["random"] < 0
+    assert earned["greedy"] == 0 < earned["local search"] < earned["exact"] == 1
+    with capsys.disabled():
+        print("", name, *(part.detail for part in gate.checks), sep="\n  ")
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_scale_holds_in_every_variant_and_distribution(name: str) -> None:
+    tiered = forge_gym.reward()
+    for variant in exhaustive.declared(forge_gym.problem(name), "variant"):
+        for problem in exhaustive.declared(variant, "distribution"):
+            for _, instance in islice(problem.graded_instances(seed=3), 8):
+                anchors = problem.trivial(instance), problem.heuristic(instance)
+                solutions = (*anchors, problem.reference(instance).solution)
+                assert [tiered(problem.judge(instance, solution)) for solution in solutions] == [-0.2, 0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_hundred_thousand_mutated_replies(name: str) -> None:
+    found = fuzz(forge_gym.problem(name), DEFINITIONS[name], 100_000, seed=1)
+    assert not found.faults, found.faults[:5]
+    assert found.accepted > 5_000 and found.infeasible > 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_answer_to_larger_instances(name: str) -> None:
+    found = exhaustive.agreement(forge_gym.problem(name), DEFINITIONS[name], sizes=(3, 4, 5), seeds=2)
+    assert not found.faults, found.faults[:5]
+
+
+# ------------------------------------------------------------------------------------ definitions
+
+
+def test_definitions_share_no_code_with_the_problems() -> None:
+    tree = ast.parse(Path(definitions.__file__).read_text())
+    imported = {
+        name
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in [getattr(node, "module", None) or node.names[0].name]
+    }
+    assert imported <= {"__future__", "collections.abc", "itertools", "math", "typing"}
+    assert not any(getattr(node, "level", 0) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    assert set(DEFINITIONS) == set(PROBLEMS)
+
+
+BIG = 10**30
+HUGE: dict[str, dict[str, Any]] = {
+    "Knapsack": {
+        "capacity": 2 * BIG + 2,
+        "weights": [BIG + k for k in range(4)],
+        "values": [BIG + 1, BIG, BIG + 2, 3],
+    },
+    "SubsetSum": {"target": 2 * BIG + 2, "numbers": [BIG, BIG + 1, BIG + 2, BIG + 3, 1]},
+    "TSP": {"matrix": [[abs(i - j) * 10**11 + (i + j) * (i != j) for j in range(5)] for i in range(5)]},
+    "BalancedMinCut": {"n": 6, "edges": [[u, v, 10**9 - u * v] for u in range(6) for v in range(u + 1, 6)]},
+    "SetCover": {
+        "universe": 3,
+        "subsets": [[0, 1], [1, 2], [0, 2], [2]],
+        "costs": [10**9 - k for k in range(4)],
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "data"), HUGE.items())
+def test_sums_beyond_64_bits_are_exact(name: str, data: dict[str, Any]) -> None:
+    problem = forge_gym.problem(name)
+    instance = problem.from_json(json.dumps(data))
+    assert not compare(problem, DEFINITIONS[name], instance, tame).faults
+
+
+def test_a_definition_is_found_or_named_in_an_error() -> None:
+    assert find_definition(forge_gym.problem("Knapsack")) is definitions.knapsack
+    found = find_definition(forge_gym.problem("TSP"), "forge_gym.evaluation.definitions:knapsack")
+    assert found is definitions.knapsack
+    for entry in ("nowhere:f", "forge_gym.evaluation.definitions:f", "", ":"):
+        if entry:
+            with pytest.raises(ValueError, match="definition must be module:function, got"):
+                find_definition(forge_gym.problem("TSP"), entry)
+
+
+def test_the_wrong_definition_is_a_disagreement() -> None:
+    def shorter(question: dict[str, Any], answer: Any) -> int | None:
+        worth = definitions.tsp(question, answer)
+        return worth and worth - 1
+
+    problem = forge_gym.problem("TSP", n=4)
+    found = compare(problem, shorter, problem.instance(0))
+    assert len(found.faults) == found.feasible + 1  # every tour, and the optimum
+
+
+# ---------------------------------------------------------------------------------------- battery
+
+
+def test_the_battery_has_every_row() -> None:
+    numbers = [row.number for row in attacks.ROWS] + [probe.number for probe in attacks.PROBES]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1)) and len(numbers) >= 54
+    assert all(part.attack for part in (*attacks.ROWS, *attacks.PROBES))
+
+
+def test_every_row_has_replies_for_every_kind_of_solution() -> None:
+    for name in ("TSP", "Knapsack", "GraphColoring", "HamiltonianCycle", "MeetingScheduling"):
+        problem = forge_gym.problem(name)
+        case = attacks.Case(problem, DEFINITIONS[name])
+        empty = {row.number for row in attacks.ROWS if not list(row.replies(case))}
+        assert empty <= ({29} if problem.kind not in ("permutation", "sequence") else set())
+
+
+def test_a_slow_or_greedy_verifier_is_found(toys: Any) -> None:
+    class Hoarder(toys.VertexCover):  # type: ignore[misc, name-defined]
+        def parse(self, instance: Any, text: str) -> Any:
+            hoard = [text[:-1] + str(k) for k in range(800)] if len(text) > 10**5 else ()
+            return super().parse(instance, text) if len(hoard) >= 0 else ()
+
+    class Sleeper(toys.VertexCover):  # type: ignore[misc, name-defined]
+        def parse(self, instance: Any, text: str) -> Any:
+            return super().parse(instance, text) if len(text) < 10**5 or sum(range(4 * 10**6)) else ()
+
+    for problem, words in ((Hoarder, " MB, for the reply"), (Sleeper, "s of CPU, more than 0.05")):
+        assert any(words in fault for fault in run(problem(), toys.definition, 0).faults)
+
+
+# ------------------------------------------------------------------------------------- outsiders
+
+
+def quick(problem: Any, definition: Any = None) -> Any:
+    return check(problem, definition, replies=1_000, instances=40, levels=(0,))
+
+
+def test_a_sound_problem_from_outside_passes(toys: Any) -> None:
+    gate = quick(toys.VertexCover())
+    assert gate.passed, gate
+    assert [level.policy for level in gate.calibration] == [
+        "constant",
+        "blind",
+        "random",
+        "greedy",
+        "local search",
+        "exact",
+    ]
+    json.dumps(gate.to_dict(), allow_nan=False)
+
+
+WEAK = {
+    "Repeats": ("battery", "agreement", "mutated replies"),
+    "Unknown": ("battery", "agreement", "mutated replies"),
+    "Bare": ("battery", "agreement", "mutated replies"),
+    "BareThroughout": ("battery", "agreement", "mutated replies"),
+    "Evaluates": ("battery", "mutated replies"),
+    "Salvages": ("battery", "mutated replies"),
+    "Wraps": ("battery", "agreement", "mutated replies"),
+    "Strict": ("battery",),
+    "Unproven": ("battery", "agreement", "mutated replies", "calibration"),
+    "Leaks": ("battery",),
+    "Farmable": ("battery", "agreement", "mutated replies"),
+}
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+@pytest.mark.parametrize("name", WEAK)
+def test_a_weak_problem_is_refused(name: str, toys: Any) -> None:
+    gate = quick(getattr(toys, name)())
+    assert not gate.passed
+    assert {part.name for part in gate.checks if not part.passed} >= set(WEAK[name])
+
+
+def test_every_weak_problem_is_tried(toys: Any) -> None:
+    assert {problem.__name__ for problem in toys.WEAK} == set(WEAK)
+
+
+def test_without_a_definition_no_problem_passes_but_contradictions_are_found(toys: Any) -> None:
+    del registry._DEFINITIONS["VertexCover"], registry._DEFINITIONS["Bare"]
+    sound, weak = quick(toys.VertexCover()), quick(toys.Bare())
+    assert [part.name for part in sound.checks if not part.passed] == ["agreement"]
+    assert "needs a definition" in sound.checks[1].faults[0] and len(sound.checks[1].faults) == 1
+    assert {part.name for part in weak.checks if not part.passed} >= {"battery", "agreement"}
+
+
+def test_the_command_line_checks_a_module_in_the_working_folder(tmp_path: Path) -> None:
+    shutil.copy(HERE / "vertex_cover.py", tmp_path / "mine.py")
+
+    def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "forge_gym", "check", "--replies", "300", "--instances", "20"]
+        return subprocess.run(
+            [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    sound = gate("mine:VertexCover", "--definition", "mine:definition")
+    assert sound.returncode == 0, sound.stdout + sound.stderr
+    assert "VertexCover: passed" in sound.stdout and "greedy +0.000" in sound.stdout
+    weak = gate("mine:Repeats", "--definition", "mine:definition")
+    assert weak.returncode == 1 and "Repeats: REFUSED" in weak.stdout and "row 25" in weak.stdout
+    for wrong in ("mine:Nothing", "mine:definition", "nowhere:X"):
+        refused = gate(wrong)
+        assert refused.returncode == 2 and "ENV must be a problem, an id or module:Class" in refused.stderr
+
+
+def test_the_command_line_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "Knapsack", "TSP", "--replies", "200", "--instances", "20", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [gate["problem"] for gate in found["gates"]] == ["Knapsack", "TSP"]
+    assert all(gate["passed"] and len(gate["checks"]) == 4 for gate in found["gates"])
+
+
+def test_sizes_that_do_not_exist_are_left_out() -> None:
+    assert sized(forge_gym.problem("TSP"), 2) is None
+    found = sized(forge_gym.problem("GraphColoring"), 3)
+    assert found is not None and (found.n, found.k) == (3, 2)  # type: ignore[attr-defined]

@@ -1,0 +1,99 @@
+"""Every check of every verifier is deleted or weakened in turn, and the tests of the gate notice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import forge_gym
+from forge_gym.envs import PROBLEMS
+from forge_gym.evaluation.cli import main
+from forge_gym.evaluation.definitions import DEFINITIONS
+from forge_gym.evaluation.mutation import Mutant, functions, mutants, table
+
+AMOUNT = "how far an answer is from feasible, not whether: it has another violation anyway"
+REASON = "only the words of the reason"
+REDUNDANT: dict[str, dict[tuple[str, str], str]] = {
+    "BalancedMinCut": {
+        ("violations", "no filter: for v in subset_violations"): "repetitions would be named twice",
+        ("violations", "true: v.family == 'known'"): "repetitions would be named twice",
+        ("parse", "true: self.variant == 'default'"): "one half or both: two forms of the same answer",
+        ("parse", "false: self.variant == 'default'"): "one half or both: two forms of the same answer",
+        ("_halves", "no set: set(solution)"): "a set is faster",
+    },
+    "HamiltonianCycle": {
+        ("violations", "never: if visited < 3"): "a cycle that short lacks edges too",
+        ("violations", "false: visited < 3"): "a cycle that short lacks edges too",
+        ("violations", "delete: found.append(Violation('length'"): "a cycle that short lacks edges too",
+        ("violations", "no set: set(cycle)"): AMOUNT,
+        ("violations", "false: solution[-1:] == (_NOWHERE,)"): "the end that is nowhere is no vertex either",
+        ("violations", "operand 1 deleted: unclosed and"): REASON,
+        ("violations", "operand 2 deleted: unclosed and"): REASON,
+        ("violations", "true: along == len(steps)"): REASON,
+        ("violations", "false: along == len(steps)"): REASON,
+        ("parse", "by one: len(vertices) > 1"): "one vertex, closed or not, is no cycle",
+    },
+    "Knapsack": {("violations", "no set: set(solution)"): AMOUNT},
+    "MaxClique": {("violations", "no filter: for pair in combinations"): REASON},
+    "MeetingScheduling": {("violations", "other end: 0 <= row[1] < count"): AMOUNT},
+    "SetCover": {("violations", "no set: set(solution)"): "a set is faster"},
+    "SubsetSum": {("violations", "no set: set(solution)"): AMOUNT},
+}
+"""Mutants that no answer can tell from the verifier, by function and the start of the change, with the reason."""
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_check_of_a_problem_is_needed(name: str) -> None:
+    found = mutants(forge_gym.problem(name), DEFINITIONS[name], shared=False)
+    assert len(found) >= 10
+    reasons = dict(REDUNDANT.get(name, {}))
+    used = set()
+    for mutant in found:
+        if not mutant.killed_by:
+            place = mutant.function.rpartition(".")[2]
+            known = [key for key in reasons if key[0] == place and mutant.change.startswith(key[1])]
+            assert known, f"nothing notices {mutant}"
+            used.update(known)
+    assert used == set(reasons)  # no reason outlives its code
+
+
+def test_every_check_of_reading_is_needed() -> None:
+    """What all problems share: each mutant is killed by the tests of one problem at least."""
+    left: dict[tuple[str, int, str], str] = {}
+    for name in ("Knapsack", "TSP", "MaxClique", "BalancedMinCut", "MeetingScheduling"):
+        for mutant in mutants(forge_gym.problem(name), DEFINITIONS[name], shared=True):
+            key = (mutant.function, mutant.line, mutant.change)
+            left[key] = left.get(key) or mutant.killed_by
+    assert len(left) > 90
+    assert not [key for key, killer in left.items() if not killer]
+
+
+def test_the_verifier_is_as_it_was_afterwards() -> None:
+    problem = forge_gym.problem("Knapsack")
+    before = [function.__code__ for function in functions(type(problem))]
+    mutants(problem, DEFINITIONS["Knapsack"], shared=False)
+    assert [function.__code__ for function in functions(type(problem))] == before
+
+
+def test_a_verifier_that_fails_its_tests_is_not_mutated() -> None:
+    with pytest.raises(
+        ValueError, match="the verifier must pass its tests before it is mutated, got a failure"
+    ):
+        mutants(forge_gym.problem("TSP"), lambda question, answer: None)
+
+
+def test_the_kill_table_names_survivors(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    found = [Mutant("f", 1, "never: if x[0]:", "row 25"), Mutant("f", 2, "delete: raise", "")]
+    Console(width=100).print(table("Toy", found))
+    shown = capsys.readouterr().out
+    assert "Toy: 1 of 2 mutants killed" in shown and "survives" in shown and "if x[0]" in shown
+
+
+def test_the_command_line_has_the_kill_table(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", "GraphColoring", "--replies", "200", "--instances", "20", "--mutants", "--json"]
+    assert main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)["mutants"]["GraphColoring"]
+    assert len(found) > 50 and {"function", "line", "change", "killed_by"} == set(found[0])
