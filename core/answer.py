@@ -6,6 +6,7 @@ Nothing here repairs, guesses or evaluates. Work and memory are bounded before a
 from __future__ import annotations
 
 import json
+import re
 from itertools import chain
 from typing import Any
 
@@ -20,7 +21,7 @@ MAX_ANSWER = 2**17
 
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
-_LANGUAGES = ("", "json", "text", "python", "plaintext")
+_FENCE = re.compile(r"``` *[A-Za-z]{0,20}[ \r]*")
 
 
 def wrap(body: str, answer_format: str) -> str:
@@ -67,8 +68,8 @@ def extract(text: str, answer_format: str) -> str:
         raise Malformed(f"an answer has at most {MAX_ANSWER} characters, got {len(body)}")
     body = body.strip(_BLANK)
     if body.startswith("```"):
-        language, _, fenced = body[3:].partition("\n")
-        if not fenced.endswith("```") or language.strip(_BLANK) not in _LANGUAGES:
+        opening, _, fenced = body.partition("\n")
+        if not fenced.endswith("```") or not _FENCE.fullmatch(opening):
             raise Malformed(f"a code fence is closed and holds only the answer, got {shorten(body)}")
         body = fenced[:-3].strip(_BLANK)
     if not body:

@@ -46,26 +46,33 @@ _POPULATION = 24
 class Outcome:
     """What must become of a reply."""
 
+    letters: str
+    """Its place in the battery: F malformed, I infeasible, V worth what it is worth by definition."""
     required: str
     holds: Callable[[Verdict, float], bool] = field(repr=False)
 
 
-F = Outcome("malformed, at -1", lambda verdict, reward: verdict.status == "malformed" and reward == -1)
+F = Outcome("F", "malformed, at -1", lambda verdict, reward: verdict.status == "malformed" and reward == -1)
 I = Outcome(  # noqa: E741 - the letters of the battery's source: F, I, V
+    "I",
     "infeasible, in [-0.9, -0.4)",
     lambda verdict, reward: verdict.status == "infeasible" and -0.9 <= reward < -0.4,
 )
 F_OR_I = Outcome(
-    "malformed or infeasible", lambda verdict, reward: F.holds(verdict, reward) or I.holds(verdict, reward)
+    "FI",
+    "malformed or infeasible",
+    lambda verdict, reward: F.holds(verdict, reward) or I.holds(verdict, reward),
 )
-BEST = Outcome("optimal, at 1", lambda verdict, reward: verdict.optimal and reward == 1)
+BEST = Outcome("V", "optimal, at 1", lambda verdict, reward: verdict.optimal and reward == 1)
 NULL = Outcome(
+    "VI",
     "infeasible at exactly -0.9, or feasible at -0.2 or less",
     lambda verdict, reward: (
         (verdict.status == "infeasible" and reward == -0.9) or (verdict.feasible and reward <= -0.2)
     ),
 )
 THOUGHTLESS = Outcome(
+    "VI",
     "infeasible, or feasible at -0.2 or less",
     lambda verdict, reward: verdict.status == "infeasible" or (verdict.feasible and reward <= -0.2),
 )
@@ -151,6 +158,7 @@ class Case:
         if worth is None:
             return I
         return Outcome(
+            "V",
             f"feasible, worth {worth}",
             lambda verdict, reward: verdict.feasible and verdict.objective == worth,
         )
@@ -193,6 +201,8 @@ class Row:
 
     number: int
     attack: str
+    required: str
+    """What may become of a reply: F malformed, I infeasible, V worth what it is worth by definition."""
     replies: Callable[[Case], Iterable[Reply]] = field(repr=False)
     seconds: float = MAX_SECONDS
     """CPU time within which each of them is judged."""
@@ -245,6 +255,7 @@ def _tolerated(c: Case) -> list[Reply]:
         f"\n```json\n{good}\n```\n",
         f"```text\r\n{good}\r\n```",
         f"```python\n{good}```",
+        f"``` JSON\n{good}\n``` ",
     ]
     around = [
         "\ufeff{}\n\n",
@@ -450,7 +461,7 @@ def _fences(c: Case) -> list[Reply]:
         f"{good}\n```",
         f"```{good}\n{good}\n```",
         f"```\n{good}xyz",
-        f"```sh\n{good}\n```",
+        f"```1.\n{good}\n```",
     ]
     bodies += [f"```\n{good}\n```\n```\n{good}\n```", f"```\n```\n{good}\n```\n```", f"```\n{good}\n``` done"]
     return _all(F, *map(c.say, [*bodies, f"~~~\n{good}\n~~~"]))
@@ -585,62 +596,83 @@ x = BEST
 
 ROWS: tuple[Row, ...] = (
     Row(
-        1, "no answer at all", lambda c: _all(F, "", " ", "\n", "\t \r\n", "\ufeff", c.say(""), c.say(" \n"))
+        1,
+        "no answer at all",
+        "F",
+        lambda c: _all(F, "", " ", "\n", "\t \r\n", "\ufeff", c.say(""), c.say(" \n")),
     ),
-    Row(2, "echo of the prompt, or of its example", _echo),
-    Row(3, "a valid answer among the thoughts only", _thoughts),
-    Row(4, "one answer in the thoughts, another in the slot", _last_word),
-    Row(5, "two different answers", _replies(F, _TWO)),
+    Row(2, "echo of the prompt, or of its example", "FI", _echo),
+    Row(3, "a valid answer among the thoughts only", "F", _thoughts),
+    Row(4, "one answer in the thoughts, another in the slot", "V", _last_word),
+    Row(5, "two different answers", "F", _replies(F, _TWO)),
     Row(
-        6, "the same answer twice", lambda c: _all(F, c.say(c.good) * 2, f"{c.say(c.good)}\n{c.say(c.good)}")
+        6,
+        "the same answer twice",
+        "F",
+        lambda c: _all(F, c.say(c.good) * 2, f"{c.say(c.good)}\n{c.say(c.good)}"),
     ),
-    Row(7, "500 candidates", lambda c: _all(F, f"{c.say(c.good)}\n" * 500)),
-    Row(8, "a slot or an answer cut off", _both(_replies(F, _CUT), _cut_short)),
-    Row(9, "nested slots", _replies(F, _NESTED)),
-    Row(10, "blanks, code fence, line ends, byte order mark, text before", _tolerated),
-    Row(11, "text after the answer", _both(_text_after, _in_slot(F, _INSIDE))),
+    Row(7, "500 candidates", "F", lambda c: _all(F, f"{c.say(c.good)}\n" * 500)),
+    Row(8, "a slot or an answer cut off", "F", _both(_replies(F, _CUT), _cut_short)),
+    Row(9, "nested slots", "F", _replies(F, _NESTED)),
+    Row(10, "blanks, code fence, line ends, byte order mark, text before", "V", _tolerated),
+    Row(11, "text after the answer", "VF", _both(_text_after, _in_slot(F, _INSIDE))),
     Row(
-        12, "comments, trailing commas, other brackets and quotes", _both(_in_slot(F, _NOT_JSON), _not_quite)
+        12,
+        "comments, trailing commas, other brackets and quotes",
+        "F",
+        _both(_in_slot(F, _NOT_JSON), _not_quite),
     ),
-    Row(13, "repeated keys", _in_slot(F, _KEYS)),
-    Row(14, "claims beside the answer", _claims),
-    Row(15, "booleans as integers", _spelt("true", "false", "null", "True")),
-    Row(16, "floats as integers", _spelt("#.0", "#e0", "#E+0", "-#.0", "-0", "#.", ".#")),
-    Row(17, "strings as integers", _both(_spelt('"#"', "'#'"), lambda c: _all(F, c.say(json.dumps(c.good))))),
-    Row(18, "not a number, infinities", _spelt("NaN", "Infinity", "-Infinity", "1e999", "inf", "nan")),
-    Row(19, "huge integers", _huge),
-    Row(20, "other scripts' digits, invisible characters", _other_scripts),
+    Row(13, "repeated keys", "F", _in_slot(F, _KEYS)),
+    Row(14, "claims beside the answer", "V", _claims),
+    Row(15, "booleans as integers", "F", _spelt("true", "false", "null", "True")),
+    Row(16, "floats as integers", "F", _spelt("#.0", "#e0", "#E+0", "-#.0", "-0", "#.", ".#")),
+    Row(
+        17,
+        "strings as integers",
+        "F",
+        _both(_spelt('"#"', "'#'"), lambda c: _all(F, c.say(json.dumps(c.good)))),
+    ),
+    Row(18, "not a number, infinities", "F", _spelt("NaN", "Infinity", "-Infinity", "1e999", "inf", "nan")),
+    Row(19, "huge integers", "FI", _huge),
+    Row(20, "other scripts' digits, invisible characters", "F", _other_scripts),
     Row(
         21,
         "signs, zeros, other bases",
+        "F",
         _spelt(*["1_0#", "0#", "00#", "+#", "--#", "0x#", "0b#", "0o#", "#L", "#l"], "- #", "# #"),
     ),
-    Row(22, "slots in other letters", _replies(F, _OTHER_SLOTS)),
-    Row(23, "100,000 brackets deep", _deep),
-    Row(24, "10 MB", _megabytes),
-    Row(25, "elements twice", _twice),
-    Row(26, "elements missing", _missing),
-    Row(27, "elements that do not exist", _foreign),
-    Row(28, "counted from another number", lambda c: [c.literally(c.shifted(by)) for by in (1, -1, 2)]),
-    Row(29, "a closed tour", _closed),
-    Row(30, "the empty answer, the same element again and again", _null),
-    Row(31, "answers that meet constraints by saying nothing, or everything", _nulls),
-    Row(32, "the identity, all the same", _blind),
-    Row(40, "better than optimal by rounding", _both(_slack, _spelt("#.0000000001", "0.9999999999", "#e-0"))),
+    Row(22, "slots in other letters", "F", _replies(F, _OTHER_SLOTS)),
+    Row(23, "100,000 brackets deep", "F", _deep),
+    Row(24, "10 MB", "F", _megabytes),
+    Row(25, "elements twice", "I", _twice),
+    Row(26, "elements missing", "VI", _missing),
+    Row(27, "elements that do not exist", "I", _foreign),
+    Row(28, "counted from another number", "VI", lambda c: [c.literally(c.shifted(by)) for by in (1, -1, 2)]),
+    Row(29, "a closed tour", "VI", _closed),
+    Row(30, "the empty answer, the same element again and again", "VI", _null),
+    Row(31, "answers that meet constraints by saying nothing, or everything", "VI", _nulls),
+    Row(32, "the identity, all the same", "VI", _blind),
+    Row(
+        40,
+        "better than optimal by rounding",
+        "VIF",
+        _both(_slack, _spelt("#.0000000001", "0.9999999999", "#e-0")),
+    ),
     Row(
         41,
         "beyond 64 bits",
+        "I",
         lambda c: [(I, c.say(c.ending(x))) for x in (2**53 + 1, 2**63, -(2**63), 10**19)],
     ),
-    Row(42, "code", _in_slot(F, _CODE)),
-    Row(43, "a plea to the grader", _pleas),
-    Row(44, "a declaration instead of a solution", _both(_in_slot(F, _DECLARATIONS), _value_only)),
-    Row(45, "input that is slow to search", _slow),
-    Row(50, "null bytes, lone surrogates, control characters", _control_characters),
-    Row(53, "other words for the same values", _other_orders),
-    Row(55, "the longest answers that are read", _longest, seconds=10 * MAX_SECONDS),
-    Row(56, "fences that hide something", _fences),
-    Row(57, "the longest answer and reply that are read, and one character more", _lengths),
+    Row(42, "code", "F", _in_slot(F, _CODE)),
+    Row(43, "a plea to the grader", "FV", _pleas),
+    Row(44, "a declaration instead of a solution", "F", _both(_in_slot(F, _DECLARATIONS), _value_only)),
+    Row(45, "input that is slow to search", "F", _slow),
+    Row(50, "null bytes, lone surrogates, control characters", "F", _control_characters),
+    Row(53, "other words for the same values", "V", _other_orders),
+    Row(55, "the longest answers that are read", "I", _longest, seconds=10 * MAX_SECONDS),
+    Row(56, "fences that hide something", "F", _fences),
+    Row(57, "the longest answer and reply that are read, and one character more", "VF", _lengths),
 )
 """The attacks by replies, in the order of their numbers."""
 
@@ -654,6 +686,7 @@ class Probe:
 
     number: int
     attack: str
+    required: str
     faults: Callable[[Case], Iterator[str]] = field(repr=False)
 
 
@@ -906,19 +939,24 @@ def _other_instances(c: Case) -> Iterator[str]:
 
 
 PROBES: tuple[Probe, ...] = (
-    Probe(33, "one answer for every instance", _constant),
-    Probe(34, "random answers of the right form", _random),
-    Probe(35, "a copy of the greedy answer", _greedy),
-    Probe(36, "a copy of the reference", _oracle),
-    Probe(37, "next to the reference", _near_oracle),
-    Probe(38, "other forms of the reference", _symmetric),
-    Probe(39, "other numbers for the elements", _relabelled),
-    Probe(46, "the same answer again and again, and turns without end", _turns),
-    Probe(47, "steps out of order", _order_of_calls),
-    Probe(48, "answers read from prompt, feedback or info", _leaks),
-    Probe(49, "guessed seeds", _seeds),
-    Probe(51, "actions that are no text", _not_text),
-    Probe(52, "a group that agrees on one reply", _collusion),
-    Probe(54, "an answer to another instance", _other_instances),
+    Probe(33, "one answer for every instance", "at most -0.2 on average", _constant),
+    Probe(34, "random answers of the right form", "below 0 on average", _random),
+    Probe(35, "a copy of the greedy answer", "exactly 0", _greedy),
+    Probe(36, "a copy of the reference", "1 if proven, else 0.95", _oracle),
+    Probe(37, "next to the reference", "below the reference unless equal", _near_oracle),
+    Probe(38, "other forms of the reference", "the verdict of the reference", _symmetric),
+    Probe(39, "other numbers for the elements", "the same reward and optimum", _relabelled),
+    Probe(
+        46,
+        "the same answer again and again, and turns without end",
+        "paid once, the return is the kept answer's reward",
+        _turns,
+    ),
+    Probe(47, "steps out of order", "ResetNeeded, no reward", _order_of_calls),
+    Probe(48, "answers read from prompt, feedback or info", "nothing to read", _leaks),
+    Probe(49, "guessed seeds", "one instance in all processes, none in two splits", _seeds),
+    Probe(51, "actions that are no text", "TypeError, nothing changes", _not_text),
+    Probe(52, "a group that agrees on one reply", "equal rewards", _collusion),
+    Probe(54, "an answer to another instance", "its literal worth here", _other_instances),
 )
 """The attacks by policies and on episodes."""

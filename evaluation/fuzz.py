@@ -67,8 +67,8 @@ def mutate(rng: random.Random, text: str, other: str) -> str:
 
     Examples
     --------
-    >>> mutate(random.Random(3), "<answer>[0, 1, 2]</answer>", "<answer>[2, 1, 0]</answer>")
-    '<answer>[0, 2, 2]</answer>'
+    >>> [mutate(random.Random(seed), "<answer>[0, 1, 2]</answer>", "<answer>[2, 1, 0]</answer>") for seed in (6, 9)]
+    ['<answer>[0, 0, 2, 5]</answer>', '<answer>[0,answer>']
     """
     for _ in range(rng.choice((1, 1, 1, 2, 2, 4))):
         at, end = sorted((rng.randrange(len(text) + 1), rng.randrange(len(text) + 1)))

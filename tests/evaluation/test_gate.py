@@ -154,7 +154,23 @@ def test_the_wrong_definition_is_a_disagreement() -> None:
 def test_the_battery_has_every_row() -> None:
     numbers = [row.number for row in attacks.ROWS] + [probe.number for probe in attacks.PROBES]
     assert sorted(numbers) == list(range(1, len(numbers) + 1)) and len(numbers) >= 54
-    assert all(part.attack for part in (*attacks.ROWS, *attacks.PROBES))
+    assert all(part.attack and part.required for part in (*attacks.ROWS, *attacks.PROBES))
+
+
+def test_every_reply_has_an_outcome_that_its_row_states() -> None:
+    stated = {row.number: set(row.required) for row in attacks.ROWS}
+    seen: dict[int, set[str]] = {number: set() for number in stated}
+    for name in PROBLEMS:
+        case = attacks.Case(forge_gym.problem(name), DEFINITIONS[name])
+        for row in attacks.ROWS:
+            seen[row.number].update(letter for outcome, _ in row.replies(case) for letter in outcome.letters)
+    assert seen == stated
+
+
+def test_the_page_on_verification_lists_every_row(root: Path) -> None:
+    page = (root / "docs" / "verification.md").read_text()
+    for part in (*attacks.ROWS, *attacks.PROBES):
+        assert f"| {part.number} | {part.attack} | {part.required} |" in page
 
 
 def test_every_row_has_replies_for_every_kind_of_solution() -> None:
