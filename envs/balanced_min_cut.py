@@ -92,8 +92,8 @@ class BalancedMinCutInstance(Instance):
 
     def relabelled(self, order: Sequence[int]) -> Self:
         """Return the same graph with vertex ``v`` under the number ``order[v]``."""
-        edges = [(*sorted((order[u], order[v])), weight) for u, v, weight in self.edges]
-        return replace(self, edges=tuple(sorted(edges)))
+        ends = [(order[u], order[v], weight) for u, v, weight in self.edges]
+        return replace(self, edges=tuple(sorted([(min(u, v), max(u, v), weight) for u, v, weight in ends])))
 
     @cached_property
     def weights(self) -> Floats:
@@ -206,8 +206,8 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
                 return read_subset(text, instance.first)
             one, other = ([v - instance.first for v in half] for half in read_two_lists(text))
             return tuple(one), tuple(other)
-        one = read_signs(text, range(instance.n))
-        return one if self.variant == "default" else _halves(instance.n, one)
+        half = read_signs(text, range(instance.n))
+        return half if self.variant == "default" else _halves(instance.n, half)
 
     def write(self, instance: BalancedMinCutInstance, solution: Bisection) -> str:
         one, other = _halves(instance.n, solution)

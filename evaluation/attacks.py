@@ -1,8 +1,7 @@
-"""The adversarial battery as data: replies and policies that try to crash, fool or milk a verifier.
+"""The adversarial battery as data: replies that try to crash, fool or milk a verifier, with what must become of them.
 
-Each attack comes with the outcome it must have. Those by replies are rows, those by policies or on an
-episode are probes; one numbering runs through both. Numbers 1 to 54 were known when the battery was
-designed, later ones were found in use and are kept.
+Attacks by policies and on episodes are in `probes`; one numbering runs through both. Numbers 1 to 54 were
+known when the battery was designed, later ones were found in use and are kept.
 
 An attack speaks of problems by their kind of solution and knows none of them, so the battery runs over
 every problem whose answers are JSON lists.
@@ -11,25 +10,15 @@ every problem whose answers are JSON lists.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import islice
 from typing import Any, TypeAlias
 
-import numpy as np
-from gymnasium.error import ResetNeeded
-
-from ..adapters.trl import RewardFunction, completion_text
 from ..core.answer import MAX_ANSWER, MAX_REPLY, wrap
-from ..core.checks import shorten
-from ..core.env import TextEnv
-from ..core.problem import SPLITS, Instance, Problem
+from ..core.problem import Instance, Problem
 from ..core.reference import Reference
-from ..core.rewards import tiered
 from ..core.verdict import Verdict
 from .definitions import Definition, Question
 
@@ -175,15 +164,13 @@ class Case:
         """Return the best answer with its last element replaced."""
         return [*self.best[:-1], self.entry(number)]
 
-    def spelt(self, spelling: Callable[[int], str]) -> str:
-        """Return the best answer with the first element's number spelt otherwise."""
+    def spelt(self, spelling: str) -> str:
+        """Return the best answer with the first element's number spelt otherwise, where # stands for it."""
         rows = self.problem.kind == "schedule"
         head, *tail = self.best
-        number = head[0] if rows else head
+        number = spelling.replace("#", str(head[0] if rows else head))
         rest = json.dumps([head[1:], *tail] if rows else tail)[1:-1]
-        if rows:
-            return f"[[{spelling(number)}, {rest[1:]}]"
-        return f"[{spelling(number)}{', ' * bool(tail)}{rest}]"
+        return f"[[{number}, {rest[1:]}]" if rows else f"[{number}{', ' * bool(tail)}{rest}]"
 
 
 def question(problem: Problem[Any, Any], instance: Instance) -> Question:
@@ -287,7 +274,7 @@ def _claims(c: Case) -> list[Reply]:
 
 
 def _huge(c: Case) -> list[Reply]:
-    digits = (c.spelt(lambda x: "9" * 5_000), c.spelt(lambda x: "-" + "9" * 200_000))
+    digits = (c.spelt("9" * 5_000), c.spelt("-" + "9" * 200_000))
     numbers = (10**400, -(10**400), 2**4096)
     return [*((F_OR_I, c.say(c.ending(number))) for number in numbers), *_all(F, *map(c.say, digits))]
 
@@ -305,7 +292,7 @@ def _other_scripts(c: Case) -> list[Reply]:
         *(c.say(f"{c.good[:-1]}{mark}]") for mark in marks),
         c.say(f"\u202e{c.good}"),
         *(c.say(f"{c.good[:-1]}{comma}0]") for comma in "\uff0c\u3001"),
-        c.say(c.spelt(lambda x: "\u22121")),
+        c.say(c.spelt("\u22121")),
     )
 
 
@@ -394,14 +381,9 @@ def _value_only(c: Case) -> list[Reply]:
 
 
 def _slow(c: Case) -> list[Reply]:
-    bodies = ("(((((a+)+)+" * 20_000, "```\n" + "\n" * 200_000 + "x", "`" * 200_000, "[" + "[]," * 80_000)
-    bodies += (
-        "[" + "1," * 100_000,
-        "[" + " " * 200_000,
-        "[" + "-" * 200_000 + "]",
-        '["' + "\\u0041" * 40_000 + '"]',
-    )
-    tags = (
+    bodies = ["(((((a+)+)+" * 20_000, "```\n" + "\n" * 200_000 + "x", "`" * 200_000, "[" + "[]," * 80_000]
+    bodies += ["[" + part * 100_000 for part in ("1,", " ", "-")] + ['["' + "\\u0041" * 20_000 + '"]']
+    tags = [
         "<answer>",
         "</answer>",
         "<answer",
@@ -411,7 +393,7 @@ def _slow(c: Case) -> list[Reply]:
         "</think>",
         "Answer:",
         "```",
-    )
+    ]
     return _all(F, *map(c.say, bodies), *(tag * (MAX_REPLY // len(tag)) for tag in tags))
 
 
@@ -424,11 +406,11 @@ def _control_characters(c: Case) -> list[Reply]:
 def _other_orders(c: Case) -> list[Reply]:
     """Return the same values in other words, and in every order that the problem holds to be the same solution."""
     texts = [c.say(f"  {c.good}"), c.say(json.dumps(c.best, separators=(",", ":")))]
-    copies = _copies(c.problem, c.instance, c.reference.solution)
-    return _all(BEST, *texts, *(c.problem.format(c.instance, copy) for copy in copies))
+    forms = copies(c.problem, c.instance, c.reference.solution)
+    return _all(BEST, *texts, *(c.problem.format(c.instance, form) for form in forms))
 
 
-def _copies(problem: Problem[Any, Any], instance: Instance, solution: Any) -> list[Any]:
+def copies(problem: Problem[Any, Any], instance: Instance, solution: Any) -> list[Any]:
     """Return spellings of ``solution`` that the problem holds to be the same one: reversed, rotated, renamed."""
     given = tuple(solution)
     candidates = [given[::-1], given[1:] + given[:1], given[:1] + given[:0:-1], tuple(sorted(given))]
@@ -493,10 +475,7 @@ def _replies(outcome: Outcome, templates: str) -> Callable[[Case], list[Reply]]:
 
 def _spelt(*spellings: str) -> Callable[[Case], list[Reply]]:
     """Return what builds a malformed reply for each spelling of the first number, where # stands for it."""
-    return lambda c: [
-        (F, c.say(c.spelt(lambda x, s=s: s.replace("#", str(x)))))
-        for s in spellings  # type: ignore[misc]
-    ]
+    return lambda c: _all(F, *(c.say(c.spelt(spelling)) for spelling in spellings))
 
 
 def _both(*parts: Callable[[Case], list[Reply]]) -> Callable[[Case], list[Reply]]:
@@ -675,288 +654,3 @@ ROWS: tuple[Row, ...] = (
     Row(57, "the longest answer and reply that are read, and one character more", "VF", _lengths),
 )
 """The attacks by replies, in the order of their numbers."""
-
-
-# ------------------------------------------------------------------------------------ rows of policies
-
-
-@dataclass(frozen=True)
-class Probe:
-    """An attack by a policy, or on an episode: a function that says what went wrong."""
-
-    number: int
-    attack: str
-    required: str
-    faults: Callable[[Case], Iterator[str]] = field(repr=False)
-
-
-def _paid(c: Case, instance: Instance, solution: Any) -> float:
-    """Return the reward of a solution; the attack that found an alarm is over."""
-    reward = tiered(c.problem.judge(instance, solution))
-    if reward is None:
-        raise ValueError(f"{shorten(solution)} is better than the proven optimum of {shorten(instance)}")
-    return reward
-
-
-def _constant(c: Case) -> Iterator[str]:
-    """One answer for every instance, the thoughtless one of the first."""
-    constant = c.problem.trivial(c.population[0])
-    mean = float(np.mean([_paid(c, x, constant) for x in c.population]))
-    if mean > -0.2 + 1e-12:
-        yield f"one answer for all earns at most -0.2 on average, got {mean:.3f}"
-
-
-def blind(problem: Problem[Any, Any], instance: Instance, rng: np.random.Generator) -> Any:
-    """Return a random solution of the right form, which may well be infeasible."""
-    n = instance.size
-    if problem.kind == "assignment":
-        return tuple(rng.integers(n, size=n).tolist())
-    order = rng.permutation(n).tolist()
-    if problem.kind == "permutation":
-        return tuple(order)
-    some = order[: int(rng.integers(n + 1))]
-    if problem.kind != "schedule":
-        return tuple(some)
-    columns = problem.domains(instance)[1:]
-    return tuple((element, *(int(rng.choice(column)) for column in columns)) for element in some)
-
-
-def _random(c: Case) -> Iterator[str]:
-    rng = np.random.default_rng(c.seed)
-    mean = float(np.mean([_paid(c, x, blind(c.problem, x, rng)) for x in c.population for _ in range(4)]))
-    if mean >= 0:
-        yield f"random answers of the right form earn less than greedy ones, which earn 0, got {mean:.3f}"
-
-
-def _greedy(c: Case) -> Iterator[str]:
-    for x in c.population:
-        paid = _paid(c, x, c.problem.heuristic(x))
-        if paid != 0:
-            yield f"the greedy answer earns 0 where it is graded, got {paid} on {shorten(x)}"
-
-
-def _oracle(c: Case) -> Iterator[str]:
-    for x in c.population:
-        reference = c.problem.reference(x)
-        paid, due = _paid(c, x, reference.solution), 1.0 if reference.proven else 0.95
-        if paid != due:
-            yield f"a copy of the reference earns {due}, got {paid} on {shorten(x)}"
-
-
-def _near_oracle(c: Case) -> Iterator[str]:
-    rng = np.random.default_rng(c.seed)
-    for x in c.population[:8]:
-        best = c.problem.reference(x)
-        for _ in range(40):
-            found = c.problem.neighbour(x, best.solution, rng)
-            value, paid = c.problem.objective(x, found), _paid(c, x, found)
-            if (value == best.value) != (paid == 1 if best.proven else paid == 0.95):
-                yield f"{value} beside an optimum of {best.value} earns {paid}"
-
-
-def _symmetric(c: Case) -> Iterator[str]:
-    for x in c.population[:8]:
-        best = c.problem.reference(x).solution
-        verdict = c.problem.judge(x, best)
-        for copy in _copies(c.problem, x, best):
-            if c.problem.judge(x, copy) != verdict:
-                yield f"{copy} and {best} are one solution with two verdicts"
-
-
-def _relabelled(c: Case) -> Iterator[str]:
-    rng = np.random.default_rng(c.seed)
-    for x in c.population[:8]:
-        order = rng.permutation(x.size).tolist()
-        moved = c.problem.relabelled(x, order)
-        best = c.problem.reference(x)
-        again = c.problem.solve(x.relabelled(order), c.problem.work_limit)
-        if best.proven and again.value != best.value:
-            yield f"the optimum is {best.value}, under other numbers {again.value}"
-        for solution in (
-            c.problem.trivial(x),
-            c.problem.heuristic(x),
-            best.solution,
-            c.problem.random(x, rng),
-        ):
-            here, there = (
-                c.problem.judge(x, solution),
-                c.problem.judge(moved, c.problem.relabel(solution, order)),
-            )
-            if (here, tiered(here)) != (there, tiered(there)):
-                yield f"{shorten(solution)} is worth {here} here, {there} under other numbers"
-
-
-def _turns(c: Case) -> Iterator[str]:
-    good, poor = c.say(c.good), c.say(c.poor)
-    due = _paid(c, c.instance, c.problem.trivial(c.instance))
-    if due == 1:  # a thoughtless answer that is optimal ends the episode at once
-        return
-    env = TextEnv(c.problem, turns=50)
-    env.reset(options={"instance": c.instance})
-    paid = [env.step(text)[1] for text in [poor] * 10 + ["?", "", poor] * 10]
-    if paid[0] != due or any(paid[1:]):
-        yield f"an answer pays once, {due}, however often it is repeated, got {paid}"
-    for keep in ("best", "last"):
-        env = TextEnv(c.problem, turns=5, keep=keep)
-        env.reset(options={"instance": c.instance})
-        total = sum(env.step(text)[1] for text in ("?", poor, "?", poor, "?"))
-        kept = due if keep == "best" else -1.0
-        if abs(total - kept) > 1e-12:
-            yield f"with keep={keep!r} the return is the kept answer's reward {kept}, got {total}"
-        if not _refuses(env, good):
-            yield "an episode ends after its last turn, got a step beyond it"
-
-
-def _refuses(env: TextEnv, action: Any) -> bool:
-    try:
-        env.step(action)
-    except ResetNeeded:
-        return True
-    return False
-
-
-def _order_of_calls(c: Case) -> Iterator[str]:
-    env = TextEnv(c.problem)
-    if not _refuses(env, c.say(c.good)):
-        yield "a step before reset raises ResetNeeded, got a reward"
-    env.reset(options={"instance": c.instance})
-    env.step(c.say(c.good))
-    if not _refuses(env, c.say(c.good)):
-        yield "a step after the end raises ResetNeeded, got a reward"
-
-
-def _leaks(c: Case) -> Iterator[str]:
-    """Look for the optimum, its witness and the seed in all that an agent is shown."""
-    env = TextEnv(c.problem, turns=3)
-    prompt, info = env.reset(seed=1_234_567_891)
-    instance, reference = env.instance, c.problem.reference(env.instance)
-    witness = c.problem.write(instance, reference.solution)
-    poor = c.problem.trivial(instance)
-    told = [prompt]
-    for reply in ("?", c.problem.format(instance, poor), c.say("[]")):
-        if env._over:
-            break
-        feedback, _, _, _, info = env.step(reply)
-        told.append(feedback)
-    shown = "\n".join(told)
-    if witness in shown or c.problem.format(instance, reference.solution) in shown:
-        yield "the optimal answer is shown"
-    if "1234567891" in shown or c.problem.digest(instance)[:12] in shown:
-        yield "seed or hash is shown"
-    attained = c.problem.objective(instance, poor) == reference.value
-    if not attained and any(reference.value == value for key, value in info.items() if key not in _COUNTS):
-        yield f"the optimum {reference.value} stands in info {info}"
-
-
-_COUNTS = (
-    "seed",
-    "index",
-    "turn",
-    "status",
-    "violations",
-    "optimal",
-    "quality",
-    "skill",
-    "ratio",
-    "credit",
-    "score",
-)
-
-
-def _seeds(c: Case) -> Iterator[str]:
-    """Rebuild the instance in another process, and look for it in other splits."""
-    program = (
-        "import sys; from forge_gym.core.registry import register_problem, from_spec; "
-        "name, entry, version, spec = sys.argv[1:]; register_problem(name, entry, int(version)); "
-        "problem, instance = from_spec(spec); print(problem.digest(instance))"
-    )
-    cls = type(c.problem)
-    entry = f"{cls.__module__}:{cls.__qualname__}"
-    run = subprocess.run(
-        [sys.executable, "-c", program, c.problem.name, entry, str(c.problem.version), c.spec],
-        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.stdout.strip() != c.problem.digest(c.instance):
-        yield f"a seed names one instance in every process, got another: {run.stderr.strip()[-200:]}"
-    seen = [c.problem.digest(c.problem.instance(c.seed, split=split)) for split in SPLITS]
-    if len(set(seen)) != len(seen):
-        yield "splits share no instance, got one twice"
-
-
-def _not_text(c: Case) -> Iterator[str]:
-    others: tuple[Any, ...] = (
-        None,
-        b"<answer>[0]</answer>",
-        3,
-        ["[0]"],
-        {"answer": [0]},
-        [{"role": "assistant"}],
-    )
-    env = TextEnv(c.problem)
-    env.reset(options={"instance": c.instance})
-    for other in others:
-        if c.problem.verify(c.instance, other).status != "malformed":
-            yield f"what is no text is malformed, got a verdict on {other!r}"
-        try:
-            env.step(other)
-            yield f"step raises TypeError for what is no text, got a reward for {other!r}"
-        except TypeError:
-            continue
-    if env.step(c.say(c.good))[1] != 1:
-        yield "a refused action changes nothing, got another reward after it"
-    messages = [
-        {"role": "assistant", "content": c.say(c.poor)},
-        {"role": "user", "content": "again"},
-        {"role": "assistant", "content": [{"type": "text", "text": c.say(c.good)}]},
-    ]
-    if completion_text(messages) != c.say(c.good):
-        yield "the last assistant's text is the reply, got another"
-
-
-def _collusion(c: Case) -> Iterator[str]:
-    rewards = RewardFunction("tiered", group_size=8)
-    for text in (c.say(c.poor), c.say(c.good), "?"):
-        paid = rewards(prompts=[""] * 8, completions=[text] * 8, spec=[c.spec] * 8)
-        if len(set(paid)) != 1:
-            yield f"equal replies earn the same, so that their advantage is 0, got {paid}"
-
-
-def _other_instances(c: Case) -> Iterator[str]:
-    """Give the answers to other instances, before and after they are judged there."""
-    for other in c.population[:8]:
-        solution = c.problem.reference(other).solution
-        text = c.problem.format(other, solution)
-        outcome = c.worth(json.loads(c.problem.write(other, solution)))
-        before = c.problem.verify(c.instance, text)
-        c.problem.verify(other, text)
-        after = c.problem.verify(c.instance, text)
-        reward = tiered(before)
-        if before != after or reward is None or not outcome.holds(before, reward):
-            yield f"must be {outcome.required}, got {before} and then {after}"
-
-
-PROBES: tuple[Probe, ...] = (
-    Probe(33, "one answer for every instance", "at most -0.2 on average", _constant),
-    Probe(34, "random answers of the right form", "below 0 on average", _random),
-    Probe(35, "a copy of the greedy answer", "exactly 0", _greedy),
-    Probe(36, "a copy of the reference", "1 if proven, else 0.95", _oracle),
-    Probe(37, "next to the reference", "below the reference unless equal", _near_oracle),
-    Probe(38, "other forms of the reference", "the verdict of the reference", _symmetric),
-    Probe(39, "other numbers for the elements", "the same reward and optimum", _relabelled),
-    Probe(
-        46,
-        "the same answer again and again, and turns without end",
-        "paid once, the return is the kept answer's reward",
-        _turns,
-    ),
-    Probe(47, "steps out of order", "ResetNeeded, no reward", _order_of_calls),
-    Probe(48, "answers read from prompt, feedback or info", "nothing to read", _leaks),
-    Probe(49, "guessed seeds", "one instance in all processes, none in two splits", _seeds),
-    Probe(51, "actions that are no text", "TypeError, nothing changes", _not_text),
-    Probe(52, "a group that agrees on one reply", "equal rewards", _collusion),
-    Probe(54, "an answer to another instance", "its literal worth here", _other_instances),
-)
-"""The attacks by policies and on episodes."""

@@ -1,4 +1,4 @@
-"""Runs the attacks of `attacks` against a problem, judging every reply three ways at bounded cost."""
+"""Runs the attacks of `attacks` and `probes` against a problem, judging every reply three ways at bounded cost."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from ..core.env import TextEnv
 from ..core.problem import Problem
 from ..core.rewards import tiered
 from ..core.verdict import STATUSES, Verdict
-from .attacks import MAX_SECONDS, PROBES, ROWS, Case, Outcome, Probe, Row
+from .attacks import MAX_SECONDS, ROWS, Case, Outcome, Row
 from .definitions import Definition
+from .probes import PROBES, Probe
 
 SIZES = (0, 3, 7)
 """Levels at which the battery runs."""

@@ -45,7 +45,8 @@ def balanced_min_cut(question: Question, answer: Any) -> int | None:
         one = _from_zero(question, answer)
         if not _distinct(one, n) or len(one) != n // 2:
             return None
-    return sum(weight for u, v, weight in question["edges"] if (u in one) ^ (v in one))
+    cut: int = sum(weight for u, v, weight in question["edges"] if (u in one) ^ (v in one))
+    return cut
 
 
 def graph_coloring(question: Question, answer: Any) -> int | None:
@@ -78,7 +79,8 @@ def knapsack(question: Question, answer: Any) -> int | None:
         return None
     if sum(question["weights"][i] for i in items) > question["capacity"]:
         return None
-    return sum(question["values"][i] for i in items)
+    value: int = sum(question["values"][i] for i in items)
+    return value
 
 
 def max_clique(question: Question, answer: Any) -> int | None:

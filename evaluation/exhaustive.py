@@ -53,8 +53,9 @@ def declared(problem: Problem[Any, Any], parameter: str) -> list[Problem[Any, An
 def sized(problem: Problem[Any, Any], n: int) -> Problem[Any, Any] | None:
     """Return the problem with ``n`` elements, ``k`` bent to that; None where it has no such size."""
     names = {field.name for field in fields(problem)}
+    bent: dict[str, Any] = {key: value for key, value in (("n", n), ("k", 2)) if key in names}
     try:
-        return replace(problem, **{key: value for key, value in (("n", n), ("k", 2)) if key in names})
+        return replace(problem, **bent)
     except ValueError:
         return None
 

@@ -24,10 +24,10 @@ from ..core.registry import definition_entry_point
 from ..core.rewards import tiered
 from ..core.verdict import Verdict
 from . import battery
-from .attacks import blind
 from .definitions import DEFINITIONS, Definition, Question
 from .exhaustive import agreement
 from .fuzz import fuzz
+from .probes import blind
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -168,12 +168,13 @@ def check(
     second = definition or _itself(problem)
     calibration: list[Level] = []
     checks = []
-    for name, run in {
+    parts: dict[str, Callable[[], tuple[str, tuple[str, ...]]]] = {
         "battery": lambda: _battery(problem, second, levels),
         "agreement": lambda: _agreement(problem, second, missing),
         "mutated replies": lambda: _mutated(problem, second, replies),
         "calibration": lambda: _calibration(problem, instances, calibration),
-    }.items():
+    }
+    for name, run in parts.items():
         try:
             detail, faults = run()
         except Exception as error:  # a problem that breaks a check has not passed it

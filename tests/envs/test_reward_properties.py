@@ -17,7 +17,7 @@ from forge_gym.core.problem import Instance, Problem
 from forge_gym.core.reference import Reference
 from forge_gym.core.rewards import tiered
 from forge_gym.core.verdict import STATUSES, Verdict
-from forge_gym.evaluation.attacks import blind
+from forge_gym.evaluation.probes import blind
 
 every_problem = pytest.mark.parametrize("name", forge_gym.problems())
 MARGINS = {

@@ -24,6 +24,7 @@ from forge_gym.evaluation.definitions import DEFINITIONS
 from forge_gym.evaluation.exhaustive import compare, sized, tame
 from forge_gym.evaluation.fuzz import fuzz
 from forge_gym.evaluation.gate import check, find_definition
+from forge_gym.evaluation.probes import PROBES
 
 HERE = Path(__file__).parent
 
@@ -152,9 +153,9 @@ def test_the_wrong_definition_is_a_disagreement() -> None:
 
 
 def test_the_battery_has_every_row() -> None:
-    numbers = [row.number for row in attacks.ROWS] + [probe.number for probe in attacks.PROBES]
+    numbers = [row.number for row in attacks.ROWS] + [probe.number for probe in PROBES]
     assert sorted(numbers) == list(range(1, len(numbers) + 1)) and len(numbers) >= 54
-    assert all(part.attack and part.required for part in (*attacks.ROWS, *attacks.PROBES))
+    assert all(part.attack and part.required for part in (*attacks.ROWS, *PROBES))
 
 
 def test_every_reply_has_an_outcome_that_its_row_states() -> None:
@@ -169,7 +170,7 @@ def test_every_reply_has_an_outcome_that_its_row_states() -> None:
 
 def test_the_page_on_verification_lists_every_row(root: Path) -> None:
     page = (root / "docs" / "verification.md").read_text()
-    for part in (*attacks.ROWS, *attacks.PROBES):
+    for part in (*attacks.ROWS, *PROBES):
         assert f"| {part.number} | {part.attack} | {part.required} |" in page
 
 
