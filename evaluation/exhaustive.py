@@ -69,7 +69,7 @@ def wild(problem: Problem[Any, Any], instance: Instance) -> Iterator[Answer]:
     Raises
     ------
     ValueError
-        If the problem's answers are of another form, or more than `LIMIT`.
+        If the problem's answers are of another form.
     """
     n, first = instance.size, int(getattr(instance, "first", 0))
     elements = range(first - 1, first + n + 1)
@@ -77,11 +77,6 @@ def wild(problem: Problem[Any, Any], instance: Instance) -> Iterator[Answer]:
     if form == "rows":
         yield from _schedules(problem, instance, first)
         return
-    cuts = n + 2 if form == "pair" else 1
-    if cuts * len(elements) ** (n + 1) > LIMIT:
-        raise ValueError(
-            f"an instance to enumerate must be small, got {n} elements: give the problem a parameter n"
-        )
     for length in range(n + 2):
         for flat in map(list, product(elements, repeat=length)):
             yield from ([flat] if form == "flat" else ([flat[:cut], flat[cut:]] for cut in range(length + 1)))
@@ -151,7 +146,14 @@ def compare(
     instance: Instance,
     enumerate_answers: Callable[[Problem[Any, Any], Instance], Iterable[Answer]] = wild,
 ) -> Agreement:
-    """Judge every answer to ``instance`` by verifier and definition.
+    """Judge every answer to ``instance`` by verifier and definition, and hold the reference against the best.
+
+    Schedules are too many to enumerate, so the best of them is only held against the reference's witness.
+
+    Raises
+    ------
+    ValueError
+        If there are more answers than `LIMIT`, or they are of a form that cannot be enumerated.
 
     Examples
     --------
@@ -168,6 +170,11 @@ def compare(
     best: int | None = None
     for answer in enumerate_answers(problem, instance):
         count += 1
+        if count > LIMIT:
+            raise ValueError(
+                f"an instance to enumerate must have at most {LIMIT} answers, got more to one of {instance.size} "
+                "elements: the parameter n of a problem is its number of elements"
+            )
         worth = definition(asked, answer)
         verdict = problem.verify(instance, f"<answer>{json.dumps(answer)}</answer>")
         if worth is not None:
@@ -176,7 +183,10 @@ def compare(
         fault = difference(verdict, worth, reference.value)
         if fault:
             faults.append(f"{shorten(answer)} to {shorten(problem.to_json(instance), 200)} {fault}")
-    if problem.kind != "schedule" and (best != reference.value or not reference.proven):
+    witness = definition(asked, json.loads(problem.write(instance, reference.solution)))
+    if witness != reference.value or not reference.proven:
+        faults.append(f"the reference is {reference.value}, its witness by the definition worth {witness}")
+    if problem.kind != "schedule" and best != reference.value:
         faults.append(f"the best of all answers is worth {best}, the reference {reference.value}")
     return Agreement(1, count, feasible, tuple(faults))
 

@@ -150,7 +150,12 @@ def test_the_wrong_definition_is_a_disagreement() -> None:
 
     problem = forge_gym.problem("TSP", n=4)
     found = compare(problem, shorter, problem.instance(0))
-    assert len(found.faults) == found.feasible + 1  # every tour, and the optimum
+    assert len(found.faults) == found.feasible + 2  # every tour, the optimum and its witness
+    with pytest.raises(
+        ValueError, match="an instance to enumerate must have at most 200000 answers, got more"
+    ):
+        large = forge_gym.problem("TSP", n=6)
+        compare(large, definitions.tsp, large.instance(0))
 
 
 # ---------------------------------------------------------------------------------------- battery
