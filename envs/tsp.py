@@ -253,7 +253,7 @@ class TSP(Problem[TSPInstance, Tour]):
 
     def violations(self, instance: TSPInstance, solution: Tour) -> tuple[Violation, ...]:
         n, everyone, cities, found = instance.size, instance.cities, set(solution), []
-        unknown = sum(city not in everyone for city in solution)
+        unknown = len(cities - everyone)
         if unknown:
             found.append(Violation("known", unknown, n, f"cities are 0 to {n - 1}, got {unknown} others"))
         missing = sorted(everyone - cities)
