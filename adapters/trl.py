@@ -114,12 +114,14 @@ def completion_text(completion: Any) -> str:
     """
     if isinstance(completion, str):
         return completion
-    for message in reversed(completion or []):
-        if message.get("role") == "assistant":
-            content = message.get("content") or ""
-            if isinstance(content, str):
-                return content
-            return "".join(part.get("text", "") for part in content if part.get("type") == "text")
+    for message in reversed(completion) if isinstance(completion, (list, tuple)) else ():
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            content = message.get("content")
+            parts = content if isinstance(content, (list, tuple)) else [{"type": "text", "text": content}]
+            texts = [
+                part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"
+            ]
+            return "".join(text for text in texts if isinstance(text, str))
     return ""
 
 

@@ -21,7 +21,8 @@ MAX_ANSWER = 2**17
 
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
-_FENCE = re.compile(r"``` *[A-Za-z]{0,20}[ \r]*")
+_PLAIN = re.compile(r"[ -~\t\r\n]*")
+_FENCE = re.compile(r"```[ \t]*(?:[A-Za-z][A-Za-z0-9+#._-]{0,19})?[ \t\r]*")
 
 
 def wrap(body: str, answer_format: str) -> str:
@@ -74,22 +75,24 @@ def extract(text: str, answer_format: str) -> str:
         body = fenced[:-3].strip(_BLANK)
     if not body:
         raise Malformed("an answer is not empty, got nothing")
-    if not body.isascii():
-        raise Malformed(f"an answer is plain ASCII, got {shorten(body)}")
+    if not _PLAIN.fullmatch(body):
+        raise Malformed(f"an answer is printable ASCII, got {shorten(body)}")
     return body
 
 
 def _between_tags(text: str) -> str:
     opened, closed = text.count(_OPEN), text.count(_CLOSE)
-    body, closing, _ = text.partition(_OPEN)[2].partition(_CLOSE)
-    if opened != 1 or closed != 1 or not closing:
+    start = text.find(_OPEN) + len(_OPEN)
+    stop = text.find(_CLOSE, start)
+    if opened != 1 or closed != 1 or stop < 0:
         got = f"{opened} and {closed} of these"
         raise Malformed(f"the answer is stated once, between {_OPEN} and {_CLOSE}, got {got}")
-    return body
+    return text[start:stop]
 
 
 def _last_line(text: str) -> str:
-    line = text.strip(_BLANK).rpartition("\n")[2].strip(_BLANK)
+    text = text.strip(_BLANK).removesuffix("```").rstrip(_BLANK)  # the end of a fence around the line
+    line = text[text.rfind("\n") + 1 :].strip(_BLANK)
     count = text.count(_LINE)
     if not line.startswith(_LINE) or count != 1:
         got = f"{count} of them and the last line {shorten(line[:60])}"

@@ -292,7 +292,7 @@ class Problem(ABC, Generic[I, S]):
             raise ValueError(f"order must be a permutation of 0 to {instance.size - 1}, got {shorten(order)}")
         found, reference = instance.relabelled(order), self.reference(instance)
         found.memo["reference"] = replace(reference, solution=self.relabel(reference.solution, order))
-        found.memo["null_credit"] = self._null_credit(instance)
+        found.memo["null_violations"] = self.null_violations(instance)
         return found
 
     @cached_property
@@ -445,12 +445,19 @@ class Problem(ABC, Generic[I, S]):
         share = 1.0 - sum(1.0 - violation.satisfied for violation in violations) / len(self.constraints)
         return min(_MAX_CREDIT, share)
 
+    def null_violations(self, instance: I) -> list[tuple[Violation, ...]]:
+        """Return what the infeasible ones among `nulls` violate; found once, then remembered."""
+        if "null_violations" not in instance.memo:
+            found = [self.violations(instance, null) for null in self.nulls(instance)]
+            instance.memo["null_violations"] = list(filter(None, found))
+        violations: list[tuple[Violation, ...]] = instance.memo["null_violations"]
+        return violations
+
     def _null_credit(self, instance: I) -> float:
         """Return the largest credit of an answer that ignores the instance: empty, everything, all the same."""
         if "null_credit" not in instance.memo:
-            nulls = self.nulls(instance)
-            found = [violations for null in nulls if (violations := self.violations(instance, null))]
-            instance.memo["null_credit"] = max(map(self._credit, found), default=0.0)
+            credits = map(self._credit, self.null_violations(instance))
+            instance.memo["null_credit"] = max(credits, default=0.0)
         return float(instance.memo["null_credit"])
 
     def reference(self, instance: I) -> Reference[S]:

@@ -291,8 +291,8 @@ class Verpo:
         problem, verdicts = group.problem, group.verdicts
         if _key(problem) in self.rates:  # without statistics the verdict's own credit is the one
             weights = self.weights(problem)
-            nulls = _null_satisfaction(problem, group.instance)
-            null = max((_credit(weights, satisfied) for satisfied in nulls), default=0.0)
+            nulls = problem.null_violations(group.instance)
+            null = max((_credit(weights, _satisfaction(found)) for found in nulls), default=0.0)
             verdicts = [
                 _recredited(verdict, weights, null) if verdict.status == "infeasible" else verdict
                 for verdict in verdicts
@@ -377,15 +377,6 @@ def _credit(weights: dict[str, float], satisfied: dict[str, float]) -> float:
     return min(_MAX_CREDIT, max(0.0, 1.0 - lost))
 
 
-def _null_satisfaction(problem: Problem[Any, Any], instance: Instance) -> list[dict[str, float]]:
-    """Return what the infeasible answers that ignore the instance satisfy; computed once."""
-    if "null_satisfaction" not in instance.memo:
-        found = [problem.violations(instance, null) for null in problem.nulls(instance)]
-        instance.memo["null_satisfaction"] = [_satisfaction(violations) for violations in found if violations]
-    satisfaction: list[dict[str, float]] = instance.memo["null_satisfaction"]
-    return satisfaction
-
-
 def _recredited(verdict: Verdict, weights: dict[str, float], null: float) -> Verdict:
     """Return the infeasible ``verdict`` with its credit under ``weights``, measured from the null answers'."""
     credit = (_credit(weights, _satisfaction(verdict.violations)) - null) / (1.0 - null)
@@ -408,11 +399,12 @@ _CLAIM = re.compile(
 
 @dataclass(frozen=True)
 class BaseAndBonus:
-    """Like `tiered`, with small bonuses from greedy up to the optimum that break ties inside a tier.
+    """Like `tiered`, with small bonuses from greedy up to the optimum that matter within a tier only.
 
     Base and bonus after FIRM. The gate is feasible and ``0 <= skill < 1``; elsewhere the base is paid to
     the last bit, so nothing is earned by talk without a good answer. Behind the gate each bonus is its
-    weight times a number in [0, 1]. Their sum never lifts an answer to the next tier.
+    weight times a number in [0, 1]. Their sum never lifts an answer to the next tier, but within one it may pay
+    the slightly worse of two close answers more.
 
     Examples
     --------

@@ -59,6 +59,20 @@ def first_fit(weights: Sequence[int], room: int, order: Iterable[int]) -> tuple[
     return tuple(sorted(chosen))
 
 
+def known(solution: Iterable[int], n: int) -> list[int]:
+    """Return the elements of ``solution`` that exist, in order: those that are safe to hash.
+
+    Integers of one remainder modulo 2**61 - 1 have one hash, so a set of foreign elements can be made to take
+    quadratic time.
+
+    Examples
+    --------
+    >>> known((3, 1, 3, -1, 2**61 + 2), n=4)
+    [3, 1, 3]
+    """
+    return [element for element in solution if 0 <= element < n]
+
+
 def subset_violations(noun: str, n: int, first: int, solution: tuple[int, ...]) -> list[Violation]:
     """Return what breaks the families ``known`` (elements that exist) and ``once`` (each at most once).
 
@@ -67,13 +81,13 @@ def subset_violations(noun: str, n: int, first: int, solution: tuple[int, ...]) 
     >>> [v.reason for v in subset_violations("vertices", 4, 0, (1, 1, -1))]
     ['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions']
     """
-    chosen = set(solution)
+    listed = known(solution, n)
     found = []
-    unknown = sum(not 0 <= element < n for element in chosen)
+    unknown = len(solution) - len(listed)
     if unknown:
         reason = f"{noun} are {first} to {first + n - 1}, got {unknown} others"
         found.append(Violation("known", unknown, max(n, unknown), reason))
-    repeats = len(solution) - len(chosen)
+    repeats = len(listed) - len(set(listed))
     if repeats:
         reason = f"{noun} are listed once each, got {repeats} repetitions"
         found.append(Violation("once", repeats, max(n, repeats), reason))

@@ -39,7 +39,7 @@ from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, edges_of, random_adjacency
 from ..core.problem import Instance, Problem, blind_orders, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_signs, read_subset, subset_violations, write_subset
+from ..core.subset import known, read_signs, read_subset, subset_violations, write_subset
 from ..core.verdict import Violation
 
 Half: TypeAlias = tuple[int, ...]
@@ -222,15 +222,15 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         one, other = _halves(n, solution)
         if one == solution:
             found = subset_violations("vertices", n, first, one)
-            size = len({*range(n)}.intersection(one))
+            size = len(set(known(one, n)))
             if size != n // 2:
                 reason = f"the half has {n // 2} vertices, got {size}"
                 found.append(Violation("balanced", abs(size - n // 2), n - n // 2, reason))
             return tuple(found)
         listed = (*one, *other)
         found = [v for v in subset_violations("vertices", n, first, listed) if v.family == "known"]
-        missing = len({*range(n)}.difference(listed))
-        repeats = len(listed) - len(set(listed))
+        inside = known(listed, n)
+        missing, repeats = n - len(set(inside)), len(inside) - len(set(inside))
         if missing + repeats:
             reason = f"every vertex is listed exactly once, got {missing} missing and {repeats} repetitions"
             found.append(Violation("once", missing + repeats, max(n, missing + repeats), reason))
@@ -351,7 +351,7 @@ def _halves(n: int, solution: Any) -> tuple[Half, Half]:
     if solution and isinstance(solution[0], tuple):
         one, other = solution
         return one, other
-    chosen = set(solution)
+    chosen = set(known(solution, n))
     return solution, tuple([v for v in range(n) if v not in chosen])
 
 

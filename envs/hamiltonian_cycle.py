@@ -34,7 +34,7 @@ from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency
 from ..core.problem import Problem, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import subset_violations
+from ..core.subset import known, subset_violations
 from ..core.verdict import Violation
 
 Cycle: TypeAlias = tuple[int, ...]
@@ -42,8 +42,8 @@ Cycle: TypeAlias = tuple[int, ...]
 
 DISTRIBUTIONS = (*FAMILIES, "regular", "planted")
 VARIANTS = ("default", "published")
-_NOWHERE = -(10**9)
-"""Ends a published answer that does not return to its first vertex, and so stays infeasible."""
+_NOWHERE: Any = -0.5
+"""Ends a published answer that does not return to its first vertex, and so stays infeasible; no answer spells it."""
 _SUBSETS = 13
 """Up to this many vertices dynamic programming is faster than starting CP-SAT."""
 _SEARCHED = 400
@@ -197,7 +197,7 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
         unclosed = solution[-1:] == (_NOWHERE,)
         cycle = solution[:-1] if unclosed else solution
         found = subset_violations("vertices", instance.n, instance.first, cycle)
-        visited = len(set(cycle))
+        visited = len(set(known(cycle, instance.n)))
         if visited < 3:
             found.append(
                 Violation("length", 3 - visited, 3, f"a cycle has at least 3 vertices, got {visited}")

@@ -25,7 +25,15 @@ import numpy as np
 from ..core.checks import check_choice, check_int, check_share
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import first_fit, read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.subset import (
+    first_fit,
+    known,
+    read_signs,
+    read_subset,
+    subset_violations,
+    write_signs,
+    write_subset,
+)
 from ..core.verdict import Violation
 
 Items: TypeAlias = tuple[int, ...]
@@ -170,8 +178,8 @@ class Knapsack(Problem[KnapsackInstance, Items]):
 
     def violations(self, instance: KnapsackInstance, solution: Items) -> tuple[Violation, ...]:
         found = subset_violations("items", instance.size, instance.first, solution)
-        known = [i for i in set(solution) if 0 <= i < instance.size]
-        excess = sum([instance.weights[i] for i in known]) - instance.capacity
+        chosen = set(known(solution, instance.size))
+        excess = sum([instance.weights[i] for i in chosen]) - instance.capacity
         if excess > 0:
             reason = f"the weight is at most {instance.capacity}, got {instance.capacity + excess}"
             found.append(Violation("capacity", excess, sum(instance.weights) - instance.capacity, reason))

@@ -295,13 +295,14 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
                 found.append(Violation(family, amount, scale, f"{rule}, got {amount} {what}"))
 
         n, count = instance.size, len(instance.rooms)
-        rows = sorted(
-            {row for row in solution if 0 <= row[0] < n and 0 <= row[1] < count}, key=lambda row: row[2]
+        known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < count and 0 <= row[2] < _DAY]
+        rows = sorted(set(known), key=lambda row: row[2])
+        last = instance.first + n - 1
+        numbers = (
+            f"meetings are {instance.first} to {last}, rooms 0 to {count - 1}, starts minutes of the day"
         )
-        unknown = sum([not (0 <= meeting < n and 0 <= room < count) for meeting, room, _ in solution])
-        numbers = f"meetings are {instance.first} to {instance.first + n - 1}, rooms 0 to {count - 1}"
-        note("known", unknown, len(solution), numbers, "rows with others")
-        repeats = len(solution) - len({row[0] for row in solution})
+        note("known", len(solution) - len(known), len(solution), numbers, "rows with others")
+        repeats = len(known) - len({row[0] for row in known})
         note("once", repeats, len(solution), "each meeting is scheduled at most once", "repetitions")
         off = sum(start % instance.step != 0 for _, _, start in rows)
         note("grid", off, len(rows), f"starts are multiples of {instance.step}", "others")

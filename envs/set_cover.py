@@ -30,7 +30,7 @@ from ..core.checks import check_choice, check_int
 from ..core.graph import refine
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.subset import known, read_signs, read_subset, subset_violations, write_signs, write_subset
 from ..core.verdict import Violation
 
 Cover: TypeAlias = tuple[int, ...]
@@ -213,9 +213,8 @@ class SetCover(Problem[SetCoverInstance, Cover]):
     def violations(self, instance: SetCoverInstance, solution: Cover) -> tuple[Violation, ...]:
         found = subset_violations("subsets", instance.size, instance.first, solution)
         covered = 0
-        for j in set(solution):
-            if 0 <= j < instance.size:
-                covered |= instance.masks[j]
+        for j in known(solution, instance.size):
+            covered |= instance.masks[j]
         missing = instance.universe - covered.bit_count()
         if missing:
             least = (~covered & (covered + 1)).bit_length() - 1

@@ -31,7 +31,15 @@ from numpy.typing import NDArray
 from ..core.checks import check_choice, check_int, check_share
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import first_fit, read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.subset import (
+    first_fit,
+    known,
+    read_signs,
+    read_subset,
+    subset_violations,
+    write_signs,
+    write_subset,
+)
 from ..core.verdict import Violation
 
 Chosen: TypeAlias = tuple[int, ...]
@@ -197,7 +205,7 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
     def violations(self, instance: SubsetSumInstance, solution: Chosen) -> tuple[Violation, ...]:
         found = subset_violations("positions", instance.size, instance.first, solution)
         target = instance.target
-        total = sum([instance.numbers[i] for i in set(solution) if 0 <= i < instance.size])
+        total = sum([instance.numbers[i] for i in set(known(solution, instance.size))])
         if total > target:
             rule = "equal to" if instance.exact else "at most"
             reason = f"the sum is {rule} {target}, got {total}"

@@ -33,12 +33,15 @@ from ..core.answer import read_integers, read_words
 from ..core.checks import check_choice, check_int
 from ..core.problem import Instance, Problem, blind_orders, moved, size_at_level
 from ..core.reference import Certificate
+from ..core.subset import known
 from ..core.verdict import Malformed, Violation
 
 Tour: TypeAlias = tuple[int, ...]
 """The cities in order of visit; the leg from the last to the first is implied."""
 
 DISTRIBUTIONS = ("uniform", "clustered", "matrix")
+_NUMBER = r"(?:0|[1-9]\d{0,7})"
+_POINT = rf"(?:{_NUMBER}|-[1-9]\d{{0,7}})\.(?:{_NUMBER}|-[1-9]\d{{0,7}})"
 _MAX_COORDINATE = 10**6
 _MAX_DISTANCE = 10**12
 _HELD_KARP = 13
@@ -240,7 +243,7 @@ class TSP(Problem[TSPInstance, Tour]):
             return tuple(read_integers(text))
         words = read_words(text)
         for word in words:
-            if not re.fullmatch(r"-?\d{1,8}\.-?\d{1,8}" if instance.xy else r"\d{1,8}", word):
+            if not re.fullmatch(_POINT if instance.xy else _NUMBER, word):
                 raise Malformed(f"a city is named like {instance.names[0]}, got {word[:20]!r}")
         numbers = {name: i for i, name in enumerate(instance.names)}
         return (0, *(numbers.get(word, -1) for word in words))
@@ -252,15 +255,17 @@ class TSP(Problem[TSPInstance, Tour]):
         return " ".join(instance.names[i] for i in solution[start + 1 :] + solution[:start])
 
     def violations(self, instance: TSPInstance, solution: Tour) -> tuple[Violation, ...]:
-        n, everyone, cities, found = instance.size, instance.cities, set(solution), []
-        unknown = len(cities - everyone)
+        n = instance.size
+        listed = known(solution, n)
+        found, cities = [], set(listed)
+        unknown = len(solution) - len(listed)
         if unknown:
             found.append(Violation("known", unknown, n, f"cities are 0 to {n - 1}, got {unknown} others"))
-        missing = sorted(everyone - cities)
+        missing = sorted(instance.cities - cities)
         if missing:
             reason = f"each city is visited, missing {len(missing)} of {n}: {missing[:10]}"
             found.append(Violation("visited", len(missing), n, reason))
-        repeats = len(solution) - len(cities)
+        repeats = len(listed) - len(cities)
         if repeats:
             found.append(
                 Violation("once", repeats, n, f"each city is visited once, got {repeats} repeated visits")

@@ -10,10 +10,10 @@ every problem whose answers are JSON lists.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
 from typing import Any, TypeAlias
 
 from ..core.answer import MAX_ANSWER, MAX_REPLY, wrap
@@ -428,12 +428,26 @@ def copies(problem: Problem[Any, Any], instance: Instance, solution: Any) -> lis
 
 def _longest(c: Case) -> list[Reply]:
     """Return answers as long as any that is read: judging takes time in proportion, never more."""
-    one = json.dumps(c.entry(c.first)).replace(" ", "")
-    zeros = ",".join([one] * ((MAX_ANSWER - 2) // (len(one) + 1)))
-    distinct = [
-        json.dumps(c.entry(c.first + k)).replace(" ", "") for k in range(MAX_ANSWER // (len(one) + 5))
-    ]
-    return _all(I, c.say(f"[{zeros}]"), c.say(f"[{','.join(distinct)}]"))
+
+    def filled(entries: Iterator[Any]) -> str:
+        words, length = [], 2
+        for entry in entries:
+            words.append(json.dumps(entry).replace(" ", ""))
+            length += len(words[-1]) + 1
+            if length > MAX_ANSWER:
+                break
+        return c.say(f"[{','.join(words[:-1])}]")
+
+    prime = 2**61 - 1  # all multiples of it have one hash
+    colliding = [filled(c.entry(c.first + k * prime) for k in count(1))]
+    if c.problem.kind == "schedule":
+        colliding.append(filled([c.first, 0, k * prime] for k in count(1)))
+    return _all(
+        I,
+        filled(c.entry(c.first) for _ in count()),
+        filled(c.entry(c.first + k) for k in count()),
+        *colliding,
+    )
 
 
 def _fences(c: Case) -> list[Reply]:
@@ -649,7 +663,9 @@ ROWS: tuple[Row, ...] = (
     Row(45, "input that is slow to search", "F", _slow),
     Row(50, "null bytes, lone surrogates, control characters", "F", _control_characters),
     Row(53, "other words for the same values", "V", _other_orders),
-    Row(55, "the longest answers that are read", "I", _longest, seconds=10 * MAX_SECONDS),
+    Row(
+        55, "the longest answers that are read, elements of one hash", "I", _longest, seconds=10 * MAX_SECONDS
+    ),
     Row(56, "fences that hide something", "F", _fences),
     Row(57, "the longest answer and reply that are read, and one character more", "VF", _lengths),
 )

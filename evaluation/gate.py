@@ -2,7 +2,8 @@
 
 No reply of the battery is accepted wrongly, refused wrongly or judged at length; verifier, definition and
 reference agree on every answer to small instances; mutated replies find no hole; the scale is where it
-belongs: a proven optimum pays 1, the greedy answer exactly 0, and no constant answer more than -0.2.
+belongs: a proven optimum pays 1, the greedy answer exactly 0, thoughtless constant answers at most -0.2, and no
+constant answer as much as greedy ones.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from . import battery
 from .definitions import DEFINITIONS, Definition, Question
 from .exhaustive import agreement
 from .fuzz import fuzz
-from .probes import blind
+from .probes import blind, patterns
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 MAX_CONSTANT = -0.2
-"""The most that one answer for all instances may earn on average."""
+"""The most that a thoughtless answer to all instances may earn on average."""
 REPLIES = 3_000
 INSTANCES = 200
-_CONSTANT, _BORROWED = "constant", "borrowed"
-"""Two kinds of fixed answers: those that never saw an instance, and good answers to another one."""
+_THOUGHTLESS, _FIXED = "thoughtless", "fixed"
+"""Two kinds of answers that are the same for every instance: trivial and null ones, and all others."""
 
 
 @dataclass(frozen=True)
@@ -226,19 +227,28 @@ def _calibration(
 ) -> tuple[str, tuple[str, ...]]:
     drawn = [x for _, x in islice(problem.graded_instances(seed=2, split="validation"), instances)]
     levels = {policy: _level(policy, verdicts) for policy, verdicts in _play(problem, drawn)}
-    fixed = [level for level in levels.values() if level.policy.startswith((_CONSTANT, _BORROWED))]
+    fixed = [level for level in levels.values() if level.policy.startswith((_THOUGHTLESS, _FIXED))]
     best = max(fixed, key=lambda level: level.reward)
     policies = [levels[policy] for policy in ("blind", "random", "greedy", "local search", "exact")]
     calibration += [Level("constant", best.reward, best.quality, best.feasible), *policies]
     faults = [
-        f"a constant answer earns at most {MAX_CONSTANT}, {level.policy} earns {level.reward:.3f}"
+        f"a thoughtless answer earns at most {MAX_CONSTANT}, {level.policy} earns {level.reward:.3f}"
         for level in fixed
-        if level.policy.startswith(_CONSTANT) and level.reward > MAX_CONSTANT + 1e-12
+        if level.policy.startswith(_THOUGHTLESS) and level.reward > MAX_CONSTANT + 1e-12
+    ]
+    faults += [
+        f"no fixed answer is as good as greedy ones, which earn 0: {level.policy} earns {level.reward:.3f}"
+        for level in fixed
+        if level.reward >= 0
     ]
     for policy, due in (("greedy", 0.0), ("exact", 1.0)):
         if levels[policy].reward != due:
             faults.append(f"{policy} answers earn exactly {due}, got {levels[policy].reward}")
-    return f"{len(levels)} policies on {len(drawn)} graded instances", tuple(faults)
+    detail = f"{len(levels)} policies on {len(drawn)} graded instances"
+    if best.reward > MAX_CONSTANT + 1e-12:
+        detail += f"; {best.policy} earns {best.reward:.3f}: a trivial anchor that is the best of several blind answers"
+        detail += " would hold such answers down, see blind_orders"
+    return detail, tuple(faults)
 
 
 def _level(policy: str, verdicts: list[Verdict]) -> Level:
@@ -250,7 +260,7 @@ def _level(policy: str, verdicts: list[Verdict]) -> Level:
 
 
 def _play(problem: Problem[Any, Any], drawn: list[Instance]) -> Iterator[tuple[str, list[Verdict]]]:
-    """Yield every policy with its verdicts; fixed ones give all others an answer to the first instance."""
+    """Yield every policy with its verdicts; fixed ones give all other instances one answer to the first."""
     rng = np.random.default_rng(0)
     first, *others = drawn
     search = LocalSearchAgent()
@@ -259,11 +269,12 @@ def _play(problem: Problem[Any, Any], drawn: list[Instance]) -> Iterator[tuple[s
         return [problem.judge(x, solution(x)) for x in over]
 
     fixed = {
-        f"{_CONSTANT} trivial": problem.trivial(first),
-        **{f"{_CONSTANT} null {k}": null for k, null in enumerate(problem.nulls(first))},
-        f"{_BORROWED} greedy": problem.heuristic(first),
-        f"{_BORROWED} optimal": problem.reference(first).solution,
-        **{f"{_BORROWED} random {k}": problem.random(first, rng) for k in range(4)},
+        f"{_THOUGHTLESS}, trivial": problem.trivial(first),
+        **{f"{_THOUGHTLESS}, null {k}": null for k, null in enumerate(problem.nulls(first))},
+        f"{_FIXED}, greedy elsewhere": problem.heuristic(first),
+        f"{_FIXED}, optimal elsewhere": problem.reference(first).solution,
+        **{f"{_FIXED}, random {k}": problem.random(first, rng) for k in range(4)},
+        **{f"{_FIXED}, pattern {k}": solution for k, solution in enumerate(patterns(problem, first))},
     }
     for name, solution in fixed.items():
         yield name, judge(lambda x, answer=solution: answer, others)  # type: ignore[misc]

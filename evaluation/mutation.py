@@ -265,6 +265,7 @@ _IN_EVERY_FORM = {
         "REPLY REPLY": False,
         "<answer>no idea</answer>": False,
         "<answer>BODY\u2003</answer>": False,
+        "<answer>BODY\x1c</answer>": False,
         f"<answer>{'9' * 5_000}</answer>": False,
     },
     "line": {

@@ -16,7 +16,7 @@ from gymnasium.error import ResetNeeded
 from ..adapters.trl import RewardFunction, completion_text
 from ..core.checks import shorten
 from ..core.env import TextEnv
-from ..core.problem import SPLITS, Instance, Problem
+from ..core.problem import SPLITS, Instance, Problem, blind_orders
 from ..core.rewards import tiered
 from .attacks import Case, copies
 
@@ -60,6 +60,26 @@ def blind(problem: Problem[Any, Any], instance: Instance, rng: np.random.Generat
         return tuple(some)
     columns = problem.domains(instance)[1:]
     return tuple((element, *(int(rng.choice(column)) for column in columns)) for element in some)
+
+
+def patterns(problem: Problem[Any, Any], instance: Instance) -> list[Any]:
+    """Return solutions of the right form that anybody might give to every instance of one size."""
+    n = instance.size
+    if problem.kind == "assignment":
+        return [(1,) * n, *(tuple(k % labels for k in range(n)) for labels in (2, 3, n - 1))]
+    orders = [order[::turn] for order in blind_orders(n) for turn in (1, -1)]
+    if problem.kind == "permutation":
+        return orders
+    some = [
+        order[:size] for order in orders[:4] for size in (1, 2, n // 4, n // 2, n - n // 2, 3 * n // 4, n - 1)
+    ]
+    if problem.kind != "schedule":
+        return some
+    columns = problem.domains(instance)[1:]
+    return [
+        tuple((e, *(column[k % len(column)] for column in columns)) for k, e in enumerate(order))
+        for order in some
+    ]
 
 
 def _random(c: Case) -> Iterator[str]:
@@ -279,6 +299,30 @@ def _other_instances(c: Case) -> Iterator[str]:
             yield f"must be {outcome.required}, got {before} and then {after}"
 
 
+def _hooks(c: Case) -> Iterator[str]:
+    """Hold the hooks that no reply goes through against their contracts."""
+    rng = np.random.default_rng(c.seed)
+    tiny, solution = c.problem.example(c.instance)
+    if not c.problem.verify(tiny, c.problem.format(tiny, solution)).optimal:
+        yield "the worked example is optimal where it stands, got another verdict"
+    for x in c.population[:8]:
+        if c.problem.from_json(c.problem.to_json(x)) != x:
+            yield "an instance survives JSON, got another"
+        if c.problem.heuristic(x) != c.problem.heuristic(x):
+            yield "hooks are pure, got two heuristic solutions"
+        start = c.problem.random(x, rng)
+        found = {"random": start, "heuristic with slips": c.problem.heuristic(x, rng, 0.5)}
+        for k in range(20):
+            found[f"neighbour {k}"] = start = c.problem.neighbour(x, start, rng)
+            found[f"random {k}"] = c.problem.random(x, rng)
+        for name, solution in found.items():
+            for violation in c.problem.violations(x, solution):
+                yield f"the solution of {name} is feasible, got: {violation.reason}"
+    sizes = [c.problem.at_level(level).instance(0).size for level in range(6)]
+    if sizes != sorted(set(sizes)):
+        yield f"instances grow from level to level, got sizes {sizes}"
+
+
 PROBES: tuple[Probe, ...] = (
     Probe(33, "one answer for every instance", "at most -0.2 on average", _constant),
     Probe(34, "random answers of the right form", "below 0 on average", _random),
@@ -299,5 +343,6 @@ PROBES: tuple[Probe, ...] = (
     Probe(51, "actions that are no text", "TypeError, nothing changes", _not_text),
     Probe(52, "a group that agrees on one reply", "equal rewards", _collusion),
     Probe(54, "an answer to another instance", "its literal worth here", _other_instances),
+    Probe(58, "hooks that do not keep their contract", "feasible, pure, growing", _hooks),
 )
 """The attacks by policies and on episodes."""

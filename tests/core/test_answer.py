@@ -19,7 +19,7 @@ from forge_gym.core.answer import (
 from forge_gym.core.verdict import Malformed
 
 BODIES = (
-    st.text(st.characters(codec="ascii", exclude_characters="`<>\n\r"), min_size=1)
+    st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="`<>"), min_size=1)
     .map(str.strip)
     .filter(bool)
 )
@@ -43,6 +43,8 @@ def test_extract_inverts_wrap(answer_format: str, body: str) -> None:
         "<answer>```\r\n[1]\r\n```</answer>",
         "<answer>```JSON \n[1]\n```</answer>",
         "<answer>```sh\n[1]\n```</answer>",
+        "<answer>```python3\t\n[1]\n```</answer>",
+        "<answer>```c++\n[1]\n```</answer>",
         "```\n<answer>[1]</answer>\n```",
         "\ufeff<answer>\ufeff[1]</answer>",
         "prose in any script: → é 数 \ud800 <answer>[1]</answer>",
@@ -72,6 +74,8 @@ def test_documented_spellings_are_read(reply: str) -> None:
         "<answer>[1]</answer></think>",
         "<answer>[１]</answer>",
         "<answer>[1\u200d]</answer>",
+        "<answer>[1\x1c]</answer>",
+        "<answer>[1\v]</answer>",
         "<answer>[1\ud800]</answer>",
         "<answer>```\n[1]</answer>",
         "<answer>```\n[1]\n```[2]</answer>",
@@ -91,6 +95,9 @@ def test_everything_else_is_malformed(reply: str) -> None:
         ("I think so.\nAnswer: [1]", True),
         ("Answer: [1]\n", True),
         ("<think>Answer: [2]</think>\nAnswer: [1]", True),
+        ("```\nAnswer: [1]\n```", True),
+        ("```text\nAnswer: [1]\n```\n", True),
+        ("```\nAnswer: [1]\n``` bye", False),
         ("Answer: [1]\nbye", False),
         ("Answer: [2]\nAnswer: [1]", False),
         ("The Answer: [1]", False),

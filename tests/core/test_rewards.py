@@ -275,7 +275,7 @@ def stub(constraints: tuple[str, ...] = (), sense: str = "max", nulls: tuple[Any
         parameters={},
         constraints=constraints,
         sense=sense,
-        nulls=lambda instance: nulls,
+        null_violations=lambda instance: [null for null in nulls if null],
         violations=lambda instance, solution: solution,
         read=lambda instance, text: text.split()[-1],
         canonical=lambda instance, solution: solution.lower(),

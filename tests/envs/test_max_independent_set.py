@@ -91,9 +91,10 @@ def test_every_answer_of_five_vertices() -> None:
         best = brute_force(instance)
         for chosen in lists:
             verdict = INDEPENDENT.verify(instance, f"<answer>{list(chosen)}</answer>")
+            known = [v for v in chosen if 0 <= v < 5]
             broken = {
                 *(["known"] if any(not 0 <= v < 5 for v in chosen) else []),
-                *(["once"] if len(set(chosen)) < len(chosen) else []),
+                *(["once"] if len(set(known)) < len(known) else []),
                 *([] if is_independent(instance, chosen) else ["independent"]),
             }
             assert {violation.family for violation in verdict.violations} == broken

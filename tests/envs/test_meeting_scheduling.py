@@ -184,11 +184,12 @@ def test_each_family_is_named_and_measured() -> None:
         ((0, 0, 5),): {"grid": 1},
         ((3, 2, 0),): {"capacity": 2},
         ((0, 0, 60),): {"available": 2},
-        ((1, 0, -10),): {"available": 1},
+        ((1, 0, -10),): {"known": 1},
         ((0, 0, 0), (2, 0, 40)): {"room": 1},
         ((0, 0, 0), (1, 1, 40)): {"person": 1},
         ((0, 0, 0), (3, 2, 45)): {"grid": 1, "capacity": 2, "person": 2},
-        ((0, 0, 10**400),): {"available": 2},
+        ((0, 0, 10**400),): {"known": 1},
+        ((0, 0, 1439 - 1439 % 10),): {"available": 2},
     }.items():
         verdict = scheduling.verify(instance, f"<answer>{list(map(list, rows))}</answer>")
         assert {v.family: v.amount for v in verdict.violations} == found

@@ -238,6 +238,9 @@ WEAK = {
     "Unproven": ("battery", "agreement", "mutated replies", "calibration"),
     "Leaks": ("battery",),
     "Farmable": ("battery", "agreement", "mutated replies"),
+    "WrongExample": ("battery",),
+    "Careless": ("battery",),
+    "InOrder": ("calibration",),
 }
 
 

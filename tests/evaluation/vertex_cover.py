@@ -255,4 +255,49 @@ class Farmable(VertexCover):
         return Fraction(len(solution) + 10 * (len(solution) == instance.n))
 
 
-WEAK = (Repeats, Unknown, Bare, BareThroughout, Evaluates, Salvages, Wraps, Strict, Unproven, Leaks, Farmable)
+class WrongExample(VertexCover):
+    """Shows a cover that is not the smallest as worked example."""
+
+    name: ClassVar[str] = "WrongExample"
+
+    def example(self, instance: VertexCoverInstance) -> tuple[VertexCoverInstance, Vertices]:
+        return super().example(instance)[0], (0, 1)
+
+
+class Careless(VertexCover):
+    """Its random solutions may be none."""
+
+    name: ClassVar[str] = "Careless"
+
+    def random(self, instance: VertexCoverInstance, rng: np.random.Generator) -> Vertices:
+        return super().random(instance, rng)[1:]
+
+
+class InOrder(VertexCover):
+    """Hides the same cover in every instance: its first vertices."""
+
+    name: ClassVar[str] = "InOrder"
+
+    def generate(self, rng: np.random.Generator) -> VertexCoverInstance:
+        hidden = self.n // 2
+        adjacent = random_adjacency(rng, "gnp", self.n, 0.5)
+        adjacent[hidden:, hidden:] = False
+        return VertexCoverInstance(self.n, edges_of(adjacent))
+
+
+WEAK = (
+    Repeats,
+    Unknown,
+    Bare,
+    BareThroughout,
+    Evaluates,
+    Salvages,
+    Wraps,
+    Strict,
+    Unproven,
+    Leaks,
+    Farmable,
+    WrongExample,
+    Careless,
+    InOrder,
+)
