@@ -84,7 +84,7 @@ def _between_tags(text: str) -> str:
     opened, closed = text.count(_OPEN), text.count(_CLOSE)
     start = text.find(_OPEN) + len(_OPEN)
     stop = text.find(_CLOSE, start)
-    if opened != 1 or closed != 1 or stop < 0:
+    if opened != 1 or closed != 1 or stop == -1:
         got = f"{opened} and {closed} of these"
         raise Malformed(f"the answer is stated once, between {_OPEN} and {_CLOSE}, got {got}")
     return text[start:stop]

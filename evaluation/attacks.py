@@ -501,6 +501,7 @@ _CUT = """
 BEST</answer>
 </answer>BEST<answer>
 </answer><answer>BEST
+</answer><answer>BEST~
 <answer>BEST</answer
 """
 _NESTED = """
