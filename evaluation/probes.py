@@ -195,10 +195,10 @@ def _leaks(c: Case) -> Iterator[str]:
     poor = c.problem.trivial(instance)
     told = [prompt]
     for reply in ("?", c.problem.format(instance, poor), c.say("[]")):
-        if env._over:
-            break
-        feedback, _, _, _, info = env.step(reply)
+        feedback, _, over, _, info = env.step(reply)
         told.append(feedback)
+        if over:
+            break
     shown = "\n".join(told)
     if witness in shown or c.problem.format(instance, reference.solution) in shown:
         yield "the optimal answer is shown"
