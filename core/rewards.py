@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from math import exp
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast, overload, runtime_checkable
 
 from .checks import check_choice, check_share, shorten
 from .verdict import STATUSES, Number, Verdict, Violation
@@ -88,9 +88,12 @@ def pay(scheme: Scheme, group: Group) -> list[float | None]:
     >>> pay(binary, group), pay(Pairwise(), group)
     ([0.0, 0.0, 0.0], [-0.5, 1.0, -0.5])
     """
-    if isinstance(scheme, GroupReward):
-        return scheme.group(group)
-    return [scheme(verdict) for verdict in group.verdicts]
+    # By attribute: `isinstance` with a protocol takes 7 us, as much as judging a short answer.
+    together: Callable[[Group], list[float | None]] | None = getattr(scheme, "group", None)
+    if together is not None:
+        return together(group)
+    alone = cast(Reward, scheme)
+    return [alone(verdict) for verdict in group.verdicts]
 
 
 # -------------------------------------------------------------------- schemes of one verdict

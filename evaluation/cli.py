@@ -90,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("env", nargs="*", metavar="ENV", help=f"{_ENV}; all registered ones by default")
     checking.add_argument("--definition", metavar="MODULE:FUNCTION", help="the problem's second verifier")
-    checking.add_argument("--replies", type=int, default=3_000, help="mutated replies to judge")
-    checking.add_argument("--instances", type=int, default=200, help="graded instances to calibrate on")
+    checking.add_argument("--replies", type=int, help="mutated replies to judge")
+    checking.add_argument("--instances", type=int, help="graded instances to calibrate on")
     checking.add_argument(
         "--mutants", action="store_true", help="weaken the verifier in turn: print the kill table"
     )
@@ -364,6 +364,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from .gate import check, find_definition
     from .mutation import mutants, table
 
+    named = {"replies": arguments.replies, "instances": arguments.instances}
+    given = {name: value for name, value in named.items() if value is not None}
     gates, kills = [], {}
     for problem in _problems(arguments):
         definition = find_definition(problem, arguments.definition)
@@ -371,8 +373,7 @@ def _check(arguments: argparse.Namespace) -> int:
             gate = check(
                 problem,
                 definition,
-                replies=arguments.replies,
-                instances=arguments.instances,
+                **given,
                 progress=lambda name, advance=advance: advance(1),  # type: ignore[misc]
             )
         gates.append(gate)
