@@ -34,7 +34,7 @@ STYLES = ("prose", "compact")
 _MAX_CREDIT = 1.0 - 1e-6
 _WORTH_STORING_S = 0.02
 """Seconds of solving above which a reference goes to the store; quicker ones are solved again."""
-_REJECTIONS = 1000
+REJECTIONS = 1000
 """Consecutive instances without a graded scale after which a stream gives up."""
 _MIN_LEVELS = 4
 """Distinct attainable objectives that make an instance graded."""
@@ -364,7 +364,7 @@ class Problem(ABC, Generic[I, S]):
             If 1,000 instances in a row are not graded: these parameters leave no room for quality.
         """
         index = last = start
-        while index - last < _REJECTIONS:
+        while index - last < REJECTIONS:
             instance = self.instance(seed, index, split)
             if self.graded(instance):
                 last = index
@@ -372,7 +372,7 @@ class Problem(ABC, Generic[I, S]):
             index += 1
         raise ValueError(
             f"parameters of {self.name} must leave room between trivial, greedy and proven optimum, "
-            f"got {_REJECTIONS} instances in a row without it from {self!r}: try a larger size or level"
+            f"got {REJECTIONS} instances in a row without it from {self!r}: try a larger size or level"
         )
 
     # ---------------------------------------------------------------- verdicts

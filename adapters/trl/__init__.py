@@ -13,7 +13,7 @@ Examples
 [-1.0, -1.0]
 """
 
-from .dataset import make_dataset
+from .dataset import Stream, make_dataset
 from .reward import RewardFunction, completion_text
 
-__all__ = ["RewardFunction", "completion_text", "make_dataset"]
+__all__ = ["RewardFunction", "Stream", "completion_text", "make_dataset"]

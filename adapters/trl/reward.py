@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import sys
+import time
 from collections.abc import Callable, Sequence
-from statistics import fmean, pstdev
 from typing import Any
 
 from ...core.checks import check_int, shorten
 from ...core.registry import from_spec
 from ...core.rewards import Group, Scheme, Stateful, pay
 from ...core.rewards import reward as reward_scheme
-from ...core.verdict import STATUSES, Verdict
+from ...core.verdict import Verdict
+from .dataset import Stream
+from .metrics import JudgedGroup, metrics
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +41,11 @@ def completion_text(completion: Any) -> str:
 
 
 class RewardFunction:
-    """A reward function for ``GRPOTrainer(reward_funcs=...)``; picklable.
+    """A reward function for ``GRPOTrainer(reward_funcs=...)``; picklable unless it has a stream.
 
     Called with a batch, it returns one reward per row, None where verification itself failed, so
-    that the row drops out of its group's baseline. Through the trainer's ``log_metric`` it logs the
-    share of each status, mean quality and skill, the shares of optimal and of better-than-greedy
-    answers, the share of groups with any signal, and the faults.
+    that the row drops out of its group's baseline. Through the trainer's ``log_metric`` it logs
+    what `forge_gym.adapters.trl.metrics.metrics` lists.
 
     Parameters
     ----------
@@ -53,17 +55,20 @@ class RewardFunction:
         The trainer's ``num_generations``: so many consecutive rows are rollouts of one instance.
         Rows of several instances in one group raise ``ValueError``: their baseline would be
         meaningless. With several processes each one's slice must hold whole groups.
+    stream
+        Source of the rows, whose curriculum learns from the answers.
 
     Notes
     -----
-    Each group is paid as one, so schemes that compare its answers work. What ``verpo`` has learned is lost
-    with the process unless `state_dict` is saved beside the checkpoint.
+    Each group is paid as one, so schemes that compare its answers work. What ``verpo`` and a curriculum have
+    learned is lost with the process unless `state_dict` is saved beside the checkpoint;
+    `forge_gym.adapters.trl.SaveState` does.
     """
 
-    def __init__(self, scheme: str = "tiered", *, group_size: int) -> None:
+    def __init__(self, scheme: str = "tiered", *, group_size: int, stream: Stream | None = None) -> None:
         check_int("group_size", group_size, 1)
         self.scheme: Scheme = reward_scheme(scheme)
-        self.group_size = group_size
+        self.group_size, self.stream = group_size, stream
         self.__name__ = f"forge_{scheme}"  # TRL logs the reward under this name
 
     def __call__(
@@ -71,10 +76,29 @@ class RewardFunction:
         *,
         completions: Sequence[Any],
         spec: Sequence[str],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        answer: Sequence[str] | None = None,
+        environments: Sequence[Any] | None = None,
+        draw: Sequence[int] | None = None,
         log_metric: Callable[[str, float], None] | None = None,
         **_: Any,
     ) -> list[float | None]:
-        """Return one reward per completion; ``spec`` is the dataset's column of that name."""
+        """Return one reward per completion.
+
+        Parameters
+        ----------
+        completions
+            Texts, or conversations whose last assistant message counts.
+        spec, draw
+            Columns of the dataset.
+        completion_ids
+            Tokens of the completions.
+        answer, environments
+            Multi-turn rollouts: the answers kept, or environments that have them as ``answer``. They
+            take the place of the completions.
+        log_metric
+            The trainer's logger.
+        """
         size = self.group_size
         for start in range(0, len(spec), size):
             instances = len(set(spec[start : start + size]))
@@ -83,35 +107,72 @@ class RewardFunction:
                     f"group_size must be the trainer's num_generations, with {size} rows of one instance each, got "
                     f"{instances} instances in rows {start} to {start + size - 1} of {len(spec)}"
                 )
-        rows = list(zip(spec, map(completion_text, completions), strict=True))
-        verdicts: list[Verdict | None] = []
-        rewards: list[float | None] = []
-        for start in range(0, len(rows), size):
-            judged, paid = self._judge(spec[start], [text for _, text in rows[start : start + size]])
-            verdicts.extend(judged)
-            rewards.extend(paid)
+        if answer is None and environments is not None:
+            answer = [environment.answer for environment in environments]
+        texts = [completion_text(completion) for completion in (completions if answer is None else answer)]
+        if len(texts) != len(spec):
+            raise ValueError(
+                f"completions must be one per row of spec, got {len(texts)} for {len(spec)} rows"
+            )
+        lengths = [len(ids) for ids in completion_ids or ()] or [0] * len(texts)
+        groups = [
+            self._judge(spec[start], texts[start : start + size], sum(lengths[start : start + size]))
+            for start in range(0, len(spec), size)
+        ]
+        if self.stream is not None and draw is not None:
+            self._report(groups, draw[::size])
         if log_metric is not None:
-            for name, value in _metrics(verdicts, rewards, size).items():
+            for name, value in (metrics(groups) | self._progress()).items():
                 log_metric(name, value)
-        return rewards
+        return [reward for group in groups for reward in group.rewards]
 
-    def _judge(self, spec: str, texts: list[str]) -> tuple[Sequence[Verdict | None], list[float | None]]:
-        """Return verdicts and rewards of one group; all None where the verifier fails."""
+    def _judge(self, spec: str, texts: Sequence[str], tokens: int) -> JudgedGroup:
+        """Verify and pay one group; all None where the verifier fails."""
+        started = time.perf_counter()
         problem, instance = from_spec(spec)  # a wrong spec is a configuration error, and raises
+        verdicts: Sequence[Verdict | None]
         try:
-            verdicts = problem.verify_many(instance, texts)
-            rewards = pay(self.scheme, Group(problem, instance, texts, verdicts))
+            judged = problem.verify_many(instance, texts)
+            rewards = pay(self.scheme, Group(problem, instance, texts, judged))
+            verdicts = judged
         except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
             log.exception("the verifier failed on %s", shorten(spec, 300))
-            return [None] * len(texts), [None] * len(texts)
+            verdicts, rewards = [None] * len(texts), [None] * len(texts)
         for verdict in verdicts:
-            if verdict.alarm:
+            if verdict is not None and verdict.alarm:
                 log.error("%s beats its certificate: %s", verdict.objective, spec)
-        return verdicts, rewards
+        seconds = time.perf_counter() - started
+        return JudgedGroup(problem, instance, texts, verdicts, rewards, tokens, seconds)
+
+    def _report(self, groups: Sequence[JudgedGroup], draws: Sequence[int]) -> None:
+        """Tell the curriculum what became of its rows, in the order in which all processes drew them."""
+        assert self.stream is not None
+        results = [
+            (draw, [verdict for verdict in group.verdicts if verdict is not None], group.deviation > 1e-6)
+            for draw, group in zip(draws, groups, strict=True)
+        ]
+        for draw, verdicts, signal in sorted(_gathered(results), key=lambda result: result[0]):
+            row = self.stream.answered(draw)
+            if row is not None:  # rows of an evaluation, or seen before, teach nothing
+                self.stream.curriculum.update(*row, verdicts, signal=signal)
+
+    def _progress(self) -> dict[str, float]:
+        if self.stream is None:
+            return {}
+        windows = self.stream.curriculum.windows
+        found = {"forge/quarantined": float(len(self.stream.curriculum.quarantined))}
+        for name, window in windows.items():
+            found |= {
+                f"forge/{name}/top": float(window.top),
+                f"forge/{name}/promotions": float(window.promotions),
+                f"forge/{name}/demotions": float(window.demotions),
+            }
+        return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the scheme has learned as JSON-ready data; empty for most."""
-        return self.scheme.state_dict() if isinstance(self.scheme, Stateful) else {}
+        """Return what the scheme and the stream have learned as JSON-ready data; empty for most schemes."""
+        state = self.scheme.state_dict() if isinstance(self.scheme, Stateful) else {}
+        return state | ({} if self.stream is None else {"stream": self.stream.state_dict()})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned.
@@ -119,35 +180,25 @@ class RewardFunction:
         Raises
         ------
         ValueError
-            If ``state`` is of another scheme.
+            If ``state`` is of another scheme, or of a run with other data.
         """
+        state = dict(state)
+        stream = state.pop("stream", None)
+        if (stream is None) != (self.stream is None):
+            have = "a stream" if self.stream else "none"
+            raise ValueError(f"state must be of a reward function with {have}, got {shorten(list(state))}")
+        if self.stream is not None:
+            self.stream.load_state_dict(stream)
         if isinstance(self.scheme, Stateful):
             self.scheme.load_state_dict(state)
         elif state:
             raise ValueError(f"state must be empty for {self.__name__}, which has none, got {shorten(state)}")
 
 
-def _metrics(
-    verdicts: list[Verdict | None], rewards: list[float | None], group_size: int
-) -> dict[str, float]:
-    judged = [verdict for verdict in verdicts if verdict is not None and not verdict.alarm]
-    groups = [
-        [reward for reward in rewards[start : start + group_size] if reward is not None]
-        for start in range(0, len(rewards), group_size)
-    ]
-    metrics = {
-        "forge/faults": float(sum(verdict is None for verdict in verdicts)),
-        "forge/alarms": float(sum(verdict is not None and verdict.alarm for verdict in verdicts)),
-        "forge/effective_groups": fmean(float(len(group) > 1 and pstdev(group) > 1e-6) for group in groups),
-    }
-    if judged:
-        for status in STATUSES:
-            metrics[f"forge/{status}"] = fmean(float(verdict.status == status) for verdict in judged)
-        metrics["forge/quality"] = fmean(verdict.quality for verdict in judged)
-        metrics["forge/skill"] = fmean(max(-1.0, verdict.skill) for verdict in judged)
-        metrics["forge/optimal"] = fmean(float(verdict.optimal) for verdict in judged)
-        metrics["forge/above_greedy"] = fmean(float(verdict.skill > 0) for verdict in judged)
-        feasible = [verdict.quality for verdict in judged if verdict.feasible]
-        if feasible:
-            metrics["forge/quality_of_feasible"] = fmean(feasible)
-    return metrics
+def _gathered(results: list[Any]) -> list[Any]:
+    """Return the results of all processes; this one's where there is no other."""
+    accelerate = sys.modules.get("accelerate")
+    if accelerate is None or accelerate.PartialState().num_processes == 1:
+        return results
+    gathered: list[Any] = accelerate.utils.gather_object(results)
+    return gathered

@@ -79,7 +79,7 @@ def test_groups_of_one_instance_stay_groups() -> None:
     alone = RewardFunction("base_and_bonus", group_size=1)(completions=[texts[5]] * 2, spec=[spec] * 2)
     together = RewardFunction("base_and_bonus", group_size=2)(completions=[texts[5], bad], spec=[spec] * 2)
     assert alone[0] == alone[1] < together[0] < 0.02  # type: ignore[operator]
-    with pytest.raises(ValueError, match="argument"):
+    with pytest.raises(ValueError, match="completions must be one per row"):
         pairwise(completions=[bad] * 3, spec=[spec] * 4)
 
 
@@ -194,7 +194,9 @@ def test_datasets() -> None:
     problems = [forge_gym.problem(name) for name in NAMES]
     data = make_dataset(problems, 3 * len(problems), levels=[4, 5], seed=2, split="validation")
     assert len(set(data["instance_hash"])) == len(data) == 3 * len(problems)
-    assert {"prompt", "spec", "problem", "level", "seed", "index", "instance_hash"} == set(data.column_names)
+    assert {"prompt", "spec", "problem", "environment", "level", "seed", "index", "instance_hash"} == set(
+        data.column_names
+    )
     for row in data:
         problem, instance = forge_gym.from_spec(row["spec"])
         assert row["prompt"] == [{"role": "user", "content": problem.prompt(instance)}]
