@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.checks import check_int
-from .agent import Task
+from .agent import Message, Task
 
 if TYPE_CHECKING:
     import torch
@@ -98,12 +98,7 @@ class TransformersAgent:
         return int.from_bytes(hashlib.sha256(json.dumps([self.seed, asked]).encode()).digest()[:8], "big")
 
     def _text(self, task: Task) -> str:
-        if self.tokenizer.chat_template is None:
-            return task.prompt
-        text: str = self.tokenizer.apply_chat_template(
-            list(task.messages), tokenize=False, add_generation_prompt=True
-        )
-        return text
+        return render(self.tokenizer, task.messages)
 
     def _generate(self, texts: list[str]) -> list[str]:
         tokenizer: Any = self.tokenizer
@@ -128,3 +123,11 @@ class TransformersAgent:
         new = output[:, inputs["input_ids"].shape[1] :]
         replies: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
         return replies
+
+
+def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
+    """Return the text after which the model replies: the conversation, or without a chat template its last message."""
+    if tokenizer.chat_template is None:
+        return messages[-1]["content"]
+    text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+    return text

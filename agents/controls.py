@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..core.problem import Instance, Problem
+from ..core.verdict import Number
 from .agent import Task
 
 
@@ -77,17 +79,28 @@ class LocalSearchAgent(_Solver):
 
     def solution(self, task: Task) -> Any:
         """Return the last, best solution."""
-        problem, instance = task.problem, task.instance
         rng = _generator(self.seed, task)
-        sign = 1 if problem.sense == "max" else -1
-        solution = problem.heuristic(instance)
-        value = problem.objective(instance, solution)
-        for _ in range(self.moves * instance.size):
-            moved = problem.neighbour(instance, solution, rng)
-            reached = problem.objective(instance, moved)
-            if sign * (reached - value) >= 0:
-                solution, value = moved, reached
+        *_, (solution, _) = climb(task.problem, task.instance, rng, self.moves)
         return solution
+
+
+def climb(
+    problem: Problem[Any, Any], instance: Instance, rng: np.random.Generator, moves: int
+) -> Iterator[tuple[Any, Number]]:
+    """Yield the heuristic's solution, then each one that a random move reaches and that is no worse, with its value.
+
+    ``moves`` moves are tried per element of the instance.
+    """
+    sign = 1 if problem.sense == "max" else -1
+    solution = problem.heuristic(instance)
+    value = problem.objective(instance, solution)
+    yield solution, value
+    for _ in range(moves * instance.size):
+        moved = problem.neighbour(instance, solution, rng)
+        reached = problem.objective(instance, moved)
+        if sign * (reached - value) >= 0:
+            solution, value = moved, reached
+            yield solution, value
 
 
 class ExactAgent(_Solver):

@@ -79,8 +79,14 @@ class Graph(Instance):
         return "\n".join(f"{u}: {' '.join(vs)}" for u, vs in enumerate(later, self.first) if vs) or "no edges"
 
     def compact_text(self) -> str:
-        """Return the same on one line, as words: ``0 : 2 3 ; 1 : 2 n4``."""
-        return self.text().replace(":", " :").replace("\n", " ; ") + f" n{self.n}"
+        """Return one line of words, each vertex with its neighbours of *lower* number: ``0: 1: 2: 0 3: 1 2``.
+
+        A small model that answers vertex by vertex finds beside each what it has already decided.
+        """
+        earlier: list[list[str]] = [[] for _ in range(self.n)]
+        for u, v in self.edges:
+            earlier[v].append(str(u + self.first))
+        return " ".join([" ".join([f"{v}:", *us]) for v, us in enumerate(earlier, self.first)])
 
 
 def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) -> NDArray[np.bool_]:

@@ -178,8 +178,11 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
 
     def prompt(self, instance: BalancedMinCutInstance) -> str:
         if self.style == "compact":
-            words = self.describe(instance).replace(":", " :").replace("\n", " ; ")
-            return f"{words} n{instance.n} >"
+            earlier: list[list[str]] = [[] for _ in range(instance.n)]
+            for u, v, weight in instance.edges:
+                earlier[v].append(f"{u + instance.first}*{weight}")
+            rows = [" ".join([f"{v}:", *us]) for v, us in enumerate(earlier, instance.first)]
+            return f"{' '.join(rows)} >"
         n, first = instance.n, instance.first
         sizes = f"{n // 2} vertices each" if n % 2 == 0 else f"{n // 2} and {n - n // 2} vertices"
         task = (

@@ -3,14 +3,21 @@
 With no arguments, on two CPU cores, in a few minutes: build a small tokenizer and a small causal
 language model, warm-start it on demonstrations of a randomised greedy heuristic (SFT), train it
 with TRL's GRPO on the tiered reward, and evaluate base, SFT and GRPO policies, decoded greedily on
-held-out instances, in one table with the random, greedy and exact agents.
+held-out instances, in one table with random, greedy, local search and exact agents.
 
     python examples/train_grpo.py
 
-The same script takes a real model on CUDA (no warm start; prompts in prose, answers in tags):
+Other problems, several problems in one policy, levels of difficulty, a curriculum that follows the learner:
+
+    python examples/train_grpo.py --problem GraphColoring --out runs/colouring
+    python examples/train_grpo.py --problem TSP GraphColoring Knapsack --out runs/three
+    python examples/train_grpo.py --problem TSP --levels 0 1 2 3 --curriculum --out runs/window
+
+The same script takes a real model on CUDA (no warm start; prompts in prose, answers in tags); see
+docs/training.md for one GPU, several, and the published scale:
 
     python examples/train_grpo.py --model Qwen/Qwen2.5-7B-Instruct-1M --use-vllm --bf16 \
-        --gradient-checkpointing --lora 32 --parameters '{"n": 10}' --micro-batch 16 --steps 500 \
+        --gradient-checkpointing --lora 32 --levels 2 3 4 --micro-batch 16 --steps 500 \
         --learning-rate 1e-5 --max-completion-length 4096 --out runs/qwen-tsp
 
 A run that was stopped goes on from its last checkpoint when the same command is given again.
@@ -20,69 +27,98 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import count
+from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # OpenMP threads that spin-wait slow each other tenfold
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 import numpy as np
 import torch
 import tyro
+from accelerate import PartialState
 from rich.console import Console
 from rich.progress import track
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedTokenizerFast,
-    PrinterCallback,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-    TrainerCallback,
-    set_seed,
-)
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
 import forge_gym
-from forge_gym.adapters.trl import RewardFunction, make_dataset
-from forge_gym.agents import make_agent
+from forge_gym.adapters.trl import (
+    HeldOut,
+    JsonLines,
+    RewardFunction,
+    Rollout,
+    SaveState,
+    Stream,
+    Watch,
+    last_checkpoint,
+    make_dataset,
+)
+from forge_gym.agents import Agent, make_agent
 from forge_gym.agents.causal_lm import TransformersAgent
+from forge_gym.agents.demonstrations import Demonstrations
+from forge_gym.agents.scratch import build_model, chat_tokenizer, save, word_tokenizer
+from forge_gym.agents.sft import fine_tune
+from forge_gym.core.curriculum import Curriculum
 from forge_gym.core.problem import Instance, Problem
-from forge_gym.evaluation.evaluate import Evaluation, evaluate, held_out
+from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
 
 console = Console() if Console().is_terminal else Console(width=110)
+
+RECIPES: dict[str, dict[str, Any]] = {
+    # Sizes at which a small model learns within minutes; each has millions of instances. Every item
+    # is one word. TSP's distances are fine enough to tell tours apart.
+    "BalancedMinCut": {"n": 8, "largest": 5},
+    "GraphColoring": {"n": 7, "p": 0.4},
+    "HamiltonianCycle": {"n": 8},
+    "Knapsack": {"n": 6, "largest": 9, "distribution": "uncorrelated"},
+    "MaxClique": {"n": 10, "distribution": "gnp"},
+    "MaxIndependentSet": {"n": 10, "distribution": "gnp", "p": 0.4},
+    "MeetingScheduling": {"n": 4},
+    "SetCover": {"n": 6, "elements": 6, "members": 3, "largest": 5},
+    "SubsetSum": {"n": 6, "largest": 20},
+    "TSP": {"n": 6, "grid": 5, "spacing": 100},
+}
 
 
 @dataclass
 class Args:
     """Settings of a run; the defaults are the two-core recipe."""
 
-    problem: str = "TSP"
-    """Problem to train on; see `forge-gym list`."""
+    problem: tuple[str, ...] = ("TSP",)
+    """Problems to train on, in equal shares; see `forge-gym list`."""
     parameters: str = ""
-    """Its parameters as JSON. Empty: n=6 on a 5 by 5 grid, 100 units apart, for TSP from scratch."""
+    """Their parameters as JSON, for one problem; for several, by name. Empty: small ones from scratch, the
+    defaults for a given model."""
+    levels: tuple[int, ...] = ()
+    """Levels of difficulty, in equal shares; they set the sizes. The held-out suite has the same."""
+    curriculum: bool = False
+    """Start at the lowest of the levels and let a window of levels follow the learner."""
     model: str = ""
     """A causal language model, folder or hub name. Empty: a small one, built and warm-started here."""
+    start: str = ""
+    """A folder with a model that was warm-started before by this script; skips that stage."""
     reward: str = "tiered"
     """Reward scheme."""
     seed: int = 0
     """Seed of weights, data and sampling."""
     out: Path = Path("runs/train_grpo")
-    """Folder of checkpoints, results.json and reward.png."""
+    """Folder of checkpoints, log.jsonl, results.json and reward.png."""
 
-    hidden: int = 64
-    """Width of the from-scratch model; 4 heads, feed-forward three times as wide."""
-    layers: int = 3
-    """Depth of the from-scratch model."""
+    size: str = "tiny"
+    """Size of the from-scratch model: tiny, 1m, 5m, 25m or 100m."""
+    style: str = ""
+    """compact or prose. Empty: compact from scratch, prose for a given model."""
 
     sft_steps: int = 600
     """Steps of the warm start."""
@@ -90,16 +126,20 @@ class Args:
     """Demonstrations per step, each seen once."""
     sft_learning_rate: float = 3e-3
     """Peak of a one-cycle schedule."""
+    mix: str = '{"greedy": 1}'
+    """Teachers' shares as JSON: greedy, random, search, exact."""
     slip: float = 0.15
     """Probability that a choice of the demonstrating heuristic is its second best. Demonstrations
     without any leave a policy with nothing to explore."""
 
     steps: int = 250
-    """Steps of GRPO."""
+    """Steps of GRPO; 0 stops after the warm start."""
     prompts: int = 32
     """Instances per step and process."""
     group: int = 16
     """Rollouts per instance."""
+    turns: int = 1
+    """Replies per rollout; after each the policy reads the verdict and may revise, and the best counts."""
     learning_rate: float = 5e-4
     """Decays linearly to 0; for a pretrained model some 1e-6 (full) or 1e-5 (LoRA)."""
     beta: float = 0.0
@@ -124,9 +164,17 @@ class Args:
     """Rank of LoRA adapters; 0 trains all weights."""
     use_vllm: bool = False
     """Generate rollouts with vLLM in the same process (CUDA; vLLM installed)."""
+    report_to: str = "tensorboard"
+    """tensorboard, trackio, wandb or none; log.jsonl is always written."""
 
     test_episodes: int = 1000
-    """Held-out instances, none of which occurs in training."""
+    """Held-out instances per problem, none of which occurs in training."""
+    test_split: str = "test"
+    """test, or validation while settings are chosen."""
+    eval_steps: int = 0
+    """Steps between scores on 100 fixed held-out instances per problem while training; 0: a tenth of all."""
+    best_of: int = 16
+    """Samples per instance for the best of k of the warm-started policy; 0 leaves it out."""
 
 
 def main(args: Args) -> None:
@@ -136,67 +184,127 @@ def main(args: Args) -> None:
     set_seed(args.seed)
     transformers_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    problem = make_problem(args)
-    test = held_out(problem, args.test_episodes)
-    results: dict[str, Evaluation] = {}
+    problems = make_problems(args)
+    suite = held_out_suite(args, problems, args.test_split, args.test_episodes)
+    exclude = {problem.prompt(instance) for problem, instances in suite for instance in instances}
 
-    def measure(name: str, model: str) -> None:
-        agent = TransformersAgent(
-            model,
-            name=name,
-            batch_size=256 if not args.model else 32,
-            max_new_tokens=completion_length(args, problem),
-        )
-        with console.status(f"evaluating {name}"):
-            results[name] = evaluate(agent, problem, test)
+    folders = {"base": args.model}
+    if not args.model and not args.start:
+        folders = {"base": str(build(args, problems)), "SFT": str(warm_start(args, problems, exclude))}
+    elif args.start:
+        folders = {"SFT": args.start}
+    start = list(folders.values())[-1]
+    history: list[dict[str, float]] = []
+    if args.steps:
+        history = train(args, problems, start, exclude)
+        folders["GRPO"] = str(args.out / "final")
+    if not PartialState().is_main_process:
+        return
 
-    if args.model:
-        start = args.model
-        measure("base", start)
-    else:
-        base, start = build(args, problem), str(args.out / "sft")
-        measure("base", base)
-        warm_start(args, problem, base, start, test)
-        measure("SFT", start)
-    log_history = train(args, problem, start, test)
-    measure("GRPO", str(args.out / "final"))
-    for name in ("random", "greedy", "exact"):
-        results[name] = evaluate(make_agent(name), problem, test)
-
-    order = [name for name in ("random", "greedy", "exact", "base", "SFT", "GRPO") if name in results]
-    console.print(evaluation_table([results[name] for name in order]))
-    gains = {
-        f"GRPO - {name}": bootstrap(
-            np.subtract(results["GRPO"].values("quality"), results[name].values("quality"))
-        )
-        for name in order[:-1]
+    limit = completion_length(args, problems)
+    agents: dict[str, Agent] = {
+        name: make_agent(name) for name in ("random", "greedy", "local-search", "exact")
     }
-    for name in ("SFT", "base", "greedy"):
-        if gain := gains.get(f"GRPO - {name}"):
-            console.print(
-                f"quality, GRPO - {name}: {gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] (paired)"
+    for name, folder in folders.items():
+        agents[name] = TransformersAgent(folder, name=name, max_new_tokens=limit, batch_size=500)
+    results = {name: [score(args, agent, *part) for part in suite] for name, agent in agents.items()}
+    if args.best_of and "SFT" in folders:
+        sampler = TransformersAgent(
+            folders["SFT"], name="SFT", max_new_tokens=limit, batch_size=500, temperature=1.0, seed=args.seed
+        )
+        results["SFT best of k"] = [score(args, sampler, *part, samples=args.best_of) for part in suite]
+    report(args, problems, results, history, started)
+
+
+def score(
+    args: Args, agent: Agent, problem: Problem[Any, Any], instances: list[Instance], samples: int = 1
+) -> Evaluation:
+    """Evaluate one agent on one problem, with a progress bar."""
+    quiet = not console.is_terminal
+    batches = track(
+        range(0, len(instances), 500), f"{agent.name} on {problem.name}", console=console, disable=quiet
+    )
+    parts = [
+        evaluate(agent, problem, instances[i : i + 500], samples=samples, turns=args.turns, batch_size=2000)
+        for i in batches
+    ]
+    verdicts = tuple(verdict for part in parts for verdict in part.verdicts)
+    return Evaluation(agent.name, problem, verdicts)
+
+
+def report(
+    args: Args,
+    problems: list[Problem[Any, Any]],
+    results: dict[str, list[Evaluation]],
+    history: list[dict[str, float]],
+    started: float,
+) -> None:
+    """Print the tables and write results.json and reward.png."""
+    best = results.pop("SFT best of k", [])
+    order = ["random", "greedy", "local-search", "exact", "base", "SFT", "GRPO"]
+    results = {name: results[name] for name in order if name in results}
+    policy = list(results)[-1]
+    rows: list[dict[str, Any]] = []
+    for i, problem in enumerate(problems):
+        console.print(evaluation_table([evaluations[i] for evaluations in results.values()]))
+        row: dict[str, Any] = {
+            "problem": problem.name,
+            "parameters": problem.parameters,
+            "levels": args.levels,
+        }
+        row["agents"] = {name: evaluations[i].to_dict() for name, evaluations in results.items()}
+        if best:
+            counts = sorted({1, min(16, args.best_of), args.best_of})
+            row["sft_best_of"] = {
+                k: {metric: bootstrap(best[i].best(metric, k))._asdict() for metric in METRICS}
+                for k in counts
+            }
+            said = ", ".join(
+                f"{k}: {numbers['quality']['mean']:.3f} / {numbers['skill']['mean']:.3f}"
+                for k, numbers in row["sft_best_of"].items()
             )
-    write(
-        args.out / "results.json",
-        json.dumps(
-            {
-                "arguments": {
-                    key: str(value) if isinstance(value, Path) else value
-                    for key, value in asdict(args).items()
-                },
-                "problem": repr(problem),
-                "seconds": round(time.monotonic() - started, 1),
-                "agents": [results[name].to_dict() for name in order],
-                "paired_quality": {name: gain._asdict() for name, gain in gains.items()},
-                "curve": log_history,
-            },
-            indent=1,
-        ),
-    )
-    draw_curve(args.out / "reward.png", log_history)
-    console.print(
-        f"wrote {args.out / 'results.json'} and {args.out / 'reward.png'} after {time.monotonic() - started:.0f} s"
-    )
+            console.print(f"{problem.name}, SFT best of k samples, quality / skill: {said}")
+        mine = results[policy][i]
+        row["gains"] = {
+            name: {
+                metric: bootstrap(np.subtract(mine.values(metric), evaluations[i].values(metric)))._asdict()
+                for metric in ("quality", "skill")
+            }
+            for name, evaluations in results.items()
+            if name != policy
+        }
+        for name in ("SFT", "greedy", "local-search"):
+            if gain := row["gains"].get(name):
+                console.print(
+                    f"{problem.name}: {policy} - {name}, paired: "
+                    + ", ".join(
+                        f"{metric} {found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+                        for metric, found in gain.items()
+                    )
+                )
+        # What another run's policy can be compared with, instance by instance.
+        row["values"] = {
+            metric: [round(value, 4) for value in mine.values(metric)]
+            for metric in ("quality", "skill", "optimal")
+        }
+        rows.append(row)
+    seconds = round(time.monotonic() - started, 1)
+    settings = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(args).items()}
+    found = {
+        "command": " ".join(["python", *sys.argv]),
+        "arguments": settings,
+        "versions": {name: version(name) for name in ("forge-gym", "torch", "transformers", "trl", "numpy")},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "seconds": seconds,
+        "rollouts": args.steps * args.prompts * args.group,
+        "problems": rows,
+        "curve": [entry for entry in history if "reward" in entry],
+        "heldout": [entry for entry in history if "heldout/quality" in entry],
+    }
+    write(args.out / "results.json", json.dumps(found, indent=1))
+    if history:
+        draw_curve(args.out / "reward.png", found["curve"], found["heldout"])
+    console.print(f"wrote {args.out / 'results.json'} after {seconds:.0f} s")
 
 
 def claim(args: Args) -> None:
@@ -208,7 +316,8 @@ def claim(args: Args) -> None:
         raise ValueError(
             f"out must be a new folder or one of the same settings, got {args.out}: give another --out"
         )
-    write(path, settings)
+    if PartialState().is_main_process:
+        write(path, settings)
 
 
 def write(path: Path, text: str) -> None:
@@ -218,174 +327,129 @@ def write(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def make_problem(args: Args) -> Problem[Any, Any]:
+def make_problems(args: Args) -> list[Problem[Any, Any]]:
     """Compact prompts and bare answers for a from-scratch model, prose and tags for a real one."""
-    parameters = json.loads(args.parameters or "{}")
-    if args.model:
-        return forge_gym.problem(args.problem, **parameters)
-    if args.problem == "TSP" and not args.parameters:
-        # Over a million instances, each city one token, distances fine enough to tell tours apart.
-        parameters = {"n": 6, "grid": 5, "spacing": 100}
-    return forge_gym.problem(args.problem, style="compact", answer_format="raw", **parameters)
+    given = json.loads(args.parameters or "{}")
+    parameters = {args.problem[0]: given} if len(args.problem) == 1 else given
+    style = args.style or ("prose" if args.model else "compact")
+    found = []
+    for name in args.problem:
+        own = dict(parameters.get(name, {}))
+        if not args.model:
+            recipe = dict(RECIPES.get(name, {}))
+            if args.levels:  # which set the size
+                recipe.pop("n", None)
+            own = recipe | own
+        form = {"style": style, "answer_format": "raw" if style == "compact" else "tags"}
+        found.append(forge_gym.problem(name, **form, **own))
+    return found
 
 
-def completion_length(args: Args, problem: Problem[Any, Any]) -> int:
+def at_levels(args: Args, problems: list[Problem[Any, Any]]) -> list[Problem[Any, Any]]:
+    """Return every problem at every level of the run."""
+    if not args.levels:
+        return problems
+    return [problem.at_level(level) for level in args.levels for problem in problems]
+
+
+def held_out_suite(
+    args: Args, problems: list[Problem[Any, Any]], split: str, episodes: int
+) -> list[tuple[Problem[Any, Any], list[Instance]]]:
+    """Return fixed instances of every problem, the same number of each level."""
+    levels = len(args.levels) or 1
+    suite = []
+    for problem in problems:
+        leveled = at_levels(args, [problem])
+        share = max(1, episodes // levels)
+        found = [instance for own in leveled for instance in held_out(own, share, split=split)]
+        suite.append((leveled[-1], found))
+    return suite
+
+
+def completion_length(args: Args, problems: list[Problem[Any, Any]]) -> int:
     """Tokens that a reply may take: for a from-scratch model those of an answer and its end."""
-    if args.max_completion_length or args.model:
+    if args.max_completion_length or args.model or args.style == "prose":
         return args.max_completion_length or 2048
-    answers = [demonstration(problem, args, i)[1] for i in range(100)]
-    return max(len(answer.split()) for answer in answers) + 1
+    stream = demonstrations(args, problems).stream()
+    return max(len(example.reply.split()) for example in islice(stream, 100 * len(problems))) + 1
 
 
-# ------------------------------------------------------------------------------- from-scratch model
-
-
-def build(args: Args, problem: Problem[Any, Any]) -> str:
-    """Build a word-level tokenizer and a small model with random weights; return their folder."""
-    folder = args.out / "base"
-    if (folder / "complete").exists():
-        return str(folder)
-    texts = [
-        " ".join(demonstration(problem, args, i)) for i in track(range(20_000), "tokenizer", console=console)
-    ]
-    words = Tokenizer(models.WordLevel(unk_token="<unk>"))
-    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    words.train_from_iterator(texts, trainers.WordLevelTrainer(special_tokens=["<pad>", "<eos>", "<unk>"]))
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", padding_side="left"
-    )
-    model = Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=len(tokenizer),
-            hidden_size=args.hidden,
-            intermediate_size=3 * args.hidden,
-            num_hidden_layers=args.layers,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            head_dim=args.hidden // 4,
-            tie_word_embeddings=True,
-            max_position_embeddings=2048,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            bos_token_id=None,
-        )
-    )
-    return save(model, tokenizer, folder)
-
-
-def save(model: Any, tokenizer: Any, folder: Path) -> str:
-    """Save model and tokenizer; the file `complete` says that all of it is there."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "complete").touch()
-    return str(folder)
-
-
-def demonstration(problem: Problem[Any, Any], args: Args, index: int) -> tuple[str, str]:
-    """Return prompt and reply of the randomised greedy heuristic on training instance ``index``."""
-    instance = problem.instance(args.seed, index)
-    rng = np.random.default_rng(np.random.SeedSequence([args.seed, index]))
-    return problem.prompt(instance), problem.format(instance, problem.heuristic(instance, rng, args.slip))
-
-
-def warm_start(args: Args, problem: Problem[Any, Any], base: str, folder: str, test: list[Instance]) -> None:
-    """Train on demonstrations, loss on the reply only; keeps a checkpoint to resume from."""
-    if (Path(folder) / "complete").exists():
-        return
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=args.sft_learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, args.sft_learning_rate, total_steps=args.sft_steps, pct_start=0.05
-    )
-    checkpoint = args.out / "sft.pt"
-    first, data_index = 0, 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first, data_index = state["step"], state["data_index"]
-    batches = demonstrations(problem, args, data_index, {problem.prompt(instance) for instance in test})
-    for step in track(range(first, args.sft_steps), "warm start", console=console):
-        if step > first and step % args.save_steps == 0:
-            torch.save(
-                {
-                    "model": model.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "step": step,
-                    "data_index": data_index,
-                },
-                checkpoint.with_suffix(".tmp"),
-            )
-            checkpoint.with_suffix(".tmp").replace(checkpoint)
-        batch = [next(batches) for _ in range(args.sft_batch)]
-        data_index = batch[-1][0] + 1
-        loss = model(**collate(tokenizer, batch)).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-    save(model, tokenizer, Path(folder))
-    checkpoint.unlink(missing_ok=True)
+# ----------------------------------------------------------------------------------- warm start
 
 
 def demonstrations(
-    problem: Problem[Any, Any], args: Args, start: int, held: set[str]
-) -> Iterator[tuple[int, str, str]]:
-    """Yield index, prompt and reply, each once, without the held-out prompts."""
-    for index in count(start):
-        prompt, reply = demonstration(problem, args, index)
-        if prompt not in held:
-            yield index, prompt, reply
+    args: Args, problems: list[Problem[Any, Any]], exclude: Any = frozenset()
+) -> Demonstrations:
+    """Return the teacher of the warm start."""
+    return Demonstrations(at_levels(args, problems), json.loads(args.mix), args.slip, args.seed, exclude)
 
 
-def collate(tokenizer: Any, batch: list[tuple[int, str, str]]) -> dict[str, torch.Tensor]:
-    """Return (batch, length) token ids, padded on the right, with labels on the replies."""
-    prompts = tokenizer([prompt for _, prompt, _ in batch])["input_ids"]
-    replies = tokenizer([reply for _, _, reply in batch])["input_ids"]
-    length = max(len(prompt) + len(reply) + 1 for prompt, reply in zip(prompts, replies, strict=True))
-    ids = torch.full((len(batch), length), tokenizer.pad_token_id)
-    labels = torch.full_like(ids, -100)
-    for row, (prompt, reply) in enumerate(zip(prompts, replies, strict=True)):
-        text = torch.tensor([*prompt, *reply, tokenizer.eos_token_id])
-        ids[row, : len(text)] = text
-        labels[row, len(prompt) : len(text)] = text[len(prompt) :]
-    return {"input_ids": ids, "labels": labels, "attention_mask": (ids != tokenizer.pad_token_id).long()}
+def build(args: Args, problems: list[Problem[Any, Any]]) -> Path:
+    """Build a tokenizer and a model with random weights; return their folder."""
+    folder = args.out / "base"
+    if not (folder / "complete").exists():
+        stream = islice(demonstrations(args, problems).stream(), 20_000)
+        texts = [f"{e.prompt} {e.reply}" for e in track(stream, "tokenizer", total=20_000, console=console)]
+        tokenizer = word_tokenizer(texts) if args.style != "prose" else chat_tokenizer(texts[:2000], 2048)
+        save(build_model(args.size, tokenizer, seed=args.seed), tokenizer, folder)
+    return folder
+
+
+def warm_start(args: Args, problems: list[Problem[Any, Any]], exclude: set[str]) -> Path:
+    """Train the base model on demonstrations; keeps a checkpoint to resume from."""
+    folder = args.out / "sft"
+    if not (folder / "complete").exists():
+        tokenizer = AutoTokenizer.from_pretrained(args.out / "base")
+        model = AutoModelForCausalLM.from_pretrained(args.out / "base", dtype=torch.float32)
+        if torch.cuda.is_available():
+            model = model.to("cuda")
+        fine_tune(
+            model,
+            tokenizer,
+            demonstrations(args, problems, exclude).stream,
+            steps=args.sft_steps,
+            batch=args.sft_batch,
+            learning_rate=args.sft_learning_rate,
+            bf16=args.bf16,
+            checkpoint=args.out / "sft.pt",
+            save_steps=args.save_steps,
+            progress=lambda steps: track(list(steps), "warm start", console=console),
+        )
+        save(model, tokenizer, folder)
+    return folder
 
 
 # ------------------------------------------------------------------------------------------- GRPO
 
 
-class MarkComplete(TrainerCallback):
-    """Mark checkpoints that were written to the end, so that a killed run resumes from a whole one."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Touch the mark."""
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / "complete").touch()
-
-
-def train(args: Args, problem: Problem[Any, Any], start: str, test: list[Instance]) -> list[dict[str, float]]:
+def train(
+    args: Args, problems: list[Problem[Any, Any]], start: str, exclude: set[str]
+) -> list[dict[str, float]]:
     """Train with GRPO from the model in ``start``; return the log, one entry per step."""
     final, history = args.out / "final", args.out / "history.json"
     if (final / "complete").exists():
         found: list[dict[str, float]] = json.loads(history.read_text())
         return found
-    size = args.steps * args.prompts
-    dataset = make_dataset(
-        problem,
-        size,
-        seed=args.seed + 1,
-        chat=bool(args.model),
-        progress=lambda rows: iter(track(rows, "instances", total=size, console=console)),
-    )
-    held = {problem.digest(instance) for instance in test}
-    if not args.model:  # one prompt for all orders of the cities, so compare prompts
-        held = {problem.prompt(instance) for instance in test}
-    key = "prompt" if not args.model else "instance_hash"
-    dataset = dataset.filter(lambda row: row[key] not in held)
+    monitor = held_out_suite(args, problems, "validation", 100)
+    exclude = exclude | {problem.prompt(instance) for problem, instances in monitor for instance in instances}
+    chat = bool(args.model) or args.style == "prose"
+    stream, size = None, args.steps * args.prompts * PartialState().num_processes
+    if args.curriculum:
+        lowest = min(args.levels, default=0)
+        stream = Stream(Curriculum(problems, seed=args.seed + 1, start=lowest), chat=chat, exclude=exclude)
+        dataset: Any = stream.dataset()
+    else:
+        dataset = make_dataset(
+            problems,
+            size,
+            levels=args.levels or None,
+            seed=args.seed + 1,
+            chat=chat,
+            exclude=exclude,
+            progress=lambda rows: iter(track(rows, "instances", total=size, console=console)),
+        )
+    reward = RewardFunction(args.reward, group_size=args.group, stream=stream)
+    limit = completion_length(args, problems)
     rollouts = args.prompts * args.group
     micro = args.micro_batch or rollouts
     config = GRPOConfig(
@@ -406,8 +470,10 @@ def train(args: Args, problem: Problem[Any, Any], start: str, test: list[Instanc
         loss_type="dr_grpo",
         scale_rewards=args.scale_rewards,
         temperature=args.temperature,
-        max_completion_length=completion_length(args, problem),
-        mask_truncated_completions=bool(args.model),
+        max_completion_length=limit * args.turns if args.turns > 1 and not args.model else limit,
+        mask_truncated_completions=chat,
+        shuffle_dataset=stream is None,
+        ignore_data_skip=stream is not None,  # the stream itself knows where it is
         bf16=args.bf16,
         gradient_checkpointing=args.gradient_checkpointing,
         use_vllm=args.use_vllm,
@@ -415,28 +481,35 @@ def train(args: Args, problem: Problem[Any, Any], start: str, test: list[Instanc
         # Weights that are trained stay in float32 under bf16: a step of 1e-6 would round to nothing.
         model_init_kwargs={"dtype": "bfloat16" if args.bf16 and args.lora else "float32"},
         logging_steps=1,
-        report_to="tensorboard",
+        report_to=args.report_to,
         disable_tqdm=True,
         log_level="error",
         **({"vllm_mode": "colocate"} if args.use_vllm else {}),
     )
+    state = SaveState(reward)
     trainer = GRPOTrainer(
         start,
-        RewardFunction(args.reward, group_size=args.group),
+        reward,
         config,
         train_dataset=dataset,
         processing_class=AutoTokenizer.from_pretrained(start, padding_side="left"),
-        callbacks=[MarkComplete(), Progress(args.steps)],
+        callbacks=[state, JsonLines(args.out / "log.jsonl"), Watch(), Progress(args.steps)],
         peft_config=lora(args),
+        rollout_func=Rollout(dataset, turns=args.turns) if args.turns > 1 else None,
     )
     trainer.remove_callback(PrinterCallback)
-    checkpoints = [path.parent for path in args.out.glob("checkpoint-*/complete")]
-    last = max(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    every = args.eval_steps or max(1, args.steps // 10)
+    HeldOut(monitor, every=every, max_new_tokens=limit).attach(trainer)
+    last = last_checkpoint(args.out)
+    if last:
+        state.restore(trainer, last)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    log = [entry for entry in trainer.state.log_history if "reward" in entry]
-    write(history, json.dumps(log))
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    save(model.merge_and_unload() if args.lora else model, trainer.processing_class, final)
+    log: list[dict[str, float]] = trainer.state.log_history
+    if trainer.accelerator.is_main_process:
+        write(history, json.dumps(log))
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        save(model.merge_and_unload() if args.lora else model, trainer.processing_class, final)
+    trainer.accelerator.wait_for_everyone()
     return log
 
 
@@ -461,7 +534,14 @@ class Progress(TrainerCallback):
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
         """Print a line every tenth of the way."""
-        if logs and "reward" in logs and state.global_step % max(1, self.steps // 10) == 0:
+        if not logs or not state.is_world_process_zero:
+            return
+        if "heldout/quality" in logs:
+            numbers = ", ".join(
+                f"{name} {logs[f'heldout/{name}']:.3f}" for name in ("success", "quality", "skill")
+            )
+            console.print(f"step {state.global_step}/{self.steps}, held out: {numbers}")
+        elif "reward" in logs and state.global_step % max(1, self.steps // 10) == 0:
             numbers = ", ".join(
                 f"{name} {logs[key]:.3f}"
                 for name, key in (
@@ -469,15 +549,15 @@ class Progress(TrainerCallback):
                     ("feasible", "forge/feasible"),
                     ("quality", "forge/quality"),
                     ("skill", "forge/skill"),
-                    ("optimal", "forge/optimal"),
+                    ("groups with signal", "forge/effective_groups"),
                 )
                 if key in logs
             )
-            console.print(f"GRPO step {state.global_step}/{self.steps}: {numbers}")
+            console.print(f"step {state.global_step}/{self.steps}, rollouts: {numbers}")
 
 
-def draw_curve(path: Path, log: list[dict[str, float]]) -> None:
-    """Draw reward and quality of the rollouts over the steps, with running means."""
+def draw_curve(path: Path, log: list[dict[str, float]], heldout: list[dict[str, float]]) -> None:
+    """Draw reward and quality of the rollouts over the steps, with running means, and held-out scores."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
@@ -492,8 +572,14 @@ def draw_curve(path: Path, log: list[dict[str, float]]) -> None:
         smooth = np.convolve(values, np.ones(window) / window, mode="valid")
         ax.plot(np.arange(1, len(values) + 1), values, color=colour, alpha=0.25)
         ax.plot(np.arange(window, len(values) + 1), smooth, color=colour, label=key.rpartition("/")[2])
+    steps = [entry["step"] for entry in heldout]
+    for metric, style in (("quality", "o-"), ("skill", "s--")):
+        values = [entry[f"heldout/{metric}"] for entry in heldout]
+        ax.plot(
+            steps, values, style, color="black", markersize=3, linewidth=1, label=f"held-out {metric}, greedy"
+        )
     ax.set_xlabel("GRPO step")
-    ax.set_title("training rollouts, temperature 1")
+    ax.set_title("rollouts at the training temperature, and held-out scores")
     ax.legend()
     ax.grid(alpha=0.3)
     figure.savefig(path)

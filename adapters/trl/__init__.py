@@ -1,7 +1,11 @@
-"""TRL's ``GRPOTrainer``: a dataset of prompts and a reward function.
+"""TRL's ``GRPOTrainer``: rows, reward, turns, and callbacks.
 
-The dataset carries, beside the prompt, the spec that rebuilds problem and instance; the reward
-function rebuilds them (once per group), verifies every completion and returns one reward per row.
+The rows carry, beside the prompt, the spec that rebuilds problem and instance; the reward function
+rebuilds them (once per group), verifies every completion and returns one reward per row.
+
+`make_dataset` has a fixed set of rows, `Stream` draws them from a `Curriculum` as training goes. Single-turn
+training needs no more than rows and `RewardFunction`; several turns go through tools (`environment_factory`)
+or free text (`Rollout`). `SaveState`, `JsonLines`, `HeldOut` and `Watch` are callbacks.
 
 Examples
 --------
@@ -13,7 +17,42 @@ Examples
 [-1.0, -1.0]
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .dataset import Stream, make_dataset
 from .reward import RewardFunction, completion_text
 
-__all__ = ["RewardFunction", "Stream", "completion_text", "make_dataset"]
+if TYPE_CHECKING:
+    from .callbacks import HeldOut, JsonLines, SaveState, Watch, last_checkpoint
+    from .rollout import Rollout
+    from .tools import environment_factories, environment_factory
+
+_LAZY = dict.fromkeys(("HeldOut", "JsonLines", "SaveState", "Watch", "last_checkpoint"), ".callbacks") | {
+    "Rollout": ".rollout",
+    "environment_factories": ".tools",
+    "environment_factory": ".tools",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs transformers when it is first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name], __name__), name)
+
+
+__all__ = [
+    "HeldOut",
+    "JsonLines",
+    "RewardFunction",
+    "Rollout",
+    "SaveState",
+    "Stream",
+    "Watch",
+    "completion_text",
+    "environment_factories",
+    "environment_factory",
+    "last_checkpoint",
+    "make_dataset",
+]

@@ -151,7 +151,7 @@ class RewardFunction:
             (draw, [verdict for verdict in group.verdicts if verdict is not None], group.deviation > 1e-6)
             for draw, group in zip(draws, groups, strict=True)
         ]
-        for draw, verdicts, signal in sorted(_gathered(results), key=lambda result: result[0]):
+        for draw, verdicts, signal in sorted(gathered(results), key=lambda result: result[0]):
             row = self.stream.answered(draw)
             if row is not None:  # rows of an evaluation, or seen before, teach nothing
                 self.stream.curriculum.update(*row, verdicts, signal=signal)
@@ -195,7 +195,7 @@ class RewardFunction:
             raise ValueError(f"state must be empty for {self.__name__}, which has none, got {shorten(state)}")
 
 
-def _gathered(results: list[Any]) -> list[Any]:
+def gathered(results: list[Any]) -> list[Any]:
     """Return the results of all processes; this one's where there is no other."""
     accelerate = sys.modules.get("accelerate")
     if accelerate is None or accelerate.PartialState().num_processes == 1:

@@ -210,7 +210,7 @@ def test_nulls_and_constants_earn_nothing() -> None:
 def test_compact_answers_are_words() -> None:
     problem = MaxIndependentSet(n=4, style="compact", answer_format="raw")
     instance = graph([(0, 1), (0, 2), (1, 2)], 4)
-    assert problem.prompt(instance) == "0 : 1 2 ; 1 : 2 n4 >"
+    assert problem.prompt(instance) == "0: 1: 0 2: 0 1 3: >"
     assert problem.verify(instance, "3 1").optimal and problem.format(instance, (1, 3)) == "1 3"
 
 

@@ -15,13 +15,19 @@ for _module in ("torch", "trl", "tyro", "matplotlib"):
     pytest.importorskip(_module)
 
 TINY = {
-    "hidden": 16, "layers": 1, "sft_steps": 12, "sft_batch": 8, "steps": 6, "prompts": 2, "group": 4, "save_steps": 2,
-    "test_episodes": 10,
+    "sft_steps": 12, "sft_batch": 8, "steps": 6, "prompts": 2, "group": 4, "save_steps": 2, "test_episodes": 10,
+    "best_of": 2, "eval_steps": 3,
 }  # fmt: skip
 
 
 def start(root: Path, out: Path, **settings: object) -> subprocess.Popen[str]:
-    arguments = [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
+    arguments = []
+    for key, value in settings.items():
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, (list, tuple)):
+            arguments += [flag, *map(str, value)]
+        else:
+            arguments += [flag] if value is True else [f"{flag}={value}"]
     return subprocess.Popen(
         [sys.executable, root / "examples" / "train_grpo.py", f"--out={out}", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=out.parent,
@@ -38,33 +44,49 @@ def weights(out: Path) -> bytes:
     return (out / "final" / "model.safetensors").read_bytes()
 
 
+RUNS = {
+    "static": TINY,
+    # Untrained, so most groups fail alike; a curriculum on which everything rests must still come back as it was.
+    "curriculum": TINY
+    | {"problem": ["TSP", "Knapsack"], "levels": [0, 1], "curriculum": True, "reward": "verpo"},
+}
+
+
 @pytest.fixture(scope="module")
-def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing stopped."""
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    output = finish(start(root, out, **TINY))
-    assert "GRPO - SFT" in output and "wrote" in output
-    return out
+def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs that nothing stopped."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, settings in RUNS.items():
+        output = finish(start(root, folder / name, **settings))
+        assert "GRPO - SFT" in output and "wrote" in output
+    return {name: folder / name for name in RUNS}
 
 
-def test_the_run_leaves_table_curve_and_results(whole: Path) -> None:
-    results = json.loads((whole / "results.json").read_text())
-    agents = {row["agent"]: row for row in results["agents"]}
-    assert list(agents) == ["random", "greedy", "exact", "base", "SFT", "GRPO"]
-    assert all(row["episodes"] == 10 for row in agents.values())
-    assert agents["exact"]["quality"]["mean"] == 1 and agents["greedy"]["skill"]["mean"] == 0
+def test_the_run_leaves_table_curve_log_and_results(whole: dict[str, Path]) -> None:
+    results = json.loads((whole["static"] / "results.json").read_text())
+    (tsp,) = results["problems"]
+    assert list(tsp["agents"]) == ["random", "greedy", "local-search", "exact", "base", "SFT", "GRPO"]
+    assert all(row["episodes"] == 10 for row in tsp["agents"].values())
+    assert tsp["agents"]["exact"]["quality"]["mean"] == 1 and tsp["agents"]["greedy"]["skill"]["mean"] == 0
     assert [entry["step"] for entry in results["curve"]] == [1, 2, 3, 4, 5, 6]
+    assert [entry["step"] for entry in results["heldout"]] == [0, 3, 6]
     assert all("forge/quality" in entry for entry in results["curve"])
-    assert results["paired_quality"]["GRPO - exact"]["mean"] <= 0
-    assert (whole / "reward.png").stat().st_size > 5000
+    assert tsp["gains"]["exact"]["quality"]["mean"] <= 0 and list(tsp["sft_best_of"]) == ["1", "2"]
+    assert len(tsp["values"]["skill"]) == 10 and results["rollouts"] == 6 * 2 * 4
+    assert (whole["static"] / "reward.png").stat().st_size > 5000
+    lines = [json.loads(line) for line in (whole["static"] / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "reward" in line] == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("moment", ["sft.pt", "checkpoint-2/complete"])
+@pytest.mark.parametrize(
+    ("run", "moment"),
+    [("static", "sft.pt"), ("static", "checkpoint-2/complete"), ("curriculum", "checkpoint-4/complete")],
+)
 def test_a_killed_run_ends_with_the_same_weights(
-    root: Path, whole: Path, tmp_path: Path, moment: str
+    root: Path, whole: dict[str, Path], tmp_path: Path, run: str, moment: str
 ) -> None:
     out = tmp_path / "killed"
-    process = start(root, out, **TINY)
+    process = start(root, out, **RUNS[run])
     deadline = time.monotonic() + 120
     while not (out / moment).exists():
         assert process.poll() is None and time.monotonic() < deadline
@@ -72,14 +94,18 @@ def test_a_killed_run_ends_with_the_same_weights(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (out / "final" / "complete").exists()
-    finish(start(root, out, **TINY))
-    assert weights(out) == weights(whole)
-    before, after = (json.loads((path / "results.json").read_text())["agents"] for path in (whole, out))
-    assert before == after
+    finish(start(root, out, **RUNS[run]))
+    assert weights(out) == weights(whole[run])
+    before, after = (json.loads((path / "results.json").read_text()) for path in (whole[run], out))
+    assert before["problems"] == after["problems"]
+    states = [(path / "checkpoint-6" / "forge_state.json").read_text() for path in (whole[run], out)]
+    assert states[0] == states[1]
+    logs = [[json.loads(line)["step"] for line in (path / "log.jsonl").open()] for path in (whole[run], out)]
+    assert logs[0] == logs[1]
 
 
-def test_a_folder_with_another_run_is_refused(root: Path, whole: Path) -> None:
-    output = finish(start(root, whole, **TINY | {"steps": 7}), status=1)
+def test_a_folder_with_another_run_is_refused(root: Path, whole: dict[str, Path]) -> None:
+    output = finish(start(root, whole["static"], **TINY | {"steps": 7}), status=1)
     assert "out must be a new folder or one of the same settings" in output
 
 
@@ -92,5 +118,6 @@ def test_a_given_model_is_trained_on_chat_prompts(root: Path, tiny_model: Path, 
     }  # fmt: skip
     finish(start(root, out, **settings))
     results = json.loads((out / "results.json").read_text())
-    assert [row["agent"] for row in results["agents"]] == ["random", "greedy", "exact", "base", "GRPO"]
-    assert results["problem"].startswith("Knapsack(answer_format='tags', style='prose', n=9")
+    (knapsack,) = results["problems"]
+    assert list(knapsack["agents"]) == ["random", "greedy", "local-search", "exact", "base", "GRPO"]
+    assert knapsack["problem"] == "Knapsack" and knapsack["parameters"] == {"n": 9}

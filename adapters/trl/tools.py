@@ -1,0 +1,214 @@
+"""Tool calls for ``GRPOTrainer(environment_factory=...)``: a model submits answers and reads the verdicts."""
+
+from __future__ import annotations
+
+import copyreg
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, ClassVar, cast
+
+from ...core.env import TextEnv
+from ...core.problem import Problem
+from ...core.registry import from_spec
+from ...core.registry import problem as find_problem
+from .rollout import Dialogue
+
+
+class ToolEnvironment:
+    """What the trainer talks to; built by `environment_factory`, one instance per rollout at a time.
+
+    Every public function of the class is a tool, except ``reset`` and ``get_reward``.
+    """
+
+    _problem: ClassVar[str]
+    _options: ClassVar[dict[str, Any]]
+    _hint: ClassVar[str]
+    _dialogue: Dialogue | None = None
+
+    @property
+    def answer(self) -> str:
+        """The kept answer; empty before any. A reward function judges it."""
+        return "" if self._dialogue is None else self._dialogue.answer
+
+    @property
+    def submissions(self) -> int:
+        """Answers submitted so far."""
+        return 0 if self._dialogue is None else self._dialogue.turns
+
+    def reset(self, **row: Any) -> str:
+        """Start on the instance of a dataset's ``row``; return what the trainer appends to its prompt.
+
+        Raises
+        ------
+        ValueError
+            If the row has no ``spec``, or one of another problem or answer format.
+        """
+        if "spec" not in row:
+            raise ValueError(f"a row must have the column 'spec', got {sorted(row)}: see make_dataset")
+        found, _ = from_spec(row["spec"])
+        if found.name != self._problem:
+            raise ValueError(
+                f"spec must be of {self._problem}, the problem of this environment, got {found.name}: build the "
+                f"dataset from it, or give the trainer environment_factories([{self._problem!r}, {found.name!r}])"
+            )
+        if found.answer_format != "raw":  # the argument of the tool is the answer, with nothing around it
+            raise ValueError(
+                f"answer_format must be 'raw' where answers are submitted to a tool, got {found.answer_format!r}: "
+                f"build the dataset from forge_gym.problem({found.name!r}, answer_format='raw')"
+            )
+        self._dialogue = Dialogue(row["spec"], **self._options)
+        return self._hint
+
+    def submit(self, answer: str) -> str:
+        """Submit an answer to the problem, and read what is wrong with it or how good it is.
+
+        Args:
+            answer: The answer and nothing else, in the format that the problem asks for.
+        """
+        if self._dialogue is None:
+            return "There is no problem yet: this changes nothing."
+        return self._dialogue.say(_text(answer))
+
+
+class _Looks(ToolEnvironment):
+    def look(self) -> str:
+        """Read the data of the problem again."""
+        if self._dialogue is None:
+            return "There is no problem yet."
+        problem, instance = from_spec(self._dialogue.spec)
+        return problem.describe(instance)
+
+
+class _Pays(ToolEnvironment):
+    def get_reward(self) -> float | None:
+        """Return the reward of the kept answer, of an empty one before any; None where judging failed."""
+        return None if self._dialogue is None else self._dialogue.reward
+
+
+def environment_factory(
+    problem: str,
+    *,
+    turns: int = 3,
+    keep: str = "best",
+    scheme: str | None = None,
+    inspect: bool = False,
+) -> type[ToolEnvironment]:
+    """Return the environment class of ``problem`` for ``GRPOTrainer``; the same class for the same arguments.
+
+    Parameters
+    ----------
+    problem
+        Name of a problem. The dataset's rows come from ``forge_gym.problem(name, answer_format="raw")``.
+    turns
+        Submissions per rollout.
+    keep
+        Which answer counts: the ``best`` so far, or the ``last``.
+    scheme
+        Reward that the environment pays itself, beside all reward functions. None where a `RewardFunction` pays:
+        both together would pay twice.
+    inspect
+        Whether there is a tool ``look`` that repeats the problem's data.
+
+    Returns
+    -------
+    type
+        Named after the problem, since the trainer logs its reward under this name.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, the rule, the value and the nearest valid one.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> knapsack = forge_gym.problem("Knapsack", n=8, answer_format="raw")
+    >>> environment = environment_factory("Knapsack", turns=2, scheme="linear")()
+    >>> print(environment.reset(spec=knapsack.spec(seed=3)).strip())
+    Do not write the answer as a reply: call submit with it. You may submit 2 answers; after each one you read what is
+    wrong with it or how good it is. The best one counts.
+    >>> print(environment.submit("[99]"))
+    Your answer is infeasible: items are 0 to 7, got 1 others.
+    Revise it: 1 turn left. Answer in the same format.
+    >>> environment.answer, round(environment.get_reward(), 3)
+    ('[99]', -0.471)
+    """
+    pays, scheme = scheme is not None, "tiered" if scheme is None else scheme
+    TextEnv(find_problem(problem), reward=scheme, turns=turns, keep=keep)  # refuses what is wrong
+    return _build(problem, turns, keep, scheme, pays, bool(inspect))
+
+
+def environment_factories(
+    problems: Iterable[str | Problem[Any, Any]], **options: Any
+) -> dict[str, type[ToolEnvironment]]:
+    """Return the environment classes of several problems, by name: the dataset's column ``environment``.
+
+    Parameters
+    ----------
+    problems
+        Names, or problems.
+    **options
+        Of `environment_factory`.
+
+    Examples
+    --------
+    >>> list(environment_factories(["TSP", "Knapsack"], turns=2))
+    ['TSP', 'Knapsack']
+    """
+    names = [problem.name if isinstance(problem, Problem) else problem for problem in problems]
+    return {name: environment_factory(name, **options) for name in names}
+
+
+@cache  # the trainer tells environments apart by their exact type
+def _build(
+    problem: str, turns: int, keep: str, scheme: str, pays: bool, looks: bool
+) -> type[ToolEnvironment]:
+    number = "1 answer" if turns == 1 else f"{turns} answers"
+    hint = (
+        f"\n\nDo not write the answer as a reply: call submit with it. You may submit {number}; after each one you "
+        "read what is wrong with it or how good it is."
+    )
+    if turns > 1:
+        hint += f" The {keep} one counts."
+    if looks:
+        hint += " Call look to read the data again."
+    bases = [_Pays] * pays + [_Looks] * looks + [ToolEnvironment]
+    namespace = {
+        "__module__": __name__,
+        "__doc__": f"Answers to {problem}, submitted to a tool.",
+        "_arguments": (problem, turns, keep, scheme, pays, looks),
+        "_problem": problem,
+        "_options": {"turns": turns, "keep": keep, "scheme": scheme},
+        "_hint": hint,
+    }
+    return cast(type[ToolEnvironment], _Built(f"{problem}Environment", tuple(bases), namespace))
+
+
+class _Built(type):
+    """Classes that pickle as the call that builds them: no module has them as an attribute."""
+
+    _arguments: tuple[Any, ...]
+
+
+def _rebuild(cls: _Built) -> tuple[Any, ...]:
+    return _build, cls._arguments
+
+
+copyreg.pickle(_Built, _rebuild)
+
+
+def _text(answer: Any) -> str:
+    """Return the text of whatever stood in a model's JSON where a string belongs.
+
+    Examples
+    --------
+    >>> _text("[0, 1]"), _text([0, 1]), _text(None)
+    ('[0, 1]', '[0, 1]', 'null')
+    """
+    if isinstance(answer, str):
+        return answer
+    try:
+        return json.dumps(answer)
+    except Exception:  # no JSON, nested too deeply, an integer too large to print: no answer in any format
+        return f"a {type(answer).__name__} that is not JSON"

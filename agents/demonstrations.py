@@ -1,0 +1,223 @@
+"""What a language model is warm-started on: prompts with replies of heuristics, solvers and search, in any mix."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.checks import check_choice, check_int, check_share
+from ..core.problem import Instance, Problem
+from .agent import Agent, Task
+from .controls import climb
+
+TEACHERS = ("greedy", "random", "search", "exact")
+"""``greedy``: the heuristic, randomised; ``random``: a random feasible solution; ``search``: hill climbing from
+the heuristic, with its trace of incumbents where the answer format leaves room; ``exact``: the certified reference."""
+
+_TEMPERATURE = 0.3
+_MOVES = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt with a reply to learn."""
+
+    prompt: str
+    reply: str
+    weight: float = 1.0
+    """Relative weight in the loss."""
+    index: int = 0
+    """Of the instance in its stream: where to go on."""
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """An endless stream of demonstrations, each instance once; the same for the same arguments.
+
+    Parameters
+    ----------
+    problems
+        One or several, in turn.
+    mix
+        Shares of `TEACHERS`.
+    slip
+        Probability that a choice of the greedy heuristic is its second best. Demonstrations without any
+        leave a policy with nothing to explore.
+    seed
+        Of instances and draws; the instances are those of `Problem.instance` in the training split.
+    exclude
+        Prompts that must not occur, such as those of a test set.
+
+    Raises
+    ------
+    ValueError
+        If the mix names an unknown teacher, or has no positive share.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> tsp = forge_gym.problem("TSP", n=5, style="compact", answer_format="raw")
+    >>> demonstrations = Demonstrations([tsp], mix={"greedy": 0.5, "exact": 0.5})
+    >>> example = next(demonstrations.stream())
+    >>> tsp.verify(tsp.instance(0, example.index), example.reply).feasible
+    True
+    """
+
+    problems: Sequence[Problem[Any, Any]]
+    mix: Mapping[str, float] | None = None
+    slip: float = 0.15
+    seed: int = 0
+    exclude: Container[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for teacher, share in self.shares.items():
+            check_choice("mix", teacher, TEACHERS)
+            check_share(f"mix of {teacher}", share, 0.0, math.inf)
+        if not sum(self.shares.values()) > 0:
+            raise ValueError(
+                f"mix must have a positive share, got {self.mix!r}: did you mean {{'greedy': 1}}?"
+            )
+        check_share("slip", self.slip)
+        if not self.problems:
+            raise ValueError("problems must hold at least one problem, got none")
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The mix; greedy alone by default."""
+        return {"greedy": 1.0} if self.mix is None else self.mix
+
+    def stream(self, start: int = 0) -> Iterator[Example]:
+        """Yield demonstrations from number ``start`` on; to go on after one, start at its index plus 1."""
+        teachers = list(self.shares)
+        shares = np.array([self.shares[teacher] for teacher in teachers], dtype=float)
+        bounds = np.cumsum(shares / shares.sum())
+        index = start
+        while True:
+            problem = self.problems[index % len(self.problems)]
+            instance = problem.instance(self.seed, index)
+            prompt = problem.prompt(instance)
+            if prompt not in self.exclude:
+                rng = np.random.default_rng(np.random.SeedSequence([self.seed, index]))
+                teacher = teachers[min(int(np.searchsorted(bounds, rng.random())), len(teachers) - 1)]
+                yield Example(prompt, self._reply(problem, instance, teacher, rng), index=index)
+            index += 1
+
+    def _reply(
+        self, problem: Problem[Any, Any], instance: Instance, teacher: str, rng: np.random.Generator
+    ) -> str:
+        if teacher == "search":
+            return search_trace(problem, instance, rng)
+        if teacher == "greedy":
+            solution = problem.heuristic(instance, rng, self.slip)
+        elif teacher == "random":
+            solution = problem.random(instance, rng)
+        else:
+            solution = problem.reference(instance).solution
+        return problem.format(instance, solution)
+
+
+def search_trace(problem: Problem[Any, Any], instance: Instance, rng: np.random.Generator) -> str:
+    """Return a reply that climbs from the heuristic and names every better solution on its way.
+
+    In the answer format ``raw``, which is the answer and nothing else, only the last solution is there.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> knapsack = forge_gym.problem("Knapsack", n=6)
+    >>> print(search_trace(knapsack, knapsack.instance(seed=2), np.random.default_rng(0)))
+    Greedy: [0, 1, 5], objective 149.
+    Better: [0, 3, 5], objective 160.
+    Better: [0, 2, 5], objective 164.
+    Better: [0, 4, 5], objective 165.
+    <answer>[0, 4, 5]</answer>
+    """
+    steps = list(climb(problem, instance, rng, _MOVES))
+    best = steps[-1][0]
+    if problem.answer_format == "raw":
+        return problem.format(instance, best)
+    lines, last = [], None
+    for solution, value in steps:
+        if value != last:
+            said = "Greedy" if last is None else "Better"
+            lines.append(f"{said}: {problem.write(instance, solution)}, objective {value}.")
+            last, best = value, solution
+    return "\n".join([*lines, problem.format(instance, best)])
+
+
+def rejection_sample(
+    agent: Agent,
+    problem: Problem[Any, Any],
+    instances: Sequence[Instance],
+    *,
+    samples: int = 8,
+    skill: float = 0.0,
+    batch_size: int = 1024,
+) -> list[Example]:
+    """Return the agent's own best replies to learn from: self-improvement by rejection sampling.
+
+    Of each instance's feasible replies with at least the given skill, the best are kept, one per canonical
+    solution, with weight ``exp((skill - 1) / 0.3)``.
+
+    Parameters
+    ----------
+    agent
+        Has to sample: greedy decoding gives the same reply every time.
+    problem, instances
+        What is asked.
+    samples
+        Replies per instance.
+    skill
+        Least skill of a reply that is kept; 0 asks for the greedy heuristic's value.
+    batch_size
+        Replies asked for at once.
+
+    Returns
+    -------
+    list of Example
+        In the order of the instances; ``index`` counts them.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> from forge_gym.agents import RandomAgent
+    >>> tsp = forge_gym.problem("TSP", n=5)
+    >>> instances = [tsp.instance(0, index) for index in range(20)]
+    >>> kept = rejection_sample(RandomAgent(), tsp, instances, samples=16, skill=1.0)
+    >>> all(tsp.verify(instances[example.index], example.reply).optimal for example in kept)
+    True
+    """
+    check_int("samples", samples, 1)
+    check_share("skill", skill, -1.0, 1.0)
+    check_int("batch_size", batch_size, 1)
+    kept: list[Example] = []
+    for start in range(0, len(instances), max(1, batch_size // samples)):
+        chunk = instances[start : start + max(1, batch_size // samples)]
+        prompts = [problem.prompt(instance) for instance in chunk]
+        tasks = [
+            Task(problem, instance, ({"role": "user", "content": prompt},), sample)
+            for instance, prompt in zip(chunk, prompts, strict=True)
+            for sample in range(samples)
+        ]
+        replies = agent.answer(tasks)
+        for i, (instance, prompt) in enumerate(zip(chunk, prompts, strict=True)):
+            of_instance = replies[i * samples : (i + 1) * samples]
+            verdicts = problem.verify_many(instance, of_instance)
+            good = [
+                (verdict.skill, reply)
+                for reply, verdict in zip(of_instance, verdicts, strict=True)
+                if verdict.feasible and not verdict.alarm and verdict.skill >= skill
+            ]
+            best = max([found for found, _ in good], default=0.0)
+            unique = {
+                problem.canonical(instance, problem.read(instance, reply)): reply
+                for found, reply in reversed(good)
+                if found == best
+            }
+            weight = math.exp((best - 1.0) / _TEMPERATURE)
+            kept += [Example(prompt, reply, weight, start + i) for reply in reversed(unique.values())]
+    return kept
