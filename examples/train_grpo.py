@@ -188,11 +188,10 @@ def main(args: Args) -> None:
     suite = held_out_suite(args, problems, args.test_split, args.test_episodes)
     exclude = {problem.prompt(instance) for problem, instances in suite for instance in instances}
 
-    folders = {"base": args.model}
+    folders = {"SFT": args.start} if args.start else {"base": args.model}
     if not args.model and not args.start:
-        folders = {"base": str(build(args, problems)), "SFT": str(warm_start(args, problems, exclude))}
-    elif args.start:
-        folders = {"SFT": args.start}
+        with PartialState().main_process_first():  # the others find it done
+            folders = {"base": str(build(args, problems)), "SFT": str(warm_start(args, problems, exclude))}
     start = list(folders.values())[-1]
     history: list[dict[str, float]] = []
     if args.steps:
@@ -448,6 +447,12 @@ def train(
             exclude=exclude,
             progress=lambda rows: iter(track(rows, "instances", total=size, console=console)),
         )
+    rollout = None
+    if args.turns > 1:
+        # A stream's rows are told as they are read; four batches are more than the trainer reads ahead.
+        batch = args.prompts * PartialState().num_processes
+        rollout = Rollout([] if stream else dataset, turns=args.turns, memory=4 * batch if stream else None)
+        dataset = dataset.map(rollout.register) if stream else dataset
     reward = RewardFunction(args.reward, group_size=args.group, stream=stream)
     limit = completion_length(args, problems)
     rollouts = args.prompts * args.group
@@ -495,7 +500,7 @@ def train(
         processing_class=AutoTokenizer.from_pretrained(start, padding_side="left"),
         callbacks=[state, JsonLines(args.out / "log.jsonl"), Watch(), Progress(args.steps)],
         peft_config=lora(args),
-        rollout_func=Rollout(dataset, turns=args.turns) if args.turns > 1 else None,
+        rollout_func=rollout,
     )
     trainer.remove_callback(PrinterCallback)
     every = args.eval_steps or max(1, args.steps // 10)
@@ -506,7 +511,12 @@ def train(
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     log: list[dict[str, float]] = trainer.state.log_history
     if trainer.accelerator.is_main_process:
-        write(history, json.dumps(log))
+        write(history, json.dumps(log))  # before the mark that all is done
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:  # weights in parts: all processes save
+        trainer.save_model(str(final))
+        trainer.accelerator.wait_for_everyone()
+        (final / "complete").touch()
+    elif trainer.accelerator.is_main_process:
         model = trainer.accelerator.unwrap_model(trainer.model)
         save(model.merge_and_unload() if args.lora else model, trainer.processing_class, final)
     trainer.accelerator.wait_for_everyone()

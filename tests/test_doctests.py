@@ -12,9 +12,11 @@ import forge_gym
 
 PARTS = ("core", "envs", "agents", "wrappers", "adapters", "evaluation")
 MODULES = ["forge_gym"] + [
-    f"forge_gym.{part}.{module.name}"
+    module.name
     for part in PARTS
-    for module in pkgutil.iter_modules(importlib.import_module(f"forge_gym.{part}").__path__)
+    for module in pkgutil.walk_packages(
+        importlib.import_module(f"forge_gym.{part}").__path__, f"forge_gym.{part}."
+    )
 ]
 
 

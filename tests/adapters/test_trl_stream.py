@@ -1,0 +1,284 @@
+"""Streams, what the reward function reports to them, metrics, and the callbacks that keep a run's state."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import forge_gym
+from forge_gym.adapters.trl import RewardFunction, Stream, make_dataset
+from forge_gym.core.curriculum import Curriculum, Rule
+
+pytest.importorskip("datasets")
+
+
+def stream(**options: Any) -> Stream:
+    problems = [forge_gym.problem(name) for name in ("TSP", "Knapsack")]
+    return Stream(Curriculum(problems, rule=Rule(groups=1), **options))
+
+
+def best(row: dict[str, Any]) -> str:
+    problem, instance = forge_gym.from_spec(row["spec"])
+    return problem.format(instance, problem.reference(instance).solution)
+
+
+def answer(reward: RewardFunction, rows: list[dict[str, Any]], texts: list[str], **options: Any) -> list[Any]:
+    """Call the reward function as the trainer does: every row repeated, columns as lists."""
+    columns = {key: [row[key] for row in rows for _ in range(reward.group_size)] for key in rows[0]}
+    completions = [
+        [{"role": "assistant", "content": text}] for text in texts for _ in range(reward.group_size)
+    ]
+    return reward(prompts=columns.pop("prompt"), completions=completions, **columns, **options)
+
+
+def test_rows_are_those_of_a_dataset_and_rebuild_their_instances() -> None:
+    own = stream()
+    rows = list(islice(own.rows(), 4))
+    fixed = make_dataset(forge_gym.problem("TSP"), 1)
+    assert set(rows[0]) == {*fixed.column_names, "draw"}
+    for number, row in enumerate(rows):
+        problem, instance = forge_gym.from_spec(row["spec"])
+        assert row["prompt"] == [{"role": "user", "content": problem.prompt(instance)}]
+        assert row["draw"] == number and row["problem"] == row["environment"] == problem.name
+    assert own.pending == [0, 1, 2, 3]
+
+
+def test_prompts_of_a_test_set_are_never_drawn() -> None:
+    seen = [row["prompt"][0]["content"] for row in islice(stream().rows(), 12)]
+    problems = [forge_gym.problem(name) for name in ("TSP", "Knapsack")]
+    without = Stream(Curriculum(problems), exclude=set(seen[:6]))
+    assert not {row["prompt"][0]["content"] for row in islice(without.rows(), 12)} & set(seen[:6])
+    fixed = make_dataset(problems[0], 8, chat=False)["prompt"]
+    assert not set(make_dataset(problems[0], 8, chat=False, exclude=fixed[:3])["prompt"]) & set(fixed[:3])
+
+
+def test_answers_move_the_window_and_the_rows_after_the_next_batch() -> None:
+    """The trainer reads a batch ahead, so a promotion shows in the batch after it."""
+    own = stream()
+    reward, rows = RewardFunction(group_size=2, stream=own), iter(own.dataset())
+    batches = [[next(rows) for _ in range(8)]]
+    for _ in range(6):
+        batches.append([next(rows) for _ in range(8)])  # read ahead
+        logged: dict[str, float] = {}
+        answer(reward, batches[-2], [best(row) for row in batches[-2]], log_metric=logged.__setitem__)
+        assert own.pending == [row["draw"] for row in batches[-1]]
+    tops = own.curriculum.tops
+    assert all(top >= 2 for top in tops.values()) and logged["forge/TSP/top"] == tops["TSP"]
+    assert logged["forge/TSP/promotions"] == tops["TSP"] and logged["forge/quarantined"] == 0
+    assert max(row["level"] for row in batches[0] + batches[1]) == 0
+    assert max(row["level"] for row in batches[2]) == 1
+
+
+def test_rows_of_an_evaluation_teach_nothing() -> None:
+    own = stream()
+    reward = RewardFunction(group_size=2, stream=own)
+    row = next(own.rows())
+    before = own.curriculum.state_dict()
+    foreign = {key: value for key, value in row.items() if key != "draw"}
+    answer(reward, [foreign], [best(row)])
+    answer(reward, [row | {"draw": 77}], [best(row)])
+    assert own.curriculum.state_dict() == before and own.pending == [0]
+    answer(reward, [row], [best(row)])
+    answer(reward, [row], [best(row)])  # the same again, as trainers that iterate over a batch do
+    assert own.curriculum.tops[row["problem"]] == 1 and own.pending == []
+
+
+def test_a_resumed_stream_goes_on_with_the_rows_read_ahead() -> None:
+    def run(own: Stream, batches: int, rows: Any = None) -> list[Any]:
+        reward, rows, seen = RewardFunction("verpo", group_size=2, stream=own), rows or own.rows(), []
+        ahead = [next(rows) for _ in range(4)]
+        for _ in range(batches):
+            batch, ahead = ahead, [next(rows) for _ in range(4)]
+            seen.append(batch)
+            answer(reward, batch, [best(row) if row["draw"] % 3 else "?" for row in batch])
+        return [seen, reward]
+
+    whole, _ = run(stream(), 6)
+    own = stream()
+    first, reward = run(own, 3)
+    state = json.loads(json.dumps(reward.state_dict()))
+    resumed = stream()
+    other = RewardFunction("verpo", group_size=2, stream=resumed)
+    other.load_state_dict(state)
+    assert other.state_dict() == reward.state_dict()
+    second, _ = run(resumed, 3)
+    assert first + second == whole
+    with pytest.raises(ValueError, match="a reward function with none"):
+        RewardFunction("verpo", group_size=2).load_state_dict(state)
+
+
+def test_datasets_can_neither_be_read_elsewhere_nor_lose_their_stream() -> None:
+    import copy
+    import pickle
+
+    own = stream()
+    dataset = copy.deepcopy(own.dataset())
+    next(iter(dataset))
+    assert own.pending == [0]
+    with pytest.raises(RuntimeError, match="dataloader_num_workers=0"):
+        pickle.loads(pickle.dumps(own.dataset()))._ex_iterable  # noqa: B018
+
+
+def test_kept_answers_take_the_place_of_completions() -> None:
+    row = next(stream().rows())
+    reward, columns = RewardFunction(group_size=2), {"spec": [row["spec"]] * 2}
+    kept = [best(row), "?"]
+    assert reward(completions=["?", "?"], answer=kept, **columns) == [1, -1]
+    environments = [SimpleNamespace(answer=text) for text in kept]
+    assert reward(completions=["?", "?"], environments=environments, **columns) == [1, -1]
+
+
+def test_metrics_say_what_happened() -> None:
+    tsp = forge_gym.problem("TSP", n=7)
+    index, instance = next(tsp.graded_instances(seed=5))
+    spec = tsp.spec(5, index)
+    optimum = tsp.format(instance, tsp.reference(instance).solution)
+    greedy, trivial = (
+        tsp.format(instance, found) for found in (tsp.heuristic(instance), tsp.trivial(instance))
+    )
+    bare = str(list(tsp.heuristic(instance)))
+    logged: dict[str, float] = {}
+    RewardFunction(group_size=4)(
+        completions=[optimum, greedy, trivial, f"I think {bare}", "<answer>[0, 0]</answer>", "?", "?", "?"],
+        completion_ids=[[1] * 10] * 8,
+        spec=[spec] * 8,
+        log_metric=logged.__setitem__,
+    )
+    assert logged["forge/malformed"] == 0.5 and logged["forge/infeasible"] == 0.125
+    assert logged["forge/salvageable"] == 0.25 and logged["forge/trivial"] == pytest.approx(2 / 3)
+    assert logged["forge/violated/visited"] == logged["forge/violated/once"] == 0.25
+    assert logged["forge/effective_groups"] == 1 and logged["forge/useful_groups"] == 1
+    assert logged["forge/zero_pass"] == 0.5 and logged["forge/all_pass"] == 0
+    assert logged["forge/distinct"] == 1.5 and logged["forge/tokens_per_effective_group"] == 40
+    assert logged["forge/verify_ms_p99"] > 0 and logged["forge/verify_seconds"] > 0
+    assert logged["forge/TSP/quality"] == logged["forge/quality"]
+
+
+def state(step: int, **options: Any) -> SimpleNamespace:
+    return SimpleNamespace(global_step=step, is_world_process_zero=True, max_steps=9, **options)
+
+
+def test_json_lines_repeat_no_step(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from forge_gym.adapters.trl import JsonLines
+
+    path = tmp_path / "log.jsonl"
+    first = JsonLines(path)
+    first.on_train_begin(None, state(0), None)
+    for step in (1, 2, 3, 4):
+        first.on_log(None, state(step), None, logs={"reward": step / 8})
+    with path.open("a") as file:
+        file.write('{"step": 5, "rew')  # killed while it wrote
+    resumed = JsonLines(path)
+    resumed.on_train_begin(None, state(2), None)
+    resumed.on_log(None, state(3), None, logs={"reward": 1.0})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"step": 1, "reward": 0.125},
+        {"step": 2, "reward": 0.25},
+        {"step": 3, "reward": 1.0},
+    ]
+
+
+def test_checkpoints_count_when_they_are_whole(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from forge_gym.adapters.trl import SaveState, last_checkpoint
+
+    own = stream()
+    reward = RewardFunction(group_size=2, stream=own)
+    next(own.rows())
+    assert last_checkpoint(tmp_path) is None
+    for step in (2, 10, 12):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    saver = SaveState(reward)
+    for step in (2, 10):
+        saver.on_save(SimpleNamespace(output_dir=tmp_path), state(step), None)
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    other = RewardFunction(group_size=2, stream=stream())
+    loaded: list[str] = []
+    resumed = SaveState(other)
+    resumed.restore(SimpleNamespace(_load_rng_state=loaded.append), tmp_path / "checkpoint-10")
+    assert other.state_dict() == reward.state_dict()
+    for _ in range(2):
+        resumed.on_step_begin(None, state(10), None)
+    assert loaded == [str(tmp_path / "checkpoint-10")]
+
+
+def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("transformers")
+    from forge_gym.adapters.trl import Watch
+
+    def entry(**options: float) -> dict[str, float]:
+        return {
+            "reward": 0.0, "forge/effective_groups": 0.9, "completions/mean_length": 100.0, "forge/trivial": 0.1
+        } | options  # fmt: skip
+
+    def said(entries: list[dict[str, float]]) -> list[str]:
+        caplog.clear()
+        watch = Watch(steps=4)
+        with caplog.at_level(logging.WARNING):
+            for step, logs in enumerate(entries):
+                watch.on_log(None, state(step), None, logs=logs)
+        return [record.message for record in caplog.records]
+
+    assert said([entry()] * 20) == []
+    (signal,) = said([entry(**{"forge/effective_groups": 0.1})] * 9)
+    assert "less than 30 % of the groups had any signal" in signal
+    (length,) = said([entry(**{"completions/mean_length": 100 - 10 * i}) for i in range(10)])
+    assert "completions shrank" in length
+    copies = [entry(**{"forge/trivial": 0.9, "forge/TSP/promotions": 0.0})] * 9
+    assert "copied the trivial or the greedy anchor" in said(copies)[0]
+    assert said([entry(**{"forge/trivial": 0.9, "forge/TSP/promotions": float(i)}) for i in range(9)]) == []
+    flat = [{"heldout/quality": 0.5}]
+    rising = [entry(reward=0.1 * i) for i in range(12)]
+    (reward,) = said(rising[:4] + flat + rising[4:8] + flat + rising[8:] + flat)
+    assert "the reward rose from" in reward
+    better = [{"heldout/quality": 0.5 + i / 10} for i in range(3)]
+    assert said(rising[:4] + better[:1] + rising[4:8] + better[1:2] + rising[8:] + better[2:]) == []
+
+
+RANK = """
+import json, os, sys
+os.environ["FORGE_GYM_STORE"] = "off"
+from accelerate import PartialState
+import forge_gym
+from forge_gym.adapters.trl import RewardFunction, Stream
+from forge_gym.core.curriculum import Curriculum, Rule
+own = PartialState(cpu=True)
+names = ("TSP", "Knapsack")
+stream = Stream(Curriculum([forge_gym.problem(name) for name in names], rule=Rule(groups=2)))
+reward, rows = RewardFunction(group_size=2, stream=stream), stream.rows()
+for _ in range(5):
+    batch = [next(rows) for _ in range(6)]
+    mine = batch[own.process_index * 3 :][:3]  # every process draws all rows and takes its part
+    texts = []
+    for row in mine:
+        problem, instance = forge_gym.from_spec(row["spec"])
+        good = problem.format(instance, problem.reference(instance).solution)
+        texts += ["?" if row["draw"] % 4 == 0 else good] * 2
+    reward(completions=texts, **{key: [row[key] for row in mine for _ in range(2)] for key in ("spec", "draw")})
+state = stream.state_dict()
+assert own.num_processes == 2
+assert state["curriculum"]["windows"]["TSP"]["top"] > 0
+with open(f"{sys.argv[1]}.{own.process_index}", "w") as file:
+    json.dump(state, file)
+"""
+
+
+def test_processes_agree(tmp_path: Path) -> None:
+    pytest.importorskip("accelerate")
+    script, out = tmp_path / "rank.py", tmp_path / "state"
+    script.write_text(RANK)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    launch += [str(script), str(out)]
+    done = subprocess.run(launch, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (json.loads((tmp_path / f"state.{rank}").read_text()) for rank in (0, 1))
+    assert first == second and first["pending"] == []

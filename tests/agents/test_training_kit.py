@@ -1,0 +1,225 @@
+"""From-scratch models, demonstrations, fine-tuning and rejection sampling."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import forge_gym
+from forge_gym.agents import Task, make_agent
+from forge_gym.agents.demonstrations import (
+    TEACHERS,
+    Demonstrations,
+    Example,
+    rejection_sample,
+    search_trace,
+)
+
+NAMES = forge_gym.problems()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("form", [("prose", "tags"), ("compact", "raw")])
+def test_every_teacher_demonstrates_feasible_answers(name: str, form: tuple[str, str]) -> None:
+    problem = forge_gym.problem(name, style=form[0], answer_format=form[1], level=0)
+    for teacher in TEACHERS:
+        examples = list(islice(Demonstrations([problem], mix={teacher: 1.0}, seed=3).stream(), 5))
+        for example in examples:
+            instance = problem.instance(3, example.index)
+            verdict = problem.verify(instance, example.reply)
+            assert example.prompt == problem.prompt(instance) and verdict.feasible
+            assert verdict.optimal or teacher != "exact"
+
+
+def test_the_mix_is_kept_and_streams_go_on_where_they_stopped() -> None:
+    tsp, knapsack = forge_gym.problem("TSP", n=6), forge_gym.problem("Knapsack", n=6)
+    given = Demonstrations([tsp, knapsack], mix={"exact": 3, "random": 1}, seed=1)
+    first = list(islice(given.stream(), 400))
+    assert list(islice(given.stream(first[199].index + 1), 200)) == first[200:]
+    tours = [example for example in first if example.index % 2 == 0]
+    optimal = [tsp.verify(tsp.instance(1, example.index), example.reply).optimal for example in tours]
+    assert 0.65 < np.mean(optimal) < 0.9  # three in four, and a random tour of six cities may be optimal
+    held = {example.prompt for example in first[:10]}
+    without = Demonstrations([tsp, knapsack], seed=1, exclude=held)
+    assert [example.index for example in islice(without.stream(), 3)] == [10, 11, 12]
+
+
+def test_slips_explore() -> None:
+    tsp = forge_gym.problem("TSP", n=8)
+    greedy, slipping = (
+        [e.reply for e in islice(Demonstrations([tsp], slip=slip).stream(), 50)] for slip in (0.0, 0.3)
+    )
+    assert sum(a != b for a, b in zip(greedy, slipping, strict=True)) > 25
+
+
+def test_bad_mixes() -> None:
+    tsp = forge_gym.problem("TSP")
+    with pytest.raises(ValueError, match="did you mean 'greedy'"):
+        Demonstrations([tsp], mix={"gredy": 1})
+    with pytest.raises(ValueError, match="mix must have a positive share"):
+        Demonstrations([tsp], mix={"greedy": 0})
+    with pytest.raises(ValueError, match="problems must hold at least one"):
+        Demonstrations([])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_traces_end_with_the_best_they_name(name: str) -> None:
+    problem = forge_gym.problem(name, level=2)
+    for index in range(3):
+        instance = problem.instance(4, index)
+        trace = search_trace(problem, instance, np.random.default_rng(index))
+        verdict = problem.verify(instance, trace)
+        assert verdict.feasible
+        assert (
+            verdict.skill
+            >= problem.verify(instance, problem.format(instance, problem.heuristic(instance))).skill
+        )
+        assert trace.splitlines()[-2].endswith(f"objective {verdict.objective}.")
+
+
+class Parrot:
+    """Gives the replies of a list, by sample."""
+
+    name = "parrot"
+
+    def __init__(self, replies: list[str]) -> None:
+        self.replies = replies
+
+    def answer(self, tasks: Any) -> list[str]:
+        return [self.replies[task.sample] for task in tasks]
+
+
+def test_rejection_sampling_keeps_the_best_once() -> None:
+    tsp = forge_gym.problem("TSP", n=5)
+    instances = [tsp.instance(0, index) for index in range(40)]
+    replies = [tsp.format(instances[0], tour) for tour in ((0, 1, 2, 3, 4), (4, 3, 2, 1, 0), (0, 2, 1, 3, 4))]
+    kept = rejection_sample(Parrot([*replies, "?"]), tsp, instances, samples=4, skill=-1.0, batch_size=10)
+    counts = Counter(example.index for example in kept)
+    assert set(counts.values()) == {1}  # a tour and its reversal are one solution
+    for example in kept:
+        skills = [tsp.verify(instances[example.index], reply).skill for reply in replies]
+        mine = tsp.verify(instances[example.index], example.reply).skill
+        assert mine == max(skills) >= -1
+        assert example.weight == pytest.approx(np.exp((mine - 1) / 0.3))
+        assert example.prompt == tsp.prompt(instances[example.index])
+    strict = rejection_sample(Parrot([*replies, "?"]), tsp, instances, samples=4, skill=1.0)
+    assert {example.index for example in strict} < set(counts)
+    assert rejection_sample(Parrot(["?"]), tsp, instances, samples=1, skill=-1.0) == []
+
+
+def small() -> Any:
+    return forge_gym.problem("TSP", n=4, grid=3, style="compact", answer_format="raw")
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    pytest.importorskip("transformers")
+    from forge_gym.agents.scratch import word_tokenizer
+
+    texts = [f"{e.prompt} {e.reply}" for e in islice(Demonstrations([small()]).stream(), 300)]
+    return word_tokenizer(texts)
+
+
+def test_sizes_are_what_they_are_called(tokenizer: Any) -> None:
+    from forge_gym.agents.scratch import SIZES, build_model
+
+    millions = {name: 13 * size.hidden**2 * size.layers / 1e6 for name, size in SIZES.items()}
+    for name, found in millions.items():
+        assert (name == "tiny" and found < 0.2) or found == pytest.approx(float(name[:-1]), rel=0.2)
+    first, second, other = (build_model("tiny", tokenizer, seed=seed) for seed in (1, 1, 2))
+    weights = [model.model.layers[0].mlp.up_proj.weight for model in (first, second, other)]
+    assert (weights[0] == weights[1]).all() and not (weights[0] == weights[2]).all()
+    with pytest.raises(ValueError, match="did you mean 'tiny'"):
+        build_model("tin", tokenizer)
+
+
+def test_chat_tokenizers_write_any_text_and_keep_prefixes() -> None:
+    pytest.importorskip("transformers")
+    from forge_gym.agents.scratch import chat_tokenizer
+
+    own = chat_tokenizer([forge_gym.problem("TSP").prompt(forge_gym.problem("TSP").instance())], 400)
+    for text in ("ünïcode ✓ [1, 2]\n\tx", "<answer>[0, 12]</answer>"):
+        assert own.decode(own(text)["input_ids"]) == text
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    more = [*chat, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]
+    texts = [own.apply_chat_template(part, tokenize=False) for part in (chat[:1], chat, more[:3], more)]
+    assert all(longer.startswith(shorter) for shorter, longer in pairwise(texts))
+    asked = own.apply_chat_template(chat[:1], tokenize=False, add_generation_prompt=True)
+    assert texts[1].startswith(asked)
+    with pytest.raises(ValueError, match="vocabulary must be"):
+        chat_tokenizer(["a"], 10)
+
+
+def test_fine_tuning_learns_and_resumes_bit_by_bit(tokenizer: Any, tmp_path: Path) -> None:
+    from forge_gym.agents.scratch import build_model
+    from forge_gym.agents.sft import fine_tune
+
+    class Killed(Exception):
+        pass
+
+    def dying(steps: Any) -> Any:
+        for step in steps:
+            if step == 25:
+                raise Killed
+            yield step
+
+    stream = Demonstrations([small()], mix={"exact": 1.0}).stream
+    whole, killed, resumed = (build_model("tiny", tokenizer, seed=0) for _ in range(3))
+    settings: dict[str, Any] = {"steps": 40, "batch": 16, "learning_rate": 1e-2, "save_steps": 10}
+    losses = fine_tune(whole, tokenizer, stream, **settings)
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+    file = tmp_path / "sft.pt"
+    with pytest.raises(Killed):
+        fine_tune(killed, tokenizer, stream, checkpoint=file, progress=dying, **settings)
+    assert file.exists()
+    rest = fine_tune(resumed, tokenizer, stream, checkpoint=file, **settings)
+    assert rest == losses[20:] and not file.exists()
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert (a == b).all()
+
+
+def test_loss_is_on_the_replies_and_weighted(tokenizer: Any) -> None:
+    import torch
+
+    from forge_gym.agents.scratch import build_model
+    from forge_gym.agents.sft import _loss, collate
+
+    model = build_model("tiny", tokenizer, seed=0).eval()
+    rows = [e for e in islice(Demonstrations([small()]).stream(), 2)]
+    light = [rows[0], Example(rows[1].prompt, rows[1].reply, weight=0.0)]
+    with torch.no_grad():
+        alone = _loss(model, collate(tokenizer, rows[:1]))
+        weighted = _loss(model, collate(tokenizer, light))
+        both = _loss(model, collate(tokenizer, rows))
+        batch = collate(tokenizer, rows[:1])
+        labels = batch["input_ids"].where(batch["weights"] > 0, torch.tensor(-100))
+        reference = model(
+            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels
+        ).loss
+    assert float(alone) == pytest.approx(float(weighted), rel=1e-5)
+    assert float(alone) == pytest.approx(float(reference), rel=1e-5) and float(both) != float(alone)
+
+
+def test_examples_that_end_too_soon_are_refused(tokenizer: Any) -> None:
+    from forge_gym.agents.scratch import build_model
+    from forge_gym.agents.sft import fine_tune
+
+    few = [Example("a", "b", index=i) for i in range(3)]
+    with pytest.raises(ValueError, match="examples must last for 2 steps of 2, ended in step 1"):
+        fine_tune(
+            build_model("tiny", tokenizer), tokenizer, lambda start: iter(few[start:]), steps=2, batch=2
+        )
+
+
+def test_local_search_is_where_its_climb_ends() -> None:
+    tsp = forge_gym.problem("TSP", n=9)
+    instance = tsp.instance(1)
+    task = Task(tsp, instance, ({"role": "user", "content": tsp.prompt(instance)},))
+    (reply,) = make_agent("local-search").answer([task])
+    (greedy,) = make_agent("greedy").answer([task])
+    assert tsp.verify(instance, reply).skill >= tsp.verify(instance, greedy).skill == 0
