@@ -18,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 from rich.console import Console
+
+from forge_gym.evaluation.stats import Estimate, bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
 console = Console() if Console().is_terminal else Console(width=110)
@@ -125,7 +128,8 @@ class Table:
 def main(args: Run | Table) -> None:
     """Run a study, or write the page."""
     if isinstance(args, Table):
-        raise SystemExit("table: not yet")
+        write_page(args)
+        return
     study = STUDIES[args.study]
     for arm in args.arms:
         if arm not in study.arms:
@@ -254,6 +258,221 @@ def compact(found: dict[str, Any], args: Run, name: str) -> dict[str, Any]:
     kept = ("step", *(f"heldout/{metric}" for metric in ("success", "quality", "skill", "optimal")))
     found["heldout"] = [{key: round(entry[key], 4) for key in kept} for entry in found["heldout"]]
     return {"study": args.study, "arm": name, **found}
+
+
+# -------------------------------------------------------------------------------------------- page
+
+INTRODUCTION = """# Ablations
+
+Written by `python examples/ablation.py table` from the files in `results/`; each of them holds the command, settings,
+versions, held-out scores and curves of one run. `python examples/ablation.py run STUDY --seeds 3` runs a new seed.
+
+Greedy decoding on held-out instances, none of which occurs in training, the same for all arms and seeds. Numbers are
+means over the seeds; in brackets the 95 % bootstrap interval over instances, which does not cover the spread between
+seeds, so each seed's skill stands beside it. Differences are paired by instance and seed. Where a study has several
+learning rates, every arm tried the same ones on the validation instances (seed 0) and kept the best.
+"""
+
+
+def write_page(args: Table) -> None:
+    """Write the page with the tables of all studies that have results, and their curves."""
+    parts = [INTRODUCTION]
+    for name, study in STUDIES.items():
+        folder = args.results / name
+        if not folder.is_dir():
+            continue
+        arms = {arm: load(folder, arm) for arm in study.arms}
+        arms = {arm: runs for arm, runs in arms.items() if runs}
+        picture = f"{name}.png"
+        draw(args.page.parent / "curves" / picture, arms)
+        parts.append(section(name, study, load(folder, "start"), arms, folder))
+        parts.append(f"![held-out skill while training](curves/{picture})\n")
+    args.page.write_text("\n".join(parts))
+    console.print(f"wrote {args.page}")
+
+
+def load(folder: Path, arm: str) -> list[dict[str, Any]]:
+    """Return the results of an arm, by seed."""
+    found = [json.loads(path.read_text()) for path in folder.glob(f"{slug(arm)}-seed*.json")]
+    return sorted(found, key=lambda result: int(result["arguments"]["seed"]))
+
+
+def section(
+    name: str, study: Study, starts: list[dict[str, Any]], arms: dict[str, list[dict[str, Any]]], folder: Path
+) -> str:
+    """Return a study's question and tables."""
+    seeds = sorted({run["arguments"]["seed"] for runs in arms.values() for run in runs})
+    versions = ", ".join(f"{key} {value}" for key, value in starts[0]["versions"].items())
+    lines = [
+        f"## {name}",
+        "",
+        study.question,
+        "",
+        f"`python examples/ablation.py run {name}`; seeds {', '.join(map(str, seeds))}; {versions}; "
+        f"{starts[0]['device']}, one thread per run.",
+        "",
+    ]
+    problems = range(len(starts[0]["problems"]))
+    for i in problems:
+        lines += table(starts, arms, i, study)
+    if len(problems) > 1:
+        lines += overall(starts, arms)
+    if study.rates:
+        lines += ["Skill on the validation instances, by learning rate:", ""]
+        lines += row(["arm", *[f"{rate:g}" for rate in study.rates]], header=True)
+        for arm in arms:
+            tried = [load(folder, f"tuning/{arm}/{rate:g}") for rate in study.rates]
+            lines += row([arm, *[f"{skill_of(runs[0]):.3f}" if runs else "" for runs in tried]])
+        lines.append("")
+    return "\n".join(lines)
+
+
+def row(cells: Iterable[str], header: bool = False) -> list[str]:
+    """Return the lines of a Markdown table's row."""
+    cells = list(cells)
+    line = f"| {' | '.join(cells)} |"
+    return [line, "|---|" + "--:|" * (len(cells) - 1)] if header else [line]
+
+
+def table(
+    starts: list[dict[str, Any]], arms: dict[str, list[dict[str, Any]]], i: int, study: Study
+) -> list[str]:
+    """Return the table of problem ``i``: controls, the warm start, and the arms."""
+    first = starts[0]["problems"][i]
+    known = {**first["parameters"]}
+    for shown in ("style", "answer_format"):
+        known.pop(shown, None)
+    sizes = ", ".join(f"{key} {value}" for key, value in known.items())
+    if first["levels"]:
+        sizes = f"levels {', '.join(map(str, first['levels']))}"
+    episodes = first["agents"]["greedy"]["episodes"]
+    lines = [f"**{first['problem']}** ({sizes}), {episodes} test instances:", ""]
+    reference = next(iter(arms))
+    columns = [
+        "",
+        "feasible",
+        "quality",
+        "skill",
+        "skill by seed",
+        "optimal",
+        f"quality, {reference} minus this",
+    ]
+    lines += row(columns, header=True)
+    names = {
+        "random": "random feasible",
+        "greedy": "greedy, the teacher",
+        "local-search": "local search from greedy",
+    }
+    against = matrix(arms[reference], i, "quality")
+    for agent, said in names.items():
+        scores = first["agents"][agent]
+        gain = [run["problems"][i]["gains"][agent]["quality"]["mean"] for run in arms[reference]]
+        lines += row(
+            [
+                said,
+                f"{scores['success']['mean']:.3f}",
+                f"{scores['quality']['mean']:.3f}",
+                f"{scores['skill']['mean']:.3f}",
+                "",
+                f"{scores['optimal']['mean']:.3f}",
+                f"{np.mean(gain):+.3f}",
+            ]
+        )
+    lines += scored("warm start (SFT)", starts, i, against)
+    if "sft_best_of" in first:
+        for k in first["sft_best_of"]:
+            of = [run["problems"][i]["sft_best_of"][k] for run in starts]
+            means = {key: np.mean([found[key]["mean"] for found in of]) for key in of[0]}
+            said = f"SFT, best of {k} samples" if k != "1" else "SFT, one sample at temperature 1"
+            lines += row(
+                [
+                    said,
+                    f"{means['success']:.3f}",
+                    f"{means['quality']:.3f}",
+                    f"{means['skill']:.3f}",
+                    ", ".join(f"{found['skill']['mean']:.2f}" for found in of),
+                    f"{means['optimal']:.3f}",
+                    "",
+                ]
+            )
+    for arm, runs in arms.items():
+        rate = f", {float(runs[0]['arguments']['learning_rate']):g}" if study.rates else ""
+        lines += scored(f"**GRPO: {arm}**{rate}", runs, i, None if arm == reference else against)
+    return [*lines, ""]
+
+
+def matrix(runs: Sequence[dict[str, Any]], i: int, metric: str) -> Any:
+    """Return (seeds, instances) values of the policies of some runs."""
+    return np.array([run["problems"][i]["values"][metric] for run in runs], dtype=float)
+
+
+def scored(said: str, runs: list[dict[str, Any]], i: int, against: Any) -> list[str]:
+    """Return the row of a policy."""
+    policy = list(runs[0]["problems"][i]["agents"])[-1]
+    success = np.mean([run["problems"][i]["agents"][policy]["success"]["mean"] for run in runs])
+    values = {metric: matrix(runs, i, metric) for metric in ("quality", "skill", "optimal")}
+    difference = ""
+    if against is not None:
+        shared = min(len(against), len(runs))
+        difference = interval(
+            bootstrap((against[:shared] - values["quality"][:shared]).mean(axis=0)), sign="+"
+        )
+    return row(
+        [
+            said,
+            f"{success:.3f}",
+            interval(bootstrap(values["quality"].mean(axis=0))),
+            interval(bootstrap(values["skill"].mean(axis=0))),
+            ", ".join(f"{mean:.2f}" for mean in values["skill"].mean(axis=1)),
+            f"{values['optimal'].mean():.3f}",
+            difference,
+        ]
+    )
+
+
+def interval(found: Estimate, sign: str = "") -> str:
+    """Return mean and interval."""
+    return f"{found.mean:{sign}.3f} [{found.low:{sign}.3f}, {found.high:{sign}.3f}]"
+
+
+def overall(starts: list[dict[str, Any]], arms: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Return a table of the mean skill over all problems, and of each, for every policy."""
+    problems = [problem["problem"] for problem in starts[0]["problems"]]
+    lines = ["Mean skill, by problem:", "", *row(["", "all", "skill by seed", *problems], header=True)]
+    for said, runs in {
+        "warm start (SFT)": starts,
+        **{f"GRPO: {arm}": runs for arm, runs in arms.items()},
+    }.items():
+        means = np.array([[matrix([run], i, "skill").mean() for i in range(len(problems))] for run in runs])
+        lines += row(
+            [
+                said,
+                f"{means.mean():.3f}",
+                ", ".join(f"{mean:.2f}" for mean in means.mean(axis=1)),
+                *[f"{mean:.2f}" for mean in means.mean(axis=0)],
+            ]
+        )
+    return [*lines, ""]
+
+
+def draw(path: Path, arms: dict[str, list[dict[str, Any]]]) -> None:
+    """Draw held-out skill of all arms over the steps: mean and range of the seeds."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    ax = figure.add_subplot()
+    for arm, runs in arms.items():
+        steps = [entry["step"] for entry in runs[0]["heldout"]]
+        skill = np.array([[entry["heldout/skill"] for entry in run["heldout"]] for run in runs])
+        (line,) = ax.plot(steps, skill.mean(axis=0), label=arm)
+        ax.fill_between(steps, skill.min(axis=0), skill.max(axis=0), color=line.get_color(), alpha=0.15)
+    ax.axhline(0, color="grey", linewidth=0.8)
+    ax.set_xlabel("GRPO step")
+    ax.set_ylabel("skill on 100 validation instances per problem, greedy decoding")
+    ax.legend(fontsize="small")
+    ax.grid(alpha=0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Software": None})
 
 
 if __name__ == "__main__":

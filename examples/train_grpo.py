@@ -180,6 +180,7 @@ class Args:
 def main(args: Args) -> None:
     """Run every stage that has not been run yet, and print the table."""
     started = time.monotonic()
+    PartialState(cpu=not torch.cuda.is_available())  # joins the other processes, if there are any
     claim(args)
     set_seed(args.seed)
     transformers_logging.disable_progress_bar()

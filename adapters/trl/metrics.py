@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, pstdev
+from functools import cached_property
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,23 @@ class JudgedGroup:
     seconds: float
     """Spent on verifying and paying."""
 
-    @property
+    @cached_property
     def deviation(self) -> float:
         """Standard deviation of the rewards: what a group-relative method learns from."""
         paid = [reward for reward in self.rewards if reward is not None]
-        return pstdev(paid) if len(paid) > 1 else 0.0
+        return float(np.std(paid)) if len(paid) > 1 else 0.0
+
+    @cached_property
+    def solutions(self) -> tuple[list[Any], set[Any]]:
+        """Canonical solutions of the feasible answers, and those of the trivial and the greedy anchor."""
+        problem, instance = self.problem, self.instance
+        known: dict[str, Any] = {}
+        for text, verdict in zip(self.texts, self.verdicts, strict=True):
+            if verdict is not None and verdict.feasible and not verdict.alarm and text not in known:
+                known[text] = problem.canonical(instance, problem.read(instance, text))
+        feasible = [known[text] for text in self.texts if text in known]
+        anchors = (problem.trivial(instance), problem.heuristic(instance)) if feasible else ()
+        return feasible, {problem.canonical(instance, anchor) for anchor in anchors}
 
 
 def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
@@ -52,13 +65,16 @@ def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     wrong place; ``verify_ms_p99`` per answer and ``verify_seconds`` in all; ``tokens_per_effective_group``;
     ``faults`` of a verifier and ``alarms`` of a certificate, both of which must be 0.
     """
-    found = _numbers(groups, "forge/")
+    parts = {"": groups}
     for name in sorted({group.problem.name for group in groups}):
-        found |= _numbers([group for group in groups if group.problem.name == name], f"forge/{name}/")
-    return found
+        parts[f"{name}/"] = [group for group in groups if group.problem.name == name]
+    if len(parts) == 2:  # one problem: the same numbers under both names
+        numbers = _numbers(groups)
+        return {f"forge/{part}{key}": value for part in parts for key, value in numbers.items()}
+    return {f"forge/{part}{key}": n for part, own in parts.items() for key, n in _numbers(own).items()}
 
 
-def _numbers(groups: Sequence[JudgedGroup], prefix: str) -> dict[str, float]:
+def _numbers(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     verdicts = [verdict for group in groups for verdict in group.verdicts]
     judged = [verdict for verdict in verdicts if verdict is not None and not verdict.alarm]
     effective = [group.deviation > 1e-6 for group in groups]
@@ -86,7 +102,7 @@ def _numbers(groups: Sequence[JudgedGroup], prefix: str) -> dict[str, float]:
             "zero_pass": _mean([not any(group) for group in passes]),
             "all_pass": _mean([bool(group) and all(group) for group in passes]),
         }
-        solved = [_solutions(group) for group in groups]
+        solved = [group.solutions for group in groups]
         found["distinct"] = fmean([float(len(set(solutions))) for solutions, _ in solved])
         if any(solutions for solutions, _ in solved):
             found["quality_of_feasible"] = fmean([verdict.quality for verdict in judged if verdict.feasible])
@@ -104,25 +120,11 @@ def _numbers(groups: Sequence[JudgedGroup], prefix: str) -> dict[str, float]:
             if verdict is not None and verdict.status == "malformed"
         ]:
             found["salvageable"] = _mean(malformed)
-    return {prefix + name: value for name, value in found.items()}
+    return found
 
 
-def _mean(flags: Iterable[bool]) -> float:
-    return fmean(map(float, flags))
-
-
-def _solutions(group: JudgedGroup) -> tuple[list[Any], set[Any]]:
-    """Return the canonical solutions of the feasible answers, and those of the trivial and greedy anchors."""
-    problem, instance = group.problem, group.instance
-    known: dict[str, Any] = {}
-    for text, verdict in zip(group.texts, group.verdicts, strict=True):
-        if verdict is not None and verdict.feasible and not verdict.alarm and text not in known:
-            known[text] = problem.canonical(instance, problem.read(instance, text))
-    feasible = [known[text] for text in group.texts if text in known]
-    anchors = {
-        problem.canonical(instance, s) for s in (problem.trivial(instance), problem.heuristic(instance))
-    }
-    return feasible, anchors
+def _mean(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags)
 
 
 def _salvageable(problem: Problem[Any, Any], instance: Instance, text: str) -> bool:
