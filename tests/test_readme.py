@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 
-def blocks(root: Path, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+def blocks(root: Path, language: str, page: str = "README.md") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (root / page).read_text(), re.DOTALL)
 
 
 def test_python_examples_run(root: Path, tmp_path: Path) -> None:
@@ -21,6 +21,13 @@ def test_python_examples_run(root: Path, tmp_path: Path) -> None:
         if "adapters.trl" in example:
             pytest.importorskip("datasets")
         subprocess.run([sys.executable, "-c", example], check=True, cwd=tmp_path, capture_output=True)
+
+
+def test_the_training_page_runs(root: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    examples = blocks(root, "python", "docs/training.md")
+    assert len(examples) == 5
+    subprocess.run([sys.executable, "-c", "\n".join(examples)], check=True, cwd=tmp_path, capture_output=True)
 
 
 def test_the_first_screen_has_the_two_commands(root: Path) -> None:
@@ -51,6 +58,11 @@ def test_training_arguments_exist(root: Path) -> None:
         capture_output=True,
         text=True,
     ).stdout
-    used = set(re.findall(r"(--[a-z0-9-]+)", "".join(b for b in blocks(root, "bash") if "--model" in b)))
-    assert len(used) > 6 and all(flag in out for flag in used)
+    commands = blocks(root, "bash") + blocks(root, "bash", "docs/training.md")
+    lines = "".join(commands).replace("\\\n", " ").splitlines()
+    used = {flag for line in lines if "train_grpo.py" in line for flag in re.findall(r"(--[a-z0-9-]+)", line)}
+    used -= {"--config-file"}
+    assert len(used) > 15 and all(flag in out for flag in used - {"--config"})
     assert "Probability that a choice of the" in out  # the fields' docstrings are the help
+    configurations = {name for line in lines for name in re.findall(r"examples/configs/\w+\.yaml", line)}
+    assert configurations and all((root / name).is_file() for name in configurations)
