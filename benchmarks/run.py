@@ -22,6 +22,7 @@ from typing import Any
 import gymnasium as gym
 
 import forge_gym
+from forge_gym.adapters.trl import RewardFunction
 
 COLD_FLOOR_S, COLD_FLOOR_MB = 0.2, 45.0
 PROBE = (
@@ -77,7 +78,7 @@ def cold(repeats: int) -> dict[str, Any]:
 def rows(name: str, repeats: int) -> list[dict[str, Any]]:
     """Measure one problem at its default size."""
     problem = forge_gym.problem(name)
-    _, instance = next(problem.graded_instances())
+    index, instance = next(problem.graded_instances())
     reference = problem.reference(instance)
     best = problem.format(instance, reference.solution)
     null = problem.format(instance, problem.nulls(instance)[1])  # one element again and again
@@ -88,6 +89,8 @@ def rows(name: str, repeats: int) -> list[dict[str, Any]]:
     long = "I compare the options. " * 350 + best
     assert problem.verify(instance, long).optimal
     distinct = [f"{text} {i}" for i in range(16) for text in texts]
+    spec = [problem.spec(index=index)] * 64
+    reward, logged = RewardFunction(group_size=16), dict[str, float]()
     env = gym.make(f"Forge/{name}-v0")
     env.unwrapped.problem.reference(instance)  # type: ignore[attr-defined]
     seeds = iter(range(10**9))
@@ -104,11 +107,14 @@ def rows(name: str, repeats: int) -> list[dict[str, Any]]:
         "SCORE malformed": lambda: problem.verify(instance, texts[2]),
         "SCORE infeasible": lambda: problem.verify(instance, texts[3]),
         "GROUP-64, per answer": lambda: problem.verify_many(instance, distinct),
+        "TRL reward and metrics, per answer": lambda: reward(
+            completions=distinct, spec=spec, log_metric=logged.__setitem__
+        ),
         "EP1, reference known": episode,
         "LABEL": lambda: problem.solve(instance, problem.work_limit),
     }
     return [
-        {"id": key, "problem": name, "us": median_us(call, repeats) / (64 if key.startswith("GROUP") else 1)}
+        {"id": key, "problem": name, "us": median_us(call, repeats) / (64 if "per answer" in key else 1)}
         for key, call in work.items()
     ]
 
@@ -130,7 +136,7 @@ def main() -> int:
             if "floor" in row
             else ""
         )
-        print(f"{row['problem']:14} {row['id']:24} {row['us']:12.1f} us  {note}")
+        print(f"{row['problem']:14} {row['id']:34} {row['us']:12.1f} us  {note}")
     if arguments.json:
         arguments.json.write_text(json.dumps(measured, indent=1))
     return int(any(not row.get("ok", True) for row in measured))

@@ -274,8 +274,8 @@ class Curriculum:
         """
         self._draws += 1
         if self._again and self._again[0][0] <= self._draws:
-            _, *again = self._again.popleft()
-            return self.at(*again)
+            _, name, level, index = self._again.popleft()
+            return self.at(name, level, index)
         if not self._planned:
             fresh = [self._fresh() for _ in range(max(1, self.duet))]
             rates = [self._passing[name].get(level, 0.5) for name, level, _ in fresh]

@@ -36,12 +36,15 @@ console = Console() if Console().is_terminal else Console(width=110)
 Settings = dict[str, Any]
 
 KL = 0.05
-REWARDS: dict[str, Settings] = {
+FEASIBILITY: dict[str, Settings] = {
     "tiered": {},
-    "linear": {"reward": "linear"},
     "binary": {"reward": "binary"},
     "binary, KL": {"reward": "binary", "beta": KL},
 }
+TEN = [
+    "BalancedMinCut", "GraphColoring", "HamiltonianCycle", "Knapsack", "MaxClique", "MaxIndependentSet",
+    "MeetingScheduling", "SetCover", "SubsetSum", "TSP",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ STUDIES = {
         "Six cities on a grid: which reward, which scaling of it, and is a KL term of use?",
         {"problem": ["TSP"]},
         {
-            **REWARDS,
+            **FEASIBILITY,
+            "linear": {"reward": "linear"},
             "published": {"reward": "forge"},
             "tiered, scaled by group": {"scale_rewards": "group"},
             "tiered, scaled by batch": {"scale_rewards": "batch"},
@@ -74,15 +78,15 @@ STUDIES = {
     ),
     "colouring": Study(
         "Graphs of seven vertices: does quality beat feasibility on a graph problem?",
-        {"problem": ["GraphColoring"], "steps": 400},
-        REWARDS,
+        {"problem": ["GraphColoring"], "steps": 300},
+        FEASIBILITY,
         warm={"sft_steps": 1000},
     ),
     "knapsack": Study(
         "Six items: does quality beat feasibility where the best answers are nearly infeasible?",
-        {"problem": ["Knapsack"], "steps": 400},
-        REWARDS,
-        warm={"sft_steps": 1000},
+        {"problem": ["Knapsack"], "steps": 400, "learning_rate": 2.5e-4},
+        FEASIBILITY,
+        warm={"sft_steps": 1000, "slip": 0.3},
     ),
     "curriculum": Study(
         "Tours of five to nine cities: a window of levels that follows the learner, or all levels from the start?",
@@ -90,9 +94,14 @@ STUDIES = {
         {"window": {"curriculum": True}, "static": {}},
     ),
     "breadth": Study(
-        "One policy warm-started on ten problems: train on one, three or all of them, at equal data?",
-        {"steps": 150, "group": 8},
-        {},
+        "One policy, warm-started on ten problems: train on one, three or all of them, at equal data?",
+        {"problem": TEN, "steps": 150, "group": 8, "test_episodes": 200},
+        {
+            "ten problems": {},
+            "three problems": {"train_on": ["TSP", "GraphColoring", "Knapsack"]},
+            "one problem": {"train_on": ["TSP"]},
+        },
+        warm={"sft_steps": 1500, "sft_batch": 128},
     ),
 }
 

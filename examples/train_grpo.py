@@ -67,6 +67,7 @@ from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.agents.demonstrations import Demonstrations
 from forge_gym.agents.scratch import build_model, chat_tokenizer, save, word_tokenizer
 from forge_gym.agents.sft import fine_tune
+from forge_gym.core.checks import check_choice
 from forge_gym.core.curriculum import Curriculum
 from forge_gym.core.problem import Instance, Problem
 from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
@@ -104,6 +105,8 @@ class Args:
     """Levels of difficulty, in equal shares; they set the sizes. The held-out suite has the same."""
     curriculum: bool = False
     """Start at the lowest of the levels and let a window of levels follow the learner."""
+    train_on: tuple[str, ...] = ()
+    """Some of the problems, to which GRPO is limited; all are warm-started on and evaluated."""
     model: str = ""
     """A causal language model, folder or hub name. Empty: a small one, built and warm-started here."""
     start: str = ""
@@ -329,6 +332,8 @@ def write(path: Path, text: str) -> None:
 
 def make_problems(args: Args) -> list[Problem[Any, Any]]:
     """Compact prompts and bare answers for a from-scratch model, prose and tags for a real one."""
+    for name in args.train_on:
+        check_choice("train_on", name, args.problem)
     given = json.loads(args.parameters or "{}")
     parameters = {args.problem[0]: given} if len(args.problem) == 1 else given
     style = args.style or ("prose" if args.model else "compact")
@@ -433,14 +438,15 @@ def train(
     monitor = held_out_suite(args, problems, "validation", 100)
     exclude = exclude | {problem.prompt(instance) for problem, instances in monitor for instance in instances}
     chat = bool(args.model) or args.style == "prose"
+    own = [problem for problem in problems if not args.train_on or problem.name in args.train_on]
     stream, size = None, args.steps * args.prompts * PartialState().num_processes
     if args.curriculum:
         lowest = min(args.levels, default=0)
-        stream = Stream(Curriculum(problems, seed=args.seed + 1, start=lowest), chat=chat, exclude=exclude)
+        stream = Stream(Curriculum(own, seed=args.seed + 1, start=lowest), chat=chat, exclude=exclude)
         dataset: Any = stream.dataset()
     else:
         dataset = make_dataset(
-            problems,
+            own,
             size,
             levels=args.levels or None,
             seed=args.seed + 1,
