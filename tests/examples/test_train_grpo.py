@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ TINY = {
 }  # fmt: skip
 
 
-def start(root: Path, out: Path, **settings: object) -> subprocess.Popen[str]:
+def start(root: Path, out: Path, launch: Sequence[str] = (), **settings: object) -> subprocess.Popen[str]:
     arguments = []
     for key, value in settings.items():
         flag = f"--{key.replace('_', '-')}"
@@ -29,7 +30,7 @@ def start(root: Path, out: Path, **settings: object) -> subprocess.Popen[str]:
         else:
             arguments += [flag] if value is True else [f"{flag}={value}"]
     return subprocess.Popen(
-        [sys.executable, root / "examples" / "train_grpo.py", f"--out={out}", *arguments],
+        [sys.executable, *launch, root / "examples" / "train_grpo.py", f"--out={out}", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=out.parent,
     )  # fmt: skip
 
@@ -121,3 +122,40 @@ def test_a_given_model_is_trained_on_chat_prompts(root: Path, tiny_model: Path, 
     (knapsack,) = results["problems"]
     assert list(knapsack["agents"]) == ["random", "greedy", "local-search", "exact", "base", "GRPO"]
     assert knapsack["problem"] == "Knapsack" and knapsack["parameters"] == {"n": 9}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"bf16": True, "gradient_checkpointing": True, "micro_batch": 4},
+        {
+            "style": "prose",
+            "problem": ["Knapsack"],
+            "parameters": '{"n": 6}',
+            "max_completion_length": 24,
+            "turns": 2,
+        },
+        {"problem": ["TSP", "Knapsack"], "train_on": ["TSP"], "levels": [0], "curriculum": True, "turns": 2},
+    ],
+    ids=["bf16", "prose, two turns", "curriculum, two turns"],
+)
+def test_other_ways_to_train(root: Path, tmp_path: Path, settings: dict[str, object]) -> None:
+    small = TINY | {"sft_steps": 4, "steps": 2, "test_episodes": 4, "best_of": 0}
+    finish(start(root, tmp_path / "run", **small | settings))
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert [entry["step"] for entry in results["curve"]] == [1, 2]
+    trained = {
+        key.split("/")[1]
+        for key in results["curve"][-1]
+        if key.startswith("forge/") and key.endswith("/quality")
+    }
+    assert trained <= {*settings.get("train_on", settings.get("problem", ["TSP"])), "quality"}  # type: ignore[misc]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_policy(root: Path, tmp_path: Path) -> None:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    process = start(root, tmp_path / "run", launch=launch, **RUNS["curriculum"])
+    assert "wrote" in finish(process)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "reward" in line] == [1, 2, 3, 4, 5, 6]
