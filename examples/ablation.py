@@ -92,16 +92,17 @@ STUDIES = {
         "Tours of five to nine cities: a window of levels that follows the learner, or all levels from the start?",
         {"problem": ["TSP"], "levels": [0, 1, 2, 3, 4]},
         {"window": {"curriculum": True}, "static": {}},
+        warm={"best_of": 16},
     ),
     "breadth": Study(
         "One policy, warm-started on ten problems: train on one, three or all of them, at equal data?",
-        {"problem": TEN, "steps": 150, "group": 8, "test_episodes": 200},
+        {"problem": TEN, "steps": 100, "group": 8, "test_episodes": 200, "eval_steps": 50},
         {
             "ten problems": {},
             "three problems": {"train_on": ["TSP", "GraphColoring", "Knapsack"]},
             "one problem": {"train_on": ["TSP"]},
         },
-        warm={"sft_steps": 1500, "sft_batch": 128},
+        warm={"sft_steps": 1000, "sft_batch": 128, "best_of": 0},
     ),
 }
 
@@ -146,7 +147,7 @@ def main(args: Run | Table) -> None:
     arms = {name: study.arms[name] for name in args.arms or study.arms}
     with ThreadPoolExecutor(args.jobs) as pool:
         # As many samples per test instance as training draws in all: 128 for 250 steps of 512 rollouts.
-        begin = study.common | study.warm | {"steps": 0, "best_of": 128}
+        begin = {"best_of": 128} | study.common | study.warm | {"steps": 0}
         starts = {seed: begin | {"seed": seed} for seed in args.seeds}
         list(pool.map(lambda seed: run(args, "start", seed, starts[seed]), starts))
         rates = tuned(args, study, arms, pool)

@@ -25,8 +25,10 @@ A run that was stopped goes on from its last checkpoint when the same command is
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -44,6 +46,7 @@ import numpy as np
 import torch
 import tyro
 from accelerate import PartialState
+from datasets import Dataset, load_from_disk
 from rich.console import Console
 from rich.progress import track
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback, set_seed
@@ -445,15 +448,7 @@ def train(
         stream = Stream(Curriculum(own, seed=args.seed + 1, start=lowest), chat=chat, exclude=exclude)
         dataset: Any = stream.dataset()
     else:
-        dataset = make_dataset(
-            own,
-            size,
-            levels=args.levels or None,
-            seed=args.seed + 1,
-            chat=chat,
-            exclude=exclude,
-            progress=lambda rows: iter(track(rows, "instances", total=size, console=console)),
-        )
+        dataset = rows(args, own, size, chat, exclude)
     rollout = None
     if args.turns > 1:
         # A stream's rows are told as they are read; four batches are more than the trainer reads ahead.
@@ -528,6 +523,31 @@ def train(
         save(model.merge_and_unload() if args.lora else model, trainer.processing_class, final)
     trainer.accelerator.wait_for_everyone()
     return log
+
+
+def rows(args: Args, problems: list[Problem[Any, Any]], size: int, chat: bool, exclude: set[str]) -> Dataset:
+    """Return the training rows; kept beside the model that training starts from, since labels take their time."""
+    what = json.dumps([*map(repr, problems), args.levels, size, args.seed, chat, *sorted(exclude)])
+    parent = Path(args.start).parent if args.start else args.out
+    folder = parent / f"rows-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
+    with PartialState().main_process_first():
+        if not folder.exists():
+            made = make_dataset(
+                problems,
+                size,
+                levels=args.levels or None,
+                seed=args.seed + 1,
+                chat=chat,
+                exclude=exclude,
+                progress=lambda found: iter(track(found, "instances", total=size, console=console)),
+            )
+            temporary = folder.with_name(f"{folder.name}.{os.getpid()}")
+            made.save_to_disk(temporary)
+            try:
+                temporary.rename(folder)
+            except OSError:  # another run was quicker
+                shutil.rmtree(temporary)
+    return load_from_disk(folder)
 
 
 def lora(args: Args) -> Any:
