@@ -84,7 +84,7 @@ STUDIES = {
     ),
     "knapsack": Study(
         "Six items: does quality beat feasibility where the best answers are nearly infeasible?",
-        {"problem": ["Knapsack"], "steps": 400, "learning_rate": 2.5e-4},
+        {"problem": ["Knapsack"], "steps": 300},
         FEASIBILITY,
         warm={"sft_steps": 1000, "slip": 0.3},
     ),

@@ -85,7 +85,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "BalancedMinCut": {"n": 8, "largest": 5},
     "GraphColoring": {"n": 7, "p": 0.4},
     "HamiltonianCycle": {"n": 8},
-    "Knapsack": {"n": 6, "largest": 9, "distribution": "uncorrelated"},
+    "Knapsack": {"n": 6, "largest": 6, "distribution": "uncorrelated"},
     "MaxClique": {"n": 10, "distribution": "gnp"},
     "MaxIndependentSet": {"n": 10, "distribution": "gnp", "p": 0.4},
     "MeetingScheduling": {"n": 4},
