@@ -1,6 +1,7 @@
 """Ablations of training, each by one command: equal budgets, equal tuning, three seeds, paired test instances.
 
     python examples/ablation.py run tsp            # what the reward, its scaling and a KL term are worth
+    python examples/ablation.py run improvement    # fine-tuning on one's own best answers instead of GRPO
     python examples/ablation.py run colouring
     python examples/ablation.py run knapsack
     python examples/ablation.py run curriculum     # a window of levels against all levels from the start
@@ -20,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,6 +62,10 @@ class Study:
     """Learning rates that every arm tries on the validation instances; none: the default for all."""
     warm: Settings = field(default_factory=dict)
     """Arguments of the warm start, which all arms of a seed share."""
+    starts: str = ""
+    """Study whose warm starts this one shares."""
+    script: str = "train_grpo.py"
+    """What the arms run."""
 
 
 STUDIES = {
@@ -76,6 +81,13 @@ STUDIES = {
             "tiered, KL": {"beta": KL},
         },
         rates=(2.5e-4, 5e-4, 1e-3),
+    ),
+    "improvement": Study(
+        "Six cities again: fine-tuning on one's own best tours, with as many rollouts as GRPO draws? Not tuned.",
+        {"problem": "TSP"},
+        {"rejection sampling": {}},
+        starts="tsp",
+        script="self_improvement.py",
     ),
     "colouring": Study(
         "Graphs of seven vertices: does quality beat feasibility on a graph problem? " + PILOT,
@@ -112,7 +124,9 @@ STUDIES = {
 class Run:
     """Run what is missing of a study."""
 
-    study: tyro.conf.Positional[Literal["tsp", "colouring", "knapsack", "curriculum", "breadth"]]
+    study: tyro.conf.Positional[
+        Literal["tsp", "improvement", "colouring", "knapsack", "curriculum", "breadth"]
+    ]
     """Which one."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of warm start, data and sampling."""
@@ -147,10 +161,11 @@ def main(args: Run | Table) -> None:
             raise ValueError(f"arms must be among {list(study.arms)}, got {arm!r}")
     arms = {name: study.arms[name] for name in args.arms or study.arms}
     with ThreadPoolExecutor(args.jobs) as pool:
+        source = STUDIES[study.starts] if study.starts else study
         # 128 samples per test instance are as many as 250 steps of 512 rollouts draw in all.
-        begin = {"best_of": 128} | study.common | study.warm | {"steps": 0}
-        starts = {seed: begin | {"seed": seed} for seed in args.seeds}
-        list(pool.map(lambda seed: run(args, "start", seed, starts[seed]), starts))
+        begin = {"best_of": 128} | source.common | source.warm | {"steps": 0}
+        owner = replace(args, study=study.starts or args.study)
+        list(pool.map(lambda seed: run(owner, "start", seed, begin | {"seed": seed}), args.seeds))
         rates = tuned(args, study, arms, pool)
         jobs = [
             (name, seed, {**study.common, **own, **rates[name], **begun(args, seed)})
@@ -162,8 +177,10 @@ def main(args: Run | Table) -> None:
 
 def begun(args: Run, seed: int) -> Settings:
     """Return the arguments by which a run goes on from the warm start of its seed."""
-    folder = args.runs / args.study / "start" / str(seed) / "sft"
-    return {"seed": seed, "start": str(folder), "best_of": 0}
+    study = STUDIES[args.study]
+    folder = args.runs / (study.starts or args.study) / "start" / str(seed) / "sft"
+    once = {"best_of": 0} if study.script == "train_grpo.py" else {}  # the start has measured it
+    return {"seed": seed, "start": str(folder), **once}
 
 
 def tuned(
@@ -221,7 +238,8 @@ def run(args: Run, name: str, seed: int, settings: Settings) -> None:
     if result.exists():
         return
     out = args.runs / args.study / slug(name) / str(seed)
-    command = [sys.executable, str(ROOT / "examples" / "train_grpo.py"), "--out", str(out)]
+    script = "train_grpo.py" if name == "start" else STUDIES[args.study].script
+    command = [sys.executable, str(ROOT / "examples" / script), "--out", str(out)]
     for key, value in settings.items():
         flag = f"--{key.replace('_', '-')}"
         if isinstance(value, list):
@@ -258,8 +276,7 @@ def compact(found: dict[str, Any], args: Run, name: str) -> dict[str, Any]:
     for key in ("out", "start"):
         if found["arguments"][key]:
             found["arguments"][key] = str(Path(found["arguments"][key]).relative_to(args.runs))
-    words = found["command"].replace(str(args.runs), "runs/ablation").split()
-    found["command"] = " ".join(["python", "examples/train_grpo.py", *words[2:]])
+    found["command"] = found["command"].replace(f"{ROOT}/", "").replace(str(args.runs), "runs/ablation")
     curve = found["curve"][4::5]
     found["curve"] = {
         key: [round(float(entry[key]), 4) for entry in curve]
@@ -295,8 +312,9 @@ def write_page(args: Table) -> None:
         arms = {arm: load(folder, arm) for arm in study.arms}
         arms = {arm: runs for arm, runs in arms.items() if runs}
         picture = f"{name}.png"
-        draw(args.page.parent / "curves" / picture, arms)
-        parts.append(section(name, study, load(folder, "start"), arms, folder))
+        draw(args.page.parent / "curves" / picture, study, arms)
+        starts = load(args.results / (study.starts or name), "start")
+        parts.append(section(name, study, starts, arms, folder))
         parts.append(f"![held-out skill while training](curves/{picture})\n")
     args.page.write_text("\n".join(parts))
     console.print(f"wrote {args.page}")
@@ -408,7 +426,8 @@ def table(
             )
     for arm, runs in arms.items():
         rate = f", {float(runs[0]['arguments']['learning_rate']):g}" if study.rates else ""
-        lines += scored(f"**GRPO: {arm}**{rate}", runs, i, None if arm == reference else against)
+        kind = "GRPO: " if study.script == "train_grpo.py" else ""
+        lines += scored(f"**{kind}{arm}**{rate}", runs, i, None if arm == reference else against)
     return [*lines, ""]
 
 
@@ -466,7 +485,7 @@ def overall(starts: list[dict[str, Any]], arms: dict[str, list[dict[str, Any]]])
     return [*lines, ""]
 
 
-def draw(path: Path, arms: dict[str, list[dict[str, Any]]]) -> None:
+def draw(path: Path, study: Study, arms: dict[str, list[dict[str, Any]]]) -> None:
     """Draw held-out skill of all arms over the steps: mean and range of the seeds."""
     from matplotlib.figure import Figure
 
@@ -478,9 +497,10 @@ def draw(path: Path, arms: dict[str, list[dict[str, Any]]]) -> None:
         (line,) = ax.plot(steps, skill.mean(axis=0), label=arm)
         ax.fill_between(steps, skill.min(axis=0), skill.max(axis=0), color=line.get_color(), alpha=0.15)
     ax.axhline(0, color="grey", linewidth=0.8)
-    ax.set_xlabel("GRPO step")
+    ax.set_xlabel("GRPO step" if study.script == "train_grpo.py" else "round, scores on the test instances")
     ax.set_ylabel("skill, greedy decoding")
-    ax.set_title("100 validation instances per problem; mean and range of the seeds", fontsize="medium")
+    if study.script == "train_grpo.py":
+        ax.set_title("100 validation instances per problem; mean and range of the seeds", fontsize="medium")
     ax.legend(fontsize="small")
     ax.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # OpenMP threads that spin-wait slow each other tenfold
 
+import numpy as np
 import torch
 import tyro
 from rich.console import Console
@@ -33,8 +36,9 @@ from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.agents.demonstrations import Example, rejection_sample
 from forge_gym.agents.scratch import save
 from forge_gym.agents.sft import epochs, fine_tune
-from forge_gym.evaluation.evaluate import Evaluation, evaluate, held_out
+from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
+from forge_gym.evaluation.stats import bootstrap
 
 console = Console() if Console().is_terminal else Console(width=110)
 
@@ -71,6 +75,8 @@ class Args:
     """Of instances and sampling."""
     test_episodes: int = 1000
     """Held-out instances."""
+    test_split: str = "test"
+    """test, or validation while settings are chosen."""
     out: Path = Path("runs/self_improvement")
     """Folder of the models and results.json; rounds that are there are not run again."""
 
@@ -81,14 +87,15 @@ def main(args: Args) -> None:
     set_seed(args.seed)
     form = {"style": args.style, "answer_format": "raw" if args.style == "compact" else "tags"}
     problem = forge_gym.problem(args.problem, **form, **json.loads(args.parameters))
-    test = held_out(problem, args.test_episodes)
+    test = held_out(problem, args.test_episodes, split=args.test_split)
     held = {problem.prompt(instance) for instance in test}
     stream = (
         instance
         for _, instance in problem.graded_instances(args.seed + 1)
         if problem.prompt(instance) not in held
     )
-    results = [evaluate(make_agent(name), problem, test) for name in ("greedy", "local-search")]
+    controls = ("random", "greedy", "local-search", "exact")
+    results = [evaluate(make_agent(name), problem, test) for name in controls]
     folder, kept = args.start, list[int]()
     results.append(score(args, folder, "start", problem, test))
     for number in range(1, args.rounds + 1):
@@ -125,11 +132,45 @@ def main(args: Args) -> None:
         folder = str(target)
         results.append(score(args, folder, f"round {number}", problem, test))
     console.print(evaluation_table(results))
-    rollouts = args.rounds * args.instances * args.samples
-    seconds = round(time.monotonic() - started, 1)
-    found = {"rollouts": rollouts, "kept": kept, "agents": [result.to_dict() for result in results]}
+    *others, last = results
+    row = {
+        "problem": problem.name,
+        "parameters": problem.parameters,
+        "levels": [],
+        "agents": {result.agent: result.to_dict() for result in results},
+        "gains": {
+            other.agent: {
+                metric: bootstrap(np.subtract(last.values(metric), other.values(metric)))._asdict()
+                for metric in ("quality", "skill")
+            }
+            for other in others
+        },
+        "values": {
+            metric: [round(value, 4) for value in last.values(metric)]
+            for metric in ("quality", "skill", "optimal")
+        },
+    }
+    rounds = results[len(controls) :]
+    found = {
+        "command": " ".join(["python", *sys.argv]),
+        "arguments": {key: str(v) if isinstance(v, Path) else v for key, v in asdict(args).items()},
+        "versions": {name: version(name) for name in ("forge-gym", "torch", "transformers", "trl", "numpy")},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "seconds": round(time.monotonic() - started, 1),
+        "rollouts": args.rounds * args.instances * args.samples,
+        "kept": kept,
+        "problems": [row],
+        "curve": [],
+        "heldout": [
+            {"step": number}
+            | {f"heldout/{metric}": float(np.mean(result.values(metric))) for metric in METRICS}
+            for number, result in enumerate(rounds)
+        ],
+    }
     (args.out / "results.json").write_text(json.dumps(found, indent=1))
-    console.print(f"{rollouts} rollouts, kept {kept}; wrote {args.out / 'results.json'} after {seconds} s")
+    console.print(
+        f"{found['rollouts']} rollouts, kept {kept}; wrote {args.out / 'results.json'} after {found['seconds']} s"
+    )
 
 
 def score(args: Args, folder: str, name: str, problem: Any, test: list[Any]) -> Evaluation:

@@ -75,7 +75,7 @@ def test_results_name_their_commands_and_no_machine(root: Path) -> None:
     assert files
     for path in files:
         result = json.loads(path.read_text())
-        assert result["command"].startswith("python examples/train_grpo.py "), path
+        assert result["command"].startswith("python examples/"), path
         assert {"arguments", "versions", "seconds", "rollouts", "problems", "heldout"} <= set(result), path
         assert not result["arguments"]["out"].startswith("/") and not result["arguments"]["start"].startswith(
             "/"
