@@ -311,6 +311,8 @@ def write_page(args: Table) -> None:
             continue
         arms = {arm: load(folder, arm) for arm in study.arms}
         arms = {arm: runs for arm, runs in arms.items() if runs}
+        if not arms:  # stopped before the first
+            continue
         picture = f"{name}.png"
         draw(args.page.parent / "curves" / picture, study, arms)
         starts = load(args.results / (study.starts or name), "start")
