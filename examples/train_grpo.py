@@ -624,3 +624,4 @@ def draw_curve(path: Path, log: list[dict[str, float]], heldout: list[dict[str, 
 
 if __name__ == "__main__":
     main(tyro.cli(Args))
+    PartialState().destroy_process_group()  # or its threads may outlive the interpreter, and abort it

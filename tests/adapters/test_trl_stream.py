@@ -269,6 +269,8 @@ assert own.num_processes == 2
 assert state["curriculum"]["windows"]["TSP"]["top"] > 0
 with open(f"{sys.argv[1]}.{own.process_index}", "w") as file:
     json.dump(state, file)
+own.wait_for_everyone()
+own.destroy_process_group()  # or its threads may outlive the interpreter, and abort it
 """
 
 
