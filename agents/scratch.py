@@ -48,7 +48,8 @@ CHATML = (
     "{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{% endif %}"
 )
-_RESPONSE = {
+# How a reply in that template is read back, tool calls included.
+RESPONSE = {
     "defaults": {"role": "assistant"},
     "start_anchor": "<|im_start|>assistant\n",
     "fields": {
@@ -141,7 +142,7 @@ def chat_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTo
         tokenizer_object=pieces, pad_token=PAD, eos_token="<|im_end|>", padding_side="left"
     )
     tokenizer.chat_template = CHATML
-    tokenizer.response_template = _RESPONSE
+    tokenizer.response_template = RESPONSE
     return tokenizer
 
 

@@ -23,6 +23,7 @@ import forge_gym
 from forge_gym.adapters.trl import RewardFunction, make_dataset
 from forge_gym.adapters.trl.rollout import Rollout
 from forge_gym.adapters.trl.tools import ToolEnvironment, environment_factories, environment_factory
+from forge_gym.agents.scratch import RESPONSE
 
 NAMES = forge_gym.problems()
 OVER = "The episode is over: this changes nothing."
@@ -343,20 +344,6 @@ TEMPLATE = (
 THINKING = TEMPLATE.replace(
     "{{ m.content }}", "{% if m.role == 'assistant' and loop.last %}<t>\n</t>{% endif %}{{ m.content }}"
 )
-RESPONSE = {
-    "defaults": {"role": "assistant"},
-    "start_anchor": "<|im_start|>assistant\n",
-    "fields": {
-        "tool_calls": {
-            "open": "<tool_call>",
-            "close_pattern": r"</tool_call>\s*",
-            "repeats": True,
-            "content": "json",
-            "transform": {"type": "function", "function": "{content}"},
-        },
-        "content": {"close_pattern": r"<\|im_end\|>\s*", "content": "text"},
-    },
-}
 
 
 @pytest.fixture(scope="module")
