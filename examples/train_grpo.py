@@ -65,6 +65,7 @@ from forge_gym.adapters.trl import (
     last_checkpoint,
     make_dataset,
 )
+from forge_gym.adapters.trl.callbacks import write_atomically
 from forge_gym.agents import Agent, make_agent
 from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.agents.demonstrations import Demonstrations
@@ -307,7 +308,7 @@ def report(
         "curve": [entry for entry in history if "reward" in entry],
         "heldout": [entry for entry in history if "heldout/quality" in entry],
     }
-    write(args.out / "results.json", json.dumps(found, indent=1))
+    write_atomically(args.out / "results.json", json.dumps(found, indent=1))
     if history:
         draw_curve(args.out / "reward.png", found["curve"], found["heldout"])
     console.print(f"wrote {args.out / 'results.json'} after {seconds:.0f} s")
@@ -323,14 +324,7 @@ def claim(args: Args) -> None:
             f"out must be a new folder or one of the same settings, got {args.out}: give another --out"
         )
     if PartialState().is_main_process:
-        write(path, settings)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+        write_atomically(path, settings)
 
 
 def make_problems(args: Args) -> list[Problem[Any, Any]]:
@@ -513,7 +507,7 @@ def train(
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     log: list[dict[str, float]] = trainer.state.log_history
     if trainer.accelerator.is_main_process:
-        write(history, json.dumps(log))  # before the mark that all is done
+        write_atomically(history, json.dumps(log))  # before the mark that all is done
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:  # weights in parts: all processes save
         trainer.save_model(str(final))
         trainer.accelerator.wait_for_everyone()
