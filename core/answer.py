@@ -19,6 +19,7 @@ MAX_REPLY = 4 * 2**20
 MAX_ANSWER = 2**17
 """Longest answer that is parsed, in characters: about 20,000 numbers."""
 
+_decode = json.JSONDecoder().raw_decode  # as `json.loads`, less its checks of what a text is
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
 _PLAIN = re.compile(r"[ -~\t\r\n]*")
@@ -169,9 +170,10 @@ def _loads(body: str) -> Any:
     if "{" in body or "-0" in body:
         return None
     try:
-        return json.loads(body)
+        value, end = _decode(body)
     except ValueError:  # not JSON, or an integer of more than 4,300 digits
         return None
+    return value if end == len(body) else None
 
 
 def read_numbers(body: str) -> list[int]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import check_int
+from .numeric import Features, columns
 from .problem import Instance
 
 _MAX_VERTICES = 10**5
@@ -70,6 +71,13 @@ class Graph(Instance):
     def invariant(self) -> Any:
         """Return the colours of stable colour refinement: equal for isomorphic graphs, rarely for others."""
         return [self.n, len(self.edges), refine([[(0, u) for u in bits(mask)] for mask in self.neighbours])]
+
+    def features(self) -> Features:
+        """Return degrees, and the adjacency matrix."""
+        adjacent = np.zeros((self.n, self.n))
+        for u, v in self.edges:
+            adjacent[u, v] = adjacent[v, u] = 1.0
+        return Features(columns(adjacent.sum(axis=1) / max(1, self.n - 1)), adjacent)
 
     def text(self) -> str:
         """Return one line per vertex with its neighbours of higher number; every edge appears once."""

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from .checks import check_choice, check_int, check_known, shorten
 from .reference import Certificate, CertificateError, Reference, Sense
 from .store import active_store, tuples
 from .verdict import Malformed, Number, Verdict, Violation
+
+if TYPE_CHECKING:
+    from .numeric import Features
 
 SUITE = 1
 """Version of the seeding scheme: raising it changes every instance of every problem."""
@@ -67,6 +70,10 @@ class Instance(ABC):
     def invariant(self) -> Any:
         """Return JSON-ready data that isomorphic instances share; here all data, so only equal ones do."""
         return [getattr(self, field.name) for field in fields(self)]
+
+    def features(self) -> Features | None:
+        """Return the data as numbers from 0 to 1, for agents that read arrays; None where nobody declared them."""
+        return None
 
     @cached_property
     def memo(self) -> dict[str, Any]:
@@ -146,6 +153,8 @@ class Problem(ABC, Generic[I, S]):
     or rows (element, resource, time). Decides the null answers and every view that is not text."""
     constraints: ClassVar[tuple[str, ...]]
     """The constraint families that `violations` may name."""
+    open_constraints: ClassVar[tuple[str, ...]] = ()
+    """Those of them that an unfinished solution may break, because adding to it mends them."""
     instance_type: ClassVar[type[Instance]]
     work_limit: ClassVar[int]
     """Default limit of `solve`, in the solver's own steps; enough for a proof at the default sizes."""
@@ -242,6 +251,37 @@ class Problem(ABC, Generic[I, S]):
         A solution that is a plain list has one column, the elements (or the labels) 0 to n - 1.
         """
         return (range(instance.size),)
+
+    def extensions(self, instance: I, partial: S) -> Sequence[Any]:
+        """Return what may be added next to the unfinished solution ``partial``, a tuple.
+
+        Elements, the label of the next element, or rows (element, resource, its earliest time), by `kind`. This
+        asks the verifier, and lists what breaks none but `open_constraints`. Problems override it to be quicker,
+        or to look further ahead: nothing they list leads into a dead end, and every objective remains in reach.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP", n=5)
+        >>> tsp.extensions(tsp.instance(), (3, 0))
+        [1, 2, 4]
+        """
+        given: Any = partial
+
+        def fits(addition: Any) -> bool:
+            broken = self.violations(instance, (*given, addition))  # type: ignore[arg-type] # of S by kind
+            return all(violation.family in self.open_constraints for violation in broken)
+
+        if self.kind == "assignment":
+            return [label for label in range(instance.size) if len(given) < instance.size and fits(label)]
+        if self.kind != "schedule":
+            listed = set(given)
+            return [element for element in range(instance.size) if element not in listed and fits(element)]
+        _, resources, times = self.domains(instance)
+        scheduled = {row[0] for row in given}
+        pairs = [(e, r) for e in range(instance.size) if e not in scheduled for r in resources]
+        earliest = [next(filter(fits, [(*pair, time) for time in times]), None) for pair in pairs]
+        return [row for row in earliest if row is not None]
 
     def nulls(self, instance: I) -> list[Any]:
         """Return the answers that ignore the instance: empty, all the same, everything."""
@@ -428,17 +468,7 @@ class Problem(ABC, Generic[I, S]):
             null = self._null_credit(instance)
             credit = max(0.0, (self._credit(violations) - null) / (1.0 - null))
             return Verdict("infeasible", violations[0].reason, violations, min(_MAX_CREDIT, credit))
-        value = self.objective(instance, solution)
-        reference = self.reference(instance)
-        return Verdict(
-            "feasible",
-            objective=value,
-            quality=reference.quality(value),
-            skill=reference.skill(value),
-            ratio=reference.ratio(value),
-            optimal=reference.optimal(value),
-            alarm=reference.beaten(value),
-        )
+        return self.reference(instance).verdict(self.objective(instance, solution))
 
     def _credit(self, violations: tuple[Violation, ...]) -> float:
         """Share of the constraint families that is satisfied, each family weighing the same; in [0, 1)."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, Literal, TypeAlias, TypeVar
 
-from .verdict import Number
+from .verdict import Number, Verdict
 
 S = TypeVar("S")
 Sense: TypeAlias = Literal["min", "max"]
 
 _BELOW_ONE = 1.0 - sys.float_info.epsilon / 2
 """The largest float under 1: what rounds to 1 without being optimal is paid as this."""
+
+
+_REMEMBERED = 4096
+"""Verdicts that a reference remembers."""
 
 
 class CertificateError(RuntimeError):
@@ -77,6 +82,29 @@ class Reference(Certificate[S]):
 
     def _gain(self, value: Number, over: Number) -> Number:
         return value - over if self.sense == "max" else over - value
+
+    @cached_property
+    def _verdicts(self) -> dict[Number, Verdict]:
+        """Verdicts given before, by objective: the answers of a group reach few different ones."""
+        return {}
+
+    def verdict(self, value: Number) -> Verdict:
+        """Return the verdict on a feasible answer of objective ``value``."""
+        found = self._verdicts.get(value)
+        if found is None:
+            found = Verdict(
+                "feasible",
+                objective=value,
+                quality=self.quality(value),
+                skill=self.skill(value),
+                ratio=self.ratio(value),
+                optimal=self.optimal(value),
+                alarm=self.beaten(value),
+            )
+            if len(self._verdicts) >= _REMEMBERED:
+                self._verdicts.clear()
+            self._verdicts[value] = found
+        return found
 
     def quality(self, value: Number) -> float:
         """Position of ``value`` between trivial (0) and reference (1), clipped to [0, 1]."""

@@ -113,7 +113,7 @@ UNPROVEN, UNPROVEN_SPAN, UNPROVEN_SCALE = 0.95, 0.049, 0.05
 
 def _tiers(skill: float, slope: float = TIER_SLOPE) -> float:
     """Reward of a feasible answer with ``0 <= skill < 1``: in [0, 0.785)."""
-    k = max(i for i in range(5) if skill >= TIER_EDGES[i])
+    k = bisect_right(TIER_EDGES, skill) - 1
     step = TIER_FLOORS[k + 1] - TIER_FLOORS[k]
     return TIER_FLOORS[k] + slope * step * (skill - TIER_EDGES[k]) / (TIER_EDGES[k + 1] - TIER_EDGES[k])
 

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from ..core.answer import read_two_lists
 from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, edges_of, random_adjacency
+from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, blind_orders, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import known, read_signs, read_subset, subset_violations, write_subset
@@ -95,6 +96,12 @@ class BalancedMinCutInstance(Instance):
         ends = [(order[u], order[v], weight) for u, v, weight in self.edges]
         return replace(self, edges=tuple(sorted([(min(u, v), max(u, v), weight) for u, v, weight in ends])))
 
+    def features(self) -> Features:
+        """Return the weight of all edges at each vertex, and between each two, as shares of the greatest."""
+        weights = self.weights
+        degrees = weights.sum(axis=1)
+        return Features(columns(scaled(degrees, degrees.max())), scaled(weights, weights.max()))
+
     @cached_property
     def weights(self) -> Floats:
         """(n, n) weight between each two vertices, 0 where there is no edge."""
@@ -127,6 +134,7 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
     sense: ClassVar = "min"
     kind: ClassVar = "subset"
     constraints: ClassVar = ("known", "once", "balanced")
+    open_constraints: ClassVar = ("balanced",)
     instance_type: ClassVar = BalancedMinCutInstance
     work_limit: ClassVar = 500_000_000
 
@@ -246,6 +254,10 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
     def objective(self, instance: BalancedMinCutInstance, solution: Bisection) -> int:
         inside = set(_halves(instance.n, solution)[0])
         return sum([weight for u, v, weight in instance.edges if (u in inside) != (v in inside)])
+
+    def extensions(self, instance: BalancedMinCutInstance, partial: Bisection) -> list[int]:
+        full = len(partial) == instance.n // 2
+        return [] if full else [v for v in range(instance.n) if v not in partial]
 
     def trivial(self, instance: BalancedMinCutInstance) -> Bisection:
         """Return the best of six halves that ignore the edges: no constant answer does better for long."""

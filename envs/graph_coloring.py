@@ -64,6 +64,7 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
     sense: ClassVar = "min"
     kind: ClassVar = "assignment"
     constraints: ClassVar = ("length", "known", "proper")
+    open_constraints: ClassVar = ("length",)
     instance_type: ClassVar = GraphColoringInstance
     work_limit: ClassVar = 60_000_000
 
@@ -141,6 +142,14 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
 
     def objective(self, instance: GraphColoringInstance, solution: Colouring) -> int:
         return len(set(solution))
+
+    def extensions(self, instance: GraphColoringInstance, partial: Colouring) -> list[int]:
+        """Return the colours that the next vertex's neighbours leave: those in use, and one new one."""
+        v = len(partial)
+        if v == instance.n:
+            return []
+        taken = {partial[u] for u in bits(instance.neighbours[v]) if u < v}
+        return [colour for colour in range(max(partial, default=-1) + 2) if colour not in taken]
 
     def trivial(self, instance: GraphColoringInstance) -> Colouring:
         return tuple(range(instance.n))

@@ -22,8 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import pairwise
+from operator import or_
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -110,6 +111,7 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
     sense: ClassVar = "max"
     kind: ClassVar = "sequence"
     constraints: ClassVar = ("known", "once", "length", "adjacent")
+    open_constraints: ClassVar = ("length", "adjacent")
     instance_type: ClassVar = HamiltonianCycleInstance
     work_limit: ClassVar = 60_000_000
 
@@ -216,6 +218,23 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
 
     def objective(self, instance: HamiltonianCycleInstance, solution: Cycle) -> int:
         return len(solution)
+
+    def extensions(self, instance: HamiltonianCycleInstance, partial: Cycle) -> list[int]:
+        """Return the vertices of cycles; after the first, its unvisited neighbours from which a way leads back."""
+        if not partial:
+            return bits(reduce(or_, instance.blocks))
+        core, free = instance.core, ~sum([1 << v for v in partial])
+
+        def returns(v: int) -> bool:
+            home = core[partial[0]] if len(partial) > 1 else core[partial[0]] & ~(1 << v)
+            seen = fresh = 1 << v
+            while fresh and not seen & home:
+                ahead = reduce(or_, [core[u] for u in bits(fresh)])
+                fresh = ahead & free & ~seen
+                seen |= fresh
+            return bool(seen & home)
+
+        return [v for v in bits(core[partial[-1]] & free) if returns(v)]
 
     def trivial(self, instance: HamiltonianCycleInstance) -> Cycle:
         return self.canonical(instance, shortest_cycle(instance.core))

@@ -23,6 +23,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 
 from ..core.checks import check_choice, check_int, check_share
+from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import (
@@ -77,6 +78,16 @@ class KnapsackInstance(Instance):
     def invariant(self) -> Any:
         """Return the capacity and the sorted items."""
         return [self.capacity, sorted(zip(self.weights, self.values, strict=True))]
+
+    def features(self) -> Features:
+        """Return weights as shares of the capacity, values and values per weight as shares of the greatest."""
+        weights, values = np.array(self.weights, dtype=float), np.array(self.values, dtype=float)
+        density = values / weights
+        return Features(
+            columns(
+                scaled(weights, self.capacity), scaled(values, values.max()), scaled(density, density.max())
+            )
+        )
 
     @cached_property
     def by_density(self) -> tuple[int, ...]:
@@ -187,6 +198,11 @@ class Knapsack(Problem[KnapsackInstance, Items]):
 
     def objective(self, instance: KnapsackInstance, solution: Items) -> int:
         return sum([instance.values[i] for i in solution])
+
+    def extensions(self, instance: KnapsackInstance, partial: Items) -> list[int]:
+        weights = instance.weights
+        room = instance.capacity - sum([weights[i] for i in partial])
+        return [i for i in range(instance.size) if weights[i] <= room and i not in partial]
 
     def trivial(self, instance: KnapsackInstance) -> Items:
         """Fill the pack in the order of the items' numbers; the empty pack would make any few items look good."""

@@ -144,6 +144,9 @@ class MaxClique(Problem[MaxCliqueInstance, Vertices]):
     def objective(self, instance: MaxCliqueInstance, solution: Vertices) -> int:
         return len(solution)
 
+    def extensions(self, instance: MaxCliqueInstance, partial: Vertices) -> list[int]:
+        return candidates(instance.neighbours, partial)
+
     def trivial(self, instance: MaxCliqueInstance) -> Vertices:
         return (0,)
 
@@ -228,6 +231,14 @@ def grow(neighbours: Sequence[int], order: Iterable[int]) -> Vertices:
             chosen.append(v)
             candidates &= neighbours[v]
     return tuple(sorted(chosen))
+
+
+def candidates(neighbours: Sequence[int], clique: Vertices) -> list[int]:
+    """Return the vertices that are adjacent to all of ``clique``."""
+    common = (1 << len(neighbours)) - 1
+    for v in clique:
+        common &= neighbours[v]
+    return bits(common)
 
 
 def exchange(neighbours: Sequence[int], clique: Vertices, rng: np.random.Generator) -> Vertices:

@@ -31,7 +31,16 @@ from ..core.problem import Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import subset_violations
 from ..core.verdict import Violation
-from .max_clique import Vertices, exchange, grow, max_clique, planted, read_vertices, write_vertices
+from .max_clique import (
+    Vertices,
+    candidates,
+    exchange,
+    grow,
+    max_clique,
+    planted,
+    read_vertices,
+    write_vertices,
+)
 
 DISTRIBUTIONS = (*FAMILIES, "planted")
 
@@ -140,6 +149,9 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
 
     def objective(self, instance: MaxIndependentSetInstance, solution: Vertices) -> int:
         return len(solution)
+
+    def extensions(self, instance: MaxIndependentSetInstance, partial: Vertices) -> list[int]:
+        return candidates(instance.strangers, partial)
 
     def trivial(self, instance: MaxIndependentSetInstance) -> Vertices:
         return (0,)

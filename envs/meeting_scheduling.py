@@ -29,6 +29,7 @@ from ..core import cpsat
 from ..core.answer import read_number, read_rows, read_words
 from ..core.checks import check_choice, check_int, shorten
 from ..core.graph import bits, refine
+from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.verdict import Malformed, Violation
@@ -106,6 +107,25 @@ class MeetingSchedulingInstance(Instance):
         invited = [[(minutes, n + person) for person in people] for minutes, people in self.meetings]
         durations = sorted(minutes for minutes, _ in self.meetings)
         return [sorted(self.rooms), self.step, hours, durations, refine([*invited, *attends])]
+
+    def features(self) -> Features:
+        """Return of each meeting its length, people, rooms, possible starts, their first and last; who clash.
+
+        Times are shares of the day, people of all people, rooms of all rooms.
+        """
+        invited = np.zeros((self.size, len(self.availability)))
+        for m, (_, people) in enumerate(self.meetings):
+            invited[m, people] = 1.0
+        starts = [bits(mask) or [0] for mask in self.starts]
+        return Features(
+            columns(
+                scaled([duration for duration, _ in self.meetings], _DAY),
+                invited.mean(axis=1),
+                scaled([len(rooms) for rooms in self.suitable], len(self.rooms)),
+                *scaled([[len(slots), slots[0], slots[-1]] for slots in starts], _DAY / self.step).T,
+            ),
+            invited @ invited.T > 0,
+        )
 
     @cached_property
     def slots(self) -> tuple[int, ...]:
@@ -329,6 +349,14 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
     def objective(self, instance: MeetingSchedulingInstance, solution: Schedule) -> int:
         return sum([len(instance.meetings[meeting][1]) for meeting, _, _ in solution])
 
+    def extensions(self, instance: MeetingSchedulingInstance, partial: Schedule) -> list[Row]:
+        table = Timetable(instance)
+        for meeting, room, start in partial:
+            table.place(meeting, room, start // instance.step)
+        left = [m for m in range(instance.size) if m not in table.rows]
+        places = [(m, r, table.starts(m, r)) for m in left for r in sorted(instance.suitable[m])]
+        return [(m, r, first_bit(slots) * instance.step) for m, r, slots in places if slots]
+
     def trivial(self, instance: MeetingSchedulingInstance) -> Schedule:
         return ()
 
@@ -414,6 +442,11 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         ax.set_ylim(rooms + people - 0.5, -0.5)
 
 
+def first_bit(mask: int) -> int:
+    """Return the position of the lowest bit that is set."""
+    return (mask & -mask).bit_length() - 1
+
+
 class Timetable:
     """A schedule under construction: who and what is taken when, in bit masks over the steps of the day."""
 
@@ -454,7 +487,7 @@ class Timetable:
             if meeting in self.rows:
                 continue
             places = [(self.starts(meeting, room), room) for room in self.instance.suitable[meeting]]
-            found = [((starts & -starts).bit_length() - 1, room) for starts, room in places if starts]
+            found = [(first_bit(starts), room) for starts, room in places if starts]
             if found:
                 slot, room = min(found, key=lambda place: place[0])
                 self.place(meeting, room, slot)

@@ -28,6 +28,7 @@ import numpy as np
 from ..core import cpsat
 from ..core.checks import check_choice, check_int
 from ..core.graph import refine
+from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import known, read_signs, read_subset, subset_violations, write_signs, write_subset
@@ -93,6 +94,13 @@ class SetCoverInstance(Instance):
         covers = [[(cost, e) for e in subset] for cost, subset in zip(self.costs, self.subsets, strict=True)]
         return [self.universe, sorted(self.costs), refine([*covered, *covers])]
 
+    def features(self) -> Features:
+        """Return costs as shares of the greatest, sizes as shares of the universe, and who holds what."""
+        holds = np.zeros((self.size, self.universe))
+        for j, subset in enumerate(self.subsets):
+            holds[j, subset] = 1.0
+        return Features(columns(scaled(self.costs, max(self.costs)), holds.mean(axis=1)), holds)
+
     @cached_property
     def masks(self) -> tuple[int, ...]:
         """(n,) bit masks: bit e of ``masks[j]`` is set where subset j holds element e."""
@@ -126,6 +134,7 @@ class SetCover(Problem[SetCoverInstance, Cover]):
     sense: ClassVar = "min"
     kind: ClassVar = "subset"
     constraints: ClassVar = ("known", "once", "covered")
+    open_constraints: ClassVar = ("covered",)
     instance_type: ClassVar = SetCoverInstance
     work_limit: ClassVar = 60_000_000
 
@@ -224,6 +233,13 @@ class SetCover(Problem[SetCoverInstance, Cover]):
 
     def objective(self, instance: SetCoverInstance, solution: Cover) -> int:
         return sum([instance.costs[j] for j in solution])
+
+    def extensions(self, instance: SetCoverInstance, partial: Cover) -> list[int]:
+        """Return the subsets that hold an uncovered element."""
+        covered = 0
+        for j in partial:
+            covered |= instance.masks[j]
+        return [j for j, mask in enumerate(instance.masks) if mask & ~covered]
 
     def trivial(self, instance: SetCoverInstance) -> Cover:
         return tuple(range(instance.size))

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import check_choice, check_int, check_share
+from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import (
@@ -89,6 +90,10 @@ class SubsetSumInstance(Instance):
     def invariant(self) -> Any:
         """Return the target and the sorted numbers."""
         return [self.target, self.exact, sorted(self.numbers)]
+
+    def features(self) -> Features:
+        """Return the numbers as shares of the target."""
+        return Features(columns(scaled(np.array(self.numbers, dtype=float), self.target)))
 
     @cached_property
     def by_size(self) -> tuple[int, ...]:
@@ -217,6 +222,18 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
 
     def objective(self, instance: SubsetSumInstance, solution: Chosen) -> int:
         return len(solution) if instance.exact else sum([instance.numbers[i] for i in solution])
+
+    def extensions(self, instance: SubsetSumInstance, partial: Chosen) -> list[int]:
+        numbers, room = instance.numbers, instance.target - sum([instance.numbers[i] for i in partial])
+        left = [i for i in range(instance.size) if numbers[i] <= room and i not in partial]
+        if not instance.exact:
+            return left
+
+        def hits(i: int) -> bool:
+            others = [numbers[j] for j in left if j != i]
+            return bool(reachable(others, room - numbers[i])[0] >> (room - numbers[i]) & 1)
+
+        return list(filter(hits, left))
 
     def trivial(self, instance: SubsetSumInstance) -> Chosen:
         if instance.exact:

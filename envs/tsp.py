@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from ..core import cpsat
 from ..core.answer import read_integers, read_words
 from ..core.checks import check_choice, check_int
+from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, blind_orders, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import known
@@ -108,6 +109,13 @@ class TSPInstance(Instance):
         squares = ((xy[:, None] - xy[None]) ** 2).sum(axis=2)
         return tuple(map(tuple, np.rint(np.sqrt(squares)).astype(np.int64).tolist()))
 
+    def features(self) -> Features:
+        """Return coordinates, zeros where there are none, and distances, as shares of the largest."""
+        rows = np.array(self.rows)
+        xy = np.array(self.xy or [(0, 0)] * self.size)
+        x, y = (xy - xy.min(axis=0)).T / max(1, np.ptp(xy, axis=0).max())
+        return Features(columns(x, y), scaled(rows, rows.max()))
+
     @cached_property
     def cities(self) -> frozenset[int]:
         """The numbers of all cities."""
@@ -142,6 +150,7 @@ class TSP(Problem[TSPInstance, Tour]):
     sense: ClassVar = "min"
     kind: ClassVar = "permutation"
     constraints: ClassVar = ("known", "visited", "once")
+    open_constraints: ClassVar = ("visited",)
     instance_type: ClassVar = TSPInstance
     work_limit: ClassVar = 60_000_000
 
@@ -275,6 +284,9 @@ class TSP(Problem[TSPInstance, Tour]):
     def objective(self, instance: TSPInstance, solution: Tour) -> int:
         rows = instance.rows
         return rows[solution[-1]][solution[0]] + sum([rows[a][b] for a, b in pairwise(solution)])
+
+    def extensions(self, instance: TSPInstance, partial: Tour) -> list[int]:
+        return sorted(instance.cities.difference(partial))
 
     def trivial(self, instance: TSPInstance) -> Tour:
         """Return the shortest of six tours that ignore the distances: no constant answer does better for long."""

@@ -48,6 +48,7 @@ class VertexCover(Problem[VertexCoverInstance, Vertices]):
     sense: ClassVar = "min"
     kind: ClassVar = "subset"
     constraints: ClassVar = ("known", "once", "covered")
+    open_constraints: ClassVar = ("covered",)
     instance_type: ClassVar = VertexCoverInstance
     work_limit: ClassVar = 10**6
 
