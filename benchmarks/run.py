@@ -3,8 +3,11 @@
     python benchmarks/run.py [--json FILE] [--repeats 7]
 
 Every number is the median over repeats of process CPU time, so a busy machine changes it little.
-COLD is held against its floor: at most 0.2 s above interpreter start, and 45 MB. The other rows
-have no floor yet; each is timed on answers whose verdict is checked first.
+COLD is held against its floor: at most 0.2 s above interpreter start, and 45 MB. EPV-n is a step of n
+environments, per environment, by the native vector; its ratio is the time of Gymnasium's sync vector over the
+same id and actions, measured by turns. A step judges each reply, which takes both the same; where there is next to
+nothing to judge, 64 environments are held against a ratio of 2. The other rows have no floor yet; each is
+timed on answers whose verdict is checked first.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import forge_gym
 from forge_gym.adapters.trl import RewardFunction
 
 COLD_FLOOR_S, COLD_FLOOR_MB = 0.2, 45.0
+EPV_FLOOR, EPV_SIZES = 2.0, (8, 64, 512)
 PROBE = (
     "import resource as r; u = r.getrusage(r.RUSAGE_SELF); print(u.ru_utime + u.ru_stime, u.ru_maxrss / 1024)"
 )
@@ -119,6 +123,53 @@ def rows(name: str, repeats: int) -> list[dict[str, Any]]:
     ]
 
 
+def vectors(name: str, repeats: int) -> list[dict[str, Any]]:
+    """Measure a step of many environments that all play one instance, and whose episodes do not end."""
+    problem = forge_gym.problem(name)
+    _, instance = next(problem.graded_instances())
+    texts = [
+        problem.format(instance, solution)
+        for solution in (problem.heuristic(instance), problem.trivial(instance))
+    ]
+    texts += ["no idea", problem.format(instance, problem.nulls(instance)[1])]
+    assert not any(verdict.optimal for verdict in problem.verify_many(instance, texts))
+    measured = []
+    for count in EPV_SIZES:
+        pair = [gym.make_vec(f"Forge/{name}-v0", count, mode, turns=10**9) for mode in (None, "sync")]
+        for envs in pair:
+            envs.reset(options={"instance": instance})
+        for of in ("four kinds", "malformed"):
+            actions = [texts[i % 4] if of == "four kinds" else "no idea" for i in range(count)]
+            loops = max(1, 1024 // count)
+
+            def once(envs: Any, loops: int = loops, actions: list[str] = actions) -> float:
+                start = time.process_time()
+                for _ in range(loops):
+                    envs.step(actions)
+                return (time.process_time() - start) / loops / len(actions) * 1e6
+
+            times = [[once(envs) for envs in pair] for _ in range(repeats)]
+            row: dict[str, Any] = {
+                "id": f"EPV-{count}, {of}",
+                "problem": name,
+                "us": statistics.median(native for native, _ in times),
+                "ratio": statistics.median(sync / native for native, sync in times),
+            }
+            if (count, of) == (64, "malformed"):
+                row |= {"floor": EPV_FLOOR, "ok": row["ratio"] >= EPV_FLOOR}
+            measured.append(row)
+    return measured
+
+
+def note(row: dict[str, Any]) -> str:
+    """Return what a row says beside its time."""
+    held = "" if "ok" not in row else "ok" if row["ok"] else "MISSED"
+    if "mb" in row:
+        return f"{row['mb']:.0f} MB, floor {row['floor'] / 1e6} s: {held}"
+    said = f"{row['ratio']:.2f} times as fast as sync" if "ratio" in row else ""
+    return f"{said}, floor {row['floor']}: {held}" if held else said
+
+
 def main() -> int:
     """Print the table; exit with 1 where a floor does not hold."""
     parser = argparse.ArgumentParser(
@@ -129,14 +180,9 @@ def main() -> int:
     arguments = parser.parse_args()
     measured = [cold(arguments.repeats)]
     for name in forge_gym.problems():
-        measured += rows(name, arguments.repeats)
+        measured += rows(name, arguments.repeats) + vectors(name, arguments.repeats)
     for row in measured:
-        note = (
-            f"{row['mb']:.0f} MB, floor {row['floor'] / 1e6} s: {'ok' if row['ok'] else 'MISSED'}"
-            if "floor" in row
-            else ""
-        )
-        print(f"{row['problem']:14} {row['id']:34} {row['us']:12.1f} us  {note}")
+        print(f"{row['problem']:18} {row['id']:34} {row['us']:12.1f} us  {note(row)}")
     if arguments.json:
         arguments.json.write_text(json.dumps(measured, indent=1))
     return int(any(not row.get("ok", True) for row in measured))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from bisect import bisect_right
 from dataclasses import fields
 from typing import Any
 
@@ -21,6 +22,15 @@ from .verdict import STATUSES, Verdict
 
 KEEP = ("best", "last")
 MAX_PROMPT = 2**22
+
+INFO = (
+    "seed", "index", "turn", "status", "objective", "quality", "skill", "ratio", "credit", "optimal", "violations",
+    "score",
+)  # fmt: skip
+"""The keys of every ``info``."""
+
+_UNANSWERED = Verdict("malformed")
+_STATUS_NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 
 
 class TextEnv(gym.Env[str, str]):
@@ -101,7 +111,7 @@ class TextEnv(gym.Env[str, str]):
         self._reply = ""
         self._seed: int | None = None
         self._index = self._turn = 0
-        self._paid = 0.0
+        self._paid = self._score = 0.0
         self._over = True
 
     def reset(
@@ -122,6 +132,10 @@ class TextEnv(gym.Env[str, str]):
         ValueError
             If an option is unknown or out of range.
         """
+        return self._begin(seed, options), self._info()
+
+    def _begin(self, seed: int | None = None, options: dict[str, Any] | None = None) -> str:
+        """Start the next episode and return its prompt: all of `reset` but the info."""
         super().reset(seed=seed)
         if seed is not None:
             self._seed, self._index = seed, 0
@@ -139,8 +153,9 @@ class TextEnv(gym.Env[str, str]):
             expected, got = self.problem.instance_type.__name__, type(self.instance).__name__
             self.instance = None
             raise ValueError(f"options['instance'] must be of {self.problem.name}'s {expected}, got a {got}")
-        self.verdict, self._turn, self._paid, self._over = None, 0, 0.0, False
-        return self.problem.prompt(self.instance), self._info(None, None)
+        self.verdict, self._turn, self._over = None, 0, False
+        self._paid = self._score = 0.0
+        return self.problem.prompt(self.instance)
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Judge the reply ``action``.
@@ -154,23 +169,39 @@ class TextEnv(gym.Env[str, str]):
         CertificateError
             If the answer beats a certificate: a bug of ours.
         """
+        self._check(action)
+        feedback, paid = self._take(action, *self._judge(action))
+        return feedback, paid, self._over, False, self._info()
+
+    def _check(self, action: object) -> None:
+        """Raise unless the reply ``action`` can be judged now."""
         if not isinstance(action, str):
             raise TypeError(f"an action is the text of a reply (str), got {type(action).__name__}")
         if self._over or self.instance is None:
             raise gym.error.ResetNeeded("step needs a running episode: call reset first")
-        verdict = self.problem.verify(self.instance, action)
-        (score,) = pay(self.reward, Group(self.problem, self.instance, (action,), (verdict,)))
+
+    def _judge(self, action: str) -> tuple[Verdict, float]:
+        """Return verdict and score of a checked reply; nothing moves."""
+        problem, instance, scheme = self.problem, self.instance, self.reward
+        assert instance is not None
+        verdict = problem.verify(instance, action)
+        if hasattr(scheme, "group"):
+            (score,) = pay(scheme, Group(problem, instance, (action,), (verdict,)))
+        else:  # without a group of one, which takes longer than the reward itself
+            score = scheme(verdict)
         if score is None:
-            raise CertificateError(
-                f"{self.problem.name}: {verdict.objective} beats the certificate of {self.instance}"
-            )
+            raise CertificateError(f"{problem.name}: {verdict.objective} beats the certificate of {instance}")
+        return verdict, score
+
+    def _take(self, action: str, verdict: Verdict, score: float) -> tuple[str, float]:
+        """Take the turn that a judged reply makes and return feedback and step reward."""
         # The first answer counts from 0, so that the return is the kept answer's own reward.
         kept = score if self.keep == "last" or self._turn == 0 else max(self._paid, score)
         paid, self._paid = kept - self._paid, kept
         self._turn += 1
-        self.verdict, self._reply = verdict, action
+        self.verdict, self._reply, self._score = verdict, action, score
         self._over = verdict.optimal or self._turn == self.turns
-        return self._feedback(verdict), paid, self._over, False, self._info(verdict, score)
+        return self._feedback(verdict), paid
 
     def _feedback(self, verdict: Verdict) -> str:
         """Say what a solver in the loop may know: violated constraints, or objective and class of gap."""
@@ -185,22 +216,27 @@ class TextEnv(gym.Env[str, str]):
         left = self.turns - self._turn
         return f"{said}\nRevise it: {left} turn{'s' * (left > 1)} left. Answer in the same format."
 
-    def _info(self, verdict: Verdict | None, score: float | None) -> dict[str, Any]:
-        objective = None if verdict is None else verdict.objective
-        return {
-            "seed": self._seed,
-            "index": self._index,
-            "turn": self._turn,
-            "status": -1 if verdict is None else STATUSES.index(verdict.status),
-            "objective": 0.0 if objective is None else _to_float(objective),
-            "quality": 0.0 if verdict is None else verdict.quality,
-            "skill": -1.0 if verdict is None else verdict.skill,
-            "ratio": 0.0 if verdict is None else verdict.ratio,
-            "credit": 0.0 if verdict is None else verdict.credit,
-            "optimal": verdict is not None and verdict.optimal,
-            "violations": 0 if verdict is None else len(verdict.violations),
-            "score": 0.0 if score is None else score,
-        }
+    def _info(self) -> dict[str, Any]:
+        return dict(zip(INFO, self._numbers(), strict=True))
+
+    def _numbers(self) -> tuple[Any, ...]:
+        """Return the values of `INFO`."""
+        verdict = self.verdict or _UNANSWERED
+        objective = verdict.objective
+        return (
+            self._seed,
+            self._index,
+            self._turn,
+            -1 if verdict is _UNANSWERED else _STATUS_NUMBERS[verdict.status],
+            0.0 if objective is None else _to_float(objective),
+            verdict.quality,
+            verdict.skill,
+            verdict.ratio,
+            verdict.credit,
+            verdict.optimal,
+            len(verdict.violations),
+            self._score,
+        )
 
     def render(self) -> Any:
         """Return the episode as text (``ansi``) or as a picture, an (h, w, 3) array of uint8 (``rgb_array``)."""
@@ -209,7 +245,10 @@ class TextEnv(gym.Env[str, str]):
         if self.render_mode == "ansi":
             verdict = "no answer yet" if self.verdict is None else self._feedback(self.verdict)
             return f"{self.problem.prompt(self.instance)}\n\n[turn {self._turn} of {self.turns}] {verdict}"
-        return self._picture()
+        feasible = self.verdict is not None and self.verdict.feasible
+        return self._picture(
+            self.problem.read(self.instance, self._reply) if feasible else None, self._caption()
+        )
 
     def _caption(self) -> str:
         if self.verdict is None:
@@ -218,18 +257,16 @@ class TextEnv(gym.Env[str, str]):
             return self.verdict.status
         return f"objective {self.verdict.objective}, quality {self.verdict.quality:.2f}"
 
-    def _picture(self) -> NDArray[np.uint8]:
+    def _picture(self, solution: Any, caption: str) -> NDArray[np.uint8]:
+        """Draw the instance, and a feasible ``solution`` if there is one."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(4.8, 4.8), dpi=100, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         ax = figure.add_subplot()
-        solution = None
-        if self.verdict is not None and self.verdict.feasible:
-            solution = self.problem.read(self.instance, self._reply)
         self.problem.draw(self.instance, solution, ax)
-        ax.set_title(f"{self.problem.name}: {self._caption()}")
+        ax.set_title(f"{self.problem.name}: {caption}")
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -241,37 +278,39 @@ def _to_float(objective: Any) -> float:
         return float("inf") if objective > 0 else float("-inf")
 
 
+_GAP_CLASSES = {
+    -1.0: "worse than a thoughtless answer",
+    0.0: "worse than a simple greedy heuristic",
+    0.5: "no worse than a simple greedy heuristic, but far from the best",
+    0.9: "much better than a simple greedy heuristic, but not yet near the best",
+    1.0: "close to the best",
+}
+"""What is said of a skill below each edge."""
+_EDGES, _SAID = tuple(_GAP_CLASSES), (*_GAP_CLASSES.values(), "as good as the best known")
+
+
 def _gap_class(verdict: Verdict) -> str:
-    if verdict.optimal:
-        return "this is optimal"
-    for below, said in (
-        (-1.0, "worse than a thoughtless answer"),
-        (0.0, "worse than a simple greedy heuristic"),
-        (0.5, "no worse than a simple greedy heuristic, but far from the best"),
-        (0.9, "much better than a simple greedy heuristic, but not yet near the best"),
-        (1.0, "close to the best"),
-    ):
-        if verdict.skill < below:
-            return said
-    return "as good as the best known"
+    return "this is optimal" if verdict.optimal else _SAID[bisect_right(_EDGES, verdict.skill)]
 
 
 _ARGUMENTS = tuple(inspect.signature(TextEnv).parameters)[1:]
 
 
 def split_arguments(
-    problem: type[Problem[Any, Any]], given: dict[str, Any]
+    problem: type[Problem[Any, Any]], given: dict[str, Any], *more: str
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split keyword arguments of ``gym.make`` into those of `TextEnv` and the parameters of ``problem``.
+
+    The names in ``more`` count as arguments of `TextEnv` too.
 
     Raises
     ------
     ValueError
         For a name that neither has; the message suggests the nearest.
     """
-    names = [field.name for field in fields(problem)]
-    check_known(f"Forge/{problem.name}", "argument", given, [*names, *_ARGUMENTS])
+    parameters, arguments = [field.name for field in fields(problem)], [*_ARGUMENTS, *more]
+    check_known(f"Forge/{problem.name}", "argument", given, [*parameters, *arguments])
     return (
-        {key: value for key, value in given.items() if key in _ARGUMENTS},
-        {key: value for key, value in given.items() if key not in _ARGUMENTS},
+        {key: value for key, value in given.items() if key in arguments},
+        {key: value for key, value in given.items() if key not in arguments},
     )

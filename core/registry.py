@@ -15,6 +15,7 @@ from .checks import check_int, check_known, nearest, shorten
 if TYPE_CHECKING:
     from .env import TextEnv
     from .problem import Instance, Problem
+    from .vector import TextVectorEnv
 
 _ENTRY_POINTS: dict[str, str] = {}
 _DEFINITIONS: dict[str, str] = {}
@@ -47,7 +48,12 @@ def register_problem(name: str, entry_point: str, version: int = 0, definition: 
         _DEFINITIONS[name] = definition
     identifier = f"Forge/{name}-v{version}"
     if identifier not in gym.registry:
-        gym.register(identifier, entry_point="forge_gym.core.registry:make", kwargs={"problem": name})
+        gym.register(
+            identifier,
+            entry_point="forge_gym.core.registry:make",
+            vector_entry_point="forge_gym.core.registry:make_vec",
+            kwargs={"problem": name},
+        )
 
 
 def problems() -> tuple[str, ...]:
@@ -164,6 +170,16 @@ def make(problem: str, *, level: int | None = None, **kwargs: Any) -> TextEnv:
 
     arguments, parameters = split_arguments(problem_class(problem), kwargs)
     return TextEnv(_problem(problem, level=level, **parameters), **arguments)
+
+
+def make_vec(problem: str, num_envs: int = 1, *, level: int | None = None, **kwargs: Any) -> TextVectorEnv:
+    """Entry point of every registered environment for ``gym.make_vec``: `make` with those of `TextVectorEnv`."""
+    from .env import split_arguments
+    from .vector import TextVectorEnv
+
+    more = "autoreset_mode", "max_episode_steps"
+    arguments, parameters = split_arguments(problem_class(problem), kwargs, *more)
+    return TextVectorEnv(_problem(problem, level=level, **parameters), num_envs, **arguments)
 
 
 _problem = problem
