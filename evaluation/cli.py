@@ -1,4 +1,4 @@
-"""The command line: ``forge-gym list``, ``show``, ``eval`` and ``suite``; also ``python -m forge_gym``."""
+"""The command line: ``forge-gym list``, ``show``, ``play``, ``eval`` and ``suite``; also ``python -m forge_gym``."""
 
 from __future__ import annotations
 
@@ -64,12 +64,20 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--png", metavar="FILE", help="draw the instance (and the solution, with --solution)")
     show.set_defaults(run=_show)
 
+    playing = commands.add_parser("play", help="answer in the agent's place, in the terminal")
+    playing.add_argument("env", metavar="ENV", help=_ENV)
+    playing.add_argument("--index", type=int, default=0, help="first instance within the seed")
+    playing.add_argument("--turns", type=int, default=5, help="answers per instance, the best counts")
+    playing.add_argument("--reward", default="tiered", help="scheme that pays the answers")
+    playing.add_argument("--window", action="store_true", help="show a picture in a window too")
+    playing.set_defaults(run=_play)
+
     evaluate = commands.add_parser("eval", help="agents by environments: a table with bootstrap intervals")
     evaluate.add_argument(
         "--agent",
         nargs="+",
         required=True,
-        help="trivial, random, greedy, exact, or hf:MODEL (folder or hub name)",
+        help="trivial, random, greedy, local-search, exact, hf:MODEL (folder or hub name) or sb3:FILE",
     )
     asked = evaluate.add_mutually_exclusive_group(required=True)
     asked.add_argument("--env", nargs="+", metavar="ENV", help=_ENV)
@@ -100,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     pilot = commands.add_parser(
         "preflight", help="groups without learning signal, before any GPU hour is spent"
     )
-    pilot.add_argument("--agent", required=True, help="a control, or hf:MODEL (folder or hub name)")
+    pilot.add_argument("--agent", required=True, help="a control, hf:MODEL (folder or hub name) or sb3:FILE")
     pilot.add_argument(
         "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
     )
@@ -151,11 +159,11 @@ def _parser() -> argparse.ArgumentParser:
             "--max-new-tokens", type=int, default=1024, help="longest reply of a language model"
         )
         command.add_argument("--temperature", type=float, default=temperature, help="0 decodes greedily")
-    for command in (show, evaluate):
+    for command in (show, playing, evaluate):
         command.add_argument("--seed", type=int, default=0, help="stream of instances")
         command.add_argument("--split", default="test", help=f"one of {', '.join(SPLITS)}")
         command.add_argument("--level", type=int, help="difficulty 0, 1, 2, ...")
-    for command in (show, evaluate, checking, pilot, distances):
+    for command in (show, playing, evaluate, checking, pilot, distances):
         command.add_argument(
             "--set",
             dest="parameters",
@@ -296,6 +304,20 @@ def _show(arguments: argparse.Namespace) -> None:
             print(f"objective {verdict.objective}, quality {verdict.quality:.3f}, skill {verdict.skill:.3f}")
 
 
+def _play(arguments: argparse.Namespace) -> None:
+    from .play import play
+
+    play(
+        _problem(arguments.env, arguments),
+        seed=arguments.seed,
+        index=arguments.index,
+        split=arguments.split,
+        turns=arguments.turns,
+        reward=arguments.reward,
+        window=arguments.window,
+    )
+
+
 def _eval(arguments: argparse.Namespace) -> None:
     from ..agents import CONTROLS
 
@@ -310,10 +332,14 @@ def _eval(arguments: argparse.Namespace) -> None:
 
 
 def _agent(name: str, arguments: argparse.Namespace) -> Agent:
-    from ..agents import CONTROLS, make_agent
+    from ..agents import make_agent
 
-    generation = {key: getattr(arguments, key) for key in ("batch_size", "max_new_tokens", "temperature")}
-    return make_agent(name, **({} if name in CONTROLS else generation))
+    options: dict[str, Any] = {}
+    if name.startswith("hf:"):
+        options = {key: getattr(arguments, key) for key in ("batch_size", "max_new_tokens", "temperature")}
+    elif name.startswith("sb3:"):
+        options = {"deterministic": arguments.temperature == 0}
+    return make_agent(name, **options)
 
 
 def _eval_environments(arguments: argparse.Namespace, agents: list[Agent], played: dict[str, Any]) -> None:

@@ -1,5 +1,10 @@
 """Gymnasium wrappers that change the protocol and leave the problem alone."""
 
+from .construct import Construct
+from .human_render import HumanRender
+from .improve import Improve
 from .record_transcript import RecordTranscript
+from .relabel import Relabel
+from .skin import STORIES, Skin, Story
 
-__all__ = ["RecordTranscript"]
+__all__ = ["STORIES", "Construct", "HumanRender", "Improve", "RecordTranscript", "Relabel", "Skin", "Story"]

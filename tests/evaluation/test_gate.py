@@ -12,10 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import forge_gym
 from forge_gym.core import registry
+from forge_gym.core.env import TextEnv
 from forge_gym.envs import PROBLEMS
 from forge_gym.evaluation import attacks, definitions, exhaustive
 from forge_gym.evaluation.battery import run
@@ -25,6 +27,7 @@ from forge_gym.evaluation.exhaustive import compare, sized, tame
 from forge_gym.evaluation.fuzz import fuzz
 from forge_gym.evaluation.gate import check, find_definition
 from forge_gym.evaluation.probes import PROBES
+from forge_gym.wrappers import Construct, Improve
 
 HERE = Path(__file__).parent
 
@@ -294,3 +297,17 @@ def test_sizes_that_do_not_exist_are_left_out() -> None:
     assert sized(forge_gym.problem("TSP"), 2) is None
     found = sized(forge_gym.problem("GraphColoring"), 3)
     assert found is not None and (found.n, found.k) == (3, 2)  # type: ignore[attr-defined]
+
+
+def test_an_outside_problem_has_the_numeric_views(toys: Any) -> None:
+    problem = toys.VertexCover(n=8)
+    rng = np.random.default_rng(0)
+    for view in (Construct, Improve):
+        env = view(TextEnv(problem))
+        for seed in range(10):
+            env.reset(seed=seed)
+            start, total, over = env._paid, 0.0, False
+            while not over:
+                _, reward, over, _, info = env.step(rng.choice(np.flatnonzero(env.action_masks())))
+                total += reward
+            assert info["status"] == 2 and total == pytest.approx(info["score"] - start, abs=1e-12)

@@ -1,0 +1,48 @@
+"""What a wrapper needs to know of the text environment inside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from ..core.env import TextEnv
+from ..core.problem import SUITE
+
+
+def text_env(env: gym.Env[Any, Any]) -> TextEnv:
+    """Return the text environment inside ``env``.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> text_env(gym.make("CartPole-v1"))
+    Traceback (most recent call last):
+    ValueError: env must hold one of forge_gym's text environments, got CartPoleEnv
+    """
+    inner = env.unwrapped
+    if not isinstance(inner, TextEnv):
+        raise ValueError(
+            f"env must hold one of forge_gym's text environments, got {type(inner).__name__}: "
+            "did you mean gym.make('Forge/TSP-v0')?"
+        )
+    return inner
+
+
+def episode_generator(owner: str, info: dict[str, Any]) -> np.random.Generator:
+    """Return the random numbers of the wrapper ``owner`` for the episode whose reset gave ``info``.
+
+    They depend on seed and index alone, so that any process that asks for an episode gets the same bytes.
+
+    Examples
+    --------
+    >>> int(episode_generator("Relabel", {"seed": 1, "index": 0}).integers(100))
+    75
+    """
+    entropy = [SUITE, int.from_bytes(owner.encode(), "big"), info["seed"]]
+    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(info["index"],)))

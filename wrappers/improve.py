@@ -1,0 +1,146 @@
+"""Improve a solution move by move: local search as a numeric environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from ..core.checks import check_choice, check_int, check_share
+from ..core.moves import Moves
+from ..core.numeric import Observation
+from .numeric_view import NumericView
+
+STARTS = ("greedy", "trivial", "random")
+
+
+class Improve(NumericView):
+    """A text environment whose answer is the best solution that numbered moves find from the heuristic's on.
+
+    What a move is, the kind of the problem's solution decides, see `forge_gym.core.moves.Moves`: 2-opt for tours,
+    recolouring, flips and exchanges for sets. At the end the best solution is handed in as text.
+
+    Parameters
+    ----------
+    env
+        A text environment of one turn.
+    size
+        Elements that the arrays have room for; see `Construct`.
+    steps
+        Moves per episode; by default twice the elements. A proven optimum ends it sooner.
+    start
+        Where to begin: ``greedy``, ``trivial``, or a ``random`` feasible solution.
+    penalty
+        Cost of an impossible move, which changes nothing else but uses up a step.
+
+    Raises
+    ------
+    ValueError
+        If the problem declares no construction, ``env`` has several turns, or an argument is out of range.
+
+    Notes
+    -----
+    The reward of a move is what it adds to the reward of the best solution so far, so the rewards of an episode
+    sum up to the text environment's reward of the best solution, less that of the start (0 for greedy in the
+    default scheme) and the penalties.
+
+    Observations are those of `Construct`, of a finished solution, with ``progress`` (2,): the share of steps that
+    are left, and how far the objective is behind the best one, as a share of it. Tours come with their elements
+    in order of visit: row i is the i-th city, and a move reverses a stretch of rows.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> env = Improve(gym.make("Forge/TSP-v0", n=6))
+    >>> observation, info = env.reset(seed=4)
+    >>> env.solution, env.moves.name(3)
+    ((0, 4, 1, 5, 2, 3), 'reverse places 0 to 4')
+    >>> observation, reward, terminated, truncated, info = env.step(3)
+    >>> env.solution
+    (2, 5, 1, 4, 0, 3)
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[str, str],
+        size: int | None = None,
+        *,
+        steps: int | None = None,
+        start: str = "greedy",
+        penalty: float = 0.01,
+    ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, size=size, steps=steps, start=start, penalty=penalty)
+        super().__init__(env, size)
+        if steps is not None:
+            check_int("steps", steps, 1)
+        check_choice("start", start, STARTS)
+        check_share("penalty", penalty)
+        self.steps, self.start, self.penalty = steps or 2 * self.encoder.size, start, penalty
+        self.moves = Moves(self.encoder)
+        self._set_spaces(self.moves.count, progress=spaces.Box(0.0, 1.0, (2,), np.float32))
+        self.best: tuple[Any, ...] = ()
+        """The best solution so far."""
+        self._taken = 0
+        self._outcomes: dict[int, tuple[Any, ...]] = {}
+        self._value = self._best_value = 0.0
+
+    def _begin(self) -> None:
+        problem, instance = self.encoder.problem, self.text_env.instance
+        assert instance is not None
+        if self.start == "random":  # of the instance, not of the environment: the same seed, the same start
+            start = problem.random(instance, np.random.default_rng(int(problem.digest(instance)[:16], 16)))
+        else:
+            start = problem.heuristic(instance) if self.start == "greedy" else problem.trivial(instance)
+        self.best, self._taken = start, 0
+        self._value = self._best_value = float(problem.objective(instance, start))
+        self._paid = self._score(start)[0]
+        self._stand(start)
+
+    def _score(self, solution: Any) -> tuple[float, bool]:
+        """Return the reward of ``solution`` as an answer, and whether it is proven optimal."""
+        assert self.text_env.instance is not None
+        verdict = self.encoder.problem.judge(self.text_env.instance, solution)
+        return self.scheme(verdict) or 0.0, verdict.optimal
+
+    def _stand(self, solution: tuple[Any, ...]) -> None:
+        assert self.text_env.instance is not None
+        self.solution = solution
+        self._outcomes = dict(self.moves.possible(self.text_env.instance, solution))
+        self._allow(self._outcomes)
+
+    def _act(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        problem, instance = self.encoder.problem, self.text_env.instance
+        assert instance is not None
+        self._taken += 1
+        reward, optimal = 0.0, False
+        if action in self._outcomes:
+            self._stand(self._outcomes[action])
+            self._value = float(problem.objective(instance, self.solution))
+            score, optimal = self._score(self.solution)
+            if score > self._paid:
+                self.best, self._best_value = self.solution, self._value
+                reward = self._pay(score)
+        else:
+            reward = -self.penalty
+        terminated = truncated = False
+        if optimal or self._taken == self.steps or not self._outcomes:
+            _, terminated, truncated = self._hand_in(problem.format(instance, self.best))
+            self._allow([])
+        return self._observe(), reward, terminated, truncated, dict(self._info)
+
+    def _observe(self) -> Observation:
+        assert self.text_env.instance is not None
+        data = {key: array.copy() for key, array in self._data.items()}
+        state = self.encoder.solution(self.text_env.instance, self.solution)
+        if self.encoder.problem.kind == "permutation":
+            order = np.arange(self.encoder.size)
+            order[: len(self.solution)] = self.solution
+            data = {key: array[order] for key, array in data.items()}
+            if "links" in data and data["links"].shape[1] == self.encoder.size:
+                data["links"] = data["links"][:, order]
+            state = state[order]
+        behind = abs(self._value - self._best_value) / max(1.0, abs(self._best_value))
+        progress = np.array([1 - self._taken / self.steps, min(1.0, behind)], np.float32)
+        return {**data, "solution": state, "progress": progress, "action_mask": np.array(self._mask)}
