@@ -19,10 +19,10 @@ def make_agent(name: str, **options: Any) -> Agent:
     Parameters
     ----------
     name
-        ``trivial``, ``random``, ``greedy``, ``local-search``, ``exact``, or ``hf:MODEL`` for a causal language model,
-        MODEL being a folder or a name on the hub.
+        ``trivial``, ``random``, ``greedy``, ``local-search``, ``exact``; ``hf:MODEL`` for a causal language model,
+        MODEL being a folder or a name on the hub; ``sb3:FILE`` for a policy that Stable-Baselines3 trained.
     **options
-        Arguments of `TransformersAgent`, for ``hf:`` only.
+        Arguments of `TransformersAgent`, for ``hf:``, or of `forge_gym.agents.sb3.SB3Agent`, for ``sb3:``.
 
     Raises
     ------
@@ -35,15 +35,19 @@ def make_agent(name: str, **options: Any) -> Agent:
     'greedy'
     >>> make_agent("gredy")
     Traceback (most recent call last):
-    ValueError: agent must be a control or hf:MODEL, got 'gredy': did you mean 'greedy'?
+    ValueError: agent must be a control, hf:MODEL or sb3:FILE, got 'gredy': did you mean 'greedy'?
     """
     if name.startswith("hf:"):
         from .causal_lm import TransformersAgent
 
         return TransformersAgent(name[3:], **options)
+    if name.startswith("sb3:"):
+        from .sb3 import SB3Agent
+
+        return SB3Agent(name[4:], **options)
     if name not in CONTROLS:
         raise ValueError(
-            f"agent must be a control or hf:MODEL, got {shorten(name)}: {nearest(name, CONTROLS)}"
+            f"agent must be a control, hf:MODEL or sb3:FILE, got {shorten(name)}: {nearest(name, CONTROLS)}"
         )
     agent: Agent = CONTROLS[name]()
     return agent
