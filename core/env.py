@@ -180,11 +180,12 @@ class TextEnv(gym.Env[str, str]):
         if self._over or self.instance is None:
             raise gym.error.ResetNeeded("step needs a running episode: call reset first")
 
-    def _judge(self, action: str) -> tuple[Verdict, float]:
-        """Return verdict and score of a checked reply; nothing moves."""
+    def _judge(self, action: str, verdict: Verdict | None = None) -> tuple[Verdict, float]:
+        """Return verdict, unless it is known, and score of a checked reply; nothing moves."""
         problem, instance, scheme = self.problem, self.instance, self.reward
         assert instance is not None
-        verdict = problem.verify(instance, action)
+        if verdict is None:
+            verdict = problem.verify(instance, action)
         if hasattr(scheme, "group"):
             (score,) = pay(scheme, Group(problem, instance, (action,), (verdict,)))
         else:  # without a group of one, which takes longer than the reward itself

@@ -70,12 +70,12 @@ class Reference(Certificate[S]):
     greedy: Number
     """Objective of the textbook heuristic, never worse than ``trivial``: skill 0."""
 
-    @property
+    @cached_property
     def headroom(self) -> Number:
         """Improvement from greedy to the reference; 0 where greedy reaches it."""
         return self._gain(self.value, self.greedy)
 
-    @property
+    @cached_property
     def gap(self) -> Number:
         """Improvement from trivial to greedy."""
         return self._gain(self.greedy, self.trivial)

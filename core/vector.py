@@ -149,10 +149,7 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
             If an environment has no running episode.
         """
         actions = self._checked(actions)
-        judged = [
-            None if ended else env._judge(action)
-            for env, action, ended in zip(self.envs, actions, self._ended, strict=True)
-        ]
+        judged = self._judge(actions)
         texts, limit = self._texts, self.max_episode_steps
         same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         rewards = [0.0] * self.num_envs
@@ -245,6 +242,23 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
             elif self.autoreset_mode is AutoresetMode.DISABLED:
                 raise gym.error.ResetNeeded("step needs a running episode: reset the environments that ended")
         return actions
+
+    def _judge(self, actions: Sequence[str]) -> list[tuple[Verdict, float] | None]:
+        """Return verdict and score of each reply, replies to one instance together; None where an episode has ended."""
+        groups: dict[int, list[int]] = {}
+        for i, env in enumerate(self.envs):
+            if not self._ended[i]:
+                groups.setdefault(id(env.instance), []).append(i)
+        judged: list[tuple[Verdict, float] | None] = [None] * self.num_envs
+        for members in groups.values():
+            first = self.envs[members[0]]
+            if len(members) == 1:
+                judged[members[0]] = first._judge(actions[members[0]])
+                continue
+            verdicts = first.problem.verify_many(first.instance, [actions[i] for i in members])
+            for i, verdict in zip(members, verdicts, strict=True):
+                judged[i] = self.envs[i]._judge(actions[i], verdict)
+        return judged
 
     def _mask(self, where: list[int]) -> NDArray[np.bool_]:
         mask = np.zeros(self.num_envs, np.bool_)

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -140,6 +142,7 @@ def main(args: Args) -> None:
     skill = {name: found[name].estimate("skill").mean for name in ("greedy", "local-search")}
     draw_curve(heldout.curve, args.out / "curve.png", skill, title=f"PPO on {args.problem}")
     result = {
+        "command": shlex.join(["python", *sys.argv]),
         "arguments": {
             key: str(value) if isinstance(value, Path) else value for key, value in asdict(args).items()
         },

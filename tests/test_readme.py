@@ -16,7 +16,7 @@ def blocks(root: Path, language: str, page: str = "README.md") -> list[str]:
 
 def test_python_examples_run(root: Path, tmp_path: Path) -> None:
     examples = blocks(root, "python")
-    assert len(examples) == 3
+    assert len(examples) == 4
     for example in examples:
         if "adapters.trl" in example:
             pytest.importorskip("datasets")
@@ -26,6 +26,14 @@ def test_python_examples_run(root: Path, tmp_path: Path) -> None:
 def test_the_training_page_runs(root: Path, tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     examples = blocks(root, "python", "docs/training.md")
+    assert len(examples) == 5
+    subprocess.run([sys.executable, "-c", "\n".join(examples)], check=True, cwd=tmp_path, capture_output=True)
+
+
+def test_the_page_on_classic_rl_runs(root: Path, tmp_path: Path) -> None:
+    for module in ("sb3_contrib", "pettingzoo"):
+        pytest.importorskip(module)
+    examples = blocks(root, "python", "docs/classic_rl.md")
     assert len(examples) == 5
     subprocess.run([sys.executable, "-c", "\n".join(examples)], check=True, cwd=tmp_path, capture_output=True)
 
@@ -45,7 +53,7 @@ def test_commands_of_the_command_line_parse(root: Path) -> None:
     lines = [
         line for block in blocks(root, "bash") for line in block.splitlines() if line.startswith("forge-gym ")
     ]
-    assert len(lines) == 14
+    assert len(lines) == 15
     for line in lines:
         _parser().parse_args(line.split()[1:])
 

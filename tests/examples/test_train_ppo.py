@@ -63,3 +63,24 @@ def test_an_interrupted_training_is_evaluated_as_it_is(root: Path, tmp_path: Pat
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "stopped" in printed, printed
     assert (tmp_path / "run" / "model.zip").is_file() and (tmp_path / "run" / "result.json").is_file()
+
+
+def test_the_page_says_what_the_results_say(root: Path) -> None:
+    page = (root / "docs" / "classic_rl.md").read_text()
+    results = {path.stem: json.loads(path.read_text()) for path in (root / "results" / "sb3").glob("*.json")}
+    assert len(results) == 15
+    for name, result in results.items():
+        assert result["command"].startswith("python examples/train_") and name in result["command"]
+        test = {agent: found["skill"] for agent, found in result["test"].items()}
+        problem, policy = result["arguments"]["problem"], next(agent for agent in test if "PPO" in agent)
+        if name.startswith("maskable_ppo") and name.endswith("-0"):
+            (row,) = [line for line in page.splitlines() if line.startswith(f"| {problem}, ")]
+            interval = f"{test[policy]['mean']:.2f} [{test[policy]['low']:.2f}, {test[policy]['high']:.2f}]"
+            assert interval in row and f"| {test['local-search']['mean']:.2f} |" in row
+            assert f"| {result['train_s']:.0f} |" in row
+            assert (test[policy]["low"] > 0) == (problem != "SubsetSum")
+        if problem == "TSP":
+            (row,) = [line for line in page.splitlines() if line.startswith(f"| {policy}, ")]
+            skill = f"{test[policy]['mean']:.2f}".removeprefix("0")
+            assert row.rstrip(" |").split("| ")[-1].split(", ")[result["arguments"]["seed"]] == skill
+            assert test[policy]["low"] > test["local-search"]["mean"] > 0
