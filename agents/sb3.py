@@ -39,7 +39,7 @@ class SB3Agent:
     normalize
         The training's ``VecNormalize``, or the file that its ``save`` wrote.
     deterministic
-        Take the likeliest action; otherwise draw it.
+        Take the likeliest action; otherwise draw it, from torch's global generator.
     name
         How tables call the agent.
 

@@ -195,27 +195,27 @@ def mask(length: int, allowed: Iterable[int]) -> NDArray[np.int8]:
 def promise(problem: Problem[Any, Any], instance: Instance, partial: Any, reward: Reward) -> float:
     """Return the reward that the unfinished solution ``partial`` promises: a potential for shaping.
 
-    A solution that may be handed in as it is, is worth its own reward. Where something is missing, its
-    objective counts, and greedy's for the missing share, so that a step is paid for what it costs beyond
-    greedy's pace. A sequence counts as if it were closed here.
+    A solution that may be handed in as it is, is worth its own reward. Where something is missing, it is compared
+    with greedy's when as much was missing (of a set, pro rata): the promise is the reward of greedy's objective,
+    changed by what the solution is ahead or behind. A sequence counts as if it were closed here.
 
     Examples
     --------
     >>> import forge_gym
-    >>> tsp = forge_gym.problem("TSP", n=5)
-    >>> instance = tsp.instance(seed=1)
-    >>> tour = tsp.reference(instance).solution
-    >>> [round(promise(tsp, instance, tour[:k], forge_gym.reward("linear")), 2) for k in (1, 3, 5)]
-    [0.95, -0.22, 1.0]
+    >>> tsp = forge_gym.problem("TSP", n=6)
+    >>> _, instance = next(tsp.graded_instances())
+    >>> tour, greedy = tsp.reference(instance).solution, tsp.heuristic(instance)
+    >>> [round(promise(tsp, instance, tour[:k], forge_gym.reward("linear")), 2) for k in range(1, 7)]
+    [0.0, -0.24, -0.25, -0.24, -0.25, 1.0]
+    >>> {promise(tsp, instance, greedy[:k], forge_gym.reward("linear")) for k in range(1, 7)}
+    {0.0}
     """
-    missing = max(
-        [1.0 - violation.satisfied for violation in problem.violations(instance, partial)], default=0.0
-    )
+    missing = _missing(problem, instance, partial)
     if missing == 0.0:
         return reward(problem.judge(instance, partial)) or 0.0
     reference, value = problem.reference(instance), problem.objective(instance, partial)
     if problem.kind != "sequence":
-        value += missing * float(reference.greedy)  # type: ignore[assignment] # exact only where it is finished
+        value = float(reference.greedy) + float(value) - _pace(problem, instance, missing)  # type: ignore[assignment]
     skill = min(_BELOW_ONE, reference.skill(value))
     verdict = Verdict(
         "feasible",
@@ -225,3 +225,24 @@ def promise(problem: Problem[Any, Any], instance: Instance, partial: Any, reward
         ratio=reference.ratio(value),
     )
     return reward(verdict) or 0.0
+
+
+def _missing(problem: Problem[Any, Any], instance: Instance, partial: Any) -> float:
+    """Return the share of the constraints' scale that adding has yet to mend; 0 where nothing is missing."""
+    return max(
+        [1.0 - violation.satisfied for violation in problem.violations(instance, partial)], default=0.0
+    )
+
+
+def _pace(problem: Problem[Any, Any], instance: Instance, missing: float) -> float:
+    """Return greedy's objective when this share was missing: of its solution piece by piece, of a set pro rata."""
+    if problem.kind == "subset":  # in no order
+        return (1.0 - missing) * float(problem.reference(instance).greedy)
+    if "pace" not in instance.memo:
+        greedy = problem.heuristic(instance)
+        pieces = [greedy[:k] for k in range(len(greedy), 0, -1)]
+        instance.memo["pace"] = (
+            [_missing(problem, instance, piece) for piece in pieces],
+            [float(problem.objective(instance, piece)) for piece in pieces],
+        )
+    return float(np.interp(missing, *instance.memo["pace"]))
