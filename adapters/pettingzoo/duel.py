@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from ...core.checks import check_int
@@ -15,7 +16,7 @@ from ...core.reference import CertificateError
 from ...core.rewards import Group, Pairwise, pay
 from ...core.verdict import Verdict
 from ...wrappers.construct import Construct
-from .table import LENGTH, Table, make, own
+from .table import LENGTH, RENDER_MODES, Table, make, own
 
 
 class _Build(Construct):
@@ -53,7 +54,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
     split
         Stream of instances: ``train``, ``validation`` or ``test``; they come in the order of `TextEnv`.
     render_mode
-        ``ansi`` (text) or ``rgb_array`` (a picture, the agents side by side; needs matplotlib).
+        ``ansi`` (text), ``human`` (prints it) or ``rgb_array`` (a picture, side by side; needs matplotlib).
 
     Raises
     ------
@@ -85,7 +86,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's
         "name": "forge_duel_v0",
-        "render_modes": ["ansi", "rgb_array"],
+        "render_modes": list(RENDER_MODES),
         "render_fps": 1,
         "is_parallelizable": True,
     }
@@ -106,8 +107,9 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         check_int("agents", agents, 2, rule="an answer is compared with another one")
         self.problem = problem
         self._seat(agents, view, length, render_mode)
+        drawn = "rgb_array" if render_mode == "rgb_array" else None
         self._answers = {
-            agent: TextEnv(problem, turns=turns, keep=keep, split=split, render_mode=render_mode)
+            agent: TextEnv(problem, turns=turns, keep=keep, split=split, render_mode=drawn)
             for agent in self.possible_agents
         }
         self._builds: dict[str, _Build] = {}
@@ -207,16 +209,15 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
     def _copies(self) -> dict[str, dict[str, Any]]:
         return {agent: dict(self._infos[agent]) for agent in self.agents}
 
-    def render(self) -> Any:
-        """Return the game as text (``ansi``) or as a picture, an (h, w, 3) array of uint8 (``rgb_array``)."""
-        answers = self._answers
-        instance = answers[self.possible_agents[0]].instance
-        if self.render_mode is None or instance is None:
-            return None
-        if self.render_mode == "rgb_array":
-            return np.concatenate([answer.render() for answer in answers.values()], axis=1)
-        standing = "\n".join(f"{agent}: {answer._caption()}" for agent, answer in answers.items())
-        return f"{self.problem.prompt(instance)}\n\n{standing}"
+    def _begun(self) -> bool:
+        return self._answers[self.possible_agents[0]].instance is not None
+
+    def _text(self) -> str:
+        standing = "\n".join(f"{agent}: {answer._caption()}" for agent, answer in self._answers.items())
+        return f"{self.problem.prompt(self._answers[self.possible_agents[0]].instance)}\n\n{standing}"
+
+    def _picture(self) -> NDArray[np.uint8]:
+        return np.concatenate([answer.render() for answer in self._answers.values()], axis=1)
 
     def close(self) -> None:
         """Close the agents' environments."""

@@ -19,7 +19,7 @@ from ...core.numeric import Observation
 from ...core.problem import Instance, Problem
 from ...core.verdict import Number
 from ...wrappers.improve import Improve
-from .table import LENGTH, Table, make, own
+from .table import LENGTH, RENDER_MODES, Table, make, own
 
 STARTS = ("greedy", "trivial")
 
@@ -115,7 +115,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
     split
         Stream of instances: ``train``, ``validation`` or ``test``; they come in the order of `TextEnv`.
     render_mode
-        ``ansi`` (text) or ``rgb_array`` (a picture; needs matplotlib).
+        ``ansi`` (text), ``human`` (prints it) or ``rgb_array`` (a picture; needs matplotlib).
 
     Raises
     ------
@@ -161,7 +161,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's
         "name": "forge_relay_v0",
-        "render_modes": ["ansi", "rgb_array"],
+        "render_modes": list(RENDER_MODES),
         "render_fps": 1,
         "is_parallelizable": False,
     }
@@ -189,7 +189,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
         self.problem, self.rounds, self.owned, self.start = problem, rounds, owned, start
         self.penalty = penalty
         self._seat(agents, view, length, render_mode)
-        self._board = _Board(problem, reward=reward, split=split, render_mode=render_mode)
+        drawn = "rgb_array" if render_mode == "rgb_array" else None
+        self._board = _Board(problem, reward=reward, split=split, render_mode=drawn)
         self._sight: _Sight | None = None
         if view == "numeric":
             self._sight = _Sight(self._board, size, agents * rounds)
@@ -393,12 +394,14 @@ class Relay(Table, AECEnv[str, Any, Any]):
             return self._sight.show(allowed)
         return self._shown(self._read_out(agent))
 
-    def render(self) -> Any:
-        """Return the game as text (``ansi``) or as a picture, an (h, w, 3) array of uint8 (``rgb_array``)."""
-        if self.render_mode is None or self._board.instance is None:
-            return None
-        if self.render_mode == "rgb_array":
-            return self._board.render()
+    def _begun(self) -> bool:
+        return self._board.instance is not None
+
+    def _picture(self) -> NDArray[np.uint8]:
+        found: NDArray[np.uint8] = self._board.render()
+        return found
+
+    def _text(self) -> str:
         shared = self.problem.write(self.instance, self.solution)
         turns = f"[turn {self._taken} of {self.rounds * len(self.possible_agents)}]"
         return f"{self.problem.prompt(self.instance)}\n\n{turns} {shared}: {self._board._caption()}"

@@ -22,6 +22,7 @@ VIEWS = ("text", "codes", "numeric")
 
 LENGTH = 2**14
 """Default number of code points of a text."""
+RENDER_MODES = ("human", "ansi", "rgb_array")
 _OPTIONS = ("index", "instance")
 
 
@@ -65,6 +66,8 @@ class Table:
     def _seat(self, agents: int, view: str, length: int, render_mode: str | None) -> None:
         """Take so many seats; the spaces of the numeric view are set by `_spaces`."""
         check_choice("view", view, VIEWS)
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, RENDER_MODES)
         self.possible_agents = [f"agent_{number}" for number in range(agents)]
         self.agents = []
         self.view, self.render_mode = view, render_mode
@@ -97,6 +100,26 @@ class Table:
         if not space.contains(action):
             raise ValueError(f"{agent}'s action must be in {space}, got {action!r}")
         return self._codes.decode(action) if self.view == "codes" else int(action)
+
+    def render(self) -> Any:
+        """Return the game as text (``ansi``) or a picture, an (h, w, 3) array of uint8; ``human`` prints the text."""
+        if self.render_mode is None or not self._begun():
+            return None
+        if self.render_mode == "rgb_array":
+            return self._picture()
+        if self.render_mode == "ansi":
+            return self._text()
+        print(self._text())
+        return None
+
+    def _begun(self) -> bool:
+        raise NotImplementedError
+
+    def _text(self) -> str:
+        raise NotImplementedError
+
+    def _picture(self) -> NDArray[np.uint8]:
+        raise NotImplementedError
 
     def _shown(self, text: str) -> Any:
         return self._codes.encode(text) if self.view == "codes" else text

@@ -96,24 +96,20 @@ def test_duel_passes_their_tests(name: str, view: str, request: pytest.FixtureRe
 
 
 @quietly
-@pytest.mark.parametrize("name", ["TSP", "GraphColoring", "MeetingScheduling"])
+@names
 @pytest.mark.parametrize("view", ["text", "numeric"])
 def test_both_are_drawn(name: str, view: str) -> None:
     pytest.importorskip("matplotlib")
 
-    def shown(make: Callable[..., Any]) -> Callable[..., Any]:
-        # Their test begins with the mode "human", of which it asks no more than that it can be made.
-        return lambda render_mode: make(
-            name, view=view, render_mode=None if render_mode == "human" else render_mode
-        )
-
-    pettingzoo_test.render_test(shown(relay))
-    pettingzoo_test.render_test(lambda render_mode: parallel_to_aec(shown(duel)(render_mode)))
+    pettingzoo_test.render_test(lambda render_mode: relay(name, view=view, render_mode=render_mode))
+    pettingzoo_test.render_test(
+        lambda render_mode: parallel_to_aec(duel(name, view=view, render_mode=render_mode))
+    )
     pettingzoo_test.state_test(
         relay(name, view="numeric"), turn_based_aec_to_parallel(relay(name, view="numeric"))
     )
     with pytest.raises(ValueError, match="render_mode must be one of"):
-        relay(name, render_mode="human")
+        relay(name, render_mode="humn")
 
 
 # ---------------------------------------------------------------------------------------------- duels
@@ -576,7 +572,7 @@ def test_made_by_name() -> None:
     game = env("Knapsack", n=7, rounds=2, view="numeric")
     assert game.problem == forge_gym.problem("Knapsack", n=7) and str(game) == "forge_relay_v0"
     assert str(parallel_env("TSP")) == "forge_duel_v0"
-    assert game.metadata["render_modes"] == ["ansi", "rgb_array"]
+    assert game.metadata["render_modes"] == ["human", "ansi", "rgb_array"]
     for make, wrong, message in (
         (env, {"round": 2}, "Relay of TSP has no argument 'round': did you mean 'rounds'"),
         (env, {"agents": 0}, "agents must be an integer of at least 1, got 0"),
