@@ -29,6 +29,8 @@ import numpy as np
 
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction
+from forge_gym.core.env import TextEnv
+from forge_gym.wrappers import Construct, Improve
 
 COLD_FLOOR_S, COLD_FLOOR_MB = 0.2, 45.0
 EPV_FLOOR, EPV_SIZES = 2.0, (8, 64, 512)
@@ -106,6 +108,19 @@ def rows(name: str, repeats: int) -> list[dict[str, Any]]:
         env.reset(options={"instance": instance})
         env.step(best)
 
+    construct, improve = Construct(TextEnv(problem)), Improve(TextEnv(problem), steps=10**9)
+
+    def built() -> None:
+        observation, _ = construct.reset(options={"instance": instance})
+        over = False
+        while not over:
+            observation, _, over, _, _ = construct.step(observation["action_mask"].argmax())
+
+    def moved() -> None:
+        if improve.solution == () or not improve.action_masks().any():
+            improve.reset(options={"instance": instance})
+        improve.step(int(improve.action_masks().argmax()))
+
     work: dict[str, Callable[[], object]] = {
         "GEN": lambda: problem.instance(next(seeds)),
         "PROMPT": lambda: problem.prompt(instance),
@@ -118,6 +133,8 @@ def rows(name: str, repeats: int) -> list[dict[str, Any]]:
             completions=distinct, spec=spec, log_metric=logged.__setitem__
         ),
         "EP1, reference known": episode,
+        "CONSTRUCT, an episode": built,
+        "IMPROVE, a move": moved,
         "LABEL": lambda: problem.solve(instance, problem.work_limit),
     }
     return [

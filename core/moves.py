@@ -58,7 +58,9 @@ class Moves:
             "subset": self._exchanges,
             "schedule": self._exchanges,
         }[self.kind](instance, solution)
-        sure = self.kind in ("subset", "schedule") and not self.problem.open_constraints
+        # What may be added to a set breaks nothing, unless it lacks something still; labels are all allowed ones.
+        sets = self.kind in ("subset", "schedule") and not self.problem.open_constraints
+        sure = sets or self.kind == "assignment"
         for move, moved in found:
             if sure or not self.problem.violations(instance, moved):
                 yield move, moved
@@ -71,7 +73,7 @@ class Moves:
 
     def _labels(self, instance: Instance, labels: tuple[Any, ...]) -> Iterator[tuple[int, tuple[Any, ...]]]:
         for element in range(instance.size):
-            for label in range(instance.size):
+            for label in self.problem.labels(instance, labels, element):
                 if label != labels[element]:
                     yield (
                         element * self.size + label,

@@ -283,6 +283,20 @@ class Problem(ABC, Generic[I, S]):
         earliest = [next(filter(fits, [(*pair, time) for time in times]), None) for pair in pairs]
         return [row for row in earliest if row is not None]
 
+    def labels(self, instance: I, solution: S, element: int) -> Sequence[int]:
+        """Return the labels that ``element`` may have in an assignment, the others keeping theirs; asks the verifier.
+
+        Examples
+        --------
+        >>> from forge_gym.envs.graph_coloring import GraphColoring, GraphColoringInstance
+        >>> path = GraphColoringInstance(4, ((0, 2), (1, 3), (2, 3)))
+        >>> GraphColoring(n=4).labels(path, (0, 0, 1, 2), 2)
+        [1, 3]
+        """
+        given: Any = solution
+        relabelled: Any = [(*given[:element], label, *given[element + 1 :]) for label in range(instance.size)]
+        return [label for label, each in enumerate(relabelled) if not self.violations(instance, each)]
+
     def nulls(self, instance: I) -> list[Any]:
         """Return the answers that ignore the instance: empty, all the same, everything."""
         n = instance.size

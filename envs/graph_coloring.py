@@ -151,6 +151,10 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         taken = {partial[u] for u in bits(instance.neighbours[v]) if u < v}
         return [colour for colour in range(max(partial, default=-1) + 2) if colour not in taken]
 
+    def labels(self, instance: GraphColoringInstance, solution: Colouring, element: int) -> list[int]:
+        taken = {solution[u] for u in bits(instance.neighbours[element])}
+        return [colour for colour in range(instance.n) if colour not in taken]
+
     def trivial(self, instance: GraphColoringInstance) -> Colouring:
         return tuple(range(instance.n))
 

@@ -165,3 +165,23 @@ def test_a_plain_ppo_can_use_it_too() -> None:
     model = trained("Knapsack", algorithm=PPO, policy=ElementPolicy)
     assert isinstance(model.policy.features_extractor, Scores)
     assert model.policy.action_net(torch.arange(30.0)[None]).shape[1] == model.action_space.n
+
+
+def test_environments_in_processes_of_their_own() -> None:
+    from sb3_contrib.common.maskable.utils import get_action_masks
+    from stable_baselines3.common.vec_env import SubprocVecEnv
+
+    envs = make_vec_env(
+        lambda: Construct(TextEnv(small("TSP"))),
+        2,
+        seed=5,
+        vec_env_cls=SubprocVecEnv,
+        vec_env_kwargs={"start_method": "spawn"},
+    )
+    try:
+        seen = envs.reset()
+        here = [Construct(TextEnv(small("TSP"))).reset(seed=5 + i)[0] for i in range(2)]
+        assert all(np.array_equal(seen[key][i], here[i][key]) for i in range(2) for key in here[i])
+        assert get_action_masks(envs).shape == (2, small("TSP").n)
+    finally:
+        envs.close()

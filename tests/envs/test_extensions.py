@@ -120,3 +120,17 @@ def test_features_move_with_their_elements(name: str) -> None:
         if here.links is not None and there.links is not None:
             square = here.links.shape[0] == here.links.shape[1]
             assert np.array_equal(there.links[order][:, order] if square else there.links[order], here.links)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in forge_gym.problems() if forge_gym.problem(name).kind == "assignment"]
+)
+def test_labels_are_those_that_the_verifier_allows(name: str) -> None:
+    problem = forge_gym.problem(name)
+    rng = np.random.default_rng(0)
+    for seed in range(10):
+        instance = problem.instance(seed)
+        solution = problem.random(instance, rng)
+        for element in range(instance.size):
+            expected = Problem.labels(problem, instance, solution, element)
+            assert problem.labels(instance, solution, element) == expected
