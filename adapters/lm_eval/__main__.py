@@ -1,0 +1,5 @@
+"""Print the folder of the task files."""
+
+from . import FOLDER
+
+print(FOLDER)
