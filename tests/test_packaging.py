@@ -47,7 +47,7 @@ def test_the_list_of_packages_is_complete(root: Path) -> None:
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
     listed = set(config["options"]["packages"].split())
-    folders = {"forge_gym"} | {
+    folders = {"forge_gym", "forge_gym_taskset"} | {
         f"forge_gym.{path.parent.relative_to(root).as_posix().replace('/', '.')}"
         for part in ("core", "envs", "agents", "wrappers", "adapters", "evaluation")
         for path in (root / part).rglob("__init__.py")

@@ -1,0 +1,154 @@
+"""Rows for verl's ``RLHFDataset``, and the Parquet files that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.checks import check_int, shorten
+from ...core.problem import Problem
+
+
+def rows(
+    problems: Problem[Any, Any] | Sequence[Problem[Any, Any]],
+    size: int,
+    *,
+    levels: Sequence[int] | None = None,
+    seed: int = 0,
+    split: str = "train",
+    agent_name: str | None = None,
+    exclude: Container[str] = frozenset(),
+) -> list[dict[str, Any]]:
+    """Return ``size`` graded instances as rows for verl.
+
+    Parameters
+    ----------
+    problems
+        One or several; each gets an equal share, in turn.
+    size
+        Number of rows; every row is another instance.
+    levels
+        Difficulties to cycle through; None keeps each problem's own parameters.
+    seed, split
+        Stream of instances; see `Problem.instance`.
+    agent_name
+        Agent loop that plays the rows, such as ``forge``; None leaves it to the configuration.
+    exclude
+        Prompts never to train on, such as those of a test set.
+
+    Returns
+    -------
+    list of dict
+        ``data_source`` (by which verl groups validation metrics), ``prompt`` (a conversation), ``ability``,
+        ``reward_model`` whose ``ground_truth`` is the spec, ``extra_info`` and, if given, ``agent_name``. The
+        ``index`` of ``extra_info`` counts the rows; level -1 stands for a problem's own parameters.
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is not positive, no problem or level is given, or a problem leaves no room for quality.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> (row,) = rows(forge_gym.problem("TSP"), 1, levels=[2], split="test", agent_name="forge")
+    >>> row["data_source"], row["ability"], row["extra_info"]["level"], row["agent_name"]
+    ('forge_gym/TSP', 'planning', 2, 'forge')
+    >>> row["reward_model"]["ground_truth"][:32]
+    '{"problem": "TSP", "version": 0,'
+    """
+    check_int("size", size, 1)
+    given = [problems] if isinstance(problems, Problem) else list(problems)
+    if not given:
+        raise ValueError("problems must hold at least one problem, got none")
+    if levels is not None and not len(levels):
+        raise ValueError("levels must hold at least one level, or be None, got none")
+    if agent_name is not None and not (isinstance(agent_name, str) and agent_name):
+        raise ValueError(
+            f"agent_name must be a name or None, got {shorten(agent_name)}: did you mean 'forge'?"
+        )
+    streams = [
+        _stream(problem if level is None else problem.at_level(level), level, seed, split, exclude)
+        for level in (levels if levels is not None else [None])
+        for problem in given
+    ]
+    found = [next(streams[i % len(streams)]) for i in range(size)]
+    for i, row in enumerate(found):
+        row["extra_info"]["index"] = i
+        if agent_name is not None:
+            row["agent_name"] = agent_name
+    return found
+
+
+def _stream(
+    problem: Problem[Any, Any], level: int | None, seed: int, split: str, exclude: Container[str]
+) -> Iterator[dict[str, Any]]:
+    for index, instance in problem.graded_instances(seed, split):
+        prompt = problem.prompt(instance)
+        if prompt not in exclude:
+            yield {
+                "data_source": f"forge_gym/{problem.name}",
+                "prompt": [{"role": "user", "content": prompt}],
+                "ability": problem.family,
+                "reward_model": {"style": "rule", "ground_truth": problem.spec(seed, index, split)},
+                "extra_info": {
+                    "split": split,
+                    "index": -1,
+                    "problem": problem.name,
+                    "level": -1 if level is None else level,
+                    "instance_hash": problem.digest(instance),
+                },
+            }
+
+
+def write_parquet(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write ``rows`` as a Parquet file that verl reads, whole or not at all; return its path.
+
+    The schema is the same for all rows of `rows`, so files of several calls can be read together.
+
+    Parameters
+    ----------
+    path
+        The file, whose name must end in ``.parquet`` for verl to read it. Its folder is made when missing.
+    rows
+        What `rows` returned, with an agent's name in all of them or in none.
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise, there are no rows, or one is not of `rows`.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    path = Path(path)
+    if path.suffix != ".parquet":
+        raise ValueError(f"path must end in .parquet, got {path.name!r}: did you mean {path.stem}.parquet?")
+    rows = list(rows)
+    if not rows:
+        raise ValueError("rows must hold at least one row, got none")
+    text, number = pa.string(), pa.int64()
+    numbers = {"index", "level"}
+    message = pa.struct([("role", text), ("content", text)])
+    extra = ["split", "index", "problem", "level", "instance_hash"]
+    types = {
+        "data_source": text,
+        "prompt": pa.list_(message),
+        "ability": text,
+        "reward_model": pa.struct([("style", text), ("ground_truth", text)]),
+        "extra_info": pa.struct([(key, number if key in numbers else text) for key in extra]),
+        "agent_name": text,
+    }
+    if "agent_name" not in rows[0]:  # a column of nulls would be taken for names
+        del types["agent_name"]
+    for i, row in enumerate(rows):
+        if set(row) != set(types) or set(row["extra_info"]) != set(extra):
+            raise ValueError(
+                f"rows must have the columns {list(types)} as rows makes them, got row {i} with {[*row]}"
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    parquet.write_table(pa.Table.from_pylist(rows, pa.schema(types)), temporary)
+    temporary.replace(path)
+    return path

@@ -1,0 +1,349 @@
+"""OpenEnv: a real server, its own client and an outside one, its validation, and rewards as everywhere.
+
+Needs ``pip install "openenv>=0.10,<0.11"`` in an environment with this package, then
+``pytest tests/adapters/test_openenv.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import forge_gym
+from forge_gym.core.answer import MAX_REPLY
+from forge_gym.core.reference import CertificateError
+from forge_gym.evaluation.suite import BENCHMARK, locate, read
+
+pytest.importorskip("openenv.core")
+
+from forge_gym.adapters.openenv import FOLDER, ForgeAction, ForgeClient, ForgeEnvironment, create_app
+from forge_gym.adapters.openenv.server import MAX_MESSAGE
+
+SCHEMES = ("tiered", "linear", "ssl", "binary", "forge", "ratio_power")
+
+
+def replies(problem: Any, instance: Any) -> list[str]:
+    """From malformed to optimal, and what no model should say."""
+    solutions = [
+        *problem.nulls(instance),
+        problem.random(instance, np.random.default_rng(0)),
+        problem.trivial(instance),
+        problem.heuristic(instance),
+        problem.reference(instance).solution,
+    ]
+    best = problem.format(instance, solutions[-1])
+    odd = ["", "\x00", "\ud800", "[" * 100_000, f"<answer>{'9' * 9000}</answer>", best * 2, f"\ud83d{best}"]
+    return [*(problem.format(instance, solution) for solution in solutions), *odd]
+
+
+@contextmanager
+def serving(**arguments: Any) -> Iterator[str]:
+    """A server on a free port of the loopback interface."""
+    import uvicorn
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = uvicorn.Config(
+        create_app(**arguments), host="127.0.0.1", port=port, log_level="error", ws_max_size=MAX_MESSAGE
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 60
+    while not server.started:
+        assert time.monotonic() < until, "the server does not start"
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(max_concurrent_envs=2, problem="Knapsack", level=1) as found:
+        yield found
+
+
+def post(url: str, **data: Any) -> Any:
+    request = urllib.request.Request(url, json.dumps(data).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as response:
+        return json.load(response)
+
+
+# ---------------------------------------------------------------------- one session, without a server
+
+
+@pytest.mark.parametrize("name", forge_gym.problems())
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_pays_as_everywhere(name: str, scheme: str) -> None:
+    problem = forge_gym.problem(name, level=1)
+    index, instance = next(problem.graded_instances(3))
+    environment, pays = ForgeEnvironment(reward=scheme), forge_gym.reward(scheme)
+    for text in replies(problem, instance):
+        assert environment.reset(spec=problem.spec(3, index)).text == problem.prompt(instance)
+        seen = environment.step(ForgeAction(text=text))
+        verdict = problem.verify(instance, text)
+        assert seen.reward == pays(verdict) and seen.done
+        assert (seen.info["quality"], seen.info["skill"]) == (verdict.quality, verdict.skill)
+
+
+def test_resets_are_those_of_the_environment() -> None:
+    ours, theirs = ForgeEnvironment("TSP", level=2, turns=2), gym.make("Forge/TSP-v0", level=2, turns=2)
+    for seed in (7, None, None, 8, None):
+        observation, (prompt, info) = ours.reset(seed=seed), theirs.reset(seed=seed)
+        assert (observation.text, observation.info, observation.reward) == (prompt, info, None)
+        spec = ours.state.spec
+        assert forge_gym.from_spec(spec)[1] == theirs.unwrapped.instance  # type: ignore[attr-defined]
+        for text in ("?", "<answer>[0, 1, 2]</answer>"):
+            seen, (said, reward, over, _, info) = ours.step(ForgeAction(text=text)), theirs.step(text)
+            assert (seen.text, seen.reward, seen.done, seen.info) == (said, reward, over, info)
+        assert (ours.state.step_count, ours.state.turns) == (2, 2)
+        again = ours.reset(spec=spec)
+        assert again.text == prompt and ours.state.spec == spec
+        ours.reset(seed=info["seed"], index=info["index"])
+    assert ours.reset(seed=1, split="test", index=4, problem="MaxClique", parameters={"n": 9}, turns=1).text
+    problem, instance = forge_gym.from_spec(ours.state.spec)
+    assert problem == forge_gym.problem("MaxClique", n=9) and instance == problem.instance(1, 4, "test")
+    assert ours.reset(episode_id="mine").text and ours.state.episode_id == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"problem": "TPS"}, "did you mean 'TSP'"),
+        ({"problme": "TSP"}, "reset has no argument 'problme': did you mean 'problem'"),
+        ({"level": -1}, "level must be an integer of at least 0"),
+        ({"turns": 0}, "turns must be an integer of at least 1"),
+        ({"keep": "bets"}, "did you mean 'best'"),
+        ({"split": "tset"}, "did you mean 'test'"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"index": -1}, "must be an integer of at least 0"),
+        ({"parameters": {"nn": 3}}, "has no parameter 'nn'"),
+        ({"parameters": 3}, "parameters must be an object"),
+        ({"parameters": {"name": 3}}, "has no parameter 'name'"),
+        ({"spec": "{}"}, "a spec must be a JSON object"),
+        ({"spec": 5}, "a spec must be a JSON object"),
+        (
+            {"spec": forge_gym.problem("TSP").spec(), "level": 2},
+            "spec chooses the instance alone, got .'level'",
+        ),
+        ({"split": BENCHMARK, "index": 1000}, "index must be an integer from 0 to 999"),
+        ({"split": BENCHMARK}, "index must be an integer from 0 to 999"),
+        ({"split": BENCHMARK, "index": 1, "seed": 1}, "chooses the instance alone, got .'seed'"),
+    ],
+)
+def test_a_wrong_reset_is_refused_and_changes_nothing(arguments: dict[str, Any], words: str) -> None:
+    environment = ForgeEnvironment()
+    environment.reset(seed=3)
+    before = environment.state.model_dump()
+    with pytest.raises(ValueError, match=words):
+        environment.reset(**arguments)
+    assert environment.state.model_dump() == before
+    assert environment.step(ForgeAction(text="?")).reward == -1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"reward": "tired"}, "did you mean 'tiered'"),
+        ({"reward": "pairwise"}, "reward must pay a single answer"),
+        ({"problem": "TPS"}, "did you mean 'TSP'"),
+        ({"max_concurrent_envs": 0}, "max_concurrent_envs must be an integer of at least 1"),
+    ],
+)
+def test_a_wrong_server_is_refused(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        create_app(**arguments)
+
+
+def test_oracle_and_floor_are_those_of_the_manifest() -> None:
+    """On the tasks of the benchmark: the optimum is paid the most, and what ignores the instance a margin less."""
+    manifest = read_manifest()
+    environment, (_, rows) = ForgeEnvironment(), read(locate(BENCHMARK))
+    assert (
+        environment.num_tasks(BENCHMARK) == len(rows) == manifest.capabilities.declared_task_count[BENCHMARK]
+    )
+    most = manifest.reward.range[1]
+
+    def paid(index: int, text: str) -> float:
+        environment.reset(split=BENCHMARK, index=index)
+        reward = environment.step(ForgeAction(text=text)).reward
+        assert reward is not None and manifest.reward.range[0] <= reward <= most
+        return reward
+
+    for index in range(0, len(rows), 13):
+        row = rows[index]
+        problem, instance = row.problem, row.instance
+        assert paid(index, problem.format(instance, row.certificate.solution)) == most
+        degenerate = ["", *(problem.format(instance, null) for null in problem.nulls(instance))]
+        assert all(paid(index, text) <= most - manifest.reward.floor_margin for text in degenerate), row.id
+
+
+def test_an_alarm_is_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = forge_gym.problem("TSP", n=6)
+    index, _ = next(problem.graded_instances(78))
+    spec = problem.spec(78, index)
+    instance: Any = forge_gym.from_spec(spec)[1]
+    right = problem.reference(instance)
+    value = right.greedy
+    wrong = type(right)(right.solution, value, value, "wrong", 0, "min", trivial=right.trivial, greedy=value)
+    monkeypatch.setitem(instance.memo, "reference", wrong)
+    environment = ForgeEnvironment()
+    environment.reset(spec=spec)
+    with pytest.raises(CertificateError, match="beats the certificate"):
+        environment.step(ForgeAction(text=problem.format(instance, right.solution)))
+
+
+# ---------------------------------------------------------------------- a server
+
+
+class Outside:
+    """A client that knows nothing but the protocol."""
+
+    def __init__(self, url: str) -> None:
+        from websockets.sync.client import connect
+
+        self.socket = connect(f"{url.replace('http', 'ws')}/ws", proxy=None, max_size=2**26)
+
+    def ask(self, type: str, **data: Any) -> Any:
+        self.socket.send(json.dumps({"type": type} | ({"data": data} if type != "state" else {})))
+        return json.loads(self.socket.recv(60))
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def test_two_sessions_at_once(url: str) -> None:
+    tsp = forge_gym.problem("TSP", n=6)
+    index, instance = next(tsp.graded_instances(1))
+    outside = Outside(url)
+    with ForgeClient(base_url=url).sync() as client:
+        asked = outside.ask("reset", spec=tsp.spec(1, index), turns=2, episode_id="outside")["data"]
+        assert asked["observation"]["text"] == tsp.prompt(instance) and asked["reward"] is None
+        seen = client.reset(seed=5)  # the server's own problem
+        knapsack, other = forge_gym.from_spec(client.state().spec)
+        assert knapsack == forge_gym.problem("Knapsack", level=1) and other == knapsack.instance(5)
+        assert seen.observation.text == knapsack.prompt(other) and not seen.done
+        answered = outside.ask("step", text="no idea")["data"]
+        assert (answered["reward"], answered["done"]) == (-1.0, False)
+        best = knapsack.format(other, knapsack.reference(other).solution)
+        result = client.step(ForgeAction(text=best))
+        assert (result.reward, result.done, result.observation.info["optimal"]) == (1.0, True, True)
+        answered = outside.ask("step", text=tsp.format(instance, tsp.reference(instance).solution))["data"]
+        assert (answered["reward"], answered["done"]) == (2.0, True)  # the return is 1
+        state = outside.ask("state")["data"]
+        assert (state["episode_id"], state["step_count"], state["spec"]) == ("outside", 2, tsp.spec(1, index))
+        third = Outside(url)
+        refused = json.loads(third.socket.recv(60))
+        assert refused["data"]["code"] == "CAPACITY_REACHED"
+    outside.close()
+
+
+def test_no_message_ends_a_session(url: str) -> None:
+    outside = Outside(url)
+    try:
+        assert outside.ask("step", text="?")["data"]["code"] == "EXECUTION_ERROR"  # before any reset
+        for bad in ({}, {"text": None}, {"text": 5}, {"text": ["?"]}, {"text": "?", "more": 1}):
+            assert outside.ask("step", **bad)["data"]["code"] == "VALIDATION_ERROR"
+        refused = outside.ask("reset", problem="TPS")
+        assert "did you mean 'TSP'" in refused["data"]["message"]
+        problem = forge_gym.problem("Knapsack", level=1)
+        for text in replies(problem, problem.instance(9)):
+            outside.ask("reset", seed=9)
+            answered = outside.ask("step", text=text)
+            assert answered["data"]["reward"] == forge_gym.reward()(problem.verify(problem.instance(9), text))
+        outside.ask("reset", seed=9)
+        longest = outside.ask("step", text="x" * (MAX_REPLY + 1))
+        assert longest["data"]["reward"] == -1.0 and "at most" in longest["data"]["observation"]["text"]
+    finally:
+        outside.close()
+    with ForgeClient(base_url=url).sync() as client:
+        client.reset(seed=9)
+        assert client.step(ForgeAction(text="\u20ac" * (9 * MAX_REPLY))).reward == -1.0
+
+
+def test_task_api(url: str) -> None:
+    _, rows = read(locate(BENCHMARK))
+    with urllib.request.urlopen(f"{url}/forge_gym/splits", timeout=60) as response:
+        assert json.load(response) == [{"name": BENCHMARK, "type": "test"}]
+    assert post(f"{url}/forge_gym/num_tasks", split=BENCHMARK) == {"num_tasks": 1000}
+    task = post(f"{url}/forge_gym/task", split=BENCHMARK, index=123)["task"]
+    assert (task["id"], task["problem"]) == (rows[123].id, rows[123].problem.name)
+    some = post(f"{url}/forge_gym/task_range", split=BENCHMARK, start=998, stop=2000)["tasks"]
+    assert [each["index"] for each in some] == [998, 999]
+    assert len(post(f"{url}/forge_gym/tasks", split=BENCHMARK)["tasks"]) == 1000
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        post(f"{url}/forge_gym/task", split=BENCHMARK, index=1000)
+    with ForgeClient(base_url=url).sync() as client:
+        assert client.reset(split=BENCHMARK, index=123).observation.text == task["prompt"]
+
+
+# ---------------------------------------------------------------------- their validation
+
+
+def read_manifest() -> Any:
+    from openenv.validation.parsers.openenv_yaml import OpenEnvYamlParser
+
+    return OpenEnvYamlParser().parse(FOLDER)
+
+
+def validate(*arguments: str) -> str:
+    command = [str(Path(sys.executable).parent / "openenv"), "validate", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAIL" not in done.stdout
+    return done.stdout
+
+
+def test_their_validation_passes(url: str) -> None:
+    assert "Verdict: PASS" in validate(str(FOLDER), "--level", "static")
+    assert "Verdict: PASS" in validate("--url", url)
+    validate(str(FOLDER))  # what remains needs an image, or is not written yet, and is skipped
+
+
+def test_their_runtime_checks_pass_on_a_session(url: str) -> None:
+    """What the runtime level would check in a container, here against the server itself."""
+    from openenv.validation.graders.runtime import basic
+    from openenv.validation.runtime.collector import collect_runtime_evidence
+    from openenv.validation.runtime.contracts import RuntimePlan, RuntimeReset
+
+    problem = forge_gym.problem("TSP", level=1)
+    best = problem.format(problem.instance(4), problem.reference(problem.instance(4)).solution)
+    for turns, texts in ((1, [best]), (1, ["?"]), (3, ["?", "<answer>[0]</answer>", ""])):
+        options = {"problem": "TSP", "level": 1, "turns": turns}
+        plan = RuntimePlan(
+            plan_schema_version="1",
+            reset=RuntimeReset(episode_id="mine", seed=4, options=options),
+            actions=[{"text": text} for text in texts],
+        )
+        evidence = collect_runtime_evidence(url, plan, episode_timeout_s=60)
+        subject = SimpleNamespace(manifest=read_manifest(), runtime_evidence=evidence)
+        for grader in (
+            basic.RewardWellFormedGrader(),
+            basic.ObservationSchemaGrader(),
+            basic.StateContractGrader(),
+        ):
+            result = grader.run(subject)
+            assert result.status.value.lower() == "pass", (grader.check_id, result.evidence)
+
+
+def test_the_command_keeps_to_the_loopback_interface() -> None:
+    command = [sys.executable, "-m", "forge_gym.adapters.openenv.server", "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "--host" in said and "loopback" in said

@@ -1,0 +1,225 @@
+"""Parity: one table of completions, scored through every adapter, and the same numbers to the last bit.
+
+``python tests/adapters/test_parity.py`` writes the table to docs/adapters/parity.md. Adapters whose library is not
+installed are compared where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+import forge_gym
+from forge_gym.core.env import TextEnv
+from forge_gym.core.verdict import Verdict
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "adapters" / "parity.md"
+SEED = 5
+
+
+class Completion(NamedTuple):
+    """A reply to an instance, and what it is."""
+
+    problem: str
+    spec: str
+    kind: str
+    text: str
+
+
+@cache
+def bank() -> tuple[Completion, ...]:
+    """Return completions of every status to one graded instance of every problem."""
+    found = []
+    for name in forge_gym.problems():
+        problem = forge_gym.problem(name, level=1)
+        index, instance = next(problem.graded_instances(SEED))
+        spec = problem.spec(SEED, index)
+        solutions = {
+            "trivial": problem.trivial(instance),
+            "random": problem.random(instance, np.random.default_rng(0)),
+            "greedy": problem.heuristic(instance),
+            "optimal": problem.reference(instance).solution,
+        }
+        null = problem.format(instance, problem.nulls(instance)[1])
+        kinds = {
+            "empty": "",
+            "prose": "I would rather not say.",
+            "stated twice": null * 2,
+            "lone surrogate": "<answer>[\ud800]</answer>",
+            "one element again and again": null,
+            **{kind: problem.format(instance, solution) for kind, solution in solutions.items()},
+        }
+        foreign = (999, 0, 0) if problem.kind == "schedule" else 999
+        kinds["optimal and a stranger"] = problem.format(instance, (*solutions["optimal"], foreign))
+        kinds["optimal, after thoughts"] = f"<think>{null}</think> So: {kinds['optimal']}\n"
+        found += [Completion(name, spec, kind, text) for kind, text in kinds.items()]
+    return tuple(found)
+
+
+@cache
+def expected(scheme: str = "tiered") -> tuple[float, ...]:
+    """Return the rewards as the definition says."""
+    paid = [forge_gym.reward(scheme)(verdict(completion)) for completion in bank()]
+    assert None not in paid
+    return tuple(float(reward or 0.0) for reward in paid)
+
+
+def verdict(completion: Completion) -> Verdict:
+    problem, instance = forge_gym.from_spec(completion.spec)
+    return problem.verify(instance, completion.text)
+
+
+Scorer = Callable[[str], list[float]]
+ADAPTERS: dict[str, tuple[str, Scorer]] = {}
+"""Name to the library it needs ('' for none) and a function from a scheme to one number per completion."""
+
+
+def adapter(name: str, library: str = "") -> Callable[[Scorer], Scorer]:
+    def add(scorer: Scorer) -> Scorer:
+        ADAPTERS[name] = library, scorer
+        return scorer
+
+    return add
+
+
+@adapter("gym.make")
+def _text_env(scheme: str) -> list[float]:
+    paid = []
+    for completion in bank():
+        problem, instance = forge_gym.from_spec(completion.spec)
+        env = TextEnv(problem, reward=scheme)
+        env.reset(options={"instance": instance})
+        paid.append(float(env.step(completion.text)[1]))
+    return paid
+
+
+@adapter("gym.make_vec")
+def _vector(scheme: str) -> list[float]:
+    paid: list[float] = []
+    for name in forge_gym.problems():
+        mine = [completion for completion in bank() if completion.problem == name]
+        envs = gym.make_vec(f"Forge/{name}-v0", len(mine), level=1, reward=scheme)
+        _, instance = forge_gym.from_spec(mine[0].spec)
+        envs.reset(options={"instance": instance})
+        paid += envs.step([completion.text for completion in mine])[1].tolist()
+    return paid
+
+
+@adapter("trl reward function")
+def _trl(scheme: str) -> list[float]:
+    from forge_gym.adapters.trl import RewardFunction
+
+    kinds = len(bank()) // len(forge_gym.problems())
+    found = RewardFunction(scheme, group_size=kinds)(
+        completions=[completion.text for completion in bank()],
+        spec=[completion.spec for completion in bank()],
+    )
+    return [float(reward or 0.0) for reward in found]
+
+
+@adapter("trl several turns")
+def _turns(scheme: str) -> list[float]:
+    from forge_gym.adapters.trl.rollout import Dialogue
+
+    paid = []
+    for completion in bank():
+        dialogue = Dialogue(completion.spec, turns=1, keep="best", scheme=scheme)
+        dialogue.say(completion.text)
+        paid.append(float(dialogue.reward or 0.0))
+    return paid
+
+
+@adapter("verl")
+def _verl(scheme: str) -> list[float]:
+    from forge_gym.adapters.verl import compute_score
+
+    return [
+        compute_score(f"forge_gym/{each.problem}", each.text, each.spec, reward=scheme)["score"]
+        for each in bank()
+    ]
+
+
+@adapter("verifiers", "verifiers")
+def _verifiers(scheme: str) -> list[float]:
+    import asyncio
+
+    import verifiers.v1 as vf
+
+    from forge_gym.adapters.verifiers import ForgeData, ForgeTask, ForgeTaskConfig
+
+    async def paid(each: Completion) -> float:
+        data = ForgeData(prompt="?", spec=each.spec, problem=each.problem, level=1)
+        trace = SimpleNamespace(
+            root_reply=None, assistant_messages=[vf.AssistantMessage(content=each.text)], info={}
+        )
+        return float(await ForgeTask(data, ForgeTaskConfig(scheme=scheme)).forge(trace))
+
+    return [asyncio.run(paid(each)) for each in bank()]
+
+
+@adapter("OpenEnv", "openenv")
+def _openenv(scheme: str) -> list[float]:
+    from forge_gym.adapters.openenv.models import ForgeAction
+    from forge_gym.adapters.openenv.server import ForgeEnvironment
+
+    paid = []
+    for each in bank():
+        env = ForgeEnvironment(reward=scheme)
+        env.reset(spec=each.spec)
+        paid.append(float(env.step(ForgeAction(text=each.text)).reward))
+    return paid
+
+
+def test_the_bank_has_every_status_of_every_problem() -> None:
+    seen = {(completion.problem, verdict(completion).status) for completion in bank()}
+    assert len(seen) == 3 * len(forge_gym.problems())
+    assert max(expected()) == 1.0 and min(expected()) == -1.0
+
+
+@pytest.mark.parametrize("scheme", ["tiered", "linear", "binary"])
+@pytest.mark.parametrize("name", list(ADAPTERS))
+def test_every_adapter_pays_the_same(name: str, scheme: str) -> None:
+    library, scorer = ADAPTERS[name]
+    if library:
+        pytest.importorskip(library)
+    assert scorer(scheme) == list(expected(scheme))
+
+
+def page() -> str:
+    """Return the table as Markdown."""
+    kinds = list(dict.fromkeys(completion.kind for completion in bank()))
+    paid = dict(zip([(each.problem, each.kind) for each in bank()], expected(), strict=True))
+    lines = [
+        "# Parity",
+        "",
+        "One instance of every problem, eleven completions each, and what the `tiered` reward pays for them. Every",
+        "adapter below is given the same completions and pays the same, to the last bit, in this and two other schemes",
+        "(`pytest tests/adapters/test_parity.py`; `python tests/adapters/test_parity.py` writes this page).",
+        "",
+        "Adapters: " + ", ".join(sorted(ADAPTERS)) + ".",
+        "",
+        "| problem | " + " | ".join(kinds) + " |",
+        "|---|" + "--:|" * len(kinds),
+    ]
+    for name in forge_gym.problems():
+        lines.append(f"| {name} | " + " | ".join(f"{paid[name, kind]:.3f}" for kind in kinds) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == page()
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(parents=True, exist_ok=True)
+    PAGE.write_text(page())
+    missing = sorted({library for library, _ in ADAPTERS.values() if library and find_spec(library) is None})
+    print(f"wrote {PAGE}; not compared here for want of: {', '.join(missing) or 'nothing'}")

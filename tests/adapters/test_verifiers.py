@@ -1,0 +1,303 @@
+"""verifiers: the taskset pays as everywhere, and its command line runs it against a model that a script plays.
+
+Needs ``pip install "verifiers>=0.4,<0.5" uv`` in an environment with this package, then
+``pytest tests/adapters/test_verifiers.py``. The command line prepares its chat program with uv, from an index: the
+tests that play whole rollouts skip where that fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import forge_gym
+from forge_gym.core.reference import CertificateError
+from forge_gym.core.rewards import REWARDS
+
+pytest.importorskip("verifiers.v1")
+
+import verifiers.v1 as vf
+
+from forge_gym.adapters.verifiers import (
+    ANSWER,
+    ForgeConfig,
+    ForgeData,
+    ForgeTask,
+    ForgeTaskConfig,
+    ForgeTaskset,
+)
+
+BIN = Path(sys.executable).parent
+
+
+def taskset(**config: Any) -> Any:
+    return ForgeTaskset(ForgeConfig(**config))
+
+
+def trace(reply: str | None, **more: Any) -> Any:
+    said = [] if reply is None else [vf.AssistantMessage(content=reply)]
+    return SimpleNamespace(root_reply=None, assistant_messages=said, info=more)
+
+
+def replies(problem: Any, instance: Any) -> list[str]:
+    """From malformed to optimal, and what no model should say."""
+    solutions = [
+        *problem.nulls(instance),
+        problem.random(instance, np.random.default_rng(0)),
+        problem.trivial(instance),
+        problem.heuristic(instance),
+        problem.reference(instance).solution,
+    ]
+    best = problem.format(instance, solutions[-1])
+    odd = [
+        "",
+        " ",
+        "\ud800",
+        "<answer>",
+        "[" * 100_000,
+        f"<answer>{'9' * 9000}</answer>",
+        best * 2,
+        f"\u00a0{best}",
+    ]
+    return [*(problem.format(instance, solution) for solution in solutions), *odd]
+
+
+# ---------------------------------------------------------------------- tasks
+
+
+def test_tasks_are_the_stream() -> None:
+    tasks = list(taskset(problems=["TSP", "MaxClique"], levels=[1, 3], seed=5, split="test").take(9))
+    assert [(task.data.problem, task.data.level) for task in tasks[:5]] == [
+        ("TSP", 1), ("MaxClique", 1), ("TSP", 3), ("MaxClique", 3), ("TSP", 1),
+    ]  # fmt: skip
+    tsp = forge_gym.problem("TSP", level=1)
+    for task, (index, instance) in zip(tasks[::4], tsp.graded_instances(5, "test"), strict=False):
+        assert task.data.spec == task.key == tsp.spec(5, index, "test")
+        assert task.data.prompt == tsp.prompt(instance)
+    assert len({task.key for task in tasks}) == len({task.data.name for task in tasks}) == 9
+    assert [task.data.idx for task in tasks] == list(range(9))
+    again = list(taskset(problems=["TSP", "MaxClique"], levels=[1, 3], seed=5, split="test").take(9))
+    assert [task.hash for task in tasks] == [task.hash for task in again]
+    with pytest.raises(Exception, match="frozen"):
+        tasks[0].data.level = 7
+    data = ForgeData.model_validate(json.loads(json.dumps(tasks[0].data.model_dump(mode="json"))))
+    assert data == tasks[0].data
+    assert not taskset().bounded and [p.name for _, p in taskset().ladder] == list(forge_gym.problems())
+    plain = next(iter(taskset(problems=["Knapsack"], parameters={"n": 9, "answer_format": "line"})))
+    assert (plain.data.level, forge_gym.from_spec(plain.data.spec)[1].size) == (-1, 9)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"problems": ["TPS"]}, "did you mean 'TSP'"),
+        ({"problems": ["TSP", "TSP"]}, "problems must be distinct"),
+        ({"levels": [2, 2]}, "levels must be distinct"),
+        ({"levels": [-1]}, "level must be an integer of at least 0"),
+        ({"problems": ["TSP"], "parameters": {"nn": 3}}, "TSP has no parameter 'nn'"),
+        ({"problems": ["TSP"], "parameters": {"name": 3}}, "TSP has no parameter 'name'"),
+        ({"split": "tset"}, "did you mean 'test'"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"task": ForgeTaskConfig(scheme="tired")}, "did you mean 'tiered'"),
+        ({"task": ForgeTaskConfig(scheme="pairwise")}, "reward must pay a single answer"),
+        ({"problem": "TSP"}, "problem"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(config: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        taskset(**config)
+
+
+@pytest.mark.parametrize("name", forge_gym.problems())
+def test_pays_as_everywhere(name: str) -> None:
+    problem = forge_gym.problem(name, level=1)
+    index, instance = next(problem.graded_instances(3))
+    spec = problem.spec(3, index)
+    data = ForgeData(prompt="?", spec=spec, problem=name, level=1)
+    for text in replies(problem, instance):
+        verdict = problem.verify(instance, text)
+        for scheme in set(REWARDS) - {"pairwise"}:
+            task = ForgeTask(data, ForgeTaskConfig(scheme=scheme))
+            scheme_of_one: Any = forge_gym.reward(scheme)
+            assert asyncio.run(task.forge(trace(text))) == scheme_of_one(verdict)
+        assert asyncio.run(ForgeTask(data).verdict(trace(text))) == {
+            "quality": verdict.quality,
+            "skill": verdict.skill,
+            "feasible": verdict.feasible,
+            "optimal": verdict.optimal,
+        }
+
+
+def test_silence_and_kept_replies() -> None:
+    task = next(iter(taskset(problems=["TSP"], levels=[1])))
+    problem, instance = forge_gym.from_spec(task.data.spec)
+    best = problem.format(instance, problem.reference(instance).solution)
+    assert asyncio.run(task.forge(trace(None))) == -1.0
+    assert asyncio.run(task.forge(trace("?", **{ANSWER: best}))) == 1.0
+    assert asyncio.run(task.forge(trace(best, **{ANSWER: ""}))) == -1.0
+    rooted = SimpleNamespace(root_reply=best, assistant_messages=[vf.AssistantMessage(content="?")], info={})
+    assert asyncio.run(task.forge(rooted)) == 1.0
+
+
+def test_the_library_scores_and_validates() -> None:
+    task = next(iter(taskset(problems=["TSP"], levels=[1])))
+    problem, instance = forge_gym.from_spec(task.data.spec)
+    assert asyncio.run(task.validate(None)) is True
+    assert asyncio.run(task.with_data(prompt="another").validate(None)) is False
+    info = vf.AgentInfo(config=vf.AgentConfig(), name="agent", trainable=False)
+    found = vf.Trace(
+        task=vf.TraceTask(type="ForgeTask", data=task.data, key=task.key, hash=task.hash),
+        state=vf.State(),
+        agent=info,
+        root_reply=problem.format(instance, problem.heuristic(instance)),
+    )
+    asyncio.run(task.score(found))
+    assert found.rewards["forge"].score == found.reward == 0.0
+    assert found.metrics["feasible"] == 1.0 and set(found.metrics) == {
+        "quality",
+        "skill",
+        "feasible",
+        "optimal",
+    }
+
+
+def test_an_alarm_fails_the_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = next(iter(taskset(problems=["TSP"], levels=[1], seed=77)))
+    problem, instance = forge_gym.from_spec(task.data.spec)
+    right = problem.reference(instance)
+    best = problem.format(instance, right.solution)
+    wrong = type(right)(
+        right.solution,
+        right.greedy,
+        right.greedy,
+        "wrong",
+        0,
+        "min",
+        trivial=right.trivial,
+        greedy=right.greedy,
+    )
+    monkeypatch.setitem(instance.memo, "reference", wrong)
+    with pytest.raises(CertificateError, match="beats the certificate"):
+        asyncio.run(task.forge(trace(best)))
+
+
+# ---------------------------------------------------------------------- whole rollouts
+
+
+@pytest.fixture
+def model() -> Iterator[Callable[[Callable[[list[Any]], str]], str]]:
+    """Start an OpenAI-compatible server on a free port that answers by a function of the messages."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(answer: Callable[[list[Any]], str]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                delta = {"role": "assistant", "content": answer(asked["messages"])}
+                chunk = {"id": "0", "object": "chat.completion.chunk", "created": 0, "model": asked["model"]}
+                usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+                choices = [{"index": 0, "delta": delta, "finish_reason": "stop"}]
+                chunks = [chunk | {"choices": choices}, chunk | {"choices": [], "usage": usage}]
+                self.send_response(200)  # the harness always asks for a stream
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                for data in (*map(json.dumps, chunks), "[DONE]"):
+                    self.wfile.write(f"data: {data}\n\n".encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}/v1"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def evaluate(url: str, folder: Path, *options: str) -> list[dict[str, Any]]:
+    """Run ``vf-eval`` on two tasks twice, and return what it wrote of each rollout, in the order of the tasks."""
+    command = [
+        str(BIN / "vf-eval"), "forge_gym_taskset", "-n", "2", "-r", "2", "-m", "scripted",
+        "--client.base-url", url, "--client.api-key-var", "FORGE_TEST_KEY",
+        "--env.taskset.problems", "TSP", "--env.taskset.levels", "1",
+        "--no-push", "--no-rich", "--output-dir", str(folder), *options,
+    ]  # fmt: skip
+    path = os.pathsep.join([str(BIN), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path, "FORGE_TEST_KEY": "none"}
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    if "failed to prepare uv script" in done.stdout + done.stderr:
+        pytest.skip("uv finds no index to install the harness's chat program from")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    lines = [line for found in folder.rglob("traces.jsonl") for line in found.read_text().splitlines()]
+    episodes = [json.loads(line) for line in lines]
+    assert len(episodes) == 4 and all(episode["ok"] for episode in episodes), done.stdout[-3000:]
+    return sorted((trace for e in episodes for trace in e["traces"]), key=lambda t: t["task"]["data"]["idx"])
+
+
+def two_tasks() -> list[tuple[str, Any, Any]]:
+    """The prompts, problems and instances that `evaluate` plays."""
+    tasks = list(taskset(problems=["TSP"], levels=[1]).take(2))
+    return [(task.data.prompt, *forge_gym.from_spec(task.data.spec)) for task in tasks]
+
+
+def test_vf_eval(model: Any, tmp_path: Path) -> None:
+    (first, *_), (second, problem, instance) = two_tasks()
+    answers = {first: "no idea", second: problem.format(instance, problem.trivial(instance))}
+    found = evaluate(
+        model(lambda messages: answers[messages[-1]["content"]]),
+        tmp_path,
+        "--env.taskset.task.scheme",
+        "linear",
+    )
+    verdict = problem.verify(instance, answers[second])
+    paid = [trace["rewards"]["forge"]["score"] for trace in found]
+    assert paid == [-1.0, -1.0, *[forge_gym.reward("linear")(verdict)] * 2]
+    assert [trace["metrics"]["feasible"] for trace in found] == [0, 0, 1, 1]
+    assert found[3]["metrics"]["skill"] == verdict.skill and found[3]["metrics"]["optimal"] == 0.0
+
+
+def test_several_turns(model: Any, tmp_path: Path) -> None:
+    """Nonsense, then better, then nonsense again: the best counts, and the optimum ends the exchange."""
+    (first, problem, one), (_, _, other) = two_tasks()
+
+    def answer(messages: list[Any]) -> str:
+        said = [message["content"] for message in messages]
+        if len(said) == 1:
+            return "no idea"
+        assert "cannot be read" in said[2] and "2 turns left" in said[2]
+        if said[0] == first:
+            return "?" if len(said) > 3 else problem.format(one, problem.heuristic(one))
+        assert len(said) == 3
+        return str(problem.format(other, problem.reference(other).solution))
+
+    found = evaluate(model(answer), tmp_path, "--env.turns", "3")
+    assert [trace["rewards"]["forge"]["score"] for trace in found] == [0.0, 0.0, 1.0, 1.0]
+    assert found[0]["info"][ANSWER] == problem.format(one, problem.heuristic(one))
+
+
+def test_vf_validate(tmp_path: Path) -> None:
+    command = [
+        str(BIN / "vf-validate"), "forge_gym_taskset", "-n", "10", "--no-rich",
+        "--runtime.type", "subprocess", "--output-dir", str(tmp_path),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"valid_rate": 1.0' in done.stdout  # optima pass, and silence does not
