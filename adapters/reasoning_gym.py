@@ -99,11 +99,11 @@ def register() -> None:
     for name in problems():
         if dataset_name(name) in DATASETS:
             continue
-        own = [
+        own: list[Any] = [
             (each.name, each.type, field(default="raw" if each.name == "answer_format" else each.default))
             for each in fields(problem_class(name))
         ]
-        shared = [
+        shared: list[Any] = [
             ("seed", "int | None", field(default=None)),
             ("size", "int", field(default=500)),
             ("split", "str", field(default=SPLITS[0])),
