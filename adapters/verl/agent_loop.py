@@ -62,7 +62,7 @@ class ForgeAgentLoop(AgentLoopBase):
         Raises
         ------
         ValueError
-            If its ground truth is no spec, or a parameter of the loop is out of range.
+            If its ground truth is no spec.
         CertificateError
             If a reply beats a certificate, a bug of ours that must not be paid: verl drops the rollout.
         """
