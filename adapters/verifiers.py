@@ -23,7 +23,7 @@ from ..core.registry import from_spec, problem_class, problems
 from ..core.registry import problem as find_problem
 from ..core.rewards import reward as reward_scheme
 from ..core.verdict import Verdict
-from .trl.rollout import Dialogue
+from .dialogue import Dialogue
 
 ANSWER = "forge_answer"
 """Key of ``trace.info`` under which several turns leave the kept reply."""

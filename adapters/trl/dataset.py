@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ...core.checks import check_int
 from ...core.curriculum import Curriculum, Draw
-from ...core.problem import Instance, Problem
+from ...core.problem import Problem
+from ..rows import Sample, samples
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -57,41 +59,21 @@ def make_dataset(
     from datasets import Dataset
 
     check_int("size", size, 1)
-    given = [problems] if isinstance(problems, Problem) else list(problems)
-    if not given:
-        raise ValueError("problems must hold at least one problem, got none")
-    if levels is not None and not len(levels):
-        raise ValueError("levels must hold at least one level, or be None, got none")
-    streams = [
-        _rows(problem if level is None else problem.at_level(level), level, seed, split, chat, exclude)
-        for level in (levels if levels is not None else [None])
-        for problem in given
-    ]
-    rows = progress(next(streams[i % len(streams)]) for i in range(size))
-    return Dataset.from_list(list(rows))
+    found = islice(samples(problems, levels=levels, seed=seed, split=split, exclude=exclude), size)
+    return Dataset.from_list(list(progress(row(sample, chat=chat) for sample in found)))
 
 
-def _rows(
-    problem: Problem[Any, Any], level: int | None, seed: int, split: str, chat: bool, exclude: Container[str]
-) -> Iterator[dict[str, Any]]:
-    for index, instance in problem.graded_instances(seed, split):
-        if problem.prompt(instance) not in exclude:
-            yield _row(problem, instance, -1 if level is None else level, seed, index, split, chat)
-
-
-def _row(
-    problem: Problem[Any, Any], instance: Instance, level: int, seed: int, index: int, split: str, chat: bool
-) -> dict[str, Any]:
-    prompt = problem.prompt(instance)
+def row(sample: Sample, *, chat: bool = True) -> dict[str, Any]:
+    """Return the row of ``sample``; see `make_dataset`."""
     return {
-        "prompt": [{"role": "user", "content": prompt}] if chat else prompt,
-        "spec": problem.spec(seed, index, split),
-        "problem": problem.name,
-        "environment": problem.name,  # by which the trainer chooses among environment factories
-        "level": level,
-        "seed": seed,
-        "index": index,
-        "instance_hash": problem.digest(instance),
+        "prompt": sample.messages if chat else sample.prompt,
+        "spec": sample.spec,
+        "problem": sample.problem.name,
+        "environment": sample.problem.name,  # by which the trainer chooses among environment factories
+        "level": sample.level,
+        "seed": sample.seed,
+        "index": sample.index,
+        "instance_hash": sample.digest,
     }
 
 
@@ -161,8 +143,8 @@ class Stream:
 
     def _row(self, number: int, draw: Draw) -> dict[str, Any]:
         own = self.curriculum
-        row = _row(draw.problem, draw.instance, draw.level, own.seed, draw.index, own.split, self.chat)
-        return {**row, "draw": number}
+        sample = Sample(draw.problem, draw.instance, draw.level, own.seed, draw.index, own.split)
+        return {**row(sample, chat=self.chat), "draw": number}
 
     def answered(self, number: int) -> tuple[str, int, int] | None:
         """Take row ``number`` from the pending ones; return its problem, level and index, None if it is not there."""

@@ -4,80 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...core.checks import check_choice, check_int, shorten
-from ...core.env import KEEP, TextEnv
-from ...core.registry import from_spec
-from ...core.rewards import Group, pay
-from ...core.verdict import Verdict
+from ...core.env import KEEP
+from ..dialogue import Dialogue
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer
 
-log = logging.getLogger(__name__)
-
 _REPLY = "(the reply)"
-
-
-class Dialogue:
-    """An episode of `TextEnv` as a trainer needs it: no reply raises, and the kept one is at hand.
-
-    Parameters
-    ----------
-    spec
-        Names problem and instance; see `Problem.spec`.
-    turns, keep, scheme
-        Of `TextEnv`, whose ``reward`` is the scheme here.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> dialogue = Dialogue(forge_gym.problem("TSP", n=5).spec(), turns=2)
-    >>> print(dialogue.say("<answer>[0, 1, 2, 3, 3]</answer>"))
-    Your answer is infeasible: each city is visited, missing 1 of 5: [4]; each city is visited once, got 1
-    repeated visits.
-    Revise it: 1 turn left. Answer in the same format.
-    >>> print(dialogue.say("no idea"))
-    Your answer cannot be read: the answer is stated once, between <answer> and </answer>, got 0 and 0 of these.
-    >>> dialogue.say("?"), dialogue.answer, dialogue.over, dialogue.turns
-    ('The episode is over: this changes nothing.', '<answer>[0, 1, 2, 3, 3]</answer>', True, 2)
-    """
-
-    answer = ""
-    """The kept reply."""
-    reward: float | None
-    """What the scheme pays for it, for an empty one before any; None where judging failed."""
-    turns = 0
-    """Replies judged."""
-    over = False
-    _best = float("-inf")
-
-    def __init__(self, spec: str, *, turns: int, keep: str = "best", scheme: str = "tiered") -> None:
-        problem, instance = from_spec(spec)
-        self.spec, self._env = spec, TextEnv(problem, reward=scheme, turns=turns, keep=keep)
-        self._env.reset(seed=0, options={"instance": instance})
-        silence = Group(problem, instance, [""], [Verdict("malformed")])
-        (self.reward,) = pay(self._env.reward, silence)
-
-    def say(self, reply: str) -> str:
-        """Judge ``reply`` and return the feedback."""
-        if self.over:
-            return "The episode is over: this changes nothing."
-        self.turns += 1
-        try:
-            feedback, _, self.over, _, info = self._env.step(reply)
-        except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
-            log.exception("the verifier failed on %s", shorten(self.spec, 300))
-            # This reply is kept, for whoever judges the kept one again must pay None too.
-            self.answer, self.reward, self.over = reply, None, True
-            return "Your answer could not be judged, through no fault of yours."
-        if self._env.keep == "last" or info["score"] > self._best:
-            self.answer, self.reward, self._best = reply, info["score"], info["score"]
-        return feedback
 
 
 class Rollout:

@@ -12,7 +12,7 @@ from ...core.env import TextEnv
 from ...core.problem import Problem
 from ...core.registry import from_spec
 from ...core.registry import problem as find_problem
-from .rollout import Dialogue
+from ..dialogue import Dialogue
 
 
 class ToolEnvironment:

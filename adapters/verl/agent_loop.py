@@ -13,7 +13,7 @@ from verl.utils.profiler import simple_timer
 from ...core.checks import check_known
 from ...core.env import TextEnv
 from ...core.registry import problem
-from .reward import Episode
+from ..dialogue import Dialogue
 
 _FOREIGN = ("name", "tools")
 """What verl hands over beside the arguments of its base class: the entry's own name, and tools."""
@@ -54,7 +54,7 @@ class ForgeAgentLoop(AgentLoopBase):
         known = list(inspect.signature(AgentLoopBase.__init__).parameters)[1:]
         check_known("ForgeAgentLoop", "argument", base, ["turns", "keep", "reward", *known, *_FOREIGN])
         super().__init__(**base)
-        self._episode = partial(Episode, turns=turns, keep=keep, reward=reward)
+        self._dialogue = partial(Dialogue, turns=turns, keep=keep, scheme=reward)
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **row: Any) -> AgentLoopOutput:
         """Play the episode of a dataset's ``row``.
@@ -67,7 +67,7 @@ class ForgeAgentLoop(AgentLoopBase):
             If a reply beats a certificate, a bug of ours that must not be paid: verl drops the rollout.
         """
         config, judge = self.rollout_config, partial(self.loop.run_in_executor, None)
-        episode: Episode = await judge(self._episode, row["reward_model"]["ground_truth"])
+        dialogue: Dialogue = await judge(self._dialogue, row["reward_model"]["ground_truth"])
         messages = list(row["raw_prompt"])
         request = f"det-{int(priority)}" if config.get("full_determinism", False) else uuid4().hex
         ids = await self.ct_build_initial_tokens(messages)
@@ -98,8 +98,8 @@ class ForgeAgentLoop(AgentLoopBase):
             extra = {**output.extra_fields, **{k: v for k, v in extra.items() if k != "max_global_steps"}}
             with simple_timer("compute_score", metrics):
                 reply = self.tokenizer.decode(drawn, skip_special_tokens=True)
-                feedback = await judge(episode.say, reply)
-            if episode.over or not drawn:
+                feedback = await judge(dialogue.say, reply)
+            if dialogue.over or not drawn:
                 break
             replied = [*messages, {"role": "assistant", "content": reply}]
             messages = [*replied, {"role": "user", "content": feedback}]
@@ -116,13 +116,13 @@ class ForgeAgentLoop(AgentLoopBase):
             response_mask=mask,
             response_logprobs=logprobs or None,
             routed_experts=None if experts is None else experts[: len(ids)],
-            reward_score=episode.numbers()["score"],
-            num_turns=2 * len(episode.scores),
+            reward_score=dialogue.numbers()["score"],
+            num_turns=2 * len(dialogue.scores),
             metrics={**metrics, "num_preempted": sum(preempted) if preempted else -1},
             extra_fields={
                 **extra,
-                "reward_extra_info": episode.numbers(),
-                "turn_scores": episode.scores,
+                "reward_extra_info": dialogue.numbers(),
+                "turn_scores": dialogue.scores,
                 "tool_rewards": [],
             },
         )

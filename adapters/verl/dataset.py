@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from ...core.checks import check_int, shorten
 from ...core.problem import Problem
+from ..rows import Sample, samples
 
 
 def rows(
@@ -59,47 +61,30 @@ def rows(
     '{"problem": "TSP", "version": 0,'
     """
     check_int("size", size, 1)
-    given = [problems] if isinstance(problems, Problem) else list(problems)
-    if not given:
-        raise ValueError("problems must hold at least one problem, got none")
-    if levels is not None and not len(levels):
-        raise ValueError("levels must hold at least one level, or be None, got none")
     if agent_name is not None and not (isinstance(agent_name, str) and agent_name):
         raise ValueError(
             f"agent_name must be a name or None, got {shorten(agent_name)}: did you mean 'forge'?"
         )
-    streams = [
-        _stream(problem if level is None else problem.at_level(level), level, seed, split, exclude)
-        for level in (levels if levels is not None else [None])
-        for problem in given
-    ]
-    found = [next(streams[i % len(streams)]) for i in range(size)]
-    for i, row in enumerate(found):
-        row["extra_info"]["index"] = i
-        if agent_name is not None:
-            row["agent_name"] = agent_name
-    return found
+    found = samples(problems, levels=levels, seed=seed, split=split, exclude=exclude)
+    named = {} if agent_name is None else {"agent_name": agent_name}
+    return [{**row(sample, index), **named} for index, sample in enumerate(islice(found, size))]
 
 
-def _stream(
-    problem: Problem[Any, Any], level: int | None, seed: int, split: str, exclude: Container[str]
-) -> Iterator[dict[str, Any]]:
-    for index, instance in problem.graded_instances(seed, split):
-        prompt = problem.prompt(instance)
-        if prompt not in exclude:
-            yield {
-                "data_source": f"forge_gym/{problem.name}",
-                "prompt": [{"role": "user", "content": prompt}],
-                "ability": problem.family,
-                "reward_model": {"style": "rule", "ground_truth": problem.spec(seed, index, split)},
-                "extra_info": {
-                    "split": split,
-                    "index": -1,
-                    "problem": problem.name,
-                    "level": -1 if level is None else level,
-                    "instance_hash": problem.digest(instance),
-                },
-            }
+def row(sample: Sample, index: int) -> dict[str, Any]:
+    """Return row number ``index`` of a data set."""
+    return {
+        "data_source": f"forge_gym/{sample.problem.name}",
+        "prompt": sample.messages,
+        "ability": sample.problem.family,
+        "reward_model": {"style": "rule", "ground_truth": sample.spec},
+        "extra_info": {
+            "split": sample.split,
+            "index": index,
+            "problem": sample.problem.name,
+            "level": sample.level,
+            "instance_hash": sample.digest,
+        },
+    }
 
 
 def write_parquet(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Path:

@@ -127,7 +127,7 @@ def _trl(scheme: str) -> list[float]:
 
 @adapter("trl several turns")
 def _turns(scheme: str) -> list[float]:
-    from forge_gym.adapters.trl.rollout import Dialogue
+    from forge_gym.adapters.dialogue import Dialogue
 
     paid = []
     for completion in bank():

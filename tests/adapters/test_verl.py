@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forge_gym
+from forge_gym.adapters.dialogue import Dialogue
 from forge_gym.adapters.verl import compute_score, rows, write_parquet
-from forge_gym.adapters.verl.reward import Episode
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import REWARDS
 
@@ -104,7 +104,7 @@ def test_nor_does_a_huge_one(reply: str) -> None:
 def test_what_is_wrong_in_a_configuration_raises() -> None:
     with pytest.raises(ValueError, match=r"a spec must be a JSON object"):
         compute_score("forge_gym/TSP", "?", "42")
-    with pytest.raises(ValueError, match=r"ground_truth must be a spec, which is a string, got \{\}"):
+    with pytest.raises(ValueError, match=r"a spec must be a string, got \{\}"):
         compute_score("forge_gym/TSP", "?", {})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"did you mean 'tiered'\?"):
         compute_score("forge_gym/TSP", "?", SPEC, reward="tired")
@@ -146,7 +146,7 @@ def test_an_episode_pays_the_kept_reply(name: str, keep: str) -> None:
     problem = forge_gym.problem(name)
     spec, instance, texts = answers(problem)
     replies = [texts[-3], texts[0], texts[-2], texts[1]]
-    episode = Episode(spec, turns=4, keep=keep)
+    episode = Dialogue(spec, turns=4, keep=keep)
     for reply in replies:
         if not episode.over:
             episode.say(reply)
@@ -463,7 +463,7 @@ def test_a_dialogue(table: Any, chances: bool, model_type: str | None) -> None:
     else:
         assert output.response_logprobs is None
     # The model reads what the chat template shows of the whole conversation.
-    episode = Episode(table.spec, turns=3)
+    episode = Dialogue(table.spec, turns=3)
     said = [episode.say(reply) for reply in replies]
     if model_type == "qwen3":
         conversation = list(table.row["raw_prompt"])
