@@ -36,7 +36,7 @@ class Dialogue:
     >>> dialogue.say("?"), dialogue.answer, dialogue.over, dialogue.turns
     ('The episode is over: this changes nothing.', '<answer>[0, 1, 2, 3, 3]</answer>', True, 2)
     >>> [round(score, 2) for score in dialogue.scores], dialogue.reward == dialogue.scores[0]
-    ([-0.53, -1.0], True)
+    ([-0.6, -1.0], True)
     """
 
     answer = ""

@@ -1,32 +1,38 @@
-"""Samples of problems, levels and splits in one order, of which every trainer's rows are made."""
+"""Samples of problems, levels and splits in one order, of which every trainer's rows are made; and files of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import cycle
+from itertools import chain, cycle, islice
+from pathlib import Path
 from typing import Any
 
+from ..core.checks import check_choice
 from ..core.problem import Instance, Problem
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A graded instance and where it comes from."""
+    """A graded instance as text, and where it comes from."""
 
     problem: Problem[Any, Any]
-    instance: Instance
     level: int
     """Difficulty; -1 for the problem's own parameters."""
     seed: int
     index: int
     split: str
+    prompt: str
+    digest: str
+    """The instance's hash."""
 
-    @cached_property
-    def prompt(self) -> str:
-        """The instance as text."""
-        return self.problem.prompt(self.instance)
+    @classmethod
+    def of(
+        cls, problem: Problem[Any, Any], instance: Instance, level: int, seed: int, index: int, split: str
+    ) -> Sample:
+        """Return the sample of ``instance``, number ``index`` of its stream."""
+        return cls(problem, level, seed, index, split, problem.prompt(instance), problem.digest(instance))
 
     @property
     def messages(self) -> list[dict[str, str]]:
@@ -37,11 +43,6 @@ class Sample:
     def spec(self) -> str:
         """A string that rebuilds problem and instance; see `forge_gym.from_spec`."""
         return self.problem.spec(self.seed, self.index, self.split)
-
-    @property
-    def digest(self) -> str:
-        """The instance's hash."""
-        return self.problem.digest(self.instance)
 
 
 def ladder(
@@ -105,6 +106,89 @@ def _stream(
     problem: Problem[Any, Any], level: int, seed: int, split: str, exclude: Container[str]
 ) -> Iterator[Sample]:
     for index, instance in problem.graded_instances(seed, split):
-        sample = Sample(problem, instance, level, seed, index, split)
+        sample = Sample.of(problem, instance, level, seed, index, split)
         if sample.prompt not in exclude:
             yield sample
+
+
+BATCH = 1000
+"""Rows written at a time."""
+
+
+def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
+    r"""Write ``rows`` as JSON lines or Parquet, whole or not at all; return the path.
+
+    Parameters
+    ----------
+    path
+        The file; its ending says what it is. Its folder is made when missing.
+    rows
+        Rows with the same columns. Parquet's types are those of the first one, so every row must have text, an
+        integer, a float, a list or a mapping where the first has, and no list of the first may be empty.
+
+    Raises
+    ------
+    ValueError
+        If the ending is unknown, there are no rows, or one has other columns than the first.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = write_rows(Path(tempfile.mkdtemp()) / "new" / "train.jsonl", [{"prompt": "?"}, {"prompt": "!"}])
+    >>> path.read_text()
+    '{"prompt": "?"}\n{"prompt": "!"}\n'
+    """
+    path = Path(path)
+    check_choice("ending of path", path.suffix, _WRITERS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    _WRITERS[path.suffix](temporary, _alike(rows))
+    temporary.replace(path)
+    return path
+
+
+def _alike(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Pass on rows, of which there must be one, and all with the same columns."""
+    columns = None
+    for i, row in enumerate(rows):
+        found = [(key, list(value)) if isinstance(value, Mapping) else key for key, value in row.items()]
+        columns = found if columns is None else columns
+        if found != columns:
+            raise ValueError(
+                f"rows must have the same columns, {columns} as the first, got row {i} with {[*row]}"
+            )
+        yield row
+    if columns is None:
+        raise ValueError("rows must hold at least one row, got none")
+
+
+def _write_jsonl(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
+    with path.open("w") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def _write_parquet(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    first = next(rows)
+    schema = pa.schema(list(_arrow(dict(first))))
+    rows = chain([first], rows)
+    with parquet.ParquetWriter(path, schema) as writer:
+        while batch := list(islice(rows, BATCH)):
+            writer.write_table(pa.Table.from_pylist(batch, schema))
+
+
+def _arrow(value: Any) -> Any:
+    """Return the Parquet type of ``value``."""
+    import pyarrow as pa
+
+    if isinstance(value, Mapping):
+        return pa.struct([(key, _arrow(inner)) for key, inner in value.items()])
+    if isinstance(value, list):
+        return pa.list_(_arrow(value[0]))
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    return types[type(value)]
+
+
+_WRITERS = {".jsonl": _write_jsonl, ".parquet": _write_parquet}

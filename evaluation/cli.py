@@ -18,6 +18,7 @@ from ..core.problem import SPLITS, Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems, register_problem
 from ..core.store import StoreError
+from .generate import ENGINES, FORMATS, LAYOUTS, generate
 from .suite import BENCHMARK, LEVELS, build, locate, read, verify, write
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, StoreError) as error:
         print(f"forge-gym: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("forge-gym: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
     return 0
@@ -134,6 +138,26 @@ def _parser() -> argparse.ArgumentParser:
     distances.add_argument("--png", metavar="FILE", help="draw a heat map")
     distances.set_defaults(run=_compare, level=None)
 
+    generating = commands.add_parser(
+        "generate", help="a data set with certified answers; goes on where it was stopped"
+    )
+    generating.add_argument(
+        "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
+    )
+    generating.add_argument("--levels", nargs="+", type=int, help="difficulties, in turn")
+    for split in SPLITS:
+        generating.add_argument(
+            f"--{split}", type=int, default=0, metavar="ROWS", help=f"rows of the {split} split"
+        )
+    generating.add_argument("--out", type=Path, required=True, help="folder to write")
+    generating.add_argument("--format", default=FORMATS[0], help=f"one of {', '.join(FORMATS)}")
+    generating.add_argument("--layout", default="plain", help=f"whose rows: one of {', '.join(LAYOUTS)}")
+    generating.add_argument("--seed", type=int, default=0, help="of the streams of instances")
+    generating.add_argument("--workers", type=int, help="processes; all processors by default")
+    generating.add_argument("--engine", default=ENGINES[0], help=f"one of {', '.join(ENGINES)}")
+    generating.add_argument("--address", help="an existing Ray cluster, such as auto")
+    generating.set_defaults(run=_generate, level=None)
+
     suite = commands.add_parser("suite", help="frozen, certified instances: build, verify, import")
     actions = suite.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="draw and certify the benchmark; goes on where it was stopped")
@@ -163,7 +187,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=0, help="stream of instances")
         command.add_argument("--split", default="test", help=f"one of {', '.join(SPLITS)}")
         command.add_argument("--level", type=int, help="difficulty 0, 1, 2, ...")
-    for command in (show, playing, evaluate, checking, pilot, distances):
+    for command in (show, playing, evaluate, checking, pilot, distances, generating):
         command.add_argument(
             "--set",
             dest="parameters",
@@ -463,6 +487,25 @@ def _compare(arguments: argparse.Namespace) -> None:
         _print_json(found.to_dict())
     else:
         console().print(found.table())
+
+
+def _generate(arguments: argparse.Namespace) -> None:
+    rows = {split: getattr(arguments, split) for split in SPLITS}
+    with _progress("generate", sum(rows.values())) as progress:
+        folder = generate(
+            _problems(arguments),
+            arguments.out,
+            rows,
+            levels=arguments.levels,
+            seed=arguments.seed,
+            layout=arguments.layout,
+            format=arguments.format,
+            workers=arguments.workers,
+            engine=arguments.engine,
+            address=arguments.address,
+            progress=progress,
+        )
+    print(f"wrote {folder}: {sum(rows.values())} rows, described in README.md")
 
 
 def _suite_build(arguments: argparse.Namespace) -> None:

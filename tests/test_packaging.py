@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import importlib.resources
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_a_plain_install_needs_no_torch(root: Path) -> None:
     constraints = (root / "constraints.txt").read_text().lower()
     for extra in config["options.extras_require"].values():
         for line in extra.split():
-            name = line.replace("<", ">").split(">")[0].lower()
+            name = re.split(r"[<>\[]", line)[0].lower()
             assert name.startswith("forge-gym") or f"\n{name}==" in constraints, (
                 f"{name} has no tested version"
             )

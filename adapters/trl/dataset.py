@@ -63,8 +63,8 @@ def make_dataset(
     return Dataset.from_list(list(progress(row(sample, chat=chat) for sample in found)))
 
 
-def row(sample: Sample, *, chat: bool = True) -> dict[str, Any]:
-    """Return the row of ``sample``; see `make_dataset`."""
+def row(sample: Sample, _: int = 0, *, chat: bool = True) -> dict[str, Any]:
+    """Return the row of ``sample``, whose number in the data set does not matter; see `make_dataset`."""
     return {
         "prompt": sample.messages if chat else sample.prompt,
         "spec": sample.spec,
@@ -143,7 +143,7 @@ class Stream:
 
     def _row(self, number: int, draw: Draw) -> dict[str, Any]:
         own = self.curriculum
-        sample = Sample(draw.problem, draw.instance, draw.level, own.seed, draw.index, own.split)
+        sample = Sample.of(draw.problem, draw.instance, draw.level, own.seed, draw.index, own.split)
         return {**row(sample, chat=self.chat), "draw": number}
 
     def answered(self, number: int) -> tuple[str, int, int] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.checks import check_int, shorten
 from ...core.problem import Problem
-from ..rows import Sample, samples
+from ..rows import Sample, samples, write_rows
 
 
 def rows(
@@ -104,36 +104,7 @@ def write_parquet(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Path:
     ValueError
         If the name ends otherwise, there are no rows, or one is not of `rows`.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     path = Path(path)
     if path.suffix != ".parquet":
         raise ValueError(f"path must end in .parquet, got {path.name!r}: did you mean {path.stem}.parquet?")
-    rows = list(rows)
-    if not rows:
-        raise ValueError("rows must hold at least one row, got none")
-    text, number = pa.string(), pa.int64()
-    numbers = {"index", "level"}
-    message = pa.struct([("role", text), ("content", text)])
-    extra = ["split", "index", "problem", "level", "instance_hash"]
-    types = {
-        "data_source": text,
-        "prompt": pa.list_(message),
-        "ability": text,
-        "reward_model": pa.struct([("style", text), ("ground_truth", text)]),
-        "extra_info": pa.struct([(key, number if key in numbers else text) for key in extra]),
-        "agent_name": text,
-    }
-    if "agent_name" not in rows[0]:  # a column of nulls would be taken for names
-        del types["agent_name"]
-    for i, row in enumerate(rows):
-        if set(row) != set(types) or set(row["extra_info"]) != set(extra):
-            raise ValueError(
-                f"rows must have the columns {list(types)} as rows makes them, got row {i} with {[*row]}"
-            )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    parquet.write_table(pa.Table.from_pylist(rows, pa.schema(types)), temporary)
-    temporary.replace(path)
-    return path
+    return write_rows(path, rows)

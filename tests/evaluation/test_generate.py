@@ -1,0 +1,455 @@
+"""Data sets on disk: the same bytes however they are made, resumed after a kill, and read by those who need them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import Future
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import forge_gym
+from forge_gym.adapters.rows import samples
+from forge_gym.core.problem import Problem
+from forge_gym.evaluation import generate as module
+from forge_gym.evaluation.cli import main
+from forge_gym.evaluation.generate import FORMATS, LAYOUTS, Chunk, Local, generate
+
+ROWS = {"train": 40, "validation": 7, "test": 7}
+
+
+def problems() -> list[Problem[Any, Any]]:
+    return [forge_gym.problem("Knapsack"), forge_gym.problem("TSP", style="compact")]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in sorted(found.items())}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class Here:
+    """An engine that draws in this process, the last chunk first; for tests of everything but the engines."""
+
+    workers = 3
+    lost = (OSError,)
+
+    def submit(self, chunk: Chunk) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(chunk.draw())
+        except OSError as error:
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Here:
+    engine = Here()
+    monkeypatch.setattr(module, "_crew", lambda *given: engine)
+    return engine
+
+
+# ---------------------------------------------------------------------- rows
+
+
+def test_rows_are_those_of_the_stream_and_certified(here: Here, tmp_path: Path) -> None:
+    folder = generate(problems(), tmp_path / "set", ROWS, levels=[1, 3], seed=4)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".forge",
+        "README.md",
+        "test.jsonl",
+        "train.jsonl",
+        "validation.jsonl",
+    ]
+    for split, size in ROWS.items():
+        rows = lines(folder / f"{split}.jsonl")
+        expected = samples(problems(), levels=[1, 3], seed=4, split=split)
+        assert [row["spec"] for row in rows] == [sample.spec for sample in islice(expected, size)]
+        for row in rows:
+            problem, instance = forge_gym.from_spec(row["spec"])
+            reference = problem.reference(instance)
+            assert problem.verify(instance, row["answer"]).optimal
+            assert (row["trivial"], row["greedy"], row["optimum"]) == (
+                reference.trivial,
+                reference.greedy,
+                reference.value,
+            )
+            assert row["prompt"] == problem.prompt(instance) and row["size"] == instance.size
+            assert problem.from_json(row["instance"]) == instance
+            assert row["instance_hash"] == problem.digest(instance)
+            assert (row["problem"], row["split"], row["seed"]) == (problem.name, split, 4)
+        assert len({row["id"] for row in rows}) == size
+
+
+def test_all_problems_at_once(here: Here, tmp_path: Path) -> None:
+    every = [forge_gym.problem(name) for name in forge_gym.problems()]
+    rows = lines(generate(every, tmp_path, {"test": 2 * len(every)}, levels=[0]) / "test.jsonl")
+    assert Counter(row["problem"] for row in rows) == dict.fromkeys(forge_gym.problems(), 2)
+
+
+def test_no_instance_comes_twice_and_splits_are_disjoint(here: Here, tmp_path: Path) -> None:
+    # So few graphs of six vertices that the splits, drawn independently, would share some.
+    tiny = forge_gym.problem("HamiltonianCycle", n=6)
+    rows = {"train": 300, "validation": 100, "test": 100}
+    folder = generate(tiny, tmp_path / "set", rows)
+    drawn = {split: [row["instance_hash"] for row in lines(folder / f"{split}.jsonl")] for split in rows}
+    plain = {split: [s.digest for s in islice(samples(tiny, split=split), 300)] for split in rows}
+    assert set(plain["train"]) & set(plain["test"]), "the case is too easy"
+    everything = [digest for split in drawn.values() for digest in split]
+    assert len(set(everything)) == len(everything) == 500
+
+
+def test_parameters_without_enough_instances_are_refused(here: Here, tmp_path: Path) -> None:
+    tiny = forge_gym.problem("GraphColoring", n=5)
+    with pytest.raises(ValueError, match=r"for 300 different instances, got \d+ and then \d{4} without"):
+        generate(tiny, tmp_path, {"train": 300})
+
+
+# ---------------------------------------------------------------------- formats and layouts
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_in_every_format_is_read_by_datasets(
+    here: Here, tmp_path: Path, layout: str, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(module, "SHARD", 15)
+    folder = generate(problems(), tmp_path / "set", ROWS, levels=[0, 2], format=format, layout=layout)
+    reference = generate(problems(), tmp_path / "lines", ROWS, levels=[0, 2], layout=layout)
+    found = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+    lazily = datasets.load_dataset(str(folder), streaming=True, cache_dir=str(tmp_path / "cache"))
+    assert sorted(found) == sorted(ROWS)
+    schemas = {str(split.features) for split in found.values()}
+    assert len(schemas) == 1
+    for split in ROWS:
+        expected = lines(reference / f"{split}.jsonl")
+        assert found[split].to_list() == expected == list(lazily[split])
+    if format == "hf":
+        names = [path.name for path in sorted((folder / "data").iterdir())]
+        assert names[1:4] == [f"train-0000{i}-of-00003.parquet" for i in range(3)]
+
+
+def test_layouts_are_the_trainers_own_rows(here: Here, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    from forge_gym.adapters.trl import make_dataset
+    from forge_gym.adapters.verl import rows as verl_rows
+
+    own = {
+        "trl": make_dataset(problems(), 40, levels=[0, 2], seed=1).to_list(),
+        "verl": verl_rows(problems(), 40, levels=[0, 2], seed=1),
+    }
+    for layout, expected in own.items():
+        folder = generate(problems(), tmp_path / layout, {"train": 40}, levels=[0, 2], seed=1, layout=layout)
+        assert lines(folder / "train.jsonl") == expected
+
+
+def test_the_card_says_what_is_there(here: Here, tmp_path: Path) -> None:
+    problem = forge_gym.problem("TSP", n=6)
+    card = (generate(problem, tmp_path, {"train": 3, "test": 2}) / "README.md").read_text()
+    row = lines(tmp_path / "test.jsonl")[0]
+    assert "| TSP n=6 |  | 3 | 2 |" in card
+    described = [name for columns in module._COLUMNS for name in columns.split(", ")]
+    assert sorted(described) == sorted(row)
+    assert "- split: train\n    path:\n    - train.jsonl" in card
+
+
+# ---------------------------------------------------------------------- the same bytes, whatever happens
+
+
+def test_workers_change_nothing(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = content(generate(problems(), tmp_path / "here", ROWS, levels=[0, 2]))
+    monkeypatch.undo()
+    for workers in (1, 3):
+        found = generate(problems(), tmp_path / str(workers), ROWS, levels=[0, 2], workers=workers)
+        assert content(found) == expected
+
+
+def test_chunks_of_any_size_change_nothing(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = content(generate(problems(), tmp_path / "seconds", ROWS))
+    monkeypatch.setattr(module, "CHUNK_S", 1e-3)
+    assert content(generate(problems(), tmp_path / "thousandths", ROWS)) == expected
+
+
+def test_a_killed_worker_costs_its_chunk(tmp_path: Path) -> None:
+    expected = content(generate(problems(), tmp_path / "whole", ROWS, levels=[6], workers=1))
+    killed: list[int] = []
+
+    def kill(done: int) -> None:
+        children = multiprocessing.active_children()
+        if done and len(killed) < 3 and children:
+            victim = children[0].pid
+            assert victim is not None
+            killed.append(victim)
+            os.kill(victim, signal.SIGKILL)
+
+    found = generate(problems(), tmp_path / "killed", ROWS, levels=[6], workers=2, progress=kill)
+    assert len(killed) == 3
+    assert content(found) == expected
+
+
+def test_the_other_workers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    crew = Local(2)
+    slow, other = (Chunk(forge_gym.problem("TSP", n=n), 0, "train", 0, 400) for n in (12, 5))
+    try:
+        first, second = crew.submit(slow), crew.submit(other)
+        (victim,) = crew._busy[first]._processes
+        os.kill(victim, signal.SIGKILL)
+        with pytest.raises(crew.lost):
+            first.result(timeout=60)
+        records, _ = second.result(timeout=60)
+        assert records
+        assert (
+            crew.submit(other).result(timeout=60)[0] == records
+        )  # in a new process, or the one that is left
+    finally:
+        crew.close()
+
+
+def test_a_chunk_that_kills_every_worker_is_named(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: Chunk) -> Any:
+        raise OSError("gone")
+
+    monkeypatch.setattr(Chunk, "draw", die)
+    with pytest.raises(RuntimeError, match=r"3 workers died of the instances 0 to 3 of train of TSP\("):
+        generate(forge_gym.problem("TSP"), tmp_path, {"train": 5})
+
+
+def test_a_fault_of_a_problem_comes_through(here: Here, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must leave room between trivial, greedy and proven optimum"):
+        generate(forge_gym.problem("TSP", n=3), tmp_path, {"train": 5})
+
+
+def _command(folder: Path) -> list[str]:
+    rows = ["--train", "60", "--test", "10"]
+    return [
+        *(sys.executable, "-m", "forge_gym", "generate", "--env", "TSP", "MaxClique", "--levels", "2", "6"),
+        *(*rows, "--workers", "2", "--out", str(folder)),
+    ]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the workers")
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, way: signal.Signals) -> None:
+    environment = os.environ | {"FORGE_GYM_STORE": "off"}
+    subprocess.run(_command(tmp_path / "whole"), check=True, env=environment, stdout=subprocess.DEVNULL)
+    run = subprocess.Popen(
+        _command(tmp_path / "cut"), env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    parts = tmp_path / "cut" / ".forge" / "parts"
+    deadline = time.monotonic() + 120
+    while len(list(parts.glob("*/*.jsonl"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert run.poll() is None, "it was over before it could be killed"
+    tasks = Path(f"/proc/{run.pid}/task")
+    children = [int(pid) for task in tasks.iterdir() for pid in (task / "children").read_text().split()]
+    os.kill(run.pid, way)
+    _, said = run.communicate(timeout=60)
+    if way == signal.SIGINT:
+        assert run.returncode == 130 and said.strip() == "forge-gym: interrupted"
+    while any(map(_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_alive, children)), "a worker outlived its parent"
+    before = {path: path.stat().st_mtime_ns for path in parts.glob("*/*.jsonl")}
+    assert before and not (tmp_path / "cut" / "train.jsonl").exists()
+    seen: dict[Path, int] = {}
+    again = subprocess.Popen(_command(tmp_path / "cut"), env=environment, stdout=subprocess.DEVNULL)
+    while again.poll() is None:
+        seen |= {path: path.stat().st_mtime_ns for path in before if path.exists()}
+        time.sleep(0.01)
+    assert again.returncode == 0
+    assert seen == before, "what was there has been made again"
+    assert content(tmp_path / "cut") == content(tmp_path / "whole")
+
+
+def test_half_a_part_and_a_gap_are_made_good(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_S", 1e-3)
+    expected = content(generate(problems(), tmp_path / "whole", {"train": 60}))
+
+    def stop(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            generate(problems(), tmp_path / "cut", {"train": 60})
+    parts = sorted((tmp_path / "cut" / ".forge" / "parts").glob("*/*.jsonl"))
+    assert len(parts) > 4
+    for path in parts[::2]:
+        path.replace(path.with_suffix(".tmp"))
+    assert content(generate(problems(), tmp_path / "cut", {"train": 60})) == expected
+
+
+def test_what_is_done_is_not_done_again(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    generate(problems(), tmp_path, ROWS, progress=told.append)
+    assert sum(told) == sum(ROWS.values())
+    before = content(tmp_path)
+    monkeypatch.setattr(Chunk, "draw", lambda self: pytest.fail("drawn again"))
+    told.clear()
+    generate(problems(), tmp_path, ROWS, progress=told.append)
+    assert content(tmp_path) == before and sum(told) == sum(ROWS.values())
+
+
+def test_a_lost_file_is_made_again(here: Here, tmp_path: Path) -> None:
+    before = content(generate(problems(), tmp_path, ROWS))
+    (tmp_path / "test.jsonl").unlink()
+    assert content(generate(problems(), tmp_path, ROWS)) == before
+
+
+# ---------------------------------------------------------------------- ray
+
+
+def test_ray_draws_the_same(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    expected = content(generate(problems(), tmp_path / "here", ROWS, levels=[6, 8]))
+    monkeypatch.undo()
+    killed: list[int] = []
+
+    def kill(done: int) -> None:
+        if done and not killed:  # a worker of the cluster, in the middle of its chunk
+            for worker in _ray_workers():
+                killed.append(worker)
+                os.kill(worker, signal.SIGKILL)
+
+    for name, progress in ("ray", lambda done: None), ("killed", kill):
+        options: dict[str, Any] = {"workers": 2, "engine": "ray", "progress": progress}
+        found = generate(problems(), tmp_path / name, ROWS, levels=[6, 8], **options)
+        assert content(found) == expected
+        assert not ray.is_initialized()
+    assert killed
+
+
+def _ray_workers() -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(b"ray::draw"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+# ---------------------------------------------------------------------- configuration
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rows": {"tset": 1}}, "did you mean 'test'"),
+        ({"rows": {"test": -1}}, "rows of test must be"),
+        ({"rows": {"test": 0}}, "rows must hold a positive number"),
+        ({"seed": -1}, "seed must be"),
+        ({"layout": "trll"}, "did you mean 'trl'"),
+        ({"format": "csv"}, "format must be one of"),
+        ({"engine": "rey"}, "did you mean 'ray'"),
+        ({"workers": 0}, "workers must be"),
+        ({"address": "auto"}, "address must be None unless the engine is 'ray'"),
+        ({"levels": []}, "levels must hold at least one level"),
+        ({"levels": [1, 1]}, "problems and levels must be distinct"),
+        ({"problems": []}, "problems must hold at least one problem"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    given = {"problems": forge_gym.problem("TSP"), "out": tmp_path / "set", "rows": {"test": 1}}
+    with pytest.raises(ValueError, match=message):
+        generate(**(given | arguments))
+    assert not (tmp_path / "set").exists()
+
+
+def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    problem = forge_gym.problem("TSP")
+    with pytest.raises(ValueError, match="needs pyarrow: pip install"):
+        generate(problem, tmp_path / "a", {"test": 1}, format="parquet")
+    with pytest.raises(ValueError, match=r"needs Ray: pip install 'forge-gym\[scale\]'"):
+        generate(problem, tmp_path / "b", {"test": 1}, engine="ray")
+
+
+def test_another_folder_is_left_alone(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(ValueError, match="which holds something else"):
+        generate(problems(), tmp_path, ROWS)
+    generate(problems(), tmp_path / "set", ROWS)
+    before = content(tmp_path)
+    with pytest.raises(ValueError, match=r"settings differ in rows, seed: \{'rows': \{'train': 40"):
+        generate(problems(), tmp_path / "set", {"train": 5}, seed=2)
+    assert content(tmp_path) == before
+
+
+def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["generate", "--env", "TSP", "--set", "n=6", "--train", "5", "--out", str(tmp_path / "set")]
+    assert main(given) == 0
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'set'}: 5 rows, described in README.md\n"
+    assert json.loads(lines(tmp_path / "set" / "train.jsonl")[0]["spec"])["parameters"] == {"n": 6}
+    assert main([*given, "--layout", "vrl"]) == 2
+    assert "did you mean 'verl'" in capsys.readouterr().err
+
+
+def test_the_page_says_what_is_so(
+    root: Path, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (root / "docs" / "data.md").read_text()
+    assert all(f"| {column} | {meaning} |" in page for column, meaning in module._COLUMNS.items())
+    assert all(f"`{name}`" in page for name in LAYOUTS if name != "plain")
+    pytest.importorskip("datasets")
+    (command,) = re.findall(r"```bash\nforge-gym (.*)\n", page)
+    monkeypatch.chdir(tmp_path)
+    assert main(re.sub(r"\d+00\b", "12", command).split()) == 0
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    environment = os.environ | {"HF_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", "\n".join(examples)], check=True, cwd=tmp_path, env=environment)
+
+
+def test_problems_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from forge_gym.envs.tsp import TSP\n\nclass Tour(TSP):\n    '''Mine.'''\n    name = 'Tour'\n"
+    )
+    given = [
+        "generate",
+        "--env",
+        "mine:Tour",
+        "--set",
+        "n=6",
+        "--train",
+        "5",
+        "--out",
+        "set",
+        "--workers",
+        "1",
+    ]
+    subprocess.run([sys.executable, "-m", "forge_gym", *given], check=True, cwd=tmp_path)
+    assert lines(tmp_path / "set" / "train.jsonl")[0]["problem"] == "Tour"
