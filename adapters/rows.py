@@ -53,7 +53,7 @@ def ladder(
     Raises
     ------
     ValueError
-        If no problem or no level is given.
+        If no problem or no level is given, or a problem with sizes of its own and levels, which set them.
     """
     given = [problems] if isinstance(problems, Problem) else list(problems)
     if not given:
@@ -62,7 +62,19 @@ def ladder(
         return [(-1, problem) for problem in given]
     if not len(levels):
         raise ValueError("levels must hold at least one level, or be None, got none")
-    return [(level, problem.at_level(level)) for level in levels for problem in given]
+    return [(level, _at_level(problem, level)) for level in levels for problem in given]
+
+
+def _at_level(problem: Problem[Any, Any], level: int) -> Problem[Any, Any]:
+    """Return ``problem`` at ``level``, which must not undo what was asked for."""
+    found = problem.at_level(level)
+    lost = [key for key, value in problem.parameters.items() if getattr(found, key) != value]
+    if lost:
+        raise ValueError(
+            f"levels set {', '.join(lost)}, so give one of them, got level {level} for {problem!r}: "
+            f"level {level} means {lost[0]}={getattr(found, lost[0])!r}"
+        )
+    return found
 
 
 def samples(
@@ -89,7 +101,7 @@ def samples(
     Raises
     ------
     ValueError
-        If no problem or level is given, or (while iterating) a problem leaves no room for quality.
+        If `ladder` refuses problems and levels, or (while iterating) a problem leaves no room for quality.
 
     Examples
     --------
@@ -142,8 +154,11 @@ def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
     check_choice("ending of path", path.suffix, _WRITERS)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    _WRITERS[path.suffix](temporary, _alike(rows))
-    temporary.replace(path)
+    try:
+        _WRITERS[path.suffix](temporary, _alike(rows))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from itertools import cycle
 from typing import Any
 
 import verifiers.v1 as vf
@@ -17,13 +16,14 @@ from verifiers.v1.harnesses import NullHarnessConfig
 
 from ..core.checks import check_choice, check_int, check_known
 from ..core.env import TextEnv
-from ..core.problem import SPLITS, Problem
+from ..core.problem import SPLITS
 from ..core.reference import CertificateError
 from ..core.registry import from_spec, problem_class, problems
 from ..core.registry import problem as find_problem
 from ..core.rewards import reward as reward_scheme
 from ..core.verdict import Verdict
 from .dialogue import Dialogue
+from .rows import Sample, ladder, samples
 
 ANSWER = "forge_answer"
 """Key of ``trace.info`` under which several turns leave the kept reply."""
@@ -153,35 +153,31 @@ class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
         check_choice("split", config.split, SPLITS)
         check_int("seed", config.seed, 0)
         names: Sequence[str] = config.problems or problems()
-        levels: Sequence[int | None] = config.levels or [None]
-        for parameter, given in ("problems", names), ("levels", levels):
+        for parameter, given in ("problems", names), ("levels", config.levels):
             if len(set(given)) < len(given):  # a task's key must be its own
                 raise ValueError(f"{parameter} must be distinct, got {list(given)}")
         for name in names:
             check_known(name, "parameter", config.parameters, [f.name for f in fields(problem_class(name))])
-        self.ladder: list[tuple[int, Problem[Any, Any]]] = [
-            (-1 if level is None else level, find_problem(name, level=level, **config.parameters))
-            for level in levels
-            for name in names
-        ]
-        TextEnv(self.ladder[0][1], reward=config.task.scheme)  # refuses a scheme that is wrong
+        self._problems = [find_problem(name, **config.parameters) for name in names]
+        ladder(self._problems, config.levels or None)  # refuses sizes beside levels
+        TextEnv(self._problems[0], reward=config.task.scheme)  # refuses a scheme that is wrong
 
     def load(self) -> Iterator[ForgeTask]:
         """Yield the tasks, problems and levels in turn."""
-        streams = [self._stream(level, problem) for level, problem in self.ladder]
-        return (next(stream) for stream in cycle(streams))
-
-    def _stream(self, level: int, problem: Problem[Any, Any]) -> Iterator[ForgeTask]:
         config = self.config
-        for index, instance in problem.graded_instances(config.seed, config.split):
-            data = ForgeData(
-                name=f"{problem.name} {level} {config.split} {config.seed} {index}",
-                prompt=problem.prompt(instance),
-                spec=problem.spec(config.seed, index, config.split),
-                problem=problem.name,
-                level=level,
-            )
-            yield ForgeTask(data, config.task)
+        found = samples(self._problems, levels=config.levels or None, seed=config.seed, split=config.split)
+        return map(self._task, found)
+
+    def _task(self, sample: Sample) -> ForgeTask:
+        name = sample.problem.name
+        data = ForgeData(
+            name=f"{name} {sample.level} {sample.split} {sample.seed} {sample.index}",
+            prompt=sample.prompt,
+            spec=sample.spec,
+            problem=name,
+            level=sample.level,
+        )
+        return ForgeTask(data, self.config.task)
 
 
 class ForgeEnvConfig(vf.EnvConfig):

@@ -74,6 +74,7 @@ LAYOUTS: dict[str, str] = {
     "plain": "",
     "trl": "forge_gym.adapters.trl.dataset",
     "verl": "forge_gym.adapters.verl.dataset",
+    "skyrl": "forge_gym.adapters.skyrl",
 }
 """Whose rows they are: name to the module with the function ``row(sample, index)``; ``plain`` has all that we know."""
 

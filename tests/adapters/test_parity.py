@@ -178,6 +178,30 @@ def _openenv(scheme: str) -> list[float]:
     return paid
 
 
+@adapter("GEM", "gem")
+def _gem(scheme: str) -> list[float]:
+    import gem
+
+    from forge_gym.adapters.gem import register
+
+    register()
+    paid = []
+    for each in bank():
+        env = gem.make(f"forge:{each.problem}-v0", level=1, reward=scheme)
+        env.set_state({"spec": each.spec, "replies": []})
+        paid.append(float(env.step(each.text)[1]))
+    return paid
+
+
+@adapter("SkyRL")
+def _skyrl(scheme: str) -> list[float]:
+    from forge_gym.adapters.skyrl import ForgeSkyRLEnv
+
+    rows = [{"reward_spec": {"ground_truth": each.spec}} for each in bank()]
+    envs = [ForgeSkyRLEnv({"reward": scheme}, row) for row in rows]
+    return [float(env.step(each.text)["reward"]) for env, each in zip(envs, bank(), strict=True)]
+
+
 def test_the_bank_has_every_status_of_every_problem() -> None:
     seen = {(completion.problem, verdict(completion).status) for completion in bank()}
     assert len(seen) == 3 * len(forge_gym.problems())
@@ -193,6 +217,15 @@ def test_every_adapter_pays_the_same(name: str, scheme: str) -> None:
     assert scorer(scheme) == list(expected(scheme))
 
 
+def test_reasoning_gym_scores_the_quality() -> None:
+    reasoning_gym = pytest.importorskip("reasoning_gym")
+    from forge_gym.adapters.reasoning_gym import dataset_name
+
+    for each in bank():
+        data = reasoning_gym.create_dataset(dataset_name(each.problem), size=1, seed=0)
+        assert data.score_answer(each.text, {"metadata": {"spec": each.spec}}) == verdict(each).quality
+
+
 def page() -> str:
     """Return the table as Markdown."""
     kinds = list(dict.fromkeys(completion.kind for completion in bank()))
@@ -204,7 +237,10 @@ def page() -> str:
         "adapter below is given the same completions and pays the same, to the last bit, in this and two other schemes",
         "(`pytest tests/adapters/test_parity.py`; `python tests/adapters/test_parity.py` writes this page).",
         "",
-        "Adapters: " + ", ".join(sorted(ADAPTERS)) + ".",
+        "Adapters: "
+        + ", ".join(sorted(ADAPTERS))
+        + ". reasoning-gym and lm-evaluation-harness have a scale of their own, so",
+        "they get the quality, which is the same too.",
         "",
         "| problem | " + " | ".join(kinds) + " |",
         "|---|" + "--:|" * len(kinds),
