@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import copyreg
 import json
+import logging
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, ClassVar, cast
 
+from ...agents import Agent, ExactAgent, GreedyAgent, LocalSearchAgent, Task
+from ...core.checks import shorten
 from ...core.env import TextEnv
 from ...core.problem import Problem
 from ...core.registry import from_spec
 from ...core.registry import problem as find_problem
 from ..dialogue import Dialogue
+
+log = logging.getLogger(__name__)
+
+SOLVERS: dict[str, Agent] = {
+    "greedy": GreedyAgent(),
+    "local search": LocalSearchAgent(),
+    "exact": ExactAgent(),
+}
+"""What the tool ``solve`` may be asked for: controls of every table, which always give the same answer."""
 
 
 class ToolEnvironment:
@@ -25,6 +37,8 @@ class ToolEnvironment:
     _options: ClassVar[dict[str, Any]]
     _hint: ClassVar[str]
     _dialogue: Dialogue | None = None
+    solver_calls = 0
+    """Answers that the tool ``solve`` has given so far."""
 
     @property
     def answer(self) -> str:
@@ -57,7 +71,7 @@ class ToolEnvironment:
                 f"answer_format must be 'raw' where answers are submitted to a tool, got {found.answer_format!r}: "
                 f"build the dataset from forge_gym.problem({found.name!r}, answer_format='raw')"
             )
-        self._dialogue = Dialogue(row["spec"], **self._options)
+        self._dialogue, self.solver_calls = Dialogue(row["spec"], **self._options), 0
         return self._hint
 
     def submit(self, answer: str) -> str:
@@ -80,6 +94,28 @@ class _Looks(ToolEnvironment):
         return problem.describe(instance)
 
 
+class _Solves(ToolEnvironment):
+    def solve(self, method: str) -> str:
+        """Ask a solver for an answer to the problem. It counts only when you submit it.
+
+        Args:
+            method: Which solver (choices: ["greedy", "local search", "exact"])
+        """
+        if self._dialogue is None:
+            return "There is no problem yet."
+        solver = SOLVERS.get(method) if isinstance(method, str) else None
+        if solver is None:
+            return f"There is no such method. The methods are: {', '.join(SOLVERS)}."
+        problem, instance = from_spec(self._dialogue.spec)
+        try:
+            (answer,) = solver.answer([Task(problem, instance, ())])
+        except Exception:  # must not end a training run
+            log.exception("%s failed on %s", method, shorten(self._dialogue.spec, 300))
+            return "The solver has failed, through no fault of yours."
+        self.solver_calls += 1
+        return answer
+
+
 class _Pays(ToolEnvironment):
     def get_reward(self) -> float | None:
         """Return the reward of the kept answer, of an empty one before any; None where judging failed."""
@@ -93,6 +129,7 @@ def environment_factory(
     keep: str = "best",
     scheme: str | None = None,
     inspect: bool = False,
+    solve: bool = False,
 ) -> type[ToolEnvironment]:
     """Return the environment class of ``problem`` for ``GRPOTrainer``; the same class for the same arguments.
 
@@ -109,6 +146,11 @@ def environment_factory(
         both together would pay twice.
     inspect
         Whether there is a tool ``look`` that repeats the problem's data.
+    solve
+        Whether there is a tool ``solve`` that gives the answer of a solver: ``greedy`` (skill 0), ``local search`` from
+        there, or ``exact`` (the certified reference). It costs no submission and pays nothing until the answer is
+        submitted. For studies of tool use only: the best policy asks for ``exact`` and copies what it gets, so no score
+        with this tool measures a model's own reasoning.
 
     Returns
     -------
@@ -133,10 +175,16 @@ def environment_factory(
     Revise it: 1 turn left. Answer in the same format.
     >>> environment.answer, round(environment.get_reward(), 3)
     ('[99]', -0.471)
+    >>> environment = environment_factory("Knapsack", solve=True)()
+    >>> hint = environment.reset(spec=knapsack.spec(seed=3))
+    >>> print(environment.solve("magic"))
+    There is no such method. The methods are: greedy, local search, exact.
+    >>> print(environment.submit(environment.solve("exact")))
+    Your answer is feasible with objective 157: this is optimal.
     """
     pays, scheme = scheme is not None, "tiered" if scheme is None else scheme
     TextEnv(find_problem(problem), reward=scheme, turns=turns, keep=keep)  # refuses what is wrong
-    return _build(problem, turns, keep, scheme, pays, bool(inspect))
+    return _build(problem, turns, keep, scheme, pays, bool(inspect), bool(solve))
 
 
 def environment_factories(
@@ -162,7 +210,7 @@ def environment_factories(
 
 @cache  # the trainer tells environments apart by their exact type
 def _build(
-    problem: str, turns: int, keep: str, scheme: str, pays: bool, looks: bool
+    problem: str, turns: int, keep: str, scheme: str, pays: bool, looks: bool, solves: bool
 ) -> type[ToolEnvironment]:
     number = "1 answer" if turns == 1 else f"{turns} answers"
     hint = (
@@ -173,11 +221,13 @@ def _build(
         hint += f" The {keep} one counts."
     if looks:
         hint += " Call look to read the data again."
-    bases = [_Pays] * pays + [_Looks] * looks + [ToolEnvironment]
+    if solves:
+        hint += f" Call solve to get an answer of a solver, by one of the methods {', '.join(SOLVERS)}."
+    bases = [_Pays] * pays + [_Looks] * looks + [_Solves] * solves + [ToolEnvironment]
     namespace = {
         "__module__": __name__,
         "__doc__": f"Answers to {problem}, submitted to a tool.",
-        "_arguments": (problem, turns, keep, scheme, pays, looks),
+        "_arguments": (problem, turns, keep, scheme, pays, looks, solves),
         "_problem": problem,
         "_options": {"turns": turns, "keep": keep, "scheme": scheme},
         "_hint": hint,

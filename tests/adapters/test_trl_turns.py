@@ -22,7 +22,12 @@ from hypothesis import strategies as st
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction, make_dataset
 from forge_gym.adapters.trl.rollout import Rollout
-from forge_gym.adapters.trl.tools import ToolEnvironment, environment_factories, environment_factory
+from forge_gym.adapters.trl.tools import (
+    SOLVERS,
+    ToolEnvironment,
+    environment_factories,
+    environment_factory,
+)
 from forge_gym.agents.scratch import RESPONSE
 
 NAMES = forge_gym.problems()
@@ -66,6 +71,11 @@ def break_verifier(monkeypatch: pytest.MonkeyPatch, problem: Any, spec: str) -> 
         ({"inspect": True}, {"submit", "look"}),
         ({"scheme": "linear"}, {"submit", "get_reward"}),
         ({"scheme": "linear", "inspect": True}, {"submit", "look", "get_reward"}),
+        ({"solve": True}, {"submit", "solve"}),
+        (
+            {"scheme": "linear", "inspect": True, "solve": True},
+            {"submit", "look", "solve", "get_reward"},
+        ),
     ],
 )
 def test_the_trainer_finds_these_functions(options: dict[str, Any], tools: set[str]) -> None:
@@ -78,15 +88,20 @@ def test_the_trainer_finds_these_functions(options: dict[str, Any], tools: set[s
 
 def test_tools_have_schemas() -> None:
     utils = pytest.importorskip("transformers.utils")
-    environment = environment_factory("TSP", inspect=True)()
-    for tool, arguments in ((environment.submit, ["answer"]), (environment.look, [])):  # type: ignore[attr-defined]
+    environment: Any = environment_factory("TSP", inspect=True, solve=True)()
+    for tool, arguments in (
+        (environment.submit, ["answer"]),
+        (environment.look, []),
+        (environment.solve, ["method"]),
+    ):
         schema = utils.get_json_schema(tool)["function"]
         assert list(schema["parameters"]["properties"]) == arguments and "problem" in schema["description"]
+    assert schema["parameters"]["properties"]["method"]["enum"] == list(SOLVERS)
 
 
 def test_equal_arguments_give_one_class() -> None:
     cls = environment_factory("TSP")
-    assert cls is environment_factory("TSP", turns=3, keep="best", scheme=None, inspect=False)
+    assert cls is environment_factory("TSP", turns=3, keep="best", scheme=None, inspect=False, solve=False)
     assert cls.__name__ == "TSPEnvironment"
     others = [
         environment_factory("Knapsack"),
@@ -94,8 +109,9 @@ def test_equal_arguments_give_one_class() -> None:
         environment_factory("TSP", keep="last"),
         environment_factory("TSP", scheme="tiered"),
         environment_factory("TSP", inspect=True),
+        environment_factory("TSP", solve=True),
     ]
-    assert len({cls, *others}) == 6
+    assert len({cls, *others}) == 7
     problems = [raw("TSP"), "Knapsack"]
     assert environment_factories(problems) == {"TSP": cls, "Knapsack": environment_factory("Knapsack")}
 
@@ -135,8 +151,10 @@ def test_a_wrong_row_is_refused() -> None:
 
 
 def test_before_the_first_reset_nothing_happens() -> None:
-    environment: Any = environment_factory("TSP", scheme="linear", inspect=True)()
-    assert "no problem yet" in environment.submit("[0]") and "no problem yet" in environment.look()
+    environment: Any = environment_factory("TSP", scheme="linear", inspect=True, solve=True)()
+    for said in (environment.submit("[0]"), environment.look(), environment.solve("exact")):
+        assert "no problem yet" in said
+    assert environment.solver_calls == 0
     assert (environment.answer, environment.submissions, environment.get_reward()) == ("", 0, None)
 
 
@@ -307,21 +325,91 @@ def test_alarms_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
     assert "beats the certificate" in caplog.text
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_solvers_answer_as_the_controls_do(name: str) -> None:
+    problem = raw(name)
+    spec, _ = answers(problem)
+    instance = forge_gym.from_spec(spec)[1]
+    environment: Any = environment_factory(name, scheme="tiered", solve=True)()
+    skills = {}
+    for calls, method in enumerate(SOLVERS, 1):
+        hint = environment.reset(spec=spec)
+        assert method in hint and "Call solve" in hint
+        for _ in range(calls):
+            answer = environment.solve(method)
+        assert environment.solve(method) == answer  # the same whenever asked
+        # A solver's answer pays nothing and takes no turn before it is submitted.
+        assert (environment.answer, environment.submissions, environment.get_reward()) == ("", 0, -1.0)
+        assert environment.solver_calls == calls + 1
+        said = environment.submit(answer)
+        verdict = problem.verify(instance, answer)
+        assert verdict.feasible and environment.answer == answer and environment.submissions == 1
+        assert environment.get_reward() == forge_gym.reward("tiered")(verdict)
+        assert ("this is optimal" in said) == verdict.optimal
+        skills[method] = verdict.skill
+        if method == "exact":
+            assert verdict.optimal and environment.submit(environment.solve("greedy")) == OVER
+    assert skills["greedy"] == 0 <= skills["local search"] <= skills["exact"] == 1
+    environment.reset(spec=spec)
+    assert environment.solver_calls == 0
+
+
+def test_solvers_are_there_only_where_asked_for() -> None:
+    plain = environment_factory("TSP", inspect=True)()
+    assert not hasattr(plain, "solve") and "solve" not in plain.reset(spec=raw("TSP").spec())
+    assert plain.solver_calls == 0
+
+
+def test_an_unknown_method_lists_the_known_ones(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment: Any = environment_factory("TSP", scheme="tiered", solve=True)()
+    environment.reset(spec=raw("TSP", n=5).spec())
+    odd = (
+        None,
+        3,
+        ["exact"],
+        {"method": "exact"},
+        NESTED,
+        Odd(),
+        b"exact",
+        "\ud800",
+        "x" * 10**7,
+        "",
+        "Exact",
+    )
+    for method in odd:
+        said = environment.solve(method)
+        assert said == "There is no such method. The methods are: greedy, local search, exact."
+    assert (environment.solver_calls, environment.submissions, environment.get_reward()) == (0, 0, -1.0)
+
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError("a bug of ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(raw("TSP")), "heuristic", fail)
+        assert "failed, through no fault of yours" in environment.solve("greedy")
+    assert "a bug of ours" in caplog.text and environment.solver_calls == 0
+    assert "greedy heuristic" in environment.submit(environment.solve("greedy"))
+
+
 PROBE = """
 import pickle, sys
 cls, environment = pickle.load(sys.stdin.buffer)
 from forge_gym.adapters.trl.tools import environment_factory
-assert cls is type(environment) is environment_factory("TSP", turns=2, scheme="linear")
+assert cls is type(environment) is environment_factory("TSP", turns=2, scheme="linear", solve=True)
+print(environment.solver_calls, environment.solve("exact"), environment.solver_calls)
 print(environment.submit("[]"), environment.submissions, environment.get_reward())
 """
 
 
 def test_classes_and_instances_travel() -> None:
-    cls: Any = environment_factory("TSP", turns=2, scheme="linear")
+    cls: Any = environment_factory("TSP", turns=2, scheme="linear", solve=True)
     environment = cls()
     assert pickle.loads(pickle.dumps(cls)) is cls and type(pickle.loads(pickle.dumps(environment))) is cls
     environment.reset(spec=raw("TSP", n=5).spec())
     environment.submit("[0, 1, 2]")
+    environment.solve("greedy")
     assert pickle.loads(pickle.dumps(ToolEnvironment)) is ToolEnvironment
     there = subprocess.run(
         [sys.executable, "-c", PROBE],
@@ -329,8 +417,8 @@ def test_classes_and_instances_travel() -> None:
         capture_output=True,
         check=True,
     )
-    said, reward = environment.submit("[]"), environment.get_reward()
-    assert there.stdout.decode().strip() == f"{said} 2 {reward}"
+    solved, said, reward = environment.solve("exact"), environment.submit("[]"), environment.get_reward()
+    assert there.stdout.decode().strip() == f"1 {solved} 2\n{said} 2 {reward}"
 
 
 # ---------------------------------------------------------------------- dialogues in free text
@@ -822,6 +910,46 @@ def test_grpo_with_tools(
     else:
         assert [answer for answer, _ in seen] == ["[]", "[0]", "[0, 1]", "[]"] * 2
         assert {json.loads(spec)["problem"] for _, spec in seen} == {"TSP", "Knapsack"}
+
+
+def test_grpo_with_a_solver(
+    model: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The solver's answer reaches the model, and pays once the model submits it."""
+    pytest.importorskip("datasets")
+    problem = raw("TSP", n=5)
+    trainer = grpo(
+        model,
+        tmp_path,
+        monkeypatch,
+        train_dataset=make_dataset(problem, 4),
+        environment_factory=environment_factory("TSP", scheme="tiered", solve=True),
+    )
+
+    def scripted(self: Any, contexts: list[list[int]], *_: Any, **__: Any) -> Any:
+        pieces = []
+        for i, context in enumerate(contexts):
+            results = [
+                part.partition("<|im_end|>")[0].strip()
+                for part in tokenizer.decode(context).split("<|im_start|>tool\n")[1:]
+            ]
+            calls = [("solve", {"method": ["greedy", "exact"][i % 2]}), ("solve", {"method": "magic"})]
+            calls += [("submit", {"answer": results[0]})] if len(results) == 2 else []
+            text = "Done."
+            if len(results) < 3:
+                call = {"name": calls[len(results)][0], "arguments": calls[len(results)][1]}
+                text = f"<tool_call>{json.dumps(call)}</tool_call>"
+            pieces.append(tokenizer(f"{text}<|im_end|>")["input_ids"])
+        return pieces, None
+
+    monkeypatch.setattr(trainer, "_generate_single_turn", MethodType(scripted, trainer))
+    trainer.train()
+    logged = [entry for entry in trainer.state.log_history if "tools/call_frequency" in entry]
+    assert [entry["tools/call_frequency"] for entry in logged] == [3, 3]
+    assert [entry["tools/failure_frequency"] for entry in logged] == [0, 0]  # a wrong method is no exception
+    assert [entry["reward"] for entry in logged] == [0.5, 0.5]  # greedy's 0, the optimum's 1
+    assert [environment.solver_calls for environment in trainer.environments] == [1] * 4
+    assert [environment.get_reward() for environment in trainer.environments] == [0, 1, 0, 1]
 
 
 def test_grpo_with_dialogues(
