@@ -75,6 +75,8 @@ LAYOUTS: dict[str, str] = {
     "trl": "forge_gym.adapters.trl.dataset",
     "verl": "forge_gym.adapters.verl.dataset",
     "skyrl": "forge_gym.adapters.skyrl",
+    "openrlhf": "forge_gym.adapters.openrlhf.dataset",
+    "nemo-gym": "forge_gym.adapters.nemo_gym.dataset",
 }
 """Whose rows they are: name to the module with the function ``row(sample, index)``; ``plain`` has all that we know."""
 

@@ -202,6 +202,34 @@ def _skyrl(scheme: str) -> list[float]:
     return [float(env.step(each.text)["reward"]) for env, each in zip(envs, bank(), strict=True)]
 
 
+@adapter("OpenRLHF", "torch")
+def _openrlhf(scheme: str) -> list[float]:
+    from forge_gym.adapters.openrlhf import reward_func
+
+    specs = [each.spec for each in bank()]
+    prompts = [problem.prompt(instance) for problem, instance in map(forge_gym.from_spec, specs)]
+    queries = [prompt + each.text for prompt, each in zip(prompts, bank(), strict=True)]
+    found: list[float] = reward_func(queries, prompts, specs, reward=scheme)["rewards"].tolist()
+    return found
+
+
+@adapter("NeMo Gym", "nemo_gym")
+def _nemo_gym(scheme: str) -> list[float]:
+    import asyncio
+
+    from forge_gym.adapters.nemo_gym.server import ForgeTurnsConfig, ForgeTurnsServer
+
+    async def paid(each: Completion) -> float:
+        config = ForgeTurnsConfig(host="", port=0, entrypoint="", name="forge", turns=1, scheme=scheme)
+        server = ForgeTurnsServer.model_construct(config=config)
+        await server.reset({"spec": each.spec}, "session")
+        part = SimpleNamespace(type="output_text", text=each.text)
+        said = SimpleNamespace(type="message", role="assistant", content=[part])
+        return float((await server.step(SimpleNamespace(output=[said]), {}, "session"))[1])
+
+    return [asyncio.run(paid(each)) for each in bank()]
+
+
 def test_the_bank_has_every_status_of_every_problem() -> None:
     seen = {(completion.problem, verdict(completion).status) for completion in bank()}
     assert len(seen) == 3 * len(forge_gym.problems())

@@ -1,0 +1,10 @@
+"""Write the resources server into the folder of a NeMo Gym project and print where it is."""
+
+from argparse import ArgumentParser
+
+from .project import write_server
+
+if __name__ == "__main__":
+    parser = ArgumentParser("python -m forge_gym.adapters.nemo_gym", description=__doc__)
+    parser.add_argument("folder", nargs="?", default=".", help="by default the working folder")
+    print(write_server(parser.parse_args().folder))
