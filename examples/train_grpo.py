@@ -187,6 +187,11 @@ class Args:
 def main(args: Args) -> None:
     """Run every stage that has not been run yet, and print the table."""
     started = time.monotonic()
+    if args.turns > 1 and not args.model and not args.start:
+        raise ValueError(
+            f"turns must be 1 for a model from scratch, whose vocabulary has no feedback, got {args.turns}: "
+            "did you mean examples/train_multi_turn.py?"
+        )
     PartialState(cpu=not torch.cuda.is_available())  # joins the other processes, if there are any
     claim(args)
     set_seed(args.seed)
