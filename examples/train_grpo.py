@@ -146,7 +146,8 @@ class Args:
     group: int = 16
     """Rollouts per instance."""
     turns: int = 1
-    """Replies per rollout; after each the policy reads the verdict and may revise, and the best counts."""
+    """Replies per rollout; after each the policy reads the verdict and may revise, and the best counts.
+    For chat models: one from scratch has no words for feedback, see train_multi_turn.py."""
     learning_rate: float = 5e-4
     """Decays linearly to 0; for a pretrained model some 1e-6 (full) or 1e-5 (LoRA)."""
     beta: float = 0.0
@@ -187,11 +188,6 @@ class Args:
 def main(args: Args) -> None:
     """Run every stage that has not been run yet, and print the table."""
     started = time.monotonic()
-    if args.turns > 1 and not args.model and not args.start:
-        raise ValueError(
-            f"turns must be 1 for a model from scratch, whose vocabulary has no feedback, got {args.turns}: "
-            "did you mean examples/train_multi_turn.py?"
-        )
     PartialState(cpu=not torch.cuda.is_available())  # joins the other processes, if there are any
     claim(args)
     set_seed(args.seed)
