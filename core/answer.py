@@ -19,10 +19,12 @@ MAX_REPLY = 4 * 2**20
 MAX_ANSWER = 2**17
 """Longest answer that is parsed, in characters: about 20,000 numbers."""
 
-_decode = json.JSONDecoder().raw_decode  # as `json.loads`, less its checks of what a text is
+_scan = json.JSONDecoder().scan_once  # as `json.loads`, less its checks of what a text is
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
 _PLAIN = re.compile(r"[ -~\t\r\n]*")
+_FLAT = re.compile(r"\[[-0-9, \t\r\n]*\]")
+"""A JSON text of these characters is a list of integers, or none."""
 _FENCE = re.compile(r"```[ \t]*(?:[A-Za-z][A-Za-z0-9+#._-]{0,19})?[ \t\r]*")
 
 
@@ -55,17 +57,12 @@ def extract(text: str, answer_format: str) -> str:
     """
     if len(text) > MAX_REPLY:
         raise Malformed(f"a reply has at most {MAX_REPLY} characters, got {len(text)}")
-    thought = text.rfind("</think>")
-    if thought >= 0:
-        text = text[thought + 8 :]
-    if "<think>" in text:
-        raise Malformed("thoughts end with </think> before the answer, got an unclosed <think>")
     if answer_format == "tags":
         body = _between_tags(text)
     elif answer_format == "line":
-        body = _last_line(text)
+        body = _last_line(_after_thoughts(text))
     else:
-        body = text
+        body = _after_thoughts(text)
     if len(body) > MAX_ANSWER:
         raise Malformed(f"an answer has at most {MAX_ANSWER} characters, got {len(body)}")
     body = body.strip(_BLANK)
@@ -81,12 +78,26 @@ def extract(text: str, answer_format: str) -> str:
     return body
 
 
+def _after_thoughts(text: str) -> str:
+    thought = text.rfind("</think>")
+    if thought >= 0:
+        text = text[thought + 8 :]
+    if "<think>" in text:
+        raise Malformed("thoughts end with </think> before the answer, got an unclosed <think>")
+    return text
+
+
 def _between_tags(text: str) -> str:
-    opened, closed = text.count(_OPEN), text.count(_CLOSE)
+    _, opened, rest = text.rpartition(_OPEN)
+    body, closed, _ = rest.partition(_CLOSE)
+    if opened and closed and text.count("<") == 2:  # most replies: no other tag to look for
+        return body
+    text = _after_thoughts(text)
+    openings, closings = text.count(_OPEN), text.count(_CLOSE)
     start = text.find(_OPEN) + len(_OPEN)
     stop = text.find(_CLOSE, start)
-    if opened != 1 or closed != 1 or stop == -1:
-        got = f"{opened} and {closed} of these"
+    if openings != 1 or closings != 1 or stop == -1:
+        got = f"{openings} and {closings} of these"
         raise Malformed(f"the answer is stated once, between {_OPEN} and {_CLOSE}, got {got}")
     return text[start:stop]
 
@@ -114,9 +125,9 @@ def read_integers(body: str) -> list[int]:
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
-    # One bracket: nesting is refused before the JSON parser can recurse into it.
-    values = _loads(body) if body.count("[") == 1 else None
-    if type(values) is list and set(map(type, values)) <= {int}:
+    # No brackets within: nesting is refused before the JSON parser can recurse into it.
+    values = _loads(body) if _FLAT.fullmatch(body) else None
+    if values is not None:
         return values
     raise Malformed(f"an answer is a flat JSON list of integers, got {shorten(body)}")
 
@@ -157,7 +168,7 @@ def read_two_lists(body: str) -> tuple[list[int], list[int]]:
 def _lists(body: str) -> list[list[int]] | None:
     """Return a list of flat lists of integers, or None."""
     # Each list closes before the next opens: deeper nesting never reaches the JSON parser.
-    if not all(["]" in part for part in body[1:].split("[")[1:]]):
+    if "{" in body or not all(["]" in part for part in body[1:].split("[")[1:]]):
         return None
     values = _loads(body)
     if type(values) is not list or not set(map(type, values)) <= {list}:
@@ -166,12 +177,12 @@ def _lists(body: str) -> list[list[int]] | None:
 
 
 def _loads(body: str) -> Any:
-    """Return what ``body`` is as JSON without objects, negative zeros or huge integers, or None."""
-    if "{" in body or "-0" in body:
+    """Return what ``body`` is as JSON without negative zeros or huge integers, or None."""
+    if "-0" in body:
         return None
     try:
-        value, end = _decode(body)
-    except ValueError:  # not JSON, or an integer of more than 4,300 digits
+        value, end = _scan(body, 0)
+    except (ValueError, StopIteration):  # not JSON, or an integer of more than 4,300 digits
         return None
     return value if end == len(body) else None
 

@@ -92,15 +92,9 @@ class Reference(Certificate[S]):
         """Return the verdict on a feasible answer of objective ``value``."""
         found = self._verdicts.get(value)
         if found is None:
-            found = Verdict(
-                "feasible",
-                objective=value,
-                quality=self.quality(value),
-                skill=self.skill(value),
-                ratio=self.ratio(value),
-                optimal=self.optimal(value),
-                alarm=self.beaten(value),
-            )
+            quality, skill, ratio = self.quality(value), self.skill(value), self.ratio(value)
+            optimal, alarm = self.optimal(value), self.beaten(value)
+            found = Verdict("feasible", "", (), 0.0, value, quality, skill, ratio, optimal, alarm)
             if len(self._verdicts) >= _REMEMBERED:
                 self._verdicts.clear()
             self._verdicts[value] = found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from .answer import read_integers, read_words
 from .verdict import Malformed, Violation
@@ -16,7 +17,8 @@ def read_subset(body: str, first: int) -> tuple[int, ...]:
     >>> read_subset("[12, 10]", first=10)
     (2, 0)
     """
-    return tuple([number - first for number in read_integers(body)])
+    numbers = read_integers(body)
+    return tuple([number - first for number in numbers] if first else numbers)
 
 
 def write_subset(solution: tuple[int, ...], first: int) -> str:
@@ -59,7 +61,12 @@ def first_fit(weights: Sequence[int], room: int, order: Iterable[int]) -> tuple[
     return tuple(sorted(chosen))
 
 
-def known(solution: Iterable[int], n: int) -> list[int]:
+@lru_cache(maxsize=256)
+def _elements(n: int) -> frozenset[int]:
+    return frozenset(range(n))
+
+
+def known(solution: Sequence[int], n: int) -> Sequence[int]:
     """Return the elements of ``solution`` that exist, in order: those that are safe to hash.
 
     Integers of one remainder modulo 2**61 - 1 have one hash, so a set of foreign elements can be made to take
@@ -70,25 +77,33 @@ def known(solution: Iterable[int], n: int) -> list[int]:
     >>> known((3, 1, 3, -1, 2**61 + 2), n=4)
     [3, 1, 3]
     """
+    if _elements(n).issuperset(solution):
+        return solution
     return [element for element in solution if 0 <= element < n]
 
 
-def subset_violations(noun: str, n: int, first: int, solution: tuple[int, ...]) -> list[Violation]:
-    """Return what breaks the families ``known`` (elements that exist) and ``once`` (each at most once).
+def subset_violations(
+    noun: str, n: int, first: int, solution: Sequence[int]
+) -> tuple[list[Violation], set[int]]:
+    """Return what breaks the families ``known`` (elements that exist) and ``once``, and the elements that exist.
 
     Examples
     --------
-    >>> [v.reason for v in subset_violations("vertices", 4, 0, (1, 1, -1))]
-    ['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions']
+    >>> found, chosen = subset_violations("vertices", 4, 0, (1, 1, -1))
+    >>> [violation.reason for violation in found], chosen
+    (['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions'], {1})
     """
     listed = known(solution, n)
-    found = []
+    chosen = set(listed)
+    found: list[Violation] = []
+    if len(chosen) == len(solution):
+        return found, chosen
     unknown = len(solution) - len(listed)
     if unknown:
         reason = f"{noun} are {first} to {first + n - 1}, got {unknown} others"
         found.append(Violation("known", unknown, max(n, unknown), reason))
-    repeats = len(listed) - len(set(listed))
+    repeats = len(listed) - len(chosen)
     if repeats:
         reason = f"{noun} are listed once each, got {repeats} repetitions"
         found.append(Violation("once", repeats, max(n, repeats), reason))
-    return found
+    return found, chosen

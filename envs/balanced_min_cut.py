@@ -232,16 +232,16 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         n, first = instance.n, instance.first
         one, other = _halves(n, solution)
         if one == solution:
-            found = subset_violations("vertices", n, first, one)
-            size = len(set(known(one, n)))
+            found, vertices = subset_violations("vertices", n, first, one)
+            size = len(vertices)
             if size != n // 2:
                 reason = f"the half has {n // 2} vertices, got {size}"
                 found.append(Violation("balanced", abs(size - n // 2), n - n // 2, reason))
             return tuple(found)
         listed = (*one, *other)
-        found = [v for v in subset_violations("vertices", n, first, listed) if v.family == "known"]
-        inside = known(listed, n)
-        missing, repeats = n - len(set(inside)), len(inside) - len(set(inside))
+        every, vertices = subset_violations("vertices", n, first, listed)
+        found = [v for v in every if v.family == "known"]
+        missing, repeats = n - len(vertices), len(known(listed, n)) - len(vertices)
         if missing + repeats:
             reason = f"every vertex is listed exactly once, got {missing} missing and {repeats} repetitions"
             found.append(Violation("once", missing + repeats, max(n, missing + repeats), reason))

@@ -35,7 +35,7 @@ from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency
 from ..core.problem import Problem, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import known, subset_violations
+from ..core.subset import subset_violations
 from ..core.verdict import Violation
 
 Cycle: TypeAlias = tuple[int, ...]
@@ -198,14 +198,14 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
     def violations(self, instance: HamiltonianCycleInstance, solution: Cycle) -> tuple[Violation, ...]:
         unclosed = solution[-1:] == (_NOWHERE,)
         cycle = solution[:-1] if unclosed else solution
-        found = subset_violations("vertices", instance.n, instance.first, cycle)
-        visited = len(set(known(cycle, instance.n)))
+        found, vertices = subset_violations("vertices", instance.n, instance.first, cycle)
+        visited = len(vertices)
         if visited < 3:
             found.append(
                 Violation("length", 3 - visited, 3, f"a cycle has at least 3 vertices, got {visited}")
             )
         steps = list(pairwise(cycle if unclosed else (*cycle, *cycle[:1])))
-        along = sum([step in instance.arcs for step in steps])
+        along = sum(map(instance.arcs.__contains__, steps))
         needed = max(3, len(cycle))  # as many edges as vertices; an answer that is too short lacks some
         if along < needed:
             reason = (

@@ -28,7 +28,6 @@ from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import (
     first_fit,
-    known,
     read_signs,
     read_subset,
     subset_violations,
@@ -188,8 +187,7 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         return write_signs(solution, instance.by_density)
 
     def violations(self, instance: KnapsackInstance, solution: Items) -> tuple[Violation, ...]:
-        found = subset_violations("items", instance.size, instance.first, solution)
-        chosen = set(known(solution, instance.size))
+        found, chosen = subset_violations("items", instance.size, instance.first, solution)
         excess = sum([instance.weights[i] for i in chosen]) - instance.capacity
         if excess > 0:
             reason = f"the weight is at most {instance.capacity}, got {instance.capacity + excess}"

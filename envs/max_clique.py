@@ -125,14 +125,15 @@ class MaxClique(Problem[MaxCliqueInstance, Vertices]):
         return write_vertices(solution, self.style, instance.first)
 
     def violations(self, instance: MaxCliqueInstance, solution: Vertices) -> tuple[Violation, ...]:
-        found = subset_violations("vertices", instance.n, instance.first, solution)
-        known = sorted({v for v in solution if 0 <= v < instance.n})
-        chosen = sum([1 << v for v in known])
-        pairs = len(known) * (len(known) - 1) // 2
-        edges = sum([(instance.neighbours[v] & chosen).bit_count() for v in known]) // 2
+        found, vertices = subset_violations("vertices", instance.n, instance.first, solution)
+        chosen = sum([1 << v for v in vertices])
+        pairs = len(vertices) * (len(vertices) - 1) // 2
+        edges = sum([(instance.neighbours[v] & chosen).bit_count() for v in vertices]) // 2
         if edges < pairs:
             u, v = next(
-                pair for pair in combinations(known, 2) if not instance.neighbours[pair[0]] >> pair[1] & 1
+                pair
+                for pair in combinations(sorted(vertices), 2)
+                if not instance.neighbours[pair[0]] >> pair[1] & 1
             )
             reason = (
                 f"every two vertices are adjacent, got {pairs - edges} of {pairs} pairs that are not, "

@@ -132,13 +132,12 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
         return write_vertices(solution, self.style, instance.first)
 
     def violations(self, instance: MaxIndependentSetInstance, solution: Vertices) -> tuple[Violation, ...]:
-        found = subset_violations("vertices", instance.n, instance.first, solution)
-        known = sorted({v for v in solution if 0 <= v < instance.n})
-        chosen = sum([1 << v for v in known])
-        pairs = len(known) * (len(known) - 1) // 2
-        inside = [(v, instance.neighbours[v] & chosen) for v in known]
-        edges = sum([mask.bit_count() for _, mask in inside]) // 2
+        found, vertices = subset_violations("vertices", instance.n, instance.first, solution)
+        chosen = sum([1 << v for v in vertices])
+        pairs = len(vertices) * (len(vertices) - 1) // 2
+        edges = sum([(instance.neighbours[v] & chosen).bit_count() for v in vertices]) // 2
         if edges:
+            inside = [(v, instance.neighbours[v] & chosen) for v in sorted(vertices)]
             u, v = next((v, bits(mask)[0]) for v, mask in inside if mask)
             reason = (
                 f"no two vertices are adjacent, got {edges} of {pairs} pairs that are, "

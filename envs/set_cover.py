@@ -31,7 +31,7 @@ from ..core.graph import refine
 from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
-from ..core.subset import known, read_signs, read_subset, subset_violations, write_signs, write_subset
+from ..core.subset import read_signs, read_subset, subset_violations, write_signs, write_subset
 from ..core.verdict import Violation
 
 Cover: TypeAlias = tuple[int, ...]
@@ -220,9 +220,9 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         return write_signs(solution, range(instance.size))
 
     def violations(self, instance: SetCoverInstance, solution: Cover) -> tuple[Violation, ...]:
-        found = subset_violations("subsets", instance.size, instance.first, solution)
+        found, chosen = subset_violations("subsets", instance.size, instance.first, solution)
         covered = 0
-        for j in known(solution, instance.size):
+        for j in chosen:
             covered |= instance.masks[j]
         missing = instance.universe - covered.bit_count()
         if missing:

@@ -34,7 +34,6 @@ from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import (
     first_fit,
-    known,
     read_signs,
     read_subset,
     subset_violations,
@@ -208,9 +207,9 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
         return write_signs(solution, instance.by_size)
 
     def violations(self, instance: SubsetSumInstance, solution: Chosen) -> tuple[Violation, ...]:
-        found = subset_violations("positions", instance.size, instance.first, solution)
+        found, chosen = subset_violations("positions", instance.size, instance.first, solution)
         target = instance.target
-        total = sum([instance.numbers[i] for i in set(known(solution, instance.size))])
+        total = sum([instance.numbers[i] for i in chosen])
         if total > target:
             rule = "equal to" if instance.exact else "at most"
             reason = f"the sum is {rule} {target}, got {total}"

@@ -499,6 +499,7 @@ def _both(*parts: Callable[[Case], list[Reply]]) -> Callable[[Case], list[Reply]
 _CUT = """
 <answer>BEST
 BEST</answer>
+BEST</answer> <b>
 </answer>BEST<answer>
 </answer><answer>BEST
 </answer><answer>BEST~

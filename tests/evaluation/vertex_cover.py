@@ -84,7 +84,7 @@ class VertexCover(Problem[VertexCoverInstance, Vertices]):
         return write_subset(solution, instance.first)
 
     def violations(self, instance: VertexCoverInstance, solution: Vertices) -> tuple[Violation, ...]:
-        found = subset_violations("vertices", instance.n, instance.first, solution)
+        found, _ = subset_violations("vertices", instance.n, instance.first, solution)
         bare = sum(u not in solution and v not in solution for u, v in instance.edges)
         if bare:
             reason = f"every edge has a chosen end, got {bare} edges without"
