@@ -141,7 +141,8 @@ def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
     Raises
     ------
     ValueError
-        If the ending is unknown, there are no rows, or one has other columns than the first.
+        If the ending is unknown or needs pyarrow, which is not installed; if there are no rows, or one has other
+        columns than the first.
 
     Examples
     --------
@@ -183,8 +184,11 @@ def _write_jsonl(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
 
 
 def _write_parquet(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError("a .parquet file needs pyarrow: pip install '.[data]' in a clone") from None
 
     first = next(rows)
     schema = pa.schema(list(_arrow(dict(first))))

@@ -84,11 +84,11 @@ class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
 
     @vf.metric
     async def verdict(self, trace: Any) -> dict[str, float]:
-        """Return ``quality``, ``skill``, ``feasible`` and ``optimal`` of the reply."""
+        """Return ``quality``, ``skill`` (floored at -1), ``feasible`` and ``optimal`` of the reply."""
         verdict = await self._judged(trace)
         return {
             "quality": verdict.quality,
-            "skill": verdict.skill,
+            "skill": max(-1.0, verdict.skill),  # unbounded below: one bad answer would drown a mean
             "feasible": float(verdict.feasible),
             "optimal": float(verdict.optimal),
         }

@@ -19,7 +19,7 @@ MAX_REPLY = 4 * 2**20
 MAX_ANSWER = 2**17
 """Longest answer that is parsed, in characters: about 20,000 numbers."""
 
-_scan = json.JSONDecoder().scan_once  # as `json.loads`, less its checks of what a text is
+_scan: Any = vars(json.JSONDecoder())["scan_once"]  # as `json.loads`, less its checks of what a text is
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
 _PLAIN = re.compile(r"[ -~\t\r\n]*")
@@ -126,7 +126,7 @@ def read_integers(body: str) -> list[int]:
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
     # No brackets within: nesting is refused before the JSON parser can recurse into it.
-    values = _loads(body) if _FLAT.fullmatch(body) else None
+    values: list[int] | None = _loads(body) if _FLAT.fullmatch(body) else None
     if values is not None:
         return values
     raise Malformed(f"an answer is a flat JSON list of integers, got {shorten(body)}")

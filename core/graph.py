@@ -81,10 +81,12 @@ class Graph(Instance):
 
     def text(self) -> str:
         """Return one line per vertex with its neighbours of higher number; every edge appears once."""
-        later: list[list[str]] = [[] for _ in range(self.n)]
+        names = [str(v) for v in range(self.first, self.first + self.n)]
+        later: list[list[str]] = [[] for _ in names]
         for u, v in self.edges:
-            later[u].append(str(v + self.first))
-        return "\n".join(f"{u}: {' '.join(vs)}" for u, vs in enumerate(later, self.first) if vs) or "no edges"
+            later[u].append(names[v])
+        lines = [f"{name}: {' '.join(vs)}" for name, vs in zip(names, later, strict=True) if vs]
+        return "\n".join(lines) or "no edges"
 
     def compact_text(self) -> str:
         """Return one line of words, each vertex with its neighbours of *lower* number: ``0: 1: 2: 0 3: 1 2``.
@@ -156,7 +158,8 @@ def edges_of(adjacent: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
     >>> edges_of(np.triu(np.ones((3, 3), dtype=bool), 1))
     ((0, 1), (0, 2), (1, 2))
     """
-    return tuple((u, v) for u, v in np.argwhere(adjacent).tolist())
+    tails, heads = adjacent.nonzero()
+    return tuple(zip(tails.tolist(), heads.tolist(), strict=True))
 
 
 def bits(mask: int) -> list[int]:

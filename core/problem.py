@@ -43,6 +43,20 @@ _MIN_LEVELS = 4
 """Distinct attainable objectives that make an instance graded."""
 
 
+def _words(number: int) -> list[int]:
+    """Return ``number`` in words of 32 bits, the lowest first.
+
+    Examples
+    --------
+    >>> _words(0), _words(2**32 + 5)
+    ([0], [5, 1])
+    """
+    words = [number & 0xFFFFFFFF]
+    while number := number >> 32:
+        words.append(number & 0xFFFFFFFF)
+    return words
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -382,8 +396,11 @@ class Problem(ABC, Generic[I, S]):
         check_int("seed", seed, 0)
         check_int("index", index, 0)
         check_choice("split", split, SPLITS)
-        entropy = [SUITE, *self._stream, SPLITS.index(split), seed]
-        return self.generate(np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(index,))))
+        # As SeedSequence([SUITE, *stream, split, seed], spawn_key=(index,)), whose way from integers to words takes
+        # as long as many an instance does.
+        words = [SUITE, *self._stream, SPLITS.index(split), *_words(seed), *_words(index)]
+        sequence = np.random.SeedSequence(np.array(words, dtype=np.uint32))
+        return self.generate(np.random.default_rng(sequence))
 
     def graded(self, instance: I) -> bool:
         """Whether the quality scale of ``instance`` has room: what suites and training streams require.

@@ -80,6 +80,11 @@ class Reference(Certificate[S]):
         """Improvement from trivial to greedy."""
         return self._gain(self.greedy, self.trivial)
 
+    @cached_property
+    def span(self) -> Number:
+        """Improvement from trivial to the reference."""
+        return self._gain(self.value, self.trivial)
+
     def _gain(self, value: Number, over: Number) -> Number:
         return value - over if self.sense == "max" else over - value
 
@@ -92,9 +97,19 @@ class Reference(Certificate[S]):
         """Return the verdict on a feasible answer of objective ``value``."""
         found = self._verdicts.get(value)
         if found is None:
-            quality, skill, ratio = self.quality(value), self.skill(value), self.ratio(value)
-            optimal, alarm = self.optimal(value), self.beaten(value)
-            found = Verdict("feasible", "", (), 0.0, value, quality, skill, ratio, optimal, alarm)
+            gain = self._gain(value, self.value)
+            found = Verdict(
+                "feasible",
+                "",
+                (),
+                0.0,
+                value,
+                self._quality(gain),
+                self._skill(gain),
+                self._ratio(gain, value),
+                self.optimal(value),
+                self.beaten(value),
+            )
             if len(self._verdicts) >= _REMEMBERED:
                 self._verdicts.clear()
             self._verdicts[value] = found
@@ -102,29 +117,37 @@ class Reference(Certificate[S]):
 
     def quality(self, value: Number) -> float:
         """Position of ``value`` between trivial (0) and reference (1), clipped to [0, 1]."""
-        if self._gain(value, self.value) >= 0:
+        return self._quality(self._gain(value, self.value))
+
+    def _quality(self, gain: Number) -> float:
+        if gain >= 0:
             return 1.0
-        span = self._gain(self.value, self.trivial)
-        if span <= 0:
-            return 0.0
-        return min(_BELOW_ONE, max(0.0, _divide(self._gain(value, self.trivial), span)))
+        span = self.span
+        return min(_BELOW_ONE, max(0.0, _divide(gain + span, span))) if span > 0 else 0.0
 
     def skill(self, value: Number) -> float:
         """Position of ``value`` on the scale trivial -1, greedy 0, reference 1; not clipped.
 
         Where greedy attains the reference, its value has skill 1 and only the branch below it remains.
         """
-        gain = self._gain(value, self.greedy)
-        if gain < 0:
-            return _divide(gain, self.gap or self.headroom or 1)
-        if self._gain(value, self.value) == 0:
+        return self._skill(self._gain(value, self.value))
+
+    def _skill(self, gain: Number) -> float:
+        headroom = self.headroom
+        over = gain + headroom
+        if over < 0:
+            return _divide(over, self.gap or headroom or 1)
+        if gain == 0:
             return 1.0
-        skill = _divide(gain, self.headroom) if self.headroom else 1.0 + _divide(gain, self.gap or 1)
-        return skill if self._gain(value, self.value) > 0 else min(_BELOW_ONE, skill)
+        skill = _divide(over, headroom) if headroom else 1.0 + _divide(over, self.gap or 1)
+        return skill if gain > 0 else min(_BELOW_ONE, skill)
 
     def ratio(self, value: Number) -> float:
         """Value over reference (max) or reference over value (min), clipped to [0, 1]; 0 if undefined."""
-        if self._gain(value, self.value) >= 0:
+        return self._ratio(self._gain(value, self.value), value)
+
+    def _ratio(self, gain: Number, value: Number) -> float:
+        if gain >= 0:
             return 1.0
         small, large = (value, self.value) if self.sense == "max" else (self.value, value)
         return min(_BELOW_ONE, max(0.0, _divide(small, large))) if large > 0 else 0.0

@@ -81,6 +81,8 @@ class BalancedMinCutInstance(Instance):
         """Raise ``ValueError`` unless the edges are sorted pairs of distinct vertices with weights."""
         check_int("n", self.n, 2, _MAX_VERTICES)
         check_int("first", self.first, 0)
+        if not isinstance(self.edges, tuple):
+            raise ValueError(f"edges must be a list, got {self.edges!r}")
         for edge in self.edges:
             if not isinstance(edge, tuple) or len(edge) != 3:
                 raise ValueError(f"an edge must be two vertices and a weight, got {edge!r}")
@@ -101,6 +103,11 @@ class BalancedMinCutInstance(Instance):
         weights = self.weights
         degrees = weights.sum(axis=1)
         return Features(columns(scaled(degrees, degrees.max())), scaled(weights, weights.max()))
+
+    @cached_property
+    def columns(self) -> NDArray[np.int64]:
+        """(3, m) ends and weights of the edges."""
+        return np.array(self.edges, dtype=np.int64).reshape(-1, 3).T
 
     @cached_property
     def weights(self) -> Floats:
@@ -230,14 +237,16 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
 
     def violations(self, instance: BalancedMinCutInstance, solution: Bisection) -> tuple[Violation, ...]:
         n, first = instance.n, instance.first
-        one, other = _halves(n, solution)
-        if one == solution:
-            found, vertices = subset_violations("vertices", n, first, one)
+        pair = _pair(solution)
+        if pair is None:
+            half: Any = solution
+            found, vertices = subset_violations("vertices", n, first, half)
             size = len(vertices)
             if size != n // 2:
                 reason = f"the half has {n // 2} vertices, got {size}"
                 found.append(Violation("balanced", abs(size - n // 2), n - n // 2, reason))
             return tuple(found)
+        one, other = pair
         listed = (*one, *other)
         every, vertices = subset_violations("vertices", n, first, listed)
         found = [v for v in every if v.family == "known"]
@@ -252,8 +261,11 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         return tuple(found)
 
     def objective(self, instance: BalancedMinCutInstance, solution: Bisection) -> int:
-        inside = set(_halves(instance.n, solution)[0])
-        return sum([weight for u, v, weight in instance.edges if (u in inside) != (v in inside)])
+        tails, heads, weights = instance.columns
+        inside = np.zeros(instance.n, dtype=bool)
+        half: Any = (_pair(solution) or (solution,))[0]
+        inside[list(half)] = True
+        return int(weights[inside[tails] != inside[heads]].sum())
 
     def extensions(self, instance: BalancedMinCutInstance, partial: Bisection) -> list[int]:
         full = len(partial) == instance.n // 2
@@ -361,11 +373,16 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         ax.set_axis_off()
 
 
+def _pair(solution: Any) -> tuple[Half, Half] | None:
+    """Return ``solution`` if it has the form of two halves."""
+    return solution if solution and isinstance(solution[0], tuple) else None
+
+
 def _halves(n: int, solution: Any) -> tuple[Half, Half]:
     """Return both halves, whichever form ``solution`` has."""
-    if solution and isinstance(solution[0], tuple):
-        one, other = solution
-        return one, other
+    pair = _pair(solution)
+    if pair is not None:
+        return pair
     chosen = set(known(solution, n))
     return solution, tuple([v for v in range(n) if v not in chosen])
 

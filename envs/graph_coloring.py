@@ -27,6 +27,7 @@ from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency
 from ..core.problem import Problem, size_at_level
 from ..core.reference import Certificate
+from ..core.subset import known
 from ..core.verdict import Violation
 
 Colouring: TypeAlias = tuple[int, ...]
@@ -124,14 +125,16 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         return str(list(solution)) if self.style == "prose" else " ".join(map(str, solution))
 
     def violations(self, instance: GraphColoringInstance, solution: Colouring) -> tuple[Violation, ...]:
-        n, found = instance.n, []
+        n, found = instance.n, list[Violation]()
         if len(solution) != n:
             reason = f"each of {n} vertices has a colour, got {len(solution)} colours"
             found.append(Violation("length", abs(len(solution) - n), n, reason))
-        unknown = [colour for colour in solution if not 0 <= colour < n]
+        unknown = len(solution) - len(known(solution, n))
         if unknown:
-            reason = f"colours are 0 to {n - 1}, got {len(unknown)} others"
-            found.append(Violation("known", len(unknown), max(n, len(unknown)), reason))
+            reason = f"colours are 0 to {n - 1}, got {unknown} others"
+            found.append(Violation("known", unknown, max(n, unknown), reason))
+        if not found and proper(instance.neighbours, solution):
+            return ()
         coloured = len(solution)
         clashes = [(u, v) for u, v in instance.edges if v < coloured and solution[u] == solution[v]]
         if clashes:
@@ -222,6 +225,22 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         draw_graph(
             instance, ax, "white" if solution is None else [palette(colour % 20) for colour in solution]
         )
+
+
+def proper(neighbours: Sequence[int], colouring: Colouring) -> bool:
+    """Whether no two adjacent vertices have one of the colours 0 to n - 1; in n steps, not one for each edge.
+
+    Examples
+    --------
+    >>> proper((0b10, 0b01), (0, 1)), proper((0b10, 0b01), (1, 1))
+    (True, False)
+    """
+    classes = [0] * len(neighbours)
+    for v, colour in enumerate(colouring):
+        if classes[colour] & neighbours[v]:
+            return False
+        classes[colour] |= 1 << v
+    return True
 
 
 def greedy_clique(neighbours: Sequence[int]) -> list[int]:

@@ -316,6 +316,8 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
 
         n, count = instance.size, len(instance.rooms)
         known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < count and 0 <= row[2] < _DAY]
+        if len(known) == len(solution) and fits(instance, known):
+            return ()
         rows = sorted(set(known), key=lambda row: row[2])
         last = instance.first + n - 1
         numbers = (
@@ -577,6 +579,27 @@ def _times(quarters: NDArray[np.int64]) -> tuple[Interval, ...]:
 def _block(start: int, stop: int) -> int:
     """Return the bit mask of ``start`` to ``stop - 1``."""
     return (1 << stop) - (1 << start) if start < stop else 0
+
+
+def fits(instance: MeetingSchedulingInstance, rows: Sequence[Row]) -> bool:
+    """Whether rows of meetings, rooms and minutes that exist break no constraint: all that most answers need."""
+    left = list(instance.starts)
+    rooms, people = [0] * len(instance.rooms), [0] * len(instance.availability)
+    for meeting, room, start in rows:
+        step, off = divmod(start, instance.step)
+        duration, attendees = instance.meetings[meeting]
+        if off or not left[meeting] >> step & 1 or len(attendees) > instance.rooms[room]:
+            return False
+        left[meeting] = 0  # once
+        minutes = ((1 << duration) - 1) << start
+        if rooms[room] & minutes:
+            return False
+        rooms[room] |= minutes
+        for person in attendees:
+            if people[person] & minutes:
+                return False
+            people[person] |= minutes
+    return True
 
 
 def _covers(intervals: Sequence[Interval], start: int, end: int) -> bool:

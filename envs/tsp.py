@@ -28,7 +28,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import cpsat
+from ..core import tour as tours
 from ..core.answer import read_integers, read_words
 from ..core.checks import check_choice, check_int
 from ..core.numeric import Features, columns, scaled
@@ -45,8 +45,8 @@ _NUMBER = r"(?:0|[1-9]\d{0,7})"
 _POINT = rf"(?:{_NUMBER}|-[1-9]\d{{0,7}})\.(?:{_NUMBER}|-[1-9]\d{{0,7}})"
 _MAX_COORDINATE = 10**6
 _MAX_DISTANCE = 10**12
-_HELD_KARP = 13
-"""Up to this many cities dynamic programming is faster than starting CP-SAT."""
+_HELD_KARP = 11
+"""Up to this many cities dynamic programming is quick, and needs no linear programming."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class TSP(Problem[TSPInstance, Tour]):
 
     Problem: min sum of d(tour[i], tour[i+1]) over the closed tour. Answer: a list of all n cities
     in order of visit, without returning to the first. Trivial: the best of six fixed tours.
-    Heuristic: nearest neighbour [4]_. Reference: Held-Karp [3]_, above 13 cities CP-SAT with circuit constraint.
+    Heuristic: nearest neighbour [4]_. Reference: Held-Karp [3]_, above 11 cities branch and cut.
 
     Examples
     --------
@@ -319,11 +319,11 @@ class TSP(Problem[TSPInstance, Tour]):
         return solution[:i] + solution[i:j][::-1] + solution[j:]
 
     def solve(self, instance: TSPInstance, limit: int) -> Certificate[Tour]:
-        """Held-Karp [3]_ in n^2 2^n steps up to 13 cities, else CP-SAT (a step is its microsecond)."""
+        """Held-Karp [3]_ in n^2 2^n steps up to 11 cities, else branch and cut, see `core/tour.py`."""
         n = instance.size
         if n <= _HELD_KARP and n * n << n <= limit:
             return held_karp(instance.rows)
-        return circuit(instance.rows, self.heuristic(instance), limit)
+        return tours.shortest(instance.rows, self.heuristic(instance), limit)
 
     def canonical(self, instance: TSPInstance, solution: Tour) -> Tour:
         start = solution.index(0)
@@ -374,29 +374,3 @@ def held_karp(rows: Sequence[Sequence[int]]) -> Certificate[Tour]:
         tour.append(last + 1)
         visited, last = visited ^ (1 << last), int(came[visited, last])
     return Certificate((0, *reversed(tour)), value, value, "Held-Karp", n * n << n)
-
-
-def circuit(rows: Sequence[Sequence[int]], hint: Tour, limit: int) -> Certificate[Tour]:
-    """Solve with CP-SAT's circuit constraint, single-threaded and seeded: the same result anywhere.
-
-    ``limit`` is CP-SAT's deterministic time in millionths.
-    """
-    from ortools.sat.python import cp_model
-
-    n = len(rows)
-    model = cp_model.CpModel()
-    arcs = [(i, j, model.new_bool_var("")) for i in range(n) for j in range(n) if i != j]
-    model.add_circuit(arcs)
-    model.minimize(sum(rows[i][j] * used for i, j, used in arcs))
-    follows = dict(zip(hint, hint[1:] + hint[:1], strict=True))
-    for i, j, used in arcs:
-        model.add_hint(used, follows[i] == j)
-    solved = cpsat.solve(model, limit, linearization_level=2)
-    tour = hint
-    if solved.feasible:
-        leads = {i: j for i, j, used in arcs if solved.value(used)}
-        tour = (0,)
-        while len(tour) < n:
-            tour += (leads[tour[-1]],)
-    value = sum(rows[a][b] for a, b in zip(tour, tour[1:] + tour[:1], strict=True))
-    return Certificate(tour, value, max(0, solved.bound), solved.name, solved.work)

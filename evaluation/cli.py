@@ -18,7 +18,7 @@ from ..core.problem import SPLITS, Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems, register_problem
 from ..core.store import StoreError
-from .generate import ENGINES, FORMATS, LAYOUTS, generate
+from .generate import ENGINES, FORMATS, LAYOUTS, generate, whole
 from .suite import BENCHMARK, LEVELS, build, locate, read, verify, write
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"forge-gym: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("forge-gym: interrupted", file=sys.stderr)
+        hint = "; the same command goes on where it stopped" if "resumes" in arguments else ""
+        print(f"forge-gym: interrupted{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
@@ -156,14 +157,14 @@ def _parser() -> argparse.ArgumentParser:
     generating.add_argument("--workers", type=int, help="processes; all processors by default")
     generating.add_argument("--engine", default=ENGINES[0], help=f"one of {', '.join(ENGINES)}")
     generating.add_argument("--address", help="an existing Ray cluster, such as auto")
-    generating.set_defaults(run=_generate, level=None)
+    generating.set_defaults(run=_generate, level=None, resumes=True)
 
     suite = commands.add_parser("suite", help="frozen, certified instances: build, verify, import")
     actions = suite.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="draw and certify the benchmark; goes on where it was stopped")
     build.add_argument("--out", type=Path, default=Path(f"{BENCHMARK}.jsonl.gz"), help="file to write")
     build.add_argument("--per-level", type=int, default=10, help="instances per problem and level")
-    build.set_defaults(run=_suite_build)
+    build.set_defaults(run=_suite_build, resumes=True)
     verify = actions.add_parser(
         "verify", help="check every hash, witness and anchor, and solve a sample again"
     )
@@ -491,6 +492,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _generate(arguments: argparse.Namespace) -> None:
     rows = {split: getattr(arguments, split) for split in SPLITS}
+    done = "is there already" if whole(arguments.out) else "is written"
     with _progress("generate", sum(rows.values())) as progress:
         folder = generate(
             _problems(arguments),
@@ -505,7 +507,7 @@ def _generate(arguments: argparse.Namespace) -> None:
             address=arguments.address,
             progress=progress,
         )
-    print(f"wrote {folder}: {sum(rows.values())} rows, described in README.md")
+    print(f"{folder} {done}: {sum(rows.values())} rows, described in README.md")
 
 
 def _suite_build(arguments: argparse.Namespace) -> None:

@@ -41,6 +41,7 @@ _ATTEMPTS = 3
 """Workers that a chunk may take with it."""
 _STATE = ".forge"
 """Folder of the settings and, while the work goes on, of its parts."""
+_CARD = "README.md"
 
 Row = dict[str, Any]
 
@@ -187,10 +188,16 @@ class Ray:
         try:
             import ray
         except ImportError:
-            raise ValueError("engine 'ray' needs Ray: pip install 'forge-gym[scale]'") from None
+            raise ValueError("engine 'ray' needs Ray: pip install '.[scale]' in a clone") from None
         self._ray = ray
         options: dict[str, Any] = {"num_cpus": workers} if address is None else {"address": address}
-        ray.init(**options, include_dashboard=False, log_to_driver=False)
+        try:
+            ray.init(**options, include_dashboard=False, log_to_driver=False)
+        except ConnectionError:
+            raise ValueError(
+                f"address must be that of a running Ray cluster, got {address!r}, where none answers: "
+                "leave it out, or start one with `ray start --head`"
+            ) from None
         self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self.lost: tuple[type[Exception], ...] = (
             ray.exceptions.WorkerCrashedError,
@@ -383,8 +390,8 @@ def generate(
     }
     files = {split: _files(out, split, size, format) for split, size in settings["rows"].items()}
     _claim(out, settings)
-    card = out / "README.md"
-    if card.exists() and all(path.exists() for path in chain.from_iterable(files.values())):
+    card = out / _CARD
+    if whole(out):
         progress(sum(rows.values()))
         return out
     crew: Engine | None = None
@@ -414,6 +421,16 @@ def generate(
     _save(card, _card(settings, files, {split: counts[split] for split in settings["rows"]}, out))
     shutil.rmtree(out / _STATE / "parts")
     return out
+
+
+def whole(out: Path) -> bool:
+    """Whether the folder ``out`` holds all files of the data set that was begun there."""
+    path = out / _STATE / "settings.json"
+    if not path.exists():
+        return False
+    settings = json.loads(path.read_text())
+    files = [_files(out, split, size, settings["format"]) for split, size in settings["rows"].items()]
+    return all(path.exists() for path in chain([out / _CARD], *files))
 
 
 def _check(
@@ -446,7 +463,7 @@ def _check(
         try:
             import_module("pyarrow")
         except ImportError:
-            raise ValueError(f"format {format!r} needs pyarrow: pip install pyarrow") from None
+            raise ValueError(f"format {format!r} needs pyarrow: pip install '.[data]' in a clone") from None
 
 
 def _claim(out: Path, settings: Row) -> None:

@@ -9,7 +9,7 @@ everything together stands beside one agent that does. Then one relay in text, b
     python examples/pettingzoo_relay.py --problem Knapsack SetCover --agents 2
 
 Nothing is learned here. The environments are PettingZoo's, so its learners take them as they are.
-Needs ``pip install "forge-gym[multiagent]"``.
+Needs ``pip install ".[multiagent]"`` in a clone.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ attends over the cities, against nearest neighbour, local search and the optimum
     python examples/train_maskable_ppo.py
     python examples/train_maskable_ppo.py --problem GraphColoring --parameters '{"n": 12}' --out runs/colouring
 
-Needs ``pip install "forge-gym[sb3]"``. The trained policy answers in text like any agent, see the last lines.
+Needs ``pip install ".[sb3]"`` in a clone. The trained policy answers in text like any agent, see the last lines.
 """
 
 from __future__ import annotations

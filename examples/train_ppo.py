@@ -6,7 +6,7 @@ network that picks 2-opt moves, against local search with as many moves, and the
     python examples/train_ppo.py
     python examples/train_ppo.py --problem BalancedMinCut --parameters '{"n": 10}' --normalize --out runs/cut
 
-Needs ``pip install "forge-gym[sb3]"``. The trained policy answers in text like any agent, see the last lines.
+Needs ``pip install ".[sb3]"`` in a clone. The trained policy answers in text like any agent, see the last lines.
 """
 
 from __future__ import annotations

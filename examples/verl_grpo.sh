@@ -7,9 +7,9 @@
 #
 # Not run by the tests, which have no GPU: they write its rows, and where verl is installed they compose its
 # configuration and run reward function and agent loop. Needs an environment of its own, since verl wants another
-# version of transformers than TRL:
+# version of transformers than TRL. In a clone:
 #
-#   pip install "verl[verl-core]==0.9.1" vllm forge-gym
+#   pip install "verl[verl-core]==0.9.1" vllm .
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

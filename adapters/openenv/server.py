@@ -13,6 +13,7 @@ import argparse
 import json
 from dataclasses import fields
 from functools import cache, partial
+from random import randrange
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -96,6 +97,7 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         }
         self._reward = reward
         self._state = ForgeState()
+        self._next = randrange(2**31), 0  # where the stream goes on
         self._env = self._build(_problem(problem, level, parameters), split, turns, keep)
 
     def _build(self, problem: Problem[Any, Any], split: str, turns: int, keep: str) -> TextEnv:
@@ -107,12 +109,14 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         Parameters
         ----------
         seed
-            Of the stream; without one the session goes on within the stream that it is in.
+            Of the stream, whose first graded instance is played; without one the session goes on to the next graded
+            one of the stream that it is in.
         episode_id
             Comes back in the state; drawn where none is given.
         **given
             ``problem``, ``level``, ``parameters``, ``split`` and ``index`` choose the instance, or ``spec`` alone
-            does; with ``split="forge-bench-v1"`` ``index`` alone does. ``turns`` and ``keep`` are `TextEnv`'s.
+            does; with ``split="forge-bench-v1"`` ``index`` alone does. What ``index`` or ``spec`` names is played as it
+            is, graded or not. ``turns`` and ``keep`` are `TextEnv`'s.
 
         Raises
         ------
@@ -141,16 +145,20 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
             # Level and parameters belong to a problem: where one of the three is named, no default stands for another.
             named = given if {"problem", "level", "parameters"} & set(given) else self._defaults
             problem = _problem(chosen["problem"], named.get("level"), named.get("parameters"))
-            source = {"seed": seed, "index": index, "split": split}
-        if source["index"] is not None:
-            options["index"] = source["index"]
+            stream, start = self._next if seed is None else (seed, 0)
+            if index is None:
+                index, options["instance"] = next(problem.graded_instances(stream, split, start))
+            check_int("index", index, 0)
+            source = {"seed": stream, "index": index, "split": split}
+        options["index"] = source["index"]
         played = problem, source["split"], chosen["turns"], chosen["keep"]
         if played != (self._env.problem, self._env.split, self._env.turns, self._env.keep):
             self._env = self._build(*played)
         prompt, info = self._env.reset(seed=source["seed"], options=options)
+        self._next = source["seed"], source["index"] + 1
         self._state = ForgeState(
             episode_id=episode_id or str(uuid4()),
-            spec=problem.spec(info["seed"], info["index"], source["split"]),
+            spec=problem.spec(source["seed"], source["index"], source["split"]),
             turns=self._env.turns,
         )
         return ForgeObservation(text=prompt, info=info)
@@ -240,7 +248,7 @@ def create_app(max_concurrent_envs: int = SESSIONS, **defaults: Any) -> Any:
 
 
 def main() -> None:
-    """Serve until interrupted."""
+    """Serve until interrupted; end with status 2 and one line where an argument is wrong."""
     import uvicorn
 
     parser = argparse.ArgumentParser(
@@ -256,9 +264,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--reward", default="tiered")
     given = parser.parse_args()
-    served = create_app(
-        given.sessions, problem=given.problem, level=given.level, turns=given.turns, reward=given.reward
-    )
+    played = {name: getattr(given, name) for name in ("problem", "level", "turns", "reward")}
+    try:
+        served = create_app(given.sessions, **played)
+    except ValueError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     uvicorn.run(served, host=given.host, port=given.port, ws_max_size=MAX_MESSAGE)
 
 

@@ -75,8 +75,8 @@ def test_rows_have_what_nemo_gym_asks_for() -> None:
 def test_the_command_writes_a_server(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "forge_gym.adapters.nemo_gym", "project"]
     out = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
-    folder = tmp_path / out.stdout.strip()
-    assert folder == tmp_path / "project/resources_servers/forge"
+    folder = (tmp_path / "project/resources_servers/forge").resolve()
+    assert out.stdout == f"wrote {folder}\n"
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     configs = {"configs/forge.yaml", "configs/turns.yaml"}
     assert files == {"app.py", "turns.py", "task_data.py", "requirements.txt", "data/example.jsonl"} | configs
@@ -85,6 +85,8 @@ def test_the_command_writes_a_server(tmp_path: Path) -> None:
     assert (folder / "requirements.txt").read_text().startswith("forge-gym")
     with pytest.raises(ValueError, match="must have no server 'forge' yet"):
         write_server(tmp_path / "project")
+    again = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert again.returncode == 2 and again.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

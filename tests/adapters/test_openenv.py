@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,8 +106,9 @@ def test_pays_as_everywhere(name: str, scheme: str) -> None:
 
 def test_resets_are_those_of_the_environment() -> None:
     ours, theirs = ForgeEnvironment("TSP", level=2, turns=2), gym.make("Forge/TSP-v0", level=2, turns=2)
-    for seed in (7, None, None, 8, None):
-        observation, (prompt, info) = ours.reset(seed=seed), theirs.reset(seed=seed)
+    for seed, index in (7, 0), (7, 1), (8, 5), (8, 0):
+        observation = ours.reset(seed=seed, index=index)
+        prompt, info = theirs.reset(seed=seed, options={"index": index})
         assert (observation.text, observation.info, observation.reward) == (prompt, info, None)
         spec = ours.state.spec
         assert forge_gym.from_spec(spec)[1] == theirs.unwrapped.instance  # type: ignore[attr-defined]
@@ -121,6 +123,33 @@ def test_resets_are_those_of_the_environment() -> None:
     problem, instance = forge_gym.from_spec(ours.state.spec)
     assert problem == forge_gym.problem("MaxClique", n=9) and instance == problem.instance(1, 4, "test")
     assert ours.reset(episode_id="mine").text and ours.state.episode_id == "mine"
+
+
+def test_what_a_seed_chooses_is_graded() -> None:
+    """Of a stream that holds other instances too, which ``index`` and ``spec`` choose."""
+    problem = forge_gym.problem("HamiltonianCycle", n=6)
+    graded = [index for index, _ in islice(problem.graded_instances(2), 4)]
+    other = next(index for index in range(graded[-1]) if index not in graded)
+    environment = ForgeEnvironment("HamiltonianCycle", parameters={"n": 6})
+
+    def played(**arguments: Any) -> Any:
+        environment.reset(**arguments)
+        return json.loads(environment.state.spec)
+
+    assert [played(seed=seed)["index"] for seed in (2, None, None, None)] == graded
+    assert played(seed=2)["index"] == played(seed=2, turns=2)["index"] == graded[0]
+    assert (played(seed=2, index=other)["index"], played()["index"]) == (
+        other,
+        next(index for index, _ in problem.graded_instances(2, start=other + 1)),
+    )
+    spec = problem.spec(2, other)
+    assert played(spec=spec) == json.loads(spec) and played(index=other) == json.loads(spec)
+    drawn = ForgeEnvironment(), ForgeEnvironment()
+    assert len({session.reset().text for session in drawn}) == 2  # each has a stream of its own
+    before = played()
+    with pytest.raises(ValueError, match="must leave room between trivial, greedy and proven optimum"):
+        played(problem="TSP", parameters={"n": 3})
+    assert json.loads(environment.state.spec) == before
 
 
 @pytest.mark.parametrize(
@@ -238,7 +267,8 @@ def test_two_sessions_at_once(url: str) -> None:
         assert asked["observation"]["text"] == tsp.prompt(instance) and asked["reward"] is None
         seen = client.reset(seed=5)  # the server's own problem
         knapsack, other = forge_gym.from_spec(client.state().spec)
-        assert knapsack == forge_gym.problem("Knapsack", level=1) and other == knapsack.instance(5)
+        assert knapsack == forge_gym.problem("Knapsack", level=1)
+        assert other == next(knapsack.graded_instances(5))[1]
         assert seen.observation.text == knapsack.prompt(other) and not seen.done
         answered = outside.ask("step", text="no idea")["data"]
         assert (answered["reward"], answered["done"]) == (-1.0, False)
@@ -264,10 +294,11 @@ def test_no_message_ends_a_session(url: str) -> None:
         refused = outside.ask("reset", problem="TPS")
         assert "did you mean 'TSP'" in refused["data"]["message"]
         problem = forge_gym.problem("Knapsack", level=1)
-        for text in replies(problem, problem.instance(9)):
+        _, instance = next(problem.graded_instances(9))
+        for text in replies(problem, instance):
             outside.ask("reset", seed=9)
             answered = outside.ask("step", text=text)
-            assert answered["data"]["reward"] == forge_gym.reward()(problem.verify(problem.instance(9), text))
+            assert answered["data"]["reward"] == forge_gym.reward()(problem.verify(instance, text))
         outside.ask("reset", seed=9)
         longest = outside.ask("step", text="x" * (MAX_REPLY + 1))
         assert longest["data"]["reward"] == -1.0 and "at most" in longest["data"]["observation"]["text"]
@@ -324,7 +355,8 @@ def test_their_runtime_checks_pass_on_a_session(url: str) -> None:
     from openenv.validation.runtime.contracts import RuntimePlan, RuntimeReset
 
     problem = forge_gym.problem("TSP", level=1)
-    best = problem.format(problem.instance(4), problem.reference(problem.instance(4)).solution)
+    _, instance = next(problem.graded_instances(4))
+    best = problem.format(instance, problem.reference(instance).solution)
     for turns, texts in ((1, [best]), (1, ["?"]), (3, ["?", "<answer>[0]</answer>", ""])):
         options = {"problem": "TSP", "level": 1, "turns": turns}
         plan = RuntimePlan(
@@ -347,3 +379,18 @@ def test_the_command_keeps_to_the_loopback_interface() -> None:
     command = [sys.executable, "-m", "forge_gym.adapters.openenv.server", "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "--host" in said and "loopback" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--problem", "Tsp"), "problem 'Tsp' is not registered: did you mean 'TSP'?"),
+        (("--level", "-1"), "level must be an integer of at least 0"),
+        (("--sessions", "0"), "max_concurrent_envs must be an integer of at least 1"),
+    ],
+)
+def test_a_wrong_command_is_refused_in_one_line(arguments: tuple[str, ...], words: str) -> None:
+    command = [sys.executable, "-m", "forge_gym.adapters.openenv.server", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2 and words in line

@@ -263,7 +263,8 @@ def page() -> str:
         "",
         "One instance of every problem, eleven completions each, and what the `tiered` reward pays for them. Every",
         "adapter below is given the same completions and pays the same, to the last bit, in this and two other schemes",
-        "(`pytest tests/adapters/test_parity.py`; `python tests/adapters/test_parity.py` writes this page).",
+        "(`pytest tests/adapters/test_parity.py`, which skips the adapters whose libraries are not installed;",
+        "`python tests/adapters/test_parity.py` writes this page).",
         "",
         "Adapters: "
         + ", ".join(sorted(ADAPTERS))

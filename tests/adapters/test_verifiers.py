@@ -136,10 +136,20 @@ def test_pays_as_everywhere(name: str) -> None:
             assert asyncio.run(task.forge(trace(text))) == scheme_of_one(verdict)
         assert asyncio.run(ForgeTask(data).verdict(trace(text))) == {
             "quality": verdict.quality,
-            "skill": verdict.skill,
+            "skill": max(-1.0, verdict.skill),
             "feasible": verdict.feasible,
             "optimal": verdict.optimal,
         }
+
+
+def test_skill_has_a_floor() -> None:
+    problem = forge_gym.problem("TSP", n=9)
+    index, instance = next(problem.graded_instances(3))
+    tours = [problem.random(instance, np.random.default_rng(seed)) for seed in range(200)]
+    worst = problem.format(instance, max(tours, key=lambda tour: problem.objective(instance, tour)))
+    assert problem.verify(instance, worst).skill < -1
+    data = ForgeData(prompt="?", spec=problem.spec(3, index), problem="TSP", level=-1)
+    assert asyncio.run(ForgeTask(data).verdict(trace(worst)))["skill"] == -1.0
 
 
 def test_silence_and_kept_replies() -> None:

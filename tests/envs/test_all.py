@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forge_gym
-from forge_gym.core.problem import SPLITS, Problem
+from forge_gym.core.problem import SPLITS, SUITE, Problem
 from forge_gym.core.registry import problem_class
 
 NAMES = forge_gym.problems()
@@ -164,6 +164,14 @@ def test_damaged_instances_are_refused_or_consistent(name: str) -> None:
                 assert problem.verify(instance, problem.format(instance, problem.trivial(instance))).feasible
         node[key] = kept
     assert refused > 0
+
+
+@pytest.mark.parametrize(("seed", "index"), [(0, 0), (7, 3), (2**32 - 1, 2**32), (2**100 + 5, 2**64 + 1)])
+def test_the_stream_is_that_of_a_seed_sequence(seed: int, index: int) -> None:
+    problem = forge_gym.problem("TSP", n=30)
+    entropy = [SUITE, *problem._stream, SPLITS.index("test"), seed]
+    sequence = np.random.SeedSequence(entropy, spawn_key=(index,))
+    assert problem.instance(seed, index, "test") == problem.generate(np.random.default_rng(sequence))
 
 
 # --------------------------------------------------------------------------------------- prompts

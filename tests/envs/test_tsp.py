@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from forge_gym.envs.tsp import DISTRIBUTIONS, TSP, TSPInstance, circuit, held_karp
+from forge_gym.core import cpsat
+from forge_gym.core.tour import shortest
+from forge_gym.envs.tsp import DISTRIBUTIONS, TSP, TSPInstance, held_karp
 from forge_gym.evaluation.formats import read_instance
 
 
@@ -57,13 +59,43 @@ def test_every_answer_of_five_cities() -> None:
                 assert verdict.optimal == (verdict.objective == best)
 
 
-def test_held_karp_and_cp_sat_agree() -> None:
-    for seed in range(12):
-        tsp = TSP(n=8 + seed % 5, distribution=DISTRIBUTIONS[seed % 3])
+def circuit(instance: TSPInstance) -> int:
+    """The optimum by CP-SAT's circuit constraint: a second method beyond the reach of brute force."""
+    from ortools.sat.python import cp_model
+
+    n, model = instance.size, cp_model.CpModel()
+    arcs = [(i, j, model.new_bool_var("")) for i in range(n) for j in range(n) if i != j]
+    model.add_circuit(arcs)
+    model.minimize(sum(instance.rows[i][j] * used for i, j, used in arcs))
+    solved = cpsat.solve(model, 60_000_000, linearization_level=2)
+    assert solved.feasible and solved.bound == solved.solver.objective_value
+    return solved.bound
+
+
+def test_held_karp_and_branch_and_cut_agree() -> None:
+    for seed in range(60):
+        tsp = TSP(n=8 + seed % 6, distribution=DISTRIBUTIONS[seed % 3])
         instance = tsp.instance(seed)
-        by_circuit = circuit(instance.rows, tsp.heuristic(instance), tsp.work_limit)
-        assert by_circuit.proven and by_circuit.value == held_karp(instance.rows).value
-        assert length(instance, by_circuit.solution) == by_circuit.value
+        found = shortest(instance.rows, tsp.heuristic(instance), tsp.work_limit)
+        assert found.proven and found.value == held_karp(instance.rows).value
+        assert length(instance, found.solution) == found.value
+
+
+def test_branch_and_cut_and_cp_sat_agree() -> None:
+    for seed in range(54):
+        tsp = TSP(n=14 + seed // 2, distribution=DISTRIBUTIONS[seed % 3], grid=(30, 1000)[seed % 2])
+        instance = tsp.instance(seed)
+        reference = tsp.reference(instance)
+        assert reference.proven and reference.value == circuit(instance)
+        assert reference.solver.startswith("branch and cut, GLOP ")
+        assert length(instance, reference.solution) == reference.value
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_hundred_cities_are_solved_within_the_limit(distribution: str) -> None:
+    tsp = TSP(n=100, distribution=distribution)
+    for seed in range(4):
+        assert tsp.reference(tsp.instance(seed)).proven
 
 
 def test_distances_are_tsplibs() -> None:
@@ -195,7 +227,7 @@ def read_tsplib(path: Path) -> TSPInstance:
         ("eil51", 426),
         ("berlin52", 7542),
         ("brazil58", 25395),
-        pytest.param("pr76", 108159, marks=pytest.mark.slow),  # a minute
+        pytest.param("pr76", 108159, marks=pytest.mark.slow),  # 20 seconds
         ("kroA100", 21282),
         ("eil101", 629),
     ],

@@ -14,12 +14,13 @@ from collections import Counter
 from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import forge_gym
-from forge_gym.adapters.rows import samples
+from forge_gym.adapters.rows import samples, write_rows
 from forge_gym.core.problem import Problem
 from forge_gym.evaluation import generate as module
 from forge_gym.evaluation.cli import main
@@ -275,7 +276,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, way: signal.Signals) 
     os.kill(run.pid, way)
     _, said = run.communicate(timeout=60)
     if way == signal.SIGINT:
-        assert run.returncode == 130 and said.strip() == "forge-gym: interrupted"
+        assert run.returncode == 130 and "interrupted; the same command goes on where it stopped" in said
     while any(map(_alive, children)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(_alive, children)), "a worker outlived its parent"
@@ -394,10 +395,30 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "ray", None)
     problem = forge_gym.problem("TSP")
-    with pytest.raises(ValueError, match="needs pyarrow: pip install"):
+    with pytest.raises(ValueError, match=r"needs pyarrow: pip install '\.\[data\]' in a clone"):
         generate(problem, tmp_path / "a", {"test": 1}, format="parquet")
-    with pytest.raises(ValueError, match=r"needs Ray: pip install 'forge-gym\[scale\]'"):
+    with pytest.raises(
+        ValueError, match=r"a \.parquet file needs pyarrow: pip install '\.\[data\]' in a clone"
+    ):
+        write_rows(tmp_path / "a.parquet", [{"prompt": "?"}])
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match=r"needs Ray: pip install '\.\[scale\]' in a clone"):
         generate(problem, tmp_path / "b", {"test": 1}, engine="ray")
+
+
+def test_a_cluster_that_is_not_there_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def init(**given: Any) -> None:
+        raise ConnectionError(
+            "Could not find any running Ray instance.\nPlease specify the one to connect to."
+        )
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    given = ["generate", "--env", "TSP", "--test", "1", "--out", str(tmp_path / "set"), "--engine", "ray"]
+    assert main([*given, "--address", "auto"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "got 'auto', where none answers: leave it out, or start one with `ray start --head`" in line
 
 
 def test_another_folder_is_left_alone(here: Here, tmp_path: Path) -> None:
@@ -414,7 +435,9 @@ def test_another_folder_is_left_alone(here: Here, tmp_path: Path) -> None:
 def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["generate", "--env", "TSP", "--set", "n=6", "--train", "5", "--out", str(tmp_path / "set")]
     assert main(given) == 0
-    assert capsys.readouterr().out == f"wrote {tmp_path / 'set'}: 5 rows, described in README.md\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'set'} is written: 5 rows, described in README.md\n"
+    assert main(given) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'set'} is there already: 5 rows, described in README.md\n"
     assert json.loads(lines(tmp_path / "set" / "train.jsonl")[0]["spec"])["parameters"] == {"n": 6}
     assert main([*given, "--layout", "vrl"]) == 2
     assert "did you mean 'verl'" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from forge_gym.evaluation.mutation import Mutant, functions, mutants, table
 AMOUNT = "how far an answer is from feasible, not whether: it has another violation anyway"
 REASON = "only the words of the reason"
 BOUND = "nobody is available outside the day; the bound keeps integers that collide out of a set"
+SLOWER = "what is not accepted at once is looked at again"
 REDUNDANT: dict[str, dict[tuple[str, str], str]] = {
     "BalancedMinCut": {
         ("violations", "no filter: for v in every if"): "repetitions would be named twice",
@@ -22,6 +23,11 @@ REDUNDANT: dict[str, dict[tuple[str, str], str]] = {
         ("parse", "true: self.variant == 'default'"): "one half or both: two forms of the same answer",
         ("parse", "false: self.variant == 'default'"): "one half or both: two forms of the same answer",
         ("_halves", "no set: set(known(solution, n))"): "a set is faster",
+    },
+    "GraphColoring": {
+        ("violations", "no filter: for u, v in instance.edges"): AMOUNT,
+        ("violations", "operand 2 deleted: v < coloured and"): AMOUNT,
+        ("violations", "true: solution[u] == solution[v]"): AMOUNT,
     },
     "HamiltonianCycle": {
         ("violations", "never: if visited < 3"): "a cycle that short lacks edges too",
@@ -37,11 +43,19 @@ REDUNDANT: dict[str, dict[tuple[str, str], str]] = {
     "MaxClique": {("violations", "no filter: for pair in combinations"): REASON},
     "MeetingScheduling": {
         ("violations", "no set: set(known)"): AMOUNT,
-        ("violations", "operand 3 deleted: 0 <= row[0] < n"): BOUND,
+        ("violations", "true: start % instance.step != 0"): AMOUNT,
+        ("violations", "by one: start < room_until"): AMOUNT,
+        ("violations", "true: start < room_until"): AMOUNT,
+        ("violations", "by one: start < until"): AMOUNT,
+        ("violations", "true: start < until"): AMOUNT,
+        ("_covers", "by one: low <= start"): AMOUNT,
+        ("_covers", "false: low <= start"): AMOUNT,
+        ("_covers", "by one: end <= high"): AMOUNT,
+        ("_covers", "false: end <= high"): AMOUNT,
         ("violations", "by one: 0 <= row[2] < _DAY"): BOUND,
         ("violations", "one end: 0 <= row[2] < _DAY"): BOUND,
-        ("violations", "other end: 0 <= row[2] < _DAY"): BOUND,
-        ("violations", "true: 0 <= row[2] < _DAY"): BOUND,
+        ("fits", "by one: len(attendees) > instance.rooms[room]"): SLOWER,
+        ("fits", "true: len(attendees) > instance.rooms[room]"): SLOWER,
     },
 }
 """Mutants that no answer can tell from the verifier, by function and the start of the change, with the reason."""

@@ -1,0 +1,89 @@
+"""Answers to be judged by us and by a peer, and references that are there before timing starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from timing import Work
+
+from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.reference import Reference
+
+AnyProblem: TypeAlias = Problem[Any, Any]
+
+_WORK = 2_000_000
+"""Limit of work for references: whether they are proven does not matter here."""
+
+
+def thought(characters: int) -> str:
+    """Return about as many ``characters`` of reasoning."""
+    sentence = "I compare the options. "
+    return sentence * (characters // len(sentence))
+
+
+def certified(problem: AnyProblem, instance: Instance) -> Reference[Any]:
+    """Return the reference of ``instance``, found by little work and remembered by the instance."""
+    if "reference" not in instance.memo:
+        solved = problem.solve(instance, min(_WORK, problem.work_limit))
+        instance.memo["reference"] = problem.certify(instance, solved)
+    return problem.reference(instance)
+
+
+def ours(problem: AnyProblem, pairs: Sequence[tuple[Instance, str]]) -> Work:
+    """Return work that judges every text to its instance and remembers no verdict for the next."""
+    known = [(instance, certified(problem, instance)._verdicts, text) for instance, text in pairs]
+
+    def work() -> None:
+        for instance, memory, text in known:
+            memory.clear()
+            problem.verify(instance, text)
+
+    return work
+
+
+def theirs(judge: Callable[[Any, Any], object], pairs: Sequence[tuple[Any, Any]]) -> Work:
+    """Return work that calls a peer's ``judge`` with every pair."""
+
+    def work() -> None:
+        for one, other in pairs:
+            judge(one, other)
+
+    return work
+
+
+def different(problem: AnyProblem, instance: Instance, count: int) -> list[Any]:
+    """Return up to ``count`` feasible solutions, written differently: the best known, greedy, then random ones."""
+    rng = np.random.default_rng(0)
+    found: dict[str, Any] = {}
+    for solution in (certified(problem, instance).solution, problem.heuristic(instance)):
+        found[problem.write(instance, solution)] = solution
+    for _ in range(100 * count):
+        if len(found) >= count:
+            break
+        solution = problem.random(instance, rng)
+        if problem.kind in ("subset", "schedule"):  # where order means nothing, another order is another text
+            solution = tuple(solution[i] for i in rng.permutation(len(solution)))
+        found.setdefault(problem.write(instance, solution), solution)
+    return list(found.values())[:count]
+
+
+def spoilt(kind: str, n: int, solution: Any) -> dict[str, Any]:
+    """Return solutions with one mistake each, by its kind; some may still be feasible.
+
+    Examples
+    --------
+    >>> spoilt("permutation", 3, (0, 2, 1))
+    {'duplicate': (0, 2, 0), 'out of range': (0, 2, 3), 'wrong length': (0, 2)}
+    """
+    if kind == "subset" and isinstance(solution[0], tuple):  # two halves
+        one, other = solution
+        return {mistake: (half, other) for mistake, half in spoilt(kind, n, one).items()}
+    foreign = (n, *solution[0][1:]) if kind == "schedule" else n
+    same = (solution[0],) * len(solution)
+    return {
+        "duplicate": same if kind == "assignment" else (*solution[:-1], solution[0]),
+        "out of range": (*solution[:-1], foreign),
+        "wrong length": solution[:-1],
+    }
