@@ -63,6 +63,11 @@ class Graph(Instance):
             masks[v] |= 1 << u
         return tuple(masks)
 
+    @cached_property
+    def closed(self) -> tuple[int, ...]:
+        """(n,) bit masks: the neighbours of each vertex, and the vertex."""
+        return tuple([mask | 1 << v for v, mask in enumerate(self.neighbours)])
+
     def relabelled(self, order: Sequence[int]) -> Self:
         """Return the same graph with vertex ``v`` under the number ``order[v]``."""
         ends = [sorted((order[u], order[v])) for u, v in self.edges]
@@ -99,6 +104,12 @@ class Graph(Instance):
         return " ".join([" ".join([f"{v}:", *us]) for v, us in enumerate(earlier, self.first)])
 
 
+def upper(n: int) -> NDArray[np.bool_]:
+    """Return the (n, n) upper triangle without the diagonal, in a third of the time of ``np.triu``."""
+    vertices = np.arange(n)
+    return vertices[:, None] < vertices
+
+
 def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) -> NDArray[np.bool_]:
     """Draw a graph of expected density ``p``.
 
@@ -121,7 +132,7 @@ def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) ->
         Upper triangle of the adjacency matrix, vertices randomly relabelled.
     """
     if family == "gnp":
-        return np.triu(rng.random((n, n)) < p, 1)
+        return (rng.random((n, n)) < p) & upper(n)
     adjacent = np.zeros((n, n), dtype=bool)
     if family == "geometric":
         points = rng.random((n, 2))
@@ -147,7 +158,7 @@ def relabelled(rng: np.random.Generator, adjacent: NDArray[np.bool_]) -> NDArray
     """Return the upper triangle of the same graph with its vertices in random order."""
     order = rng.permutation(len(adjacent))
     both = adjacent | adjacent.T
-    return np.triu(both[order][:, order], 1)
+    return both[order][:, order] & upper(len(adjacent))
 
 
 def edges_of(adjacent: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:

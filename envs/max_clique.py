@@ -22,8 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import combinations
 from math import sqrt
+from operator import and_
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -31,7 +33,7 @@ from numpy.typing import NDArray
 
 from ..core.answer import read_numbers
 from ..core.checks import check_choice, check_int, check_share
-from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency, relabelled
+from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency, relabelled, upper
 from ..core.problem import Problem, size_at_level
 from ..core.reference import Certificate
 from ..core.subset import read_subset, subset_violations, write_subset
@@ -126,20 +128,21 @@ class MaxClique(Problem[MaxCliqueInstance, Vertices]):
 
     def violations(self, instance: MaxCliqueInstance, solution: Vertices) -> tuple[Violation, ...]:
         found, vertices = subset_violations("vertices", instance.n, instance.first, solution)
-        chosen = sum([1 << v for v in vertices])
+        chosen = sum(map((1).__lshift__, vertices))
+        if chosen == chosen & reduce(and_, map(instance.closed.__getitem__, vertices), -1):
+            return tuple(found)
         pairs = len(vertices) * (len(vertices) - 1) // 2
         edges = sum([(instance.neighbours[v] & chosen).bit_count() for v in vertices]) // 2
-        if edges < pairs:
-            u, v = next(
-                pair
-                for pair in combinations(sorted(vertices), 2)
-                if not instance.neighbours[pair[0]] >> pair[1] & 1
-            )
-            reason = (
-                f"every two vertices are adjacent, got {pairs - edges} of {pairs} pairs that are not, "
-                f"such as {u + instance.first} and {v + instance.first}"
-            )
-            found.append(Violation("adjacent", pairs - edges, pairs, reason))
+        u, v = next(
+            pair
+            for pair in combinations(sorted(vertices), 2)
+            if not instance.neighbours[pair[0]] >> pair[1] & 1
+        )
+        reason = (
+            f"every two vertices are adjacent, got {pairs - edges} of {pairs} pairs that are not, "
+            f"such as {u + instance.first} and {v + instance.first}"
+        )
+        found.append(Violation("adjacent", pairs - edges, pairs, reason))
         return tuple(found)
 
     def objective(self, instance: MaxCliqueInstance, solution: Vertices) -> int:
@@ -205,7 +208,7 @@ def planted(
     drawn = random_adjacency(rng, "gnp", n, p)
     k = round(hidden * sqrt(n))
     drawn[:k, :k] = adjacent
-    return relabelled(rng, np.triu(drawn, 1))
+    return relabelled(rng, drawn & upper(n))
 
 
 def read_vertices(text: str, style: str, first: int) -> Vertices:

@@ -20,7 +20,8 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -133,7 +134,9 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
 
     def violations(self, instance: MaxIndependentSetInstance, solution: Vertices) -> tuple[Violation, ...]:
         found, vertices = subset_violations("vertices", instance.n, instance.first, solution)
-        chosen = sum([1 << v for v in vertices])
+        chosen = sum(map((1).__lshift__, vertices))
+        if not chosen & reduce(or_, map(instance.neighbours.__getitem__, vertices), 0):
+            return tuple(found)
         pairs = len(vertices) * (len(vertices) - 1) // 2
         edges = sum([(instance.neighbours[v] & chosen).bit_count() for v in vertices]) // 2
         if edges:

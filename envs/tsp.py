@@ -21,8 +21,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import combinations
 from math import isqrt
+from operator import getitem
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -265,6 +266,8 @@ class TSP(Problem[TSPInstance, Tour]):
 
     def violations(self, instance: TSPInstance, solution: Tour) -> tuple[Violation, ...]:
         n = instance.size
+        if len(solution) == n and instance.cities.issuperset(solution) and len(set(solution)) == n:
+            return ()
         listed = known(solution, n)
         found, cities = [], set(listed)
         unknown = len(solution) - len(listed)
@@ -282,8 +285,7 @@ class TSP(Problem[TSPInstance, Tour]):
         return tuple(found)
 
     def objective(self, instance: TSPInstance, solution: Tour) -> int:
-        rows = instance.rows
-        return rows[solution[-1]][solution[0]] + sum([rows[a][b] for a, b in pairwise(solution)])
+        return sum(map(getitem, map(instance.rows.__getitem__, solution), solution[1:] + solution[:1]))
 
     def extensions(self, instance: TSPInstance, partial: Tour) -> list[int]:
         return sorted(instance.cities.difference(partial))
