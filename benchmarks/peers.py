@@ -221,7 +221,7 @@ def measure(
         "NP-Engine": (np_root, None, lambda: np_engine.races(Path(np_root or "").resolve())),
         "reasoning-gym": (_installed("reasoning_gym"), "reasoning_gym", reasoning_gym),
         "GEM": (_installed("gem"), "gem", gem),
-        "RLVE": (rlve_root, "Gym.environments", lambda: rlve(Path(rlve_root or "").resolve())),
+        "RLVE": (rlve_root, None, lambda: rlve(Path(rlve_root or "").resolve())),
     }
     rows: list[Row] = []
     for peer, (where, module, races) in peers.items():
