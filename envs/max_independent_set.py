@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from heapq import heapify, heappop, heappush
 from operator import or_
 from typing import Any, ClassVar
 
@@ -165,16 +166,26 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
 
         At least the sum of 1 / (d + 1) over the degrees d of the vertices. The set need not be maximal.
         """
-        degrees = [mask.bit_count() for mask in instance.neighbours]
-        left = list(range(instance.n))
+        left = (1 << instance.n) - 1
+        heap = [(-mask.bit_count(), v) for v, mask in enumerate(instance.neighbours) if mask]
+        heapify(heap)
         while True:
-            left.sort(key=lambda v: (-degrees[v], v))
-            if not degrees[left[0]]:
-                return tuple(left)
+            ranked: list[tuple[int, int]] = []
+            while heap and len(ranked) < (1 if rng is None else 2):
+                before, v = heappop(heap)
+                # Degrees only fall: one that is still right is the greatest of all.
+                degree = (instance.neighbours[v] & left).bit_count()
+                if degree == -before:
+                    ranked.append((before, v))
+                elif degree:
+                    heappush(heap, (-degree, v))
+            if not ranked:
+                return tuple(bits(left))
             # The other end of an edge has one too: with edges left, the second best has a degree.
-            v = left.pop(1 if rng is not None and rng.random() < slip else 0)
-            for u in bits(instance.neighbours[v]):
-                degrees[u] -= 1
+            _, v = ranked.pop(1 if rng is not None and rng.random() < slip else 0)
+            left ^= 1 << v
+            for entry in ranked:
+                heappush(heap, entry)
 
     def random(self, instance: MaxIndependentSetInstance, rng: np.random.Generator) -> Vertices:
         """Return a random maximal set: vertices in random order, each taken if adjacent to none taken."""

@@ -206,6 +206,7 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         n = self.n
         people = max(6, 3 * n // 2)
         availability = tuple(self._free(rng) for _ in range(people))
+        open_quarters = np.array([sum(_quarters(*interval) for interval in free) for free in availability])
         rooms = rng.choice(_SEATS, size=max(1, -(-n // _MEETINGS_PER_ROOM[self.distribution])))
         rooms[rng.integers(len(rooms))] = max(_SEATS)
         meetings = []
@@ -214,7 +215,8 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
             low, high = intervals[rng.integers(len(intervals))]
             duration = min(int(rng.choice(_DURATIONS)), high - low)
             start = low + 15 * int(rng.integers((high - duration - low) // 15, endpoint=True))
-            free = [p for p in range(people) if _covers(availability[p], start, start + duration)]
+            needed = _quarters(start, start + duration)
+            free = np.flatnonzero(open_quarters & needed == needed)
             size = min(len(free), int(rng.integers(2, max(_SEATS), endpoint=True)))
             attendees = rng.choice(free, size=size, replace=False)
             meetings.append((duration, tuple(sorted(attendees.tolist()))))
@@ -574,6 +576,11 @@ def _times(quarters: NDArray[np.int64]) -> tuple[Interval, ...]:
     """Return the intervals whose ends are alternately so many quarters of an hour after opening."""
     minutes = (_OPEN + 15 * quarters).tolist()
     return tuple(zip(minutes[::2], minutes[1::2], strict=True))
+
+
+def _quarters(start: int, end: int) -> int:
+    """Return the bit mask of the quarters of an hour after opening from minute ``start`` to ``end``."""
+    return _block((start - _OPEN) // 15, (end - _OPEN) // 15)
 
 
 def _block(start: int, stop: int) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from heapq import heapify, heappop, heappush
 from math import ceil
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -252,15 +253,24 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         At most H(d) times the optimum, d the size of the largest subset; never worse than all subsets.
         """
         uncovered, chosen = (1 << instance.universe) - 1, []
+        heap = [(Fraction(instance.costs[j], len(subset)), j) for j, subset in enumerate(instance.subsets)]
+        heapify(heap)
         while uncovered:
-            ranked = sorted(
-                (Fraction(-instance.costs[j], new), -j)
-                for j, mask in enumerate(instance.masks)
-                if (new := (mask & uncovered).bit_count())
-            )
+            ranked: list[tuple[Fraction, int]] = []
+            while heap and len(ranked) < (1 if rng is None else 2):
+                price, j = heappop(heap)
+                if new := (instance.masks[j] & uncovered).bit_count():
+                    # Prices only rise: one that is still right is the least of all.
+                    now = Fraction(instance.costs[j], new)
+                    if now == price:
+                        ranked.append((price, j))
+                    else:
+                        heappush(heap, (now, j))
             second = rng is not None and len(ranked) > 1 and rng.random() < slip
-            chosen.append(-ranked[-2 if second else -1][1])
+            chosen.append(ranked.pop(1 if second else 0)[1])
             uncovered &= ~instance.masks[chosen[-1]]
+            for entry in ranked:
+                heappush(heap, entry)
         return tuple(sorted(chosen))
 
     def random(self, instance: SetCoverInstance, rng: np.random.Generator) -> Cover:

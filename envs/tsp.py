@@ -303,10 +303,12 @@ class TSP(Problem[TSPInstance, Tour]):
         """
         tour, left = [0], list(range(1, instance.size))
         while left:
-            row = instance.rows[tour[-1]]
-            left.sort(key=lambda city: (row[city], city))
-            second = rng is not None and len(left) > 1 and rng.random() < slip
-            tour.append(left.pop(1 if second else 0))
+            distance = instance.rows[tour[-1]].__getitem__
+            nearest = min(left, key=distance)  # of several the first, for those left stay in order
+            if rng is not None and len(left) > 1 and rng.random() < slip:
+                nearest = min([city for city in left if city != nearest], key=distance)
+            left.remove(nearest)
+            tour.append(nearest)
         found, trivial = tuple(tour), self.trivial(instance)
         if rng is None and self.objective(instance, trivial) < self.objective(instance, found):
             return trivial
