@@ -22,6 +22,8 @@ from .numeric import Features, columns
 from .problem import Instance
 
 _MAX_VERTICES = 10**5
+_ROWS = 512
+"""Rows of a matrix that are drawn at a time."""
 FAMILIES = ("gnp", "scale_free", "geometric")
 """Random graphs by their expected density; see `random_adjacency`."""
 
@@ -132,7 +134,10 @@ def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) ->
         Upper triangle of the adjacency matrix, vertices randomly relabelled.
     """
     if family == "gnp":
-        return (rng.random((n, n)) < p) & upper(n)
+        adjacent = np.empty((n, n), dtype=bool)
+        for i in range(0, n, _ROWS):  # not all numbers at once: they take eight times the room of the graph
+            np.less(rng.random((min(_ROWS, n - i), n)), p, out=adjacent[i : i + _ROWS])
+        return np.logical_and(adjacent, upper(n), out=adjacent)
     adjacent = np.zeros((n, n), dtype=bool)
     if family == "geometric":
         points = rng.random((n, 2))
