@@ -32,6 +32,11 @@ def _divide(a: Number, b: Number) -> float:
         return sys.float_info.max if (a > 0) == (b > 0) else -sys.float_info.max
 
 
+def _inside(share: float) -> float:
+    """Return ``share`` clipped to [0, 1): what is not optimal is never paid as if it were."""
+    return 0.0 if share < 0.0 else share if share < 1.0 else _BELOW_ONE
+
+
 @dataclass(frozen=True)
 class Certificate(Generic[S]):
     """What an exact solver returns within a limit of work."""
@@ -123,7 +128,7 @@ class Reference(Certificate[S]):
         if gain >= 0:
             return 1.0
         span = self.span
-        return min(_BELOW_ONE, max(0.0, _divide(gain + span, span))) if span > 0 else 0.0
+        return _inside(_divide(gain + span, span)) if span > 0 else 0.0
 
     def skill(self, value: Number) -> float:
         """Position of ``value`` on the scale trivial -1, greedy 0, reference 1; not clipped.
@@ -140,7 +145,7 @@ class Reference(Certificate[S]):
         if gain == 0:
             return 1.0
         skill = _divide(over, headroom) if headroom else 1.0 + _divide(over, self.gap or 1)
-        return skill if gain > 0 else min(_BELOW_ONE, skill)
+        return skill if gain > 0 or skill < 1.0 else _BELOW_ONE
 
     def ratio(self, value: Number) -> float:
         """Value over reference (max) or reference over value (min), clipped to [0, 1]; 0 if undefined."""
@@ -150,7 +155,7 @@ class Reference(Certificate[S]):
         if gain >= 0:
             return 1.0
         small, large = (value, self.value) if self.sense == "max" else (self.value, value)
-        return min(_BELOW_ONE, max(0.0, _divide(small, large))) if large > 0 else 0.0
+        return _inside(_divide(small, large)) if large > 0 else 0.0
 
     def optimal(self, value: Number) -> bool:
         """Whether ``value`` is proven optimal: it attains the bound."""

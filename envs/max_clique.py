@@ -22,10 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import combinations
 from math import sqrt
-from operator import and_
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -128,8 +126,11 @@ class MaxClique(Problem[MaxCliqueInstance, Vertices]):
 
     def violations(self, instance: MaxCliqueInstance, solution: Vertices) -> tuple[Violation, ...]:
         found, vertices = subset_violations("vertices", instance.n, instance.first, solution)
-        chosen = sum(map((1).__lshift__, vertices))
-        if chosen == chosen & reduce(and_, map(instance.closed.__getitem__, vertices), -1):
+        chosen, common = 0, -1
+        for v in vertices:
+            chosen |= 1 << v
+            common &= instance.closed[v]
+        if chosen == chosen & common:
             return tuple(found)
         pairs = len(vertices) * (len(vertices) - 1) // 2
         edges = sum([(instance.neighbours[v] & chosen).bit_count() for v in vertices]) // 2

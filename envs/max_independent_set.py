@@ -20,9 +20,8 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, reduce
+from functools import cached_property
 from heapq import heapify, heappop, heappush
-from operator import or_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -135,8 +134,11 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
 
     def violations(self, instance: MaxIndependentSetInstance, solution: Vertices) -> tuple[Violation, ...]:
         found, vertices = subset_violations("vertices", instance.n, instance.first, solution)
-        chosen = sum(map((1).__lshift__, vertices))
-        if not chosen & reduce(or_, map(instance.neighbours.__getitem__, vertices), 0):
+        chosen = adjacent = 0
+        for v in vertices:
+            chosen |= 1 << v
+            adjacent |= instance.neighbours[v]
+        if not chosen & adjacent:
             return tuple(found)
         pairs = len(vertices) * (len(vertices) - 1) // 2
         edges = sum([(instance.neighbours[v] & chosen).bit_count() for v in vertices]) // 2

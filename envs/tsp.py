@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from math import isqrt
-from operator import getitem
+from operator import getitem, itemgetter
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -285,7 +285,7 @@ class TSP(Problem[TSPInstance, Tour]):
         return tuple(found)
 
     def objective(self, instance: TSPInstance, solution: Tour) -> int:
-        return sum(map(getitem, map(instance.rows.__getitem__, solution), solution[1:] + solution[:1]))
+        return sum(map(getitem, itemgetter(*solution)(instance.rows), solution[1:] + solution[:1]))
 
     def extensions(self, instance: TSPInstance, partial: Tour) -> list[int]:
         return sorted(instance.cities.difference(partial))
