@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import chain
 from typing import Any
 
 from .checks import shorten
@@ -24,7 +23,8 @@ _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
 _PLAIN = re.compile(r"[ -~\t\r\n]*")
 _FLAT = re.compile(r"\[[-0-9, \t\r\n]*\]")
-"""A JSON text of these characters is a list of integers, or none."""
+_NESTED = re.compile(r"\[[ \t\r\n]*+(?:\[[-0-9, \t\r\n]*+\][, \t\r\n]*+)*+\]")
+"""What is JSON and has these forms is a list of integers, or of such lists."""
 _FENCE = re.compile(r"```[ \t]*(?:[A-Za-z][A-Za-z0-9+#._-]{0,19})?[ \t\r]*")
 
 
@@ -168,23 +168,22 @@ def read_two_lists(body: str) -> tuple[list[int], list[int]]:
 def _lists(body: str) -> list[list[int]] | None:
     """Return a list of flat lists of integers, or None."""
     # Each list closes before the next opens: deeper nesting never reaches the JSON parser.
-    if "{" in body or not all(["]" in part for part in body[1:].split("[")[1:]]):
-        return None
-    values = _loads(body)
-    if type(values) is not list or not set(map(type, values)) <= {list}:
-        return None
-    return values if set(map(type, chain.from_iterable(values))) <= {int} else None
+    values: list[list[int]] | None = _loads(body) if _NESTED.fullmatch(body) else None
+    return values
 
 
 def _loads(body: str) -> Any:
-    """Return what ``body`` is as JSON without negative zeros or huge integers, or None."""
+    """Return what ``body``, whose last bracket closes the first, is as JSON, or None for what is none.
+
+    Negative zeros and huge integers are none.
+    """
     if "-0" in body:
         return None
     try:
-        value, end = _scan(body, 0)
+        value, _ = _scan(body, 0)
     except (ValueError, StopIteration):  # not JSON, or an integer of more than 4,300 digits
         return None
-    return value if end == len(body) else None
+    return value
 
 
 def read_numbers(body: str) -> list[int]:

@@ -97,24 +97,38 @@ class ReferenceStore:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Refuse what is not ours before anything is written; then make the table."""
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application != _APPLICATION and (application or tables):
-            raise StoreError(f"{self.path} is another program's sqlite file: give another path for the store")
-        if application == _APPLICATION:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found != _FORMAT:
-                raise StoreError(f"{self.path} has store format {found}, not {_FORMAT}: give another path")
+        """Refuse what is not ours before anything is written; make the table where there is none."""
+        if not self._ours(connection):
+            connection.execute("BEGIN IMMEDIATE")  # other processes may be about to make it too
+            try:
+                if not self._ours(connection):
+                    connection.execute(
+                        "CREATE TABLE reference (problem TEXT, version INTEGER, instance TEXT, value TEXT, bound TEXT, "
+                        "solver TEXT, work INTEGER, solution TEXT, PRIMARY KEY (problem, version, instance)) "
+                        "WITHOUT ROWID"
+                    )
+                    connection.execute(f"PRAGMA application_id={_APPLICATION}")
+                    connection.execute(f"PRAGMA user_version={_FORMAT}")
+            finally:
+                connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS reference (problem TEXT, version INTEGER, instance TEXT, value TEXT, "
-            "bound TEXT, solver TEXT, work INTEGER, solution TEXT, PRIMARY KEY (problem, version, instance)) "
-            "WITHOUT ROWID"
-        )
-        connection.execute(f"PRAGMA application_id={_APPLICATION}")
-        connection.execute(f"PRAGMA user_version={_FORMAT}")
+
+    def _ours(self, connection: sqlite3.Connection) -> bool:
+        """Whether the file has our table; False for an empty one, and an error for any other."""
+        application, tables, found = connection.execute(
+            "SELECT application_id, (SELECT count(*) FROM sqlite_master), user_version "
+            "FROM pragma_application_id, pragma_user_version"
+        ).fetchone()  # in one statement: one state of the file
+        if application != _APPLICATION:
+            if application or tables:
+                raise StoreError(
+                    f"{self.path} is another program's sqlite file: give another path for the store"
+                )
+            return False
+        if found != _FORMAT:
+            raise StoreError(f"{self.path} has store format {found}, not {_FORMAT}: give another path")
+        return True
 
     def get(self, problem: str, version: int, instance: str) -> Certificate[Any] | None:
         """Return the stored certificate, or None.
