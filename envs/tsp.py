@@ -21,9 +21,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import isqrt
-from operator import getitem, itemgetter
 from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
@@ -285,7 +284,8 @@ class TSP(Problem[TSPInstance, Tour]):
         return tuple(found)
 
     def objective(self, instance: TSPInstance, solution: Tour) -> int:
-        return sum(map(getitem, itemgetter(*solution)(instance.rows), solution[1:] + solution[:1]))
+        rows = instance.rows  # a part of a tour, as it is built, may be one city
+        return rows[solution[-1]][solution[0]] + sum([rows[a][b] for a, b in pairwise(solution)])
 
     def extensions(self, instance: TSPInstance, partial: Tour) -> list[int]:
         return sorted(instance.cities.difference(partial))
