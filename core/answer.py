@@ -21,10 +21,11 @@ MAX_ANSWER = 2**17
 _scan: Any = vars(json.JSONDecoder())["scan_once"]  # as `json.loads`, less its checks of what a text is
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
-_PLAIN = re.compile(r"[ -~\t\r\n]*")
-_FLAT = re.compile(r"\[[-0-9, \t\r\n]*\]")
+_ASCII = bytes([*range(32, 127), *b"\t\r\n"])
+"""What an answer may hold."""
+_INTEGERS = b"-0123456789, \t\r\n"
 _NESTED = re.compile(r"\[[ \t\r\n]*+(?:\[[-0-9, \t\r\n]*+\][, \t\r\n]*+)*+\]")
-"""What is JSON and has these forms is a list of integers, or of such lists."""
+"""What is JSON and has this form is a list of lists of integers."""
 _FENCE = re.compile(r"```[ \t]*(?:[A-Za-z][A-Za-z0-9+#._-]{0,19})?[ \t\r]*")
 
 
@@ -73,7 +74,7 @@ def extract(text: str, answer_format: str) -> str:
         body = fenced[:-3].strip(_BLANK)
     if not body:
         raise Malformed("an answer is not empty, got nothing")
-    if not _PLAIN.fullmatch(body):
+    if not body.isascii() or body.encode().translate(None, _ASCII):
         raise Malformed(f"an answer is printable ASCII, got {shorten(body)}")
     return body
 
@@ -88,10 +89,11 @@ def _after_thoughts(text: str) -> str:
 
 
 def _between_tags(text: str) -> str:
-    _, opened, rest = text.rpartition(_OPEN)
-    body, closed, _ = rest.partition(_CLOSE)
-    if opened and closed and text.count("<") == 2:  # most replies: no other tag to look for
-        return body
+    if text[-9:] == _CLOSE:  # the end of most replies, and the first tag in them is the answer's
+        start = text.find("<") + 8
+        body = text[start:-9]
+        if text[start - 8 : start] == _OPEN and "<" not in body:
+            return body
     text = _after_thoughts(text)
     openings, closings = text.count(_OPEN), text.count(_CLOSE)
     start = text.find(_OPEN) + len(_OPEN)
@@ -125,10 +127,11 @@ def read_integers(body: str) -> list[int]:
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
-    # No brackets within: nesting is refused before the JSON parser can recurse into it.
-    values: list[int] | None = _loads(body) if _FLAT.fullmatch(body) else None
-    if values is not None:
-        return values
+    # One bracket of each kind: nesting is refused before the JSON parser can recurse into it.
+    if body.isascii() and body.encode().translate(None, _INTEGERS) == b"[]":
+        values: list[int] | None = _loads(body)
+        if values is not None:
+            return values
     raise Malformed(f"an answer is a flat JSON list of integers, got {shorten(body)}")
 
 
@@ -173,17 +176,17 @@ def _lists(body: str) -> list[list[int]] | None:
 
 
 def _loads(body: str) -> Any:
-    """Return what ``body``, whose last bracket closes the first, is as JSON, or None for what is none.
+    """Return what ``body`` is as JSON, or None for what is none.
 
     Negative zeros and huge integers are none.
     """
-    if "-0" in body:
+    if "-" in body and "-0" in body:
         return None
     try:
-        value, _ = _scan(body, 0)
+        value, stop = _scan(body, 0)
     except (ValueError, StopIteration):  # not JSON, or an integer of more than 4,300 digits
         return None
-    return value
+    return value if stop == len(body) else None
 
 
 def read_numbers(body: str) -> list[int]:

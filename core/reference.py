@@ -32,9 +32,12 @@ def _divide(a: Number, b: Number) -> float:
         return sys.float_info.max if (a > 0) == (b > 0) else -sys.float_info.max
 
 
-def _inside(share: float) -> float:
-    """Return ``share`` clipped to [0, 1): what is not optimal is never paid as if it were."""
-    return 0.0 if share < 0.0 else share if share < 1.0 else _BELOW_ONE
+def _share(part: Number, whole: Number) -> float:
+    """Return ``part / whole`` for ``part < whole``, clipped to [0, 1): what is not optimal is never paid as if it were."""
+    if part <= 0:
+        return 0.0
+    share = float(part / whole)
+    return share if share < 1.0 else _BELOW_ONE
 
 
 @dataclass(frozen=True)
@@ -102,19 +105,9 @@ class Reference(Certificate[S]):
         """Return the verdict on a feasible answer of objective ``value``."""
         found = self._verdicts.get(value)
         if found is None:
-            gain = self._gain(value, self.value)
-            found = Verdict(
-                "feasible",
-                "",
-                (),
-                0.0,
-                value,
-                self._quality(gain),
-                self._skill(gain),
-                self._ratio(gain, value),
-                self.optimal(value),
-                self.beaten(value),
-            )
+            quality, skill, ratio = self._numbers(value)
+            optimal, alarm = value == self.bound, self.beaten(value)
+            found = Verdict("feasible", "", (), 0.0, value, quality, skill, ratio, optimal, alarm)
             if len(self._verdicts) >= _REMEMBERED:
                 self._verdicts.clear()
             self._verdicts[value] = found
@@ -122,40 +115,30 @@ class Reference(Certificate[S]):
 
     def quality(self, value: Number) -> float:
         """Position of ``value`` between trivial (0) and reference (1), clipped to [0, 1]."""
-        return self._quality(self._gain(value, self.value))
-
-    def _quality(self, gain: Number) -> float:
-        if gain >= 0:
-            return 1.0
-        span = self.span
-        return _inside(_divide(gain + span, span)) if span > 0 else 0.0
+        return self._numbers(value)[0]
 
     def skill(self, value: Number) -> float:
         """Position of ``value`` on the scale trivial -1, greedy 0, reference 1; not clipped.
 
         Where greedy attains the reference, its value has skill 1 and only the branch below it remains.
         """
-        return self._skill(self._gain(value, self.value))
-
-    def _skill(self, gain: Number) -> float:
-        headroom = self.headroom
-        over = gain + headroom
-        if over < 0:
-            return _divide(over, self.gap or headroom or 1)
-        if gain == 0:
-            return 1.0
-        skill = _divide(over, headroom) if headroom else 1.0 + _divide(over, self.gap or 1)
-        return skill if gain > 0 or skill < 1.0 else _BELOW_ONE
+        return self._numbers(value)[1]
 
     def ratio(self, value: Number) -> float:
         """Value over reference (max) or reference over value (min), clipped to [0, 1]; 0 if undefined."""
-        return self._ratio(self._gain(value, self.value), value)
+        return self._numbers(value)[2]
 
-    def _ratio(self, gain: Number, value: Number) -> float:
-        if gain >= 0:
-            return 1.0
-        small, large = (value, self.value) if self.sense == "max" else (self.value, value)
-        return _inside(_divide(small, large)) if large > 0 else 0.0
+    def _numbers(self, value: Number) -> tuple[float, float, float]:
+        """Return quality, skill and ratio; in one place, since every verdict pays for each call."""
+        best, span, headroom = self.value, self.span, self.headroom
+        small, large, gain = (value, best, value - best) if self.sense == "max" else (best, value, best - value)
+        over = gain + headroom
+        if gain < 0:
+            skill = _share(over, headroom) if over >= 0 else _divide(over, self.gap or headroom or 1)
+            return _share(gain + span, span), skill, _share(small, large)
+        if gain == 0:
+            return 1.0, 1.0, 1.0
+        return 1.0, _divide(over, headroom) if headroom else 1.0 + _divide(over, self.gap or 1), 1.0
 
     def optimal(self, value: Number) -> bool:
         """Whether ``value`` is proven optimal: it attains the bound."""

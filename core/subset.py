@@ -62,7 +62,14 @@ def first_fit(weights: Sequence[int], room: int, order: Iterable[int]) -> tuple[
 
 
 @lru_cache(maxsize=256)
-def _elements(n: int) -> frozenset[int]:
+def elements(n: int) -> frozenset[int]:
+    """Return the numbers 0 to n - 1.
+
+    Examples
+    --------
+    >>> sorted(elements(3))
+    [0, 1, 2]
+    """
     return frozenset(range(n))
 
 
@@ -77,27 +84,27 @@ def known(solution: Sequence[int], n: int) -> Sequence[int]:
     >>> known((3, 1, 3, -1, 2**61 + 2), n=4)
     [3, 1, 3]
     """
-    if _elements(n).issuperset(solution):
+    if elements(n).issuperset(solution):
         return solution
     return [element for element in solution if 0 <= element < n]
 
 
 def subset_violations(
     noun: str, n: int, first: int, solution: Sequence[int]
-) -> tuple[list[Violation], set[int]]:
+) -> tuple[list[Violation], frozenset[int]]:
     """Return what breaks the families ``known`` (elements that exist) and ``once``, and the elements that exist.
 
     Examples
     --------
     >>> found, chosen = subset_violations("vertices", 4, 0, (1, 1, -1))
     >>> [violation.reason for violation in found], chosen
-    (['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions'], {1})
+    (['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions'], frozenset({1}))
     """
-    listed = known(solution, n)
-    chosen = set(listed)
+    chosen = elements(n).intersection(solution)  # foreign numbers are looked up and not kept, see `known`
     found: list[Violation] = []
     if len(chosen) == len(solution):
         return found, chosen
+    listed = known(solution, n)
     unknown = len(solution) - len(listed)
     if unknown:
         reason = f"{noun} are {first} to {first + n - 1}, got {unknown} others"
