@@ -128,7 +128,7 @@ def read_integers(body: str) -> list[int]:
     forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
     # One bracket of each kind: nesting is refused before the JSON parser can recurse into it.
-    if body.isascii() and body.encode().translate(None, _INTEGERS) == b"[]":
+    if body.encode("ascii", "replace").translate(None, _INTEGERS) == b"[]":
         values: list[int] | None = _loads(body)
         if values is not None:
             return values

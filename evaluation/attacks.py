@@ -504,6 +504,8 @@ BEST</answer> <b>
 </answer><answer>BEST
 </answer><answer>BEST~
 <answer>BEST</answer
+<answer>BEST, thanks.
+<answer>BEST[/answer]
 """
 _NESTED = """
 <answer><answer>BEST</answer></answer>
@@ -524,6 +526,8 @@ _OTHER_SLOTS = """
 <ａnswer>BEST</ａnswer>
 <ans>BEST</ans>
 <answer >BEST</answer >
+<answers>BEST</answer>
+<result>BEST</answer>
 < answer>BEST</ answer>
 <answer/>BEST<answer/>
 <answer~>BEST</answer~>
