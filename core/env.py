@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .answer import MAX_REPLY
 from .checks import check_choice, check_int, check_known
+from .drawing import pixels
 from .problem import SPLITS, Instance, Problem
 from .reference import CertificateError
 from .rewards import Group, Scheme, pay
@@ -246,10 +247,9 @@ class TextEnv(gym.Env[str, str]):
         if self.render_mode == "ansi":
             verdict = "no answer yet" if self.verdict is None else self._feedback(self.verdict)
             return f"{self.problem.prompt(self.instance)}\n\n[turn {self._turn} of {self.turns}] {verdict}"
-        feasible = self.verdict is not None and self.verdict.feasible
-        return self._picture(
-            self.problem.read(self.instance, self._reply) if feasible else None, self._caption()
-        )
+        readable = self.verdict is not None and self.verdict.status != "malformed"
+        solution = self.problem.read(self.instance, self._reply) if readable else None
+        return self._picture(solution, self._caption())
 
     def _caption(self) -> str:
         if self.verdict is None:
@@ -259,17 +259,8 @@ class TextEnv(gym.Env[str, str]):
         return f"objective {self.verdict.objective}, quality {self.verdict.quality:.2f}"
 
     def _picture(self, solution: Any, caption: str) -> NDArray[np.uint8]:
-        """Draw the instance, and a feasible ``solution`` if there is one."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(4.8, 4.8), dpi=100, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        ax = figure.add_subplot()
-        self.problem.draw(self.instance, solution, ax)
-        ax.set_title(f"{self.problem.name}: {caption}")
-        canvas.draw()
-        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+        """Draw the instance, and a ``solution``, feasible or not, if there is one."""
+        return pixels(self.problem, self.instance, solution, title=f"{self.problem.name}: {caption}")
 
 
 def _to_float(objective: Any) -> float:

@@ -9,7 +9,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checks import check_int
+from .drawing import FAINT, PATH, WRONG, around, bare, dots, lines
 from .numeric import Features, columns
 from .problem import Instance
 
@@ -221,18 +222,43 @@ def refine(links: Sequence[Sequence[tuple[int, int]]]) -> list[list[int]]:
         colours = after
 
 
-def draw_graph(graph: Graph, ax: Any, shades: Any = "white", marked: Sequence[tuple[int, int]] = ()) -> None:
-    """Draw ``graph`` on a circle: a colour per vertex, and ``marked`` edges above the others."""
-    import networkx as nx
+def draw_graph(
+    graph: Graph,
+    ax: Any,
+    shades: Any = "white",
+    marked: Sequence[tuple[int, int]] = (),
+    *,
+    where: NDArray[np.float64] | None = None,
+    wrong: Sequence[tuple[int, int]] = (),
+    missing: Sequence[tuple[int, int]] = (),
+    ringed: Iterable[int] = (),
+    margin: float = 0.07,
+) -> None:
+    """Draw ``graph``, what a solution takes of it, and what is wrong with that.
 
-    drawn = nx.Graph()
-    drawn.add_nodes_from(range(graph.n))
-    drawn.add_edges_from(graph.edges)
-    where = nx.circular_layout(drawn)
-    nx.draw_networkx_edges(drawn, where, ax=ax, edge_color="lightgrey")
-    if marked:
-        nx.draw_networkx_edges(drawn, where, edgelist=list(marked), ax=ax, edge_color="tab:red", width=2)
-    nx.draw_networkx_nodes(drawn, where, ax=ax, node_color=shades, edgecolors="grey", node_size=220)
-    nx.draw_networkx_labels(drawn, where, {v: str(v + graph.first) for v in drawn}, ax=ax, font_size=8)
-    ax.set_aspect("equal")
-    ax.set_axis_off()
+    Parameters
+    ----------
+    graph, ax
+        The graph, and the matplotlib axes to draw on.
+    shades
+        One colour for all vertices, or one per vertex.
+    marked
+        Edges that are drawn above the others, thick.
+    where
+        (n, 2) places of the vertices, see `forge_gym.core.drawing.around`; on a circle by default.
+    wrong, missing
+        Edges that should not be, drawn thick, and pairs that should be edges, dashed; both in the colour of errors.
+    ringed
+        Vertices that break a constraint.
+    margin
+        Free room on each side, as a share of the drawing.
+    """
+    where = around(graph.n, [range(graph.n)]) if where is None else where
+    few = len(graph.edges) <= 100
+    thin = min(1.0, max(0.25, 12 / (len(graph.edges) + 1) ** 0.5))
+    lines(ax, where, graph.edges, colors="#AAAAAA" if few else FAINT, linewidths=thin, zorder=1)
+    lines(ax, where, marked, colors=PATH, linewidths=2, zorder=2)
+    lines(ax, where, wrong, colors=WRONG, linewidths=3, zorder=2)
+    lines(ax, where, missing, colors=WRONG, linewidths=1.8, linestyles=(0, (3, 2)), zorder=2)
+    dots(ax, where, range(graph.first, graph.first + graph.n), shades, ringed, margin)
+    bare(ax)

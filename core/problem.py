@@ -255,7 +255,11 @@ class Problem(ABC, Generic[I, S]):
 
     @abstractmethod
     def draw(self, instance: I, solution: S | None, ax: Any) -> None:
-        """Draw the instance, and a feasible ``solution`` if given, on matplotlib axes."""
+        """Draw the instance, and ``solution`` if given, on matplotlib axes; never raise.
+
+        The solution is anything that `parse` returns, feasible or not: what breaks a constraint is marked,
+        by the colour `forge_gym.core.drawing.WRONG` and by a ring, hatching or dashes too.
+        """
 
     # ---------------------------------------------------------------- what follows, once for all
 
@@ -531,10 +535,10 @@ class Problem(ABC, Generic[I, S]):
         CertificateError
             If the solver's witness fails the verifier, or a heuristic beats its bound.
         """
-        if "reference" not in instance.memo:
-            instance.memo["reference"] = self._stored(instance)
-        reference: Reference[S] = instance.memo["reference"]
-        return reference
+        found: Reference[S] | None = instance.memo.get("reference")
+        if found is None:
+            found = instance.memo["reference"] = self._stored(instance)
+        return found
 
     def _stored(self, instance: I) -> Reference[S]:
         """Return the reference from the store, or solve, check, and store what took long enough."""

@@ -33,7 +33,7 @@ def _divide(a: Number, b: Number) -> float:
 
 
 def _share(part: Number, whole: Number) -> float:
-    """Return ``part / whole`` for ``part < whole``, clipped to [0, 1): what is not optimal is never paid as if it were."""
+    """Return ``part / whole`` of ``part < whole``, clipped to [0, 1): less than the best never counts as the best."""
     if part <= 0:
         return 0.0
     share = float(part / whole)
@@ -131,7 +131,9 @@ class Reference(Certificate[S]):
     def _numbers(self, value: Number) -> tuple[float, float, float]:
         """Return quality, skill and ratio; in one place, since every verdict pays for each call."""
         best, span, headroom = self.value, self.span, self.headroom
-        small, large, gain = (value, best, value - best) if self.sense == "max" else (best, value, best - value)
+        small, large, gain = (
+            (value, best, value - best) if self.sense == "max" else (best, value, best - value)
+        )
         over = gain + headroom
         if gain < 0:
             skill = _share(over, headroom) if over >= 0 else _divide(over, self.gap or headroom or 1)

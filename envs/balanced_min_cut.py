@@ -34,8 +34,9 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import drawing
 from ..core.answer import read_two_lists
-from ..core.checks import check_choice, check_int, check_share
+from ..core.checks import check_choice, check_int, check_share, shorten
 from ..core.graph import FAMILIES, edges_of, random_adjacency
 from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, blind_orders, size_at_level
@@ -352,25 +353,57 @@ class BalancedMinCut(Problem[BalancedMinCutInstance, Bisection]):
         return [((), ()), (tuple(range(n)), ()), ((0,) * (n // 2), (0,) * (n - n // 2))]
 
     def draw(self, instance: BalancedMinCutInstance, solution: Bisection | None, ax: Any) -> None:
-        n = instance.n
-        one, other = ((*range(n),), ()) if solution is None else _halves(n, solution)
-        order = (*sorted(one), *sorted(other))
-        gap = 0 if solution is None else 0.25  # the halves on either side of a vertical gap
-        where = {}
-        for rank, v in enumerate(order):
-            angle = np.pi / 2 + 2 * np.pi * (rank + 0.5) / n
-            where[v] = (float(np.cos(angle)) + (-gap if v in one else gap), float(np.sin(angle)))
+        n, first = instance.n, instance.first
         heaviest = max((weight for _, _, weight in instance.edges), default=1)
-        for u, v, weight in sorted(instance.edges, key=lambda edge: (edge[0] in one) != (edge[1] in one)):
-            colour = "tab:red" if (u in one) != (v in one) else "lightgrey"
-            xs, ys = zip(where[u], where[v], strict=True)
-            ax.plot(xs, ys, color=colour, linewidth=0.4 + 2.6 * weight / heaviest, zorder=1)
-        for v, (x, y) in where.items():
-            colour = "white" if solution is None else "tab:blue" if v in one else "tab:orange"
-            ax.scatter([x], [y], s=220, color=colour, edgecolors="grey", zorder=2)
-            ax.annotate(str(v + instance.first), (x, y), ha="center", va="center", fontsize=8, zorder=3)
-        ax.set_aspect("equal")
-        ax.set_axis_off()
+        one, other = ((), ()) if solution is None else _halves(n, solution)
+        placed, again, wrong = drawing.sorted_out("vertex", n, first, (*one, *other))
+        west = set(known(one, n))
+        east = set(placed).difference(west)
+        lost = [] if solution is None else sorted(set(range(n)).difference(placed))
+        where = drawing.around(n, [range(n)])
+        pull = [0] * n  # weight of the edges that cross
+        cut = [
+            (u, v, w) for u, v, w in instance.edges if (u in west and v in east) or (u in east and v in west)
+        ]
+        for u, v, weight in cut:
+            pull[u] += weight
+            pull[v] += weight
+        for side, half in ((-1, west), (1, east)):
+            # On an ellipse; the more a vertex is pulled across, the nearer it stands.
+            for rank, v in enumerate(sorted(half, key=lambda v: (-pull[v], v))):
+                angle = np.pi * (rank + rank % 2) / len(half) * (-1) ** rank
+                where[v] = side * (1.2 - 0.8 * np.cos(angle)), 1.7 * np.sin(angle)
+        for rank, v in enumerate(lost):
+            where[v] = 0, -1.7 + 0.4 * rank
+        within = sorted(set(instance.edges).difference(cut))
+        for drawn, colour, order in ((within, drawing.FAINT, 1), (cut, drawing.COST, 2)):
+            widths = [0.5 + 2.5 * (weight / heaviest) for _, _, weight in drawn]
+            drawing.lines(
+                ax, where, [(u, v) for u, v, _ in drawn], colors=colour, linewidths=widths, zorder=order
+            )
+        shades = [
+            drawing.CHOSEN if v in west else drawing.PALETTE[3] if v in east else "white" for v in range(n)
+        ]
+        drawing.dots(ax, where, range(first, first + n), shades, [*lost, *again])
+        drawing.bare(ax)
+        if solution is None:
+            drawing.say(ax, f"{n} vertices, {len(instance.edges)} edges, the thicker the heavier")
+            return
+        taken = list(where)
+        for u, v, weight in cut if len(cut) <= drawing.MANY // 4 else ():
+            choices = where[u] + np.linspace(0.25, 0.75, 9)[:, None] * (where[v] - where[u])
+            free = [np.hypot(*(np.array(taken) - choice).T).min() for choice in choices]
+            taken.append(choices[int(np.argmax(np.round(free, 6)))])
+            drawing.label(ax, shorten(weight, 8), taken[-1])
+        if lost:
+            wrong.append(f"in neither half (ringed): {drawing.listing([v + first for v in lost])}")
+        sizes = (len(west), len(east)) if _pair(solution) is None else (len(one), len(other))
+        if abs(sizes[0] - sizes[1]) > 1 or (_pair(solution) is None and sizes[0] != n // 2):
+            wrong.append(f"halves of {sizes[0]} and {sizes[1]} vertices are not balanced")
+        total = shorten(sum(weight for *_, weight in cut))
+        drawing.say(
+            ax, f"halves of {sizes[0]} and {sizes[1]}; {len(cut)} edges between them weigh {total}", wrong
+        )
 
 
 def _pair(solution: Any) -> tuple[Half, Half] | None:

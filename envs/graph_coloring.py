@@ -21,7 +21,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..core import cpsat
+from ..core import cpsat, drawing
 from ..core.answer import read_integers, read_numbers
 from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency
@@ -219,12 +219,36 @@ class GraphColoring(Problem[GraphColoringInstance, Colouring]):
         return tuple([names.setdefault(colour, len(names)) for colour in solution])
 
     def draw(self, instance: GraphColoringInstance, solution: Colouring | None, ax: Any) -> None:
-        from matplotlib import colormaps
-
-        palette = colormaps["tab20"]
-        draw_graph(
-            instance, ax, "white" if solution is None else [palette(colour % 20) for colour in solution]
-        )
+        n = instance.n
+        if solution is None:
+            draw_graph(instance, ax)
+            drawing.say(ax, f"{n} vertices, {len(instance.edges)} edges")
+            return
+        classes: dict[int, list[int]] = {}
+        for v, colour in enumerate(solution[:n]):
+            if 0 <= colour < n:
+                classes.setdefault(colour, []).append(v)
+        ranks = {v: rank for rank, colour in enumerate(sorted(classes)) for v in classes[colour]}
+        blank = sorted(set(range(n)).difference(ranks))
+        clashes = [(u, v) for u, v in instance.edges if u in ranks and ranks[u] == ranks.get(v)]
+        shades = [
+            drawing.PALETTE[ranks[v] % len(drawing.PALETTE)] if v in ranks else "white" for v in range(n)
+        ]
+        where = drawing.around(n, [*(classes[colour] for colour in sorted(classes)), blank])
+        draw_graph(instance, ax, shades, where=where, wrong=clashes, ringed=blank, margin=0.14)
+        for colour, members in classes.items() if len(classes) <= drawing.MANY else ():
+            x, y = where[members[len(members) // 2]]
+            name = f"colour {colour}" if len(classes) <= len(drawing.PALETTE) else colour
+            side = "left" if x > 0.4 else "right" if x < -0.4 else "center"
+            drawing.label(ax, name, (1.13 * x, 1.13 * y), ha=side, fontsize=8 if len(classes) < 30 else 6)
+        wrong = []
+        if clashes:
+            wrong.append(f"{len(clashes)} edges between vertices of one colour (thick)")
+        if blank:
+            wrong.append(f"without a colour from 0 to {n - 1} (ringed): {drawing.listing(blank)}")
+        if len(solution) > n:
+            wrong.append(f"{len(solution)} colours for {n} vertices")
+        drawing.say(ax, f"{n} vertices, those of one colour side by side: {len(classes)} colours", wrong)
 
 
 def proper(neighbours: Sequence[int], colouring: Colouring) -> bool:
@@ -236,10 +260,12 @@ def proper(neighbours: Sequence[int], colouring: Colouring) -> bool:
     (True, False)
     """
     classes = [0] * len(neighbours)
-    for v, colour in enumerate(colouring):
-        if classes[colour] & neighbours[v]:
+    bit = 1
+    for colour, near in zip(colouring, neighbours, strict=True):
+        if classes[colour] & near:
             return False
-        classes[colour] |= 1 << v
+        classes[colour] |= bit
+        bit += bit
     return True
 
 

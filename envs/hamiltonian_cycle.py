@@ -29,7 +29,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from ..core import cpsat
+from ..core import cpsat, drawing
 from ..core.answer import read_integers, read_numbers
 from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency
@@ -326,9 +326,30 @@ class HamiltonianCycle(Problem[HamiltonianCycleInstance, Cycle]):
         return cycle if cycle[1] <= cycle[-1] else cycle[:1] + cycle[:0:-1]
 
     def draw(self, instance: HamiltonianCycleInstance, solution: Cycle | None, ax: Any) -> None:
-        cycle = solution or ()
-        shades = ["mistyrose" if v in cycle else "white" for v in range(instance.n)]
-        draw_graph(instance, ax, shades, list(pairwise((*cycle, *cycle[:1]))))
+        n, listed = instance.n, solution or ()
+        unclosed = listed[-1:] == (_NOWHERE,)
+        if unclosed:
+            listed = listed[:-1]
+        visited, again, wrong = drawing.sorted_out("vertex", n, instance.first, listed)
+        steps = drawing.links(listed, n, closed=not unclosed)
+        absent = [step for step in steps if step not in instance.arcs]
+        on = set(visited)
+        rest = [v for v in range(n) if v not in on]
+        where = drawing.around(n, [visited], rest) if 2 * len(on) > n else drawing.around(n, [rest], visited)
+        shades = [drawing.CHOSEN if v in on else "white" for v in range(n)]
+        marked = sorted(set(steps).difference(absent))
+        ringed = [*again, *(visited if len(visited) < 3 else ())]
+        draw_graph(instance, ax, shades, marked, where=where, missing=absent, ringed=ringed)
+        if absent:
+            wrong.append(f"{len(absent)} steps without an edge (dashed)")
+        if unclosed:
+            wrong.append("does not return to its first vertex")
+        if solution is not None and len(visited) < 3:
+            wrong.append("a cycle has at least 3 vertices")
+        told = f"visited, in this order: {len(on)} of {n} vertices"
+        if solution is None:
+            told = f"{n} vertices, {len(instance.edges)} edges"
+        drawing.say(ax, told, wrong)
 
 
 def biconnected(neighbours: Sequence[int]) -> tuple[int, ...]:

@@ -22,7 +22,8 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from ..core.checks import check_choice, check_int, check_share
+from ..core import drawing
+from ..core.checks import check_choice, check_int, check_share, shorten
 from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
@@ -283,21 +284,35 @@ class Knapsack(Problem[KnapsackInstance, Items]):
         return tuple(sorted(solution))
 
     def draw(self, instance: KnapsackInstance, solution: Items | None, ax: Any) -> None:
-        chosen = set(solution or ())
-        left = 0
-        for i in sorted(chosen):
-            ax.barh(1, instance.weights[i], left=left, color="tab:blue", edgecolor="white")
-            left += instance.weights[i]
-        ax.axvline(instance.capacity, color="tab:red")
-        ax.annotate(f"capacity {instance.capacity}", (instance.capacity, 1.45), color="tab:red", ha="right")
-        for rank, i in enumerate(instance.by_density):
-            colour = "tab:blue" if i in chosen else "lightgrey"
-            ax.barh(-rank, instance.weights[i], color=colour)
-            ax.annotate(
-                f"{i}: value {instance.values[i]}", (instance.weights[i], -rank), va="center", fontsize=7
-            )
-        ax.set_yticks([1], ["packed"])
-        ax.set_xlabel("weight")
+        weights, values, order = instance.weights, instance.values, instance.by_density
+        chosen, again, wrong = drawing.sorted_out("item", instance.size, instance.first, solution or ())
+        per, power = drawing.unit(max(instance.capacity, sum(weights)))
+        names = [i + instance.first for i in order]
+        end, fontsize = drawing.waterfall(
+            ax, weights, ("capacity", instance.capacity), per, order, names, set(chosen), again
+        )
+        most = max(1, *values)
+        for taken, style in (
+            (True, {"facecolors": drawing.PALETTE[2], "edgecolors": drawing.INK}),
+            (False, {"facecolors": drawing.FAINT}),
+        ):
+            at = [(row, values[i] / most) for row, i in enumerate(order) if (i in chosen) == taken]
+            bars = [(-0.02 * end, row - 0.4, -0.22 * end * share, 0.8) for row, share in at]
+            drawing.boxes(ax, bars, linewidths=0.6, **style)
+        for row, i in enumerate(order) if fontsize else ():
+            place = (-0.03 * end - 0.22 * end * (values[i] / most), row)
+            drawing.label(ax, shorten(values[i], 8), place, ha="right", fontsize=fontsize)
+        drawing.label(ax, "value", (-0.02 * end, -1.3), ha="right")
+        ax.set_xlim(left=-0.38 * end)
+        ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= end])
+        if solution is None:
+            drawing.say(ax, f"weight{power}, by value per weight")
+            return
+        weight = sum([weights[i] for i in chosen])
+        if weight > instance.capacity:
+            wrong.append(f"{shorten(weight - instance.capacity)} above the capacity (hatched)")
+        told = f"weight{power}: {shorten(weight)} of {shorten(instance.capacity)}"
+        drawing.say(ax, f"{told}, value {shorten(sum([values[i] for i in chosen]))}", wrong)
 
 
 def dantzig(instance: KnapsackInstance) -> int:

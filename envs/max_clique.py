@@ -22,13 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, islice
 from math import sqrt
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import drawing
 from ..core.answer import read_numbers
 from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of, random_adjacency, relabelled, upper
@@ -189,9 +190,22 @@ class MaxClique(Problem[MaxCliqueInstance, Vertices]):
         return tuple(sorted(solution))
 
     def draw(self, instance: MaxCliqueInstance, solution: Vertices | None, ax: Any) -> None:
-        chosen = sorted(solution or ())
-        shades = ["tab:orange" if v in chosen else "white" for v in range(instance.n)]
-        draw_graph(instance, ax, shades, list(combinations(chosen, 2)))
+        n, first = instance.n, instance.first
+        chosen, again, wrong = drawing.sorted_out("vertex", n, first, solution or ())
+        taken = set(chosen)
+        marked = [(u, v) for u, v in instance.edges if u in taken and v in taken]
+        pairs = len(taken) * (len(taken) - 1) // 2
+        strangers = (p for p in combinations(sorted(taken), 2) if not instance.neighbours[p[0]] >> p[1] & 1)
+        apart = list(islice(strangers, min(pairs - len(marked), 10_000)))  # more would be no more than a blot
+        where = drawing.around(n, [sorted(set(range(n)).difference(chosen))], chosen)
+        shades = [drawing.CHOSEN if v in taken else "white" for v in range(n)]
+        draw_graph(instance, ax, shades, marked, where=where, missing=apart, ringed=again)
+        if apart:
+            wrong.append(f"{pairs - len(marked)} pairs without an edge (dashed)")
+        told = f"{n} vertices, {len(instance.edges)} edges"
+        drawing.say(
+            ax, told if solution is None else f"chosen, in the middle: {len(chosen)} of {n} vertices", wrong
+        )
 
 
 def planted(

@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..core import drawing
 from ..core.checks import check_choice, check_int, check_share
 from ..core.graph import FAMILIES, Graph, bits, draw_graph, edges_of
 from ..core.problem import Problem, size_at_level
@@ -207,5 +208,19 @@ class MaxIndependentSet(Problem[MaxIndependentSetInstance, Vertices]):
         return tuple(sorted(solution))
 
     def draw(self, instance: MaxIndependentSetInstance, solution: Vertices | None, ax: Any) -> None:
-        chosen = set(solution or ())
-        draw_graph(instance, ax, ["tab:orange" if v in chosen else "white" for v in range(instance.n)])
+        n, first = instance.n, instance.first
+        chosen, again, wrong = drawing.sorted_out("vertex", n, first, solution or ())
+        taken = set(chosen)
+        inside = [(u, v) for u, v in instance.edges if u in taken and v in taken]
+        rest = [v for v in range(n) if v not in taken]
+        where = drawing.around(n, [chosen], rest) if chosen else drawing.around(n, [rest])
+        shades = [drawing.CHOSEN if v in taken else "white" for v in range(n)]
+        draw_graph(instance, ax, shades, where=where, wrong=inside, ringed=again)
+        if inside:
+            wrong.append(f"{len(inside)} edges between chosen vertices (thick)")
+        told = f"{n} vertices, {len(instance.edges)} edges"
+        drawing.say(
+            ax,
+            told if solution is None else f"chosen, on the outer circle: {len(chosen)} of {n} vertices",
+            wrong,
+        )

@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +26,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import cpsat
+from ..core import cpsat, drawing
 from ..core.answer import read_number, read_rows, read_words
 from ..core.checks import check_choice, check_int, shorten
 from ..core.graph import bits, refine
@@ -145,6 +146,17 @@ class MeetingSchedulingInstance(Instance):
                 )
             found.append(common)
         return tuple(found)
+
+    @cached_property
+    def needs(self) -> tuple[tuple[int, int, int, tuple[int, ...]], ...]:
+        """Of each meeting a bit of its own, the minutes that it may start at, those that it takes, and who attends.
+
+        Minutes are bit masks; those that it takes count from its start.
+        """
+        return tuple(
+            (1 << m, sum(1 << step * self.step for step in bits(slots)), _block(0, duration), attendees)
+            for m, (slots, (duration, attendees)) in enumerate(zip(self.starts, self.meetings, strict=True))
+        )
 
     @cached_property
     def suitable(self) -> tuple[tuple[int, ...], ...]:
@@ -316,10 +328,10 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
             if amount:
                 found.append(Violation(family, amount, scale, f"{rule}, got {amount} {what}"))
 
+        if fits(instance, solution):
+            return ()
         n, count = instance.size, len(instance.rooms)
         known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < count and 0 <= row[2] < _DAY]
-        if len(known) == len(solution) and fits(instance, known):
-            return ()
         rows = sorted(set(known), key=lambda row: row[2])
         last = instance.first + n - 1
         numbers = (
@@ -424,26 +436,86 @@ class MeetingScheduling(Problem[MeetingSchedulingInstance, Schedule]):
         return tuple(rows)
 
     def draw(self, instance: MeetingSchedulingInstance, solution: Schedule | None, ax: Any) -> None:
-        from matplotlib import colormaps
-
-        palette = colormaps["rainbow"]
-        rooms, people = len(instance.rooms), len(instance.availability)
-        for person, intervals in enumerate(instance.availability):
-            spans = [(start, end - start) for start, end in intervals]
-            ax.broken_barh(spans, (rooms + person - 0.4, 0.8), color="gainsboro")
-        for meeting, room, start in solution or ():
-            duration, attendees = instance.meetings[meeting]
-            for line in (room, *(rooms + person for person in attendees)):
-                ax.barh(line, duration, left=start, color=palette(meeting / instance.size), edgecolor="white")
-            ax.annotate(meeting, (start + duration / 2, room), ha="center", va="center", fontsize=7)
-        ax.axhline(rooms - 0.5, color="black", linewidth=0.8)
-        names = [f"room {r}, {seats} seats" for r, seats in enumerate(instance.rooms)]
-        ax.set_yticks(range(rooms + people), [*names, *(f"person {p}" for p in range(people))], fontsize=7)
-        times = [t for intervals in instance.availability for interval in intervals for t in interval]
+        n, first, seats, hours = instance.size, instance.first, instance.rooms, instance.availability
+        count, people = len(seats), len(hours)
+        known = [r for r in solution or () if 0 <= r[0] < n and 0 <= r[1] < count and 0 <= r[2] < _DAY]
+        rows = sorted(set(known), key=lambda row: row[::-1])
+        times = [t for spans in hours for span in spans for t in span]
+        times += [t for m, _, start in rows for t in (start, start + instance.meetings[m][0])]
         low, high = min(times, default=0) // 60, -(-max(times, default=_DAY) // 60)
-        ax.set_xticks(range(60 * low, 60 * high + 1, 60), [f"{h}:00" for h in range(low, high + 1)])
+        # Lines from above: rooms, people, and what is not scheduled, one after the other.
+        middle = [*(1.5 * room for room in range(count)), *(1.5 * count + person for person in range(people))]
+
+        def bar(line: int, start: int, end: int) -> drawing.Rectangle:
+            tall = 1.3 if line < count else 0.8
+            return start, middle[line] - tall / 2, end - start, tall
+
+        busy: list[list[Interval]] = [[] for _ in middle]
+        bars: list[drawing.Rectangle] = []
+        names = []
+        for meeting, room, start in rows:
+            duration, attendees = instance.meetings[meeting]
+            for line in (room, *(count + person for person in attendees)):
+                busy[line].append((start, start + duration))
+                bars.append(bar(line, start, start + duration))
+                names.append(meeting)
+        absent = [
+            bar(count + person, *part)
+            for person, spans in enumerate(busy[count:])
+            for span in spans
+            for part in _outside(hours[person], *span)
+        ]
+        clashes = [[bar(line, *part) for part in _overlaps(spans)] for line, spans in enumerate(busy)]
+        again = sorted(m for m, times in Counter([row[0] for row in known]).items() if times > 1)
+        crowded = [row for row in rows if len(instance.meetings[row[0]][1]) > seats[row[1]]]
+        off = [row for row in rows if row[2] % instance.step]
+        left = sorted({*range(n)}.difference(row[0] for row in rows))
+        waiting: list[drawing.Rectangle] = []
+        at, below = 60 * low, middle[-1] + 1.5
+        for meeting in left:
+            duration = instance.meetings[meeting][0]
+            if at > 60 * low and at + duration > 60 * high:
+                at, below = 60 * low, below + 1
+            waiting.append((at, below - 0.4, duration, 0.8))
+            at += duration
+
+        free = [bar(count + person, *span) for person, spans in enumerate(hours) for span in spans]
+        drawing.boxes(ax, free, facecolors=drawing.FAINT)
+        shades = [drawing.PALETTE[meeting % len(drawing.PALETTE)] for meeting in names]
+        drawing.boxes(ax, bars, facecolors=shades, edgecolors=drawing.INK, linewidths=0.6)
+        drawing.boxes(ax, waiting, facecolors="white", edgecolors=drawing.INK, linestyles="dotted")
+        drawing.hatched(ax, [*absent, *(part for parts in clashes for part in parts)])
+        flawed = {*crowded, *off, *(row for row in rows if row[0] in again)}
+        framed = [bar(room, start, start + instance.meetings[m][0]) for m, room, start in sorted(flawed)]
+        drawing.boxes(ax, framed, facecolors="none", edgecolors=drawing.WRONG, linewidths=2.5, zorder=4)
+        hourly = range(low, high + 1, 1 + (high - low) // 9)
+        ax.set_xticks([60 * hour for hour in hourly], [f"{hour}:00" for hour in hourly], fontsize=8)
         ax.set_xlim(60 * low, 60 * high)
-        ax.set_ylim(rooms + people - 0.5, -0.5)
+        ax.set_ylim((below if left else middle[-1]) + 0.6, -0.75)
+        ax.spines[["left", "top", "right"]].set_visible(False)
+        titles = [f"room {room}, {number} seats" for room, number in enumerate(seats)]
+        titles += [f"person {person}" for person in range(people)]
+        last = ["not scheduled" if solution else "meetings"] if left else []
+        fontsize = drawing.name_rows(ax, titles + last, [*middle, *(middle[-1] + 1.5 for _ in last)])
+        named = list(zip([*names, *left], [*bars, *waiting], strict=True))
+        for meeting, (x, y, width, height) in named if fontsize and len(named) < 1000 else ():
+            place = (x + width / 2, y + height / 2)
+            drawing.label(ax, meeting + first, place, fontsize=fontsize, halo=False)
+
+        def numbers(found: Sequence[Row]) -> str:
+            return drawing.listing(sorted({row[0] + first for row in found}))
+
+        wrong = {
+            "rows with unknown numbers": len(solution or ()) - len(known),
+            "scheduled more than once": drawing.listing([m + first for m in again]),
+            "too few seats": numbers(crowded),
+            f"not on the grid of {instance.step} minutes": numbers(off),
+            "rooms in use already": sum(map(len, clashes[:count])),
+            "people in another meeting": sum(map(len, clashes[count:])),
+            "people who are not available": len(absent),
+        }
+        told = f"scheduled: {n - len(left)} of {n} meetings; grey: people are available"
+        drawing.say(ax, told, [f"{what}: {found}" for what, found in wrong.items() if found])
 
 
 def first_bit(mask: int) -> int:
@@ -589,16 +661,18 @@ def _block(start: int, stop: int) -> int:
 
 
 def fits(instance: MeetingSchedulingInstance, rows: Sequence[Row]) -> bool:
-    """Whether rows of meetings, rooms and minutes that exist break no constraint: all that most answers need."""
-    left = list(instance.starts)
-    rooms, people = [0] * len(instance.rooms), [0] * len(instance.availability)
+    """Whether no row breaks a constraint: all that most answers need."""
+    needs, seats = instance.needs, instance.rooms
+    n, count, scheduled = len(needs), len(seats), 0
+    rooms, people = [0] * count, [0] * len(instance.availability)
     for meeting, room, start in rows:
-        step, off = divmod(start, instance.step)
-        duration, attendees = instance.meetings[meeting]
-        if off or not left[meeting] >> step & 1 or len(attendees) > instance.rooms[room]:
+        if not (0 <= meeting < n and 0 <= room < count and start >= 0):
             return False
-        left[meeting] = 0  # once
-        minutes = ((1 << duration) - 1) << start
+        bit, starts, minutes, attendees = needs[meeting]
+        if scheduled & bit or not starts >> start & 1 or len(attendees) > seats[room]:
+            return False
+        scheduled |= bit
+        minutes <<= start
         if rooms[room] & minutes:
             return False
         rooms[room] |= minutes
@@ -607,6 +681,40 @@ def fits(instance: MeetingSchedulingInstance, rows: Sequence[Row]) -> bool:
                 return False
             people[person] |= minutes
     return True
+
+
+def _overlaps(spans: Sequence[Interval]) -> list[Interval]:
+    """Return when one of the intervals begins before another has ended, up to the first end of both.
+
+    Examples
+    --------
+    >>> _overlaps([(0, 30), (10, 20), (25, 40)])
+    [(10, 20), (25, 30)]
+    """
+    found, until = [], 0
+    for start, end in sorted(spans):
+        if start < until:
+            found.append((start, min(end, until)))
+        until = max(until, end)
+    return found
+
+
+def _outside(hours: Sequence[Interval], start: int, end: int) -> list[Interval]:
+    """Return the parts of an interval that lie outside all ``hours``.
+
+    Examples
+    --------
+    >>> _outside([(10, 20), (30, 40)], 15, 50)
+    [(20, 30), (40, 50)]
+    """
+    found = []
+    for low, high in hours:
+        if start < low:
+            found.append((start, min(end, low)))
+        start = max(start, high)
+        if start >= end:
+            return found
+    return [*found, (start, end)]
 
 
 def _covers(intervals: Sequence[Interval], start: int, end: int) -> bool:

@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from ..core import cpsat
+from ..core import cpsat, drawing
 from ..core.checks import check_choice, check_int
 from ..core.graph import refine
 from ..core.numeric import Features, columns, scaled
@@ -314,20 +314,34 @@ class SetCover(Problem[SetCoverInstance, Cover]):
         return tuple(sorted(solution))
 
     def draw(self, instance: SetCoverInstance, solution: Cover | None, ax: Any) -> None:
-        chosen = set(solution or ())
-        for j, subset in enumerate(instance.subsets):
-            colour = "tab:blue" if j in chosen else "lightgrey"
-            if j in chosen:
-                ax.axhspan(j - 0.5, j + 0.5, color="tab:blue", alpha=0.1, linewidth=0)
-            ax.scatter(subset, [j] * len(subset), color=colour, s=30, zorder=2)
-        names = range(instance.first, instance.first + instance.size)
-        prices = [f" (cost {cost})" if instance.costed else "" for cost in instance.costs]
-        labels = [f"{j}{price}" for j, price in zip(names, prices, strict=True)]
-        ax.set_yticks(range(instance.size), labels, fontsize=7)
-        ax.set_xlim(-0.5, instance.universe - 0.5)
-        ax.set_ylim(instance.size - 0.5, -0.5)
-        ax.set_xlabel("element")
-        ax.set_ylabel("subset")
+        from matplotlib.colors import to_rgb
+
+        n, universe, first = instance.size, instance.universe, instance.first
+        chosen, again, wrong = drawing.sorted_out("subset", n, first, solution or ())
+        order = [*sorted(chosen), *sorted(set(range(n)).difference(chosen))]
+        held = np.zeros((n, universe), dtype=np.uint8)
+        for row, j in enumerate(order):
+            held[row, list(instance.subsets[j])] = 2 if row < len(chosen) else 1
+        shades = np.array([to_rgb(colour) for colour in ("white", drawing.FAINT, drawing.CHOSEN)])
+        ax.imshow((255 * shades).astype(np.uint8)[held], aspect="auto", interpolation="nearest")
+        if max(n, universe) <= 2 * drawing.MANY:
+            style = {"color": "white", "linewidth": 1}
+            ax.vlines(np.arange(0.5, universe - 1), -0.5, n - 0.5, **style)
+            ax.hlines(np.arange(0.5, n - 1), -0.5, universe - 0.5, **style)
+        uncovered = [] if solution is None else np.flatnonzero(held.max(axis=0) < 2).tolist()
+        drawing.hatched(ax, [(e - 0.5, -0.5, 1, n) for e in uncovered])
+        if chosen:
+            ax.axhline(len(chosen) - 0.5, color=drawing.INK, linewidth=1)
+        prices = [f" (cost {instance.costs[j]})" if instance.costed else "" for j in order]
+        names = [f"{j + first}{price}" for j, price in zip(order, prices, strict=True)]
+        drawing.name_rows(ax, names, bold=range(len(chosen)), wrong=[order.index(j) for j in again])
+        ax.tick_params(axis="x", labelsize=8)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set_ylabel("subset", fontsize=8, color=drawing.INK)
+        told = f"element; chosen, above the line: {len(chosen)} of {n} subsets"
+        if uncovered:
+            wrong.append(f"not covered (hatched): {drawing.listing(uncovered)}")
+        drawing.say(ax, "element" if solution is None else told, wrong)
 
 
 def extend(instance: SetCoverInstance, start: Sequence[int], order: Sequence[int]) -> Cover:

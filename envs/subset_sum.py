@@ -28,7 +28,8 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import check_choice, check_int, check_share
+from ..core import drawing
+from ..core.checks import check_choice, check_int, check_share, shorten
 from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, moved, size_at_level
 from ..core.reference import Certificate
@@ -333,20 +334,21 @@ class SubsetSum(Problem[SubsetSumInstance, Chosen]):
         return tuple(sorted(solution))
 
     def draw(self, instance: SubsetSumInstance, solution: Chosen | None, ax: Any) -> None:
-        chosen = set(solution or ())
-        left = 0
-        for i in [i for i in instance.by_size if i in chosen]:
-            ax.barh(1, instance.numbers[i], left=left, color="tab:blue", edgecolor="white")
-            left += instance.numbers[i]
-        ax.axvline(instance.target, color="tab:red")
-        ax.annotate(f"target {instance.target} ", (instance.target, 1.45), color="tab:red", ha="right")
-        for rank, i in enumerate(instance.by_size):
-            ax.barh(-rank, instance.numbers[i], color="tab:blue" if i in chosen else "lightgrey")
-            label = f" {i + instance.first}: {instance.numbers[i]}"
-            ax.annotate(label, (instance.numbers[i], -rank), va="center", fontsize=7)
-        ax.set_yticks([] if solution is None else [1], [] if solution is None else [f"sum {left}"])
-        ax.set_ylim(-instance.size, 2)
-        ax.set_xlabel("number")
+        numbers, target, order = instance.numbers, instance.target, instance.by_size
+        chosen, again, wrong = drawing.sorted_out("position", instance.size, instance.first, solution or ())
+        per, power = drawing.unit(max(target, sum(numbers)))
+        names = [i + instance.first for i in order]
+        drawing.waterfall(ax, numbers, ("target", target), per, order, names, set(chosen), again)
+        if solution is None:
+            drawing.say(ax, f"numbers{power}, by size")
+            return
+        total = sum([numbers[i] for i in chosen])
+        if total > target:
+            wrong.append(f"{shorten(total - target)} above the target (hatched)")
+        elif instance.exact and total < target:
+            drawing.hatched(ax, [(total / per, -0.9, (target - total) / per, 0.4)])
+            wrong.append(f"{shorten(target - total)} below the target (hatched)")
+        drawing.say(ax, f"sum{power}: {shorten(total)} of {shorten(target)}, {len(chosen)} numbers", wrong)
 
 
 def exchange(instance: SubsetSumInstance, start: Chosen, wanted: Callable[[], bool]) -> Chosen:

@@ -28,9 +28,10 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import drawing
 from ..core import tour as tours
 from ..core.answer import read_integers, read_words
-from ..core.checks import check_choice, check_int
+from ..core.checks import check_choice, check_int, shorten
 from ..core.numeric import Features, columns, scaled
 from ..core.problem import Instance, Problem, blind_orders, moved, size_at_level
 from ..core.reference import Certificate
@@ -47,6 +48,10 @@ _MAX_COORDINATE = 10**6
 _MAX_DISTANCE = 10**12
 _HELD_KARP = 11
 """Up to this many cities dynamic programming is quick, and needs no linear programming."""
+
+
+_TABLE = 1000
+"""Up to this many cities all distances are kept, and tours are measured fastest; 1,000 take 10 MB."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,25 @@ class TSPInstance(Instance):
         """(n, n) integer distances."""
         if self.matrix:
             return self.matrix
-        xy = np.array(self.xy, dtype=np.int64)
-        # Exact nint: squared distances are integers, so k + 1/2 never occurs, and below 2^43 a float
-        # square root cannot cross it either.
-        squares = ((xy[:, None] - xy[None]) ** 2).sum(axis=2)
-        return tuple(map(tuple, np.rint(np.sqrt(squares)).astype(np.int64).tolist()))
+        xy = self.points
+        return tuple(map(tuple, lengths(xy[:, None] - xy[None]).tolist()))
+
+    @cached_property
+    def points(self) -> NDArray[np.int64]:
+        """(n, 2) the cities in the plane."""
+        return np.array(self.xy, dtype=np.int64)
+
+    @cached_property
+    def table(self) -> tuple[tuple[int, ...], ...] | None:
+        """All distances, or None for so many points that distances are found when they are asked for."""
+        return self.rows if self.matrix or self.size <= _TABLE else None
+
+    def row(self, city: int) -> Sequence[int]:
+        """Return the distances from ``city`` to all."""
+        if self.table is not None:
+            return self.table[city]
+        distances: list[int] = lengths(self.points - self.points[city]).tolist()
+        return distances
 
     def features(self) -> Features:
         """Return coordinates, zeros where there are none, and distances, as shares of the largest."""
@@ -265,7 +284,7 @@ class TSP(Problem[TSPInstance, Tour]):
 
     def violations(self, instance: TSPInstance, solution: Tour) -> tuple[Violation, ...]:
         n = instance.size
-        if len(solution) == n and instance.cities.issuperset(solution) and len(set(solution)) == n:
+        if len(solution) == n == len(instance.cities.intersection(solution)):
             return ()
         listed = known(solution, n)
         found, cities = [], set(listed)
@@ -284,7 +303,11 @@ class TSP(Problem[TSPInstance, Tour]):
         return tuple(found)
 
     def objective(self, instance: TSPInstance, solution: Tour) -> int:
-        rows = instance.rows  # a part of a tour, as it is built, may be one city
+        rows = instance.table
+        if rows is None:
+            stops = instance.points[list(solution)]
+            return int(lengths(stops - np.roll(stops, 1, axis=0)).sum())
+        # A part of a tour, as it is built, may be one city.
         return rows[solution[-1]][solution[0]] + sum([rows[a][b] for a, b in pairwise(solution)])
 
     def extensions(self, instance: TSPInstance, partial: Tour) -> list[int]:
@@ -303,7 +326,7 @@ class TSP(Problem[TSPInstance, Tour]):
         """
         tour, left = [0], list(range(1, instance.size))
         while left:
-            distance = instance.rows[tour[-1]].__getitem__
+            distance = instance.row(tour[-1]).__getitem__
             nearest = min(left, key=distance)  # of several the first, for those left stay in order
             if rng is not None and len(left) > 1 and rng.random() < slip:
                 nearest = min([city for city in left if city != nearest], key=distance)
@@ -336,15 +359,44 @@ class TSP(Problem[TSPInstance, Tour]):
 
     def draw(self, instance: TSPInstance, solution: Tour | None, ax: Any) -> None:
         n = instance.size
-        angles = 2 * np.pi * np.arange(n) / n
-        xy = np.array(instance.xy) if instance.xy else np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        if solution is not None:
-            ax.plot(*xy[[*solution, solution[0]]].T, "-", color="tab:blue", zorder=1)
-        ax.scatter(*xy.T, s=120, color="white", edgecolors="tab:blue", zorder=2)
-        for i, (x, y) in enumerate(xy):
-            ax.annotate(str(i), (x, y), ha="center", va="center", fontsize=8)
-        ax.set_aspect("equal")
-        ax.set_axis_off()
+        visited, again, wrong = drawing.sorted_out("city", n, 0, solution or ())
+        missing = [] if solution is None else sorted(set(range(n)).difference(visited))
+        legs = drawing.links(solution or (), n)
+        if instance.xy:
+            where = np.array(instance.xy, dtype=float)
+        else:  # there is no map: a circle in the order of the visits
+            where = drawing.around(n, [visited or range(n)], missing if visited else ())
+        drawing.lines(ax, where, legs, colors=drawing.PATH, linewidths=1.8, zorder=2)
+        drawing.dots(
+            ax,
+            where,
+            range(n),
+            ringed=[*missing, *again],
+            margin=0.1,
+            beside=legs if n <= drawing.MANY else None,
+        )
+        for a, b in legs if not instance.xy and n <= drawing.MANY // 4 else ():
+            middle = 1.12 * (where[a] + where[b]) / 2
+            drawing.label(ax, shorten(instance.rows[a][b], 8), middle, color=drawing.PATH)
+        drawing.bare(ax)
+        if missing:
+            wrong.append(f"not visited (ringed): {drawing.listing(missing)}")
+        drawing.say(ax, f"{n} cities" if solution is None else f"{n} cities, {len(legs)} legs", wrong)
+
+
+def lengths(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the lengths of vectors with two components each, rounded to the nearest integer.
+
+    Exact: squared lengths are integers, so k + 1/2 never occurs, and below 2^43 a float square root cannot
+    cross it either.
+
+    Examples
+    --------
+    >>> lengths(np.array([[3, 4], [1, 1], [1, 2]])).tolist()
+    [5, 1, 2]
+    """
+    rounded: NDArray[np.int64] = np.rint(np.sqrt((offsets**2).sum(axis=-1))).astype(np.int64)
+    return rounded
 
 
 def held_karp(rows: Sequence[Sequence[int]]) -> Certificate[Tour]:

@@ -62,7 +62,7 @@ REDUNDANT: dict[str, dict[tuple[str, str], str]] = {
         ("violations", "true: 0 <= row[2] < _DAY"): BOUND,
         ("fits", "by one: 0 <= meeting < n"): SLOWER,
         ("fits", "by one: 0 <= room < count"): SLOWER,
-        ("fits", "by one: 0 <= start"): SLOWER,
+        ("fits", "by one: start >= 0"): SLOWER,
         ("fits", "by one: len(attendees) > seats[room]"): SLOWER,
         ("fits", "true: len(attendees) > seats[room]"): SLOWER,
         ("fits", "delete: minutes <<= start"): SLOWER,
