@@ -1,15 +1,16 @@
-"""What an agent is: a name, and replies to a batch of tasks."""
+"""What an agent is: a name, and replies to a batch of tasks, or to one task at a time that others need not wait for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from ..core.problem import Instance, Problem
 
 Message: TypeAlias = dict[str, str]
-"""``{"role": "user" | "assistant", "content": text}``."""
+"""``{"role": "system" | "user" | "assistant", "content": text}``."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,26 @@ class Task:
         return self.messages[-1]["content"]
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What came back for one task, and what it took."""
+
+    text: str
+    finish: str = ""
+    """Why the model stopped, as its server says: ``stop``, ``length``, ...; empty where unknown."""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    """In the currency of the prices that the agent was given."""
+    seconds: float = 0.0
+    """Of the successful attempt."""
+    attempts: int = 1
+
+
+class AgentError(Exception):
+    """A reply that could not be had: the server's fault or the network's, never the model's answer."""
+
+
 class Agent(Protocol):
     """Text in, text out."""
 
@@ -41,3 +62,67 @@ class Agent(Protocol):
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Return one reply per task, in order."""
         ...
+
+
+class AsyncAgent(Protocol):
+    """An agent behind a network: many tasks are under way at once, and each ends when it ends."""
+
+    @property
+    def name(self) -> str:
+        """How tables call the agent."""
+        ...
+
+    async def __aenter__(self) -> Any:
+        """Open connections in the running event loop."""
+        ...
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close them."""
+        ...
+
+    async def reply(self, task: Task) -> Reply:
+        """Return the reply to one task; the agent itself bounds how many are under way.
+
+        Raises
+        ------
+        AgentError
+            If there is none after all attempts.
+        """
+        ...
+
+
+Stop: TypeAlias = Callable[[str], bool]
+"""Told the text of a reply as it grows; True breaks it off."""
+
+PRUNED = "pruned"
+"""`Reply.finish` of a reply that was broken off."""
+
+
+class StreamingAgent(AsyncAgent, Protocol):
+    """One whose replies can be broken off."""
+
+    async def reply(self, task: Task, stop: Stop | None = None) -> Reply:
+        """Return the reply to one task, with finish `PRUNED` where ``stop`` broke it off.
+
+        Raises
+        ------
+        AgentError
+            If there is none after all attempts.
+        """
+        ...
+
+
+def answers(agent: AsyncAgent, tasks: Sequence[Task]) -> list[str]:
+    """Return the text of one reply per task, in order, for callers without an event loop.
+
+    Raises
+    ------
+    AgentError
+        If a task has no reply; the other replies are lost then, see `forge_gym.evaluation.runs`.
+    """
+
+    async def ask() -> list[Reply]:
+        async with agent:
+            return await asyncio.gather(*map(agent.reply, tasks))
+
+    return [reply.text for reply in asyncio.run(ask())]

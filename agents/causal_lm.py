@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.checks import check_int
-from .agent import Message, Task
+from .agent import Message, Reply, Task
+from .prompting import Prompting, without_system
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +21,7 @@ class TransformersAgent:
     """A causal language model that answers in text.
 
     Tokenizers with a chat template get the conversation in that template; others get the plain
-    text of the prompt, as from-scratch models are trained on.
+    text of the prompt, as from-scratch models are trained on, and before it the texts of ``system`` and ``shots``.
 
     Parameters
     ----------
@@ -36,8 +38,13 @@ class TransformersAgent:
     temperature
         0 decodes greedily; above 0 samples, reproducibly: the draws follow from ``seed`` and from the
         conversations and sample numbers of the tasks that share a batch.
+    top_p
+        Share of the probability, most likely tokens first, that is sampled from; 1 samples from all tokens.
+    system, shots
+        See `Prompting`.
     dtype
-        Weights' type when loading, such as ``"bfloat16"``; ``"auto"`` is the checkpoint's own.
+        Weights' type when loading, such as ``"bfloat16"``; ``"auto"`` is the checkpoint's own, which
+        for most published models is ``bfloat16``.
     device
         ``"cuda"``, ``"cpu"``, ...; by default CUDA where there is one.
     """
@@ -51,7 +58,10 @@ class TransformersAgent:
         batch_size: int = 32,
         max_new_tokens: int = 1024,
         temperature: float = 0.0,
+        top_p: float = 1.0,
         seed: int = 0,
+        system: str = "",
+        shots: int = 0,
         dtype: str = "auto",
         device: str | None = None,
     ) -> None:
@@ -60,8 +70,8 @@ class TransformersAgent:
 
         check_int("batch_size", batch_size, 1)
         check_int("max_new_tokens", max_new_tokens, 1)
-        if not temperature >= 0:
-            raise ValueError(f"temperature must be at least 0, got {temperature!r}: did you mean 0.0?")
+        check_sampling(temperature, top_p)
+        self.prompting = Prompting(system, shots)
         if isinstance(model, str):
             self.name = name or model.rstrip("/").rpartition("/")[2]
             device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -74,16 +84,20 @@ class TransformersAgent:
             model = model.to(device) if device else model
         self.model, self.tokenizer = model.eval(), tokenizer
         self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
-        self.temperature, self.seed = temperature, seed
+        self.temperature, self.top_p, self.seed = temperature, top_p, seed
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
-        """Return one reply per task, in order."""
+        """Return the text of one reply per task, in order."""
+        return [reply.text for reply in self.replies(tasks)]
+
+    def replies(self, tasks: Sequence[Task]) -> list[Reply]:
+        """Return one reply per task, in order, with its tokens and its share of its batch's time."""
         import torch
 
         texts = [self._text(task) for task in tasks]
         # Prompts of similar length share a batch: less padding, same replies.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        replies = [""] * len(texts)
+        replies = [Reply("")] * len(texts)
         with torch.inference_mode(), torch.random.fork_rng():  # the caller's generator stays as it was
             for start in range(0, len(order), self.batch_size):
                 batch = order[start : start + self.batch_size]
@@ -98,16 +112,21 @@ class TransformersAgent:
         return int.from_bytes(hashlib.sha256(json.dumps([self.seed, asked]).encode()).digest()[:8], "big")
 
     def _text(self, task: Task) -> str:
-        return render(self.tokenizer, task.messages)
+        if self.tokenizer.chat_template is None:
+            return plain(self.prompting, task)
+        return render(self.tokenizer, self.prompting.messages(task))
 
-    def _generate(self, texts: list[str]) -> list[str]:
+    def _generate(self, texts: list[str]) -> list[Reply]:
+        import torch
+
+        start = time.perf_counter()
         tokenizer: Any = self.tokenizer
         chat = tokenizer.chat_template is not None  # its special tokens are already in the text
         inputs: Any = tokenizer(
             texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=not chat
         ).to(self.model.device)
         inputs.pop("token_type_ids", None)
-        sampling = {"do_sample": True, "temperature": self.temperature, "top_k": 0, "top_p": 1.0}
+        sampling = {"do_sample": True, "temperature": self.temperature, "top_k": 0, "top_p": self.top_p}
         output: torch.Tensor = self.model.generate(
             **inputs,
             max_new_tokens=self.max_new_tokens,
@@ -121,13 +140,59 @@ class TransformersAgent:
             ),
         )
         new = output[:, inputs["input_ids"].shape[1] :]
+        ends = torch.tensor(_ids(self.model.generation_config.eos_token_id), device=new.device)
+        ended = torch.isin(new, ends)  # what follows the end is padding
+        lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, new.shape[1]).tolist()
+        asked = inputs["attention_mask"].sum(1).tolist()
         replies: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
-        return replies
+        seconds = (time.perf_counter() - start) / len(texts)
+        finishes = ["stop" if any_end else "length" for any_end in ended.any(1).tolist()]
+        return [
+            Reply(text, finish, prompt_tokens, completion_tokens, seconds=seconds)
+            for text, finish, prompt_tokens, completion_tokens in zip(
+                replies, finishes, asked, lengths, strict=True
+            )
+        ]
+
+
+def _ids(ids: int | list[int] | None) -> list[int]:
+    return [] if ids is None else [ids] if isinstance(ids, int) else ids
+
+
+def check_sampling(temperature: float, top_p: float) -> None:
+    """Raise ``ValueError`` unless one can sample like that."""
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature!r}: did you mean 0.0?")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, got {top_p!r}: did you mean 1.0?")
+
+
+def plain(prompting: Prompting, task: Task) -> str:
+    """Return what a model without a chat template goes on with: the last message, after what is put before it."""
+    return "\n\n".join([message["content"] for message in prompting.before(task)] + [task.prompt])
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
     """Return the text after which the model replies: the conversation, or without a chat template its last message."""
     if tokenizer.chat_template is None:
         return messages[-1]["content"]
-    text: str = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+    return _apply(tokenizer, fitted(tokenizer, messages), add_generation_prompt=True)
+
+
+def fitted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Message]:
+    """Return ``messages``, without a system message where the chat template would refuse or swallow it."""
+    if messages[0]["role"] != "system":
+        return list(messages)
+    from jinja2 import TemplateError
+
+    try:
+        shown = _apply(tokenizer, [messages[0], {"role": "user", "content": "?"}])
+    except TemplateError:
+        shown = ""
+    known = messages[0]["content"].strip() in shown
+    return list(messages) if known else without_system(messages)
+
+
+def _apply(tokenizer: PreTrainedTokenizerBase, messages: list[Message], **options: Any) -> str:
+    text: str = tokenizer.apply_chat_template(messages, tokenize=False, **options)
     return text

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +82,36 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def stub_server() -> Iterator[Any]:
+    """An OpenAI-compatible server on the loopback that misbehaves as told: the `StubServer` of stub_server.py."""
+    name = "stub_server"  # by path: tests are no package, and this file serves several folders of them
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules.setdefault(name, importlib.util.module_from_spec(spec))
+    if not hasattr(module, "StubServer"):
+        spec.loader.exec_module(module)
+    with module.StubServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, as Playwright's `Browser`; tests skip where none is installed.
+
+    It ends with the module: while it runs, this thread has an event loop, and `asyncio.run` is refused.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("needs Chromium")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=found, args=quiet)
+        yield running
+        running.close()
 
 
 @pytest.fixture(autouse=True, scope="session")

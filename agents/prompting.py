@@ -1,0 +1,114 @@
+"""What language models are told before the question: a system message, and solved examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..core.checks import check_int
+from ..core.problem import Instance, Problem
+from .agent import Message, Task
+
+_SEED = 0x5407
+"""Of the stream that examples come from: one that nobody trains or evaluates on by chance."""
+_SPLIT = "validation"
+_MISSES = 100
+"""Instances like the asked one after which examples are given up."""
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """What is put before the conversation of a task; the same for every language model.
+
+    Parameters
+    ----------
+    system
+        Text of a system message; none if empty.
+    shots
+        Solved examples: other instances of the same problem at the same parameters, each with a certified
+        optimum as the assistant's reply. They depend on the problem alone, unless one is the asked instance
+        or looks like it under other numbers: the next takes its place.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> tsp = forge_gym.problem("TSP", n=6)
+    >>> asked = tsp.instance(seed=1)
+    >>> task = Task(tsp, asked, ({"role": "user", "content": tsp.prompt(asked)},))
+    >>> [message["role"] for message in Prompting("You solve puzzles.", shots=1).messages(task)]
+    ['system', 'user', 'assistant', 'user']
+    """
+
+    system: str = ""
+    shots: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.system, str):
+            raise ValueError(f"system must be text, got {self.system!r}")
+        check_int("shots", self.shots, 0, 100)
+
+    def messages(self, task: Task) -> list[Message]:
+        """Return the whole conversation that a model is to go on with."""
+        return [*self.before(task), *task.messages]
+
+    def before(self, task: Task) -> list[Message]:
+        """Return what goes before the task's own messages.
+
+        Raises
+        ------
+        ValueError
+            If the problem has no other graded instances to show.
+        """
+        found: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
+        for instance in examples(task.problem, task.instance, self.shots):
+            found.append({"role": "user", "content": task.problem.prompt(instance)})
+            found.append({"role": "assistant", "content": _solved(task.problem, instance)})
+        return found
+
+
+def examples(problem: Problem[Any, Any], asked: Instance, count: int) -> list[Instance]:
+    """Return the first ``count`` graded instances of the examples' stream that are not like ``asked``.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many.
+    """
+    found: list[Instance] = []
+    index = -1
+    for _ in range(count + _MISSES):
+        if len(found) == count:
+            return found
+        index, instance = _graded(problem, index + 1)
+        if instance.invariant() != asked.invariant():
+            found.append(instance)
+    raise ValueError(
+        f"shots must be examples other than the asked instance, got {_MISSES} like it from {problem!r}: "
+        "try a larger size or level"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _graded(problem: Problem[Any, Any], start: int) -> tuple[int, Instance]:
+    return next(problem.graded_instances(_SEED, _SPLIT, start))
+
+
+def _solved(problem: Problem[Any, Any], instance: Instance) -> str:
+    solution = problem.reference(instance).solution
+    return problem.format(instance, problem.canonical(instance, solution))
+
+
+def without_system(messages: Sequence[Message]) -> list[Message]:
+    r"""Return ``messages`` with the system message at the head of the user's first, for models that know no such role.
+
+    Examples
+    --------
+    >>> without_system([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}])
+    [{'role': 'user', 'content': 'Be brief.\n\n1 + 1?'}]
+    """
+    if messages[0]["role"] != "system":
+        return list(messages)
+    system, first, *rest = messages
+    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
