@@ -1,16 +1,17 @@
-"""The command line: ``forge-gym list``, ``show``, ``play``, ``eval`` and ``suite``; also ``python -m forge_gym``."""
+"""The command line: ``forge-gym list``, ``show``, ``play``, ``eval``, ``suite``, ...; also ``python -m forge_gym``."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._version import __version__
 from ..core.checks import check_choice, check_int
@@ -19,12 +20,26 @@ from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems, register_problem
 from ..core.store import StoreError
 from .generate import ENGINES, FORMATS, LAYOUTS, generate, whole
-from .suite import BENCHMARK, LEVELS, build, locate, read, verify, write
+from .suite import BENCHMARK, LEVELS, build, locate, verify, write
 
 if TYPE_CHECKING:
     from ..agents import Agent
+    from ..agents.agent import AsyncAgent, StreamingAgent
+    from .runs import Call, Questions, Run
 
 _ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
+_MANNER = (
+    "base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "attempts",
+    "prompt_price", "completion_price", "batch_size",
+)  # fmt: skip
+"""Options that say how a model is asked; a run may go on with others."""
+_CONTENT = ("temperature", "seed", "system", "shots")
+_OPTIONS = {
+    "api": (*_MANNER[:-1], *_CONTENT, "max_tokens", "max_tokens_field", "extra"),
+    "vllm": (*_CONTENT, "max_new_tokens"),
+    "hf": (*_CONTENT, "max_new_tokens", "batch_size"),
+}
+"""Arguments of each kind of language model that the command line gives, where they were given."""
 _FAULTS = 10
 """Faults of a check that are printed."""
 
@@ -66,7 +81,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_argument("--reply", help="a reply to judge")
     show.add_argument("--solution", action="store_true", help="print the certified solution too")
-    show.add_argument("--png", metavar="FILE", help="draw the instance (and the solution, with --solution)")
+    show.add_argument(
+        "--png",
+        metavar="FILE",
+        help="draw the instance, with the --reply or the --solution; SVG by that suffix",
+    )
     show.set_defaults(run=_show)
 
     playing = commands.add_parser("play", help="answer in the agent's place, in the terminal")
@@ -77,17 +96,32 @@ def _parser() -> argparse.ArgumentParser:
     playing.add_argument("--window", action="store_true", help="show a picture in a window too")
     playing.set_defaults(run=_play)
 
+    serving = commands.add_parser("serve", help="a local web page: read and answer instances, browse runs")
+    serving.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; only this machine by default"
+    )
+    serving.add_argument("--port", type=int, default=8642, help="port; 0 takes a free one")
+    serving.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder with the transcripts of eval"
+    )
+    serving.set_defaults(run=_serve)
+
     evaluate = commands.add_parser("eval", help="agents by environments: a table with bootstrap intervals")
     evaluate.add_argument(
         "--agent",
         nargs="+",
-        required=True,
-        help="trivial, random, greedy, local-search, exact, hf:MODEL (folder or hub name) or sb3:FILE",
+        default=[],
+        help="trivial, random, greedy, local-search, exact, api:MODEL (OpenAI-compatible server), vllm:MODEL, "
+        "hf:MODEL (folder or hub name) or sb3:FILE",
     )
+    evaluate.add_argument("--model", help="short for --agent api:MODEL")
     asked = evaluate.add_mutually_exclusive_group(required=True)
     asked.add_argument("--env", nargs="+", metavar="ENV", help=_ENV)
     asked.add_argument("--suite", help=f"a suite: {BENCHMARK}, or a file")
     evaluate.add_argument("--episodes", type=int, default=100, help="graded instances per environment")
+    evaluate.add_argument(
+        "--limit", type=int, help="only the first so many rows of a suite's every problem and level"
+    )
     evaluate.add_argument(
         "--samples", type=int, default=1, help="answers per instance, for best@k and pass@k"
     )
@@ -96,7 +130,71 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--turns", type=int, default=1, help="replies per episode, the best counts")
     evaluate.add_argument("--reward", default="tiered", help="scheme that picks the best of several turns")
+    evaluate.add_argument(
+        "--out",
+        type=Path,
+        metavar="RUN.jsonl",
+        help="transcript, gone on with where it exists; for a model on a suite runs/<agent>-<suite>.jsonl by default",
+    )
     evaluate.set_defaults(run=_eval)
+    server = evaluate.add_argument_group("models behind a server")
+    server.add_argument("--base-url", metavar="URL", help="of an OpenAI-compatible server, ending in /v1")
+    server.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the key")
+    server.add_argument("--concurrency", type=int, help="calls under way at once")
+    server.add_argument("--rpm", type=float, dest="requests_per_minute", help="most calls a minute")
+    server.add_argument("--tpm", type=float, dest="tokens_per_minute", help="most tokens a minute")
+    server.add_argument("--timeout", type=float, metavar="SECONDS", help="for one attempt")
+    server.add_argument("--attempts", type=int, help="tries before an episode is left unanswered")
+    server.add_argument(
+        "--price-in", type=float, dest="prompt_price", metavar="PRICE", help="a million prompt tokens"
+    )
+    server.add_argument(
+        "--price-out",
+        type=float,
+        dest="completion_price",
+        metavar="PRICE",
+        help="a million completion tokens",
+    )
+    server.add_argument("--extra", metavar="JSON", help="more fields of a request")
+    server.add_argument("--max-tokens-field", metavar="NAME", help="max_tokens, or max_completion_tokens")
+    server.add_argument(
+        "--best-of",
+        type=int,
+        metavar="N",
+        help="the best of N samples as one answer, hopeless ones broken off",
+    )
+    server.add_argument(
+        "--thinking",
+        action="store_true",
+        help="with --best-of: replies start with thoughts that </think> ends",
+    )
+    evaluate.add_argument("--sampling-seed", type=int, metavar="SEED", help="of the model's draws")
+    evaluate.add_argument("--system", metavar="TEXT", help="system message of a language model")
+    evaluate.add_argument(
+        "--few-shot", type=int, dest="shots", metavar="K", help="solved examples before the question"
+    )
+
+    again = commands.add_parser("rescore", help="judge the replies of a transcript by the verifier of today")
+    again.add_argument("transcript", type=Path, metavar="RUN.jsonl", help="what eval wrote")
+    again.add_argument("--out", type=Path, metavar="NEW.jsonl", help="write the run with the new verdicts")
+    again.add_argument(
+        "--suite", help="where the suite is, if it did not ship with the package and was moved"
+    )
+    again.set_defaults(run=_rescore)
+
+    reporting = commands.add_parser(
+        "report", help="one HTML page on one or more runs, for any browser, offline"
+    )
+    reporting.add_argument("transcripts", nargs="+", type=Path, metavar="RUN.jsonl", help="what eval wrote")
+    reporting.add_argument("--out", type=Path, default=Path("report.html"), help="file to write")
+    reporting.add_argument(
+        "--gallery", type=int, default=10, metavar="N", help="answers drawn of each problem"
+    )
+    reporting.add_argument(
+        "--suite", help="where the suite is, if it did not ship with the package and was moved"
+    )
+    reporting.add_argument("--open", action="store_true", help="show the page in the browser")
+    reporting.set_defaults(run=_report)
 
     checking = commands.add_parser(
         "check", help="the gate: attacks, exhaustive agreement, calibration of problems"
@@ -183,7 +281,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--max-new-tokens", type=int, default=1024, help="longest reply of a language model"
         )
-        command.add_argument("--temperature", type=float, default=temperature, help="0 decodes greedily")
+        command.add_argument(
+            "--temperature",
+            type=_temperature,
+            default=temperature,
+            help="0 decodes greedily; `server` leaves it to the server",
+        )
     for command in (show, playing, evaluate):
         command.add_argument("--seed", type=int, default=0, help="stream of instances")
         command.add_argument("--split", default="test", help=f"one of {', '.join(SPLITS)}")
@@ -197,9 +300,13 @@ def _parser() -> argparse.ArgumentParser:
             default=[],
             help="a parameter of the problem, such as --set n=12 --set distribution=clustered",
         )
-    for command in (listing, show, evaluate, checking, pilot, distances):
+    for command in (listing, show, evaluate, again, checking, pilot, distances):
         command.add_argument("--json", action="store_true", help="print JSON for programs")
     return parser
+
+
+def _temperature(text: str) -> float | None:
+    return None if text == "server" else float(text)
 
 
 def _problem(name: str, arguments: argparse.Namespace) -> Problem[Any, Any]:
@@ -285,11 +392,13 @@ def _show(arguments: argparse.Namespace) -> None:
     prompt, reference = problem.prompt(instance), problem.reference(instance)
     verdict = None if arguments.reply is None else problem.verify(instance, arguments.reply)
     if arguments.png:
-        from matplotlib.figure import Figure
+        from ..core.drawing import picture
 
-        figure = Figure(figsize=(6, 6), dpi=120, layout="constrained")
-        problem.draw(instance, reference.solution if arguments.solution else None, figure.add_subplot())
-        figure.savefig(arguments.png)
+        drawn = reference.solution if arguments.solution else None
+        if verdict is not None and verdict.status != "malformed":
+            drawn = problem.read(instance, arguments.reply)
+        format = "svg" if arguments.png.lower().endswith(".svg") else "png"
+        Path(arguments.png).write_bytes(picture(problem, instance, drawn, format=format, dpi=150))
     if arguments.json:
         shown: dict[str, Any] = {
             "spec": None
@@ -343,63 +452,171 @@ def _play(arguments: argparse.Namespace) -> None:
     )
 
 
-def _eval(arguments: argparse.Namespace) -> None:
+def _serve(arguments: argparse.Namespace) -> None:
+    try:
+        from .explorer.app import serve
+    except ImportError as error:
+        raise ValueError(f"serve needs {error.name}: pip install '.[serve]' in a clone") from None
+    serve(arguments.host, arguments.port, arguments.runs)
+
+
+def _eval(arguments: argparse.Namespace) -> int:
     from ..agents import CONTROLS
+    from .report import summary
+    from .runs import env_questions, suite_questions
 
-    # Every table of a suite holds the controls: a score says little without them.
-    names = [*(CONTROLS if arguments.suite else ()), *arguments.agent]
-    agents = [_agent(name, arguments) for name in dict.fromkeys(names)]
-    played = {"turns": arguments.turns, "samples": arguments.samples, "reward": arguments.reward}
+    given = [*arguments.agent, *([f"api:{arguments.model}"] if arguments.model else [])]
+    if not given:
+        raise ValueError(f"--agent or --model must be given, such as --agent {next(iter(CONTROLS))}")
+    if arguments.out and len(given) > 1:
+        raise ValueError(f"--out must come with one agent, got {len(given)}: each run is a file of its own")
+    check_choice("--by", arguments.by, ("overall", "problem", "family", "level", "all"))
+    if arguments.best_of is not None and not all(name.startswith("api:") for name in given):
+        raise ValueError(f"--best-of must come with models behind a server, api:MODEL, got {given}")
     if arguments.suite:
-        _eval_suite(arguments, agents, played)
+        questions = suite_questions(arguments.suite, arguments.limit)
+        given = [*CONTROLS, *given]  # every table of a suite holds them: a score says little without
     else:
-        _eval_environments(arguments, agents, played)
+        problems = [_problem(name, arguments) for name in arguments.env]
+        questions = env_questions(problems, arguments.episodes, arguments.seed, arguments.split)
+    agents = {name: _agent(name, arguments) for name in dict.fromkeys(given)}
+    # What takes long and is recorded comes first: the controls take seconds, and would again after an interruption.
+    runs = {name: _run(name, agents[name], questions, arguments) for name in reversed(agents)}
+    found = [runs[name] for name in agents]
+    (_print_suite if arguments.suite else _print_environments)(found, questions, arguments)
+    if not arguments.json:
+        for name in filter(_is_model, agents):
+            print(summary(runs[name]))
+    return int(any(run.missing for run in found))
 
 
-def _agent(name: str, arguments: argparse.Namespace) -> Agent:
-    from ..agents import make_agent
-
-    options: dict[str, Any] = {}
-    if name.startswith("hf:"):
-        options = {key: getattr(arguments, key) for key in ("batch_size", "max_new_tokens", "temperature")}
-    elif name.startswith("sb3:"):
-        options = {"deterministic": arguments.temperature == 0}
-    return make_agent(name, **options)
+def _is_model(name: str) -> bool:
+    return name.startswith(("api:", "vllm:", "hf:"))
 
 
-def _eval_environments(arguments: argparse.Namespace, agents: list[Agent], played: dict[str, Any]) -> None:
-    from .evaluate import evaluate, held_out
+def _run(name: str, agent: Agent | AsyncAgent, questions: Questions, arguments: argparse.Namespace) -> Run:
+    """Play one agent's episodes, or go on with them; say on stderr what is not as usual."""
+    from .report import plain, watching
+    from .runs import Tally, record
+
+    path = arguments.out if name in (*arguments.agent, f"api:{arguments.model}") else None
+    if path is None and arguments.suite and _is_model(name):
+        path = _default_transcript(agent.name, questions, arguments)
+    if path is not None:
+        arguments.resumes = True
+    last = Tally(0)
+    began = False
+
+    def watch(tally: Tally) -> None:
+        nonlocal last, began
+        last = tally
+        if not began and tally.calls:
+            told = f"{tally.finished} of {tally.episodes} episodes are there"
+            left = (
+                "going on"
+                if tally.finished < tally.episodes
+                else "nothing is asked; another --out starts anew"
+            )
+            print(f"{path}: {told}, {left}", file=sys.stderr)
+        began = True
+        tell(tally)
+
+    options = {key: value for key, value in _options(name, arguments).items() if key not in _MANNER}
+    if arguments.thinking:
+        options["thinking"] = True
+    if url := getattr(getattr(agent, "agent", agent), "base_url", ""):
+        options["base_url"] = re.sub(r"//[^/@]*@|\?.*", lambda found: "//" if found[0][0] == "/" else "", url)
+    with watching(agent.name, console(stderr=True)) as tell:
+        run = record(
+            agent,
+            questions,
+            path,
+            turns=arguments.turns,
+            samples=arguments.samples,
+            reward=arguments.reward,
+            options=options,
+            batch_size=arguments.batch_size if name.startswith("hf:") else 256,
+            progress=watch,
+        )
+    if run.missing:
+        again = "" if path is None else "; the same command asks them again"
+        print(
+            f"forge-gym: {plain(agent.name)} left {run.missing} of {last.episodes} episodes unanswered "
+            f"(the last: {plain(last.error)}), and they are not scored{again}",
+            file=sys.stderr,
+        )
+    return run
+
+
+def _default_transcript(agent: str, questions: Questions, arguments: argparse.Namespace) -> Path:
+    names = [agent, questions.name, *([f"limit{arguments.limit}"] if arguments.limit else [])]
+    return Path(
+        "runs", "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:80] for name in names) + ".jsonl"
+    )
+
+
+def _agent(name: str, arguments: argparse.Namespace) -> Agent | AsyncAgent:
+    from ..agents import BestOf, make_agent
+
+    try:
+        agent = make_agent(name, **_options(name, arguments))
+    except ImportError as error:  # it says which extra to install
+        raise ValueError(str(error)) from None
+    if name.startswith("api:") and getattr(arguments, "best_of", None) is not None:
+        if arguments.temperature == 0:
+            raise ValueError("--best-of needs --temperature above 0, or all samples are the same")
+        return BestOf(cast("StreamingAgent", agent), arguments.best_of, thinking=arguments.thinking)
+    return agent
+
+
+def _options(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says of the agent called ``name``."""
+    if name.startswith("sb3:"):
+        return {"deterministic": arguments.temperature == 0}
+    given = vars(arguments)
+    given = given | {"max_tokens": arguments.max_new_tokens, "seed": given.get("sampling_seed")}
+    keys = _OPTIONS.get(name.partition(":")[0], ())
+    return {key: given[key] for key in keys if given.get(key) is not None}
+
+
+def _answered_by_all(runs: Sequence[Run]) -> set[str]:
+    """Return the ids of the rows that every agent answered: tables compare agents on the same ones."""
+    return set.intersection(*({row.id for row in run.answered} for run in runs))
+
+
+def _print_environments(runs: Sequence[Run], questions: Questions, arguments: argparse.Namespace) -> None:
+    from .evaluate import Evaluation
     from .report import evaluation_table
 
+    answered = _answered_by_all(runs)
     tables = []
-    for problem in [_problem(name, arguments) for name in arguments.env]:
-        instances = held_out(problem, arguments.episodes, arguments.seed, arguments.split)
-        table = []
-        for agent in agents:
-            with _progress(f"{problem.name} {agent.name}", len(instances) * arguments.samples) as advance:
-                table.append(evaluate(agent, problem, instances, progress=advance, **played))
-        tables.append(table)
+    for problem in dict.fromkeys(row.problem for row in questions.rows):
+        asked = [row for row in questions.rows if row.problem == problem]
+        rows = [row for row in asked if row.id in answered]
+        if rows:
+            found = [run.evaluation(rows) for run in runs]
+            table = [Evaluation(each.agent, problem, each.verdicts) for each in found]
+            tables.append((table, len(asked)))
     if arguments.json:
-        _print_json([evaluation.to_dict() for table in tables for evaluation in table])
+        _print_json([evaluation.to_dict() for table, _ in tables for evaluation in table])
         return
-    for table in tables:
-        console().print(evaluation_table(table))
+    for table, count in tables:
+        console().print(evaluation_table(table, count))
 
 
-def _eval_suite(arguments: argparse.Namespace, agents: list[Agent], played: dict[str, Any]) -> None:
+def _print_suite(runs: Sequence[Run], questions: Questions, arguments: argparse.Namespace) -> None:
     from .report import suite_tables
-    from .score import evaluate_suite
+    from .score import groups
 
-    check_choice("--by", arguments.by, ("overall", "problem", "family", "level", "all"))
-    name, rows = read(locate(arguments.suite))
-    results = []
-    for agent in agents:
-        with _progress(f"{name} {agent.name}", len(rows) * arguments.samples) as advance:
-            results.append(evaluate_suite(agent, rows, progress=advance, **played))
+    answered = _answered_by_all(runs)
+    rows = [row for row in questions.rows if row.id in answered]
+    results = [run.evaluation(rows) for run in runs] if rows else []
     if arguments.json:
-        _print_json({"suite": name, "results": [result.to_dict() for result in results]})
+        found = [result.to_dict() for result in results]
+        unanswered = {run.agent: run.missing for run in runs if run.missing}
+        _print_json({"suite": questions.name, "unanswered": unanswered, "results": found})
         return
-    names = {row.problem.name for row in rows}
+    names = {row.problem.name for row in questions.rows}
     wanted = {
         "overall": lambda label: label == "overall",
         "problem": lambda label: label == "overall" or label in names,
@@ -407,8 +624,71 @@ def _eval_suite(arguments: argparse.Namespace, agents: list[Agent], played: dict
         "level": lambda label: label == "overall" or label.startswith("level "),
         "all": lambda label: True,
     }[arguments.by]
-    for table in suite_tables(results, name, list(filter(wanted, results[0].groups()))):
-        console().print(table)
+    labels = list(filter(wanted, groups(questions.rows)))
+    if results:
+        for table in suite_tables(results, questions.name, labels, questions.rows):
+            console().print(table)
+
+
+def _rescore(arguments: argparse.Namespace) -> int:
+    from .evaluate import METRICS
+    from .report import changes, plain
+    from .runs import read_run, rescore, write_run
+
+    before = read_run(arguments.transcript, arguments.suite)
+    after, found = rescore(before)
+    if arguments.out:
+        write_run(after, arguments.out)
+    calls = sum(map(len, before.calls.values()))
+    if arguments.json:
+        told = [
+            {key: getattr(change.before, key) for key in ("row", "sample", "turn")}
+            | {"before": _judged(change.before), "after": _judged(change.after)}
+            for change in found
+        ]
+        totals = [run.evaluation().to_dict() if run.answered else None for run in (before, after)]
+        _print_json({"calls": calls, "changed": told, "before": totals[0], "after": totals[1]})
+        return int(bool(found))
+    print(
+        f"{arguments.transcript}: {calls} replies of {plain(before.agent)} judged again, {len(found)} verdicts changed"
+    )
+    for line in changes(found):
+        print(line)
+    for title, run in (("stored", before), ("today", after)):
+        if run.answered:
+            evaluation = run.evaluation()
+            numbers = [evaluation.estimate(metric, range(len(evaluation.rows))) for metric in METRICS]
+            means = ", ".join(f"{metric} {n.mean:.4f}" for metric, n in zip(METRICS, numbers, strict=True))
+            print(f"{title}: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
+    return int(bool(found))
+
+
+def _judged(call: Call) -> dict[str, Any]:
+    return {"status": call.verdict.status, "quality": call.verdict.quality, "score": call.score}
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from importlib.util import find_spec
+
+    from .html_report import write_report
+    from .runs import read_run
+
+    missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise ValueError(f"report needs {missing[0]}: pip install '.[viz]' in a clone")
+    runs = [read_run(path, arguments.suite) for path in arguments.transcripts]
+    with _progress("report", None) as progress:
+        try:
+            write_report(runs, arguments.out, gallery=arguments.gallery, progress=progress)
+        except OSError as error:
+            raise ValueError(
+                f"--out must be a file that can be written, got {str(arguments.out)!r}: {error}"
+            ) from None
+    print(f"wrote {arguments.out}: {arguments.out.stat().st_size:,} bytes")
+    if arguments.open:
+        import webbrowser
+
+        webbrowser.open(arguments.out.resolve().as_uri())
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -449,11 +729,16 @@ def _check(arguments: argparse.Namespace) -> int:
 def _preflight(arguments: argparse.Namespace) -> None:
     from .preflight import preflight
 
+    agent = _agent(arguments.agent, arguments)
+    if not hasattr(agent, "answer"):
+        raise ValueError(
+            f"--agent must be one that answers in batches, such as hf:MODEL, got {arguments.agent!r}"
+        )
     chosen = _problems(arguments)
     total = len(chosen) * len(set(arguments.levels)) * arguments.instances * arguments.group
     with _progress(f"preflight of {arguments.agent}", total) as advance:
         found = preflight(
-            _agent(arguments.agent, arguments),
+            cast("Agent", agent),
             chosen,
             arguments.levels,
             group=arguments.group,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
-from typing import Any
+from typing import Any, NoReturn, cast
 
-from ..agents.agent import Agent, Message, Task
+from ..agents.agent import Agent, AgentError, AsyncAgent, Message, Reply, Task
 from ..core.checks import check_int
 from ..core.env import TextEnv
 from ..core.problem import Instance, Problem
@@ -72,7 +74,7 @@ def held_out(problem: Problem[Any, Any], episodes: int, seed: int = 0, split: st
 
 
 def evaluate(
-    agent: Agent,
+    agent: Agent | AsyncAgent,
     problem: Problem[Any, Any],
     instances: Sequence[Instance],
     *,
@@ -101,6 +103,11 @@ def evaluate(
     progress
         Called with the number of episodes that have ended since the last call.
 
+    Raises
+    ------
+    AgentError
+        If an `AsyncAgent` has no reply; `forge_gym.evaluation.runs.record` goes on without it.
+
     Examples
     --------
     >>> import forge_gym
@@ -110,49 +117,176 @@ def evaluate(
     >>> result.estimate("skill"), result.estimate("success").mean
     (Estimate(mean=0.0, low=0.0, high=0.0), 1.0)
     """
-    check_int("batch_size", batch_size, 1)
-    check_int("samples", samples, 1)
-    asked = [(instance, sample) for instance in instances for sample in range(samples)]
-    verdicts: list[Verdict] = []
-    for start in range(0, len(asked), batch_size):
-        batch = asked[start : start + batch_size]
-        episodes = [_Episode(problem, instance, sample, turns, reward) for instance, sample in batch]
-        verdicts.extend(_play(agent, episodes))
-        progress(len(batch))
-    kept = tuple(tuple(verdicts[i : i + samples]) for i in range(0, len(verdicts), samples))
-    return Evaluation(agent.name, problem, kept)
+    asked = [(problem, instance) for instance in instances]
+    verdicts = kept_verdicts(
+        agent, asked, turns=turns, samples=samples, reward=reward, batch_size=batch_size, progress=progress
+    )
+    return Evaluation(agent.name, problem, verdicts)
 
 
-class _Episode:
-    """One environment with the conversation held in it."""
+class Episode:
+    """One environment with the conversation held in it.
+
+    Parameters
+    ----------
+    problem, instance
+        What is asked.
+    sample
+        Which of several episodes on the same instance this is.
+    turns, reward
+        As of `TextEnv`; the scheme decides which of several turns is the best.
+    row
+        A name of the instance for whoever records the episode.
+    """
 
     def __init__(
-        self, problem: Problem[Any, Any], instance: Instance, sample: int, turns: int, reward: str
+        self,
+        problem: Problem[Any, Any],
+        instance: Instance,
+        *,
+        sample: int = 0,
+        turns: int = 1,
+        reward: str = "tiered",
+        row: str = "",
     ) -> None:
-        self.sample = sample
+        self.row, self.sample = row, sample
         self.env = TextEnv(problem, turns=turns, reward=reward)
         prompt, _ = self.env.reset(options={"instance": instance})
         self.messages: tuple[Message, ...] = ({"role": "user", "content": prompt},)
+        self.turn, self.score, self.running = 0, 0.0, True
         self.best: tuple[float, Verdict] | None = None
-        self.running = True
 
     @property
     def task(self) -> Task:
+        """What the agent is asked now."""
         assert self.env.instance is not None
         return Task(self.env.problem, self.env.instance, self.messages, self.sample)
 
-    def reply(self, text: str) -> None:
+    def take(self, text: str) -> Verdict:
+        """Judge the reply ``text``: the conversation goes on with it and the feedback."""
         feedback, _, terminated, truncated, info = self.env.step(text)
-        assert self.env.verdict is not None
-        if self.best is None or info["score"] > self.best[0]:
-            self.best = info["score"], self.env.verdict
-        self.running = not (terminated or truncated)
+        verdict = self.env.verdict
+        assert verdict is not None
+        self.turn, self.score, self.running = self.turn + 1, info["score"], not (terminated or truncated)
+        if self.best is None or self.score > self.best[0]:
+            self.best = self.score, verdict
         self.messages += ({"role": "assistant", "content": text}, {"role": "user", "content": feedback})
+        return verdict
 
 
-def _play(agent: Agent, episodes: list[_Episode]) -> list[Verdict]:
-    while running := [episode for episode in episodes if episode.running]:
-        replies = agent.answer([episode.task for episode in running])
-        for episode, text in zip(running, replies, strict=True):
-            episode.reply(text)
-    return [episode.best[1] for episode in episodes if episode.best is not None]
+Answered = tuple[Episode, Reply, Verdict]
+
+
+def _raise(episode: Episode, error: AgentError) -> NoReturn:
+    raise error
+
+
+def play(
+    agent: Agent | AsyncAgent,
+    episodes: Iterable[Episode],
+    judged: Callable[[Sequence[Answered]], object],
+    *,
+    batch_size: int = 256,
+    failed: Callable[[Episode, AgentError], object] = _raise,
+) -> None:
+    """Let ``agent`` play ``episodes`` to their ends: the one loop behind every table and transcript.
+
+    Parameters
+    ----------
+    agent
+        Gets the tasks of up to ``batch_size`` episodes at once; an `AsyncAgent` plays as many episodes at a
+        time as its ``concurrency`` says.
+    episodes
+        Fresh ones, or some in the middle; taken from the iterable as they are started.
+    judged
+        Called with the replies that were just judged, before anything more is asked in their episodes.
+    batch_size
+        Episodes in flight, of an agent that answers in batches.
+    failed
+        Called when an `AsyncAgent` has no reply to an episode, which is then left as it is. By default the
+        error is raised.
+    """
+    check_int("batch_size", batch_size, 1)
+    waiting = iter(episodes)
+    if hasattr(agent, "reply"):
+        _run(_play_async(cast(AsyncAgent, agent), waiting, judged, failed))
+        return
+    while batch := list(islice(waiting, batch_size)):
+        while running := [episode for episode in batch if episode.running]:
+            replies = _ask(agent, [episode.task for episode in running])
+            judged([(e, reply, e.take(reply.text)) for e, reply in zip(running, replies, strict=True)])
+
+
+def _ask(agent: Agent, tasks: Sequence[Task]) -> list[Reply]:
+    """Return the replies of a batch, with what they took where the agent knows it."""
+    replies: Callable[[Sequence[Task]], list[Reply]] | None = getattr(agent, "replies", None)
+    return replies(tasks) if replies else [Reply(text) for text in agent.answer(tasks)]
+
+
+IN_FLIGHT = 64
+"""Episodes that an `AsyncAgent` without a ``concurrency`` plays at a time."""
+
+
+async def _play_async(
+    agent: AsyncAgent,
+    waiting: Iterator[Episode],
+    judged: Callable[[Sequence[Answered]], object],
+    failed: Callable[[Episode, AgentError], object],
+) -> None:
+    async def work() -> None:
+        for episode in waiting:  # one iterator for all workers
+            while episode.running:
+                try:
+                    reply = await agent.reply(episode.task)
+                except AgentError as error:
+                    failed(episode, error)
+                    break
+                judged([(episode, reply, episode.take(reply.text))])
+
+    try:
+        async with agent, asyncio.TaskGroup() as workers:
+            for _ in range(getattr(agent, "concurrency", IN_FLIGHT)):
+                workers.create_task(work())
+    except BaseExceptionGroup as group:  # the first error, as a plain loop would raise it
+        raise group.exceptions[0] from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` to its end, also where an event loop is running already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+    else:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, work).result()
+
+
+def kept_verdicts(
+    agent: Agent | AsyncAgent,
+    asked: Iterable[tuple[Problem[Any, Any], Instance]],
+    *,
+    turns: int = 1,
+    samples: int = 1,
+    reward: str = "tiered",
+    batch_size: int = 256,
+    progress: Callable[[int], object] = lambda done: None,
+) -> tuple[tuple[Verdict, ...], ...]:
+    """Return for each instance the kept verdict of every sample; see `evaluate` for the parameters."""
+    check_int("samples", samples, 1)
+    asked = list(asked)
+    kept: dict[tuple[str, int], Verdict] = {}
+    episodes = (
+        Episode(problem, instance, sample=sample, turns=turns, reward=reward, row=str(i))
+        for i, (problem, instance) in enumerate(asked)
+        for sample in range(samples)
+    )
+
+    def judged(answered: Sequence[Answered]) -> None:
+        over = {(e.row, e.sample): e.best[1] for e, *_ in answered if e.best and not e.running}
+        kept.update(over)
+        if over:
+            progress(len(over))
+
+    play(agent, episodes, judged, batch_size=batch_size)
+    return tuple(tuple(kept[str(i), sample] for sample in range(samples)) for i in range(len(asked)))

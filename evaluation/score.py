@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..agents.agent import Agent
+from ..agents.agent import Agent, AsyncAgent
 from ..core.verdict import STATUSES, Verdict
-from .evaluate import METRICS, evaluate
+from .evaluate import METRICS, kept_verdicts
 from .published import published_scores
 from .stats import Estimate, best_of, bootstrap
 from .suite import Row
@@ -33,17 +33,7 @@ class SuiteEvaluation:
 
     def groups(self) -> dict[str, list[int]]:
         """Return the positions of the rows of every problem, family, distribution and level, and of all."""
-        found: dict[str, list[int]] = {}
-        for label in (
-            lambda row: row.problem.name,
-            lambda row: f"family {row.problem.family}",
-            lambda row: f"{row.problem.name} {row.distribution}",
-            lambda row: "imported" if row.level is None else f"level {row.level}",
-            lambda row: "overall",
-        ):
-            for i, row in enumerate(self.rows):
-                found.setdefault(label(row), []).append(i)
-        return found
+        return groups(self.rows)
 
     def estimate(self, metric: str, group: Sequence[int], k: int = 1) -> Estimate:
         """Return the mean over a group of the best of ``k`` samples, with its interval; ``k=1`` is the mean."""
@@ -51,25 +41,47 @@ class SuiteEvaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return both reports as JSON-ready data."""
-        groups = {}
+        k = self.samples
+        found = {}
         for label, group in self.groups().items():
             said = [verdict.status for i in group for verdict in self.verdicts[i]]
-            groups[label] = {
+            found[label] = {
                 "instances": len(group),
                 "status": {status: said.count(status) for status in STATUSES},
                 **{metric: self.estimate(metric, group)._asdict() for metric in METRICS},
             }
-            if self.samples > 1:
+            if k > 1:
                 for metric in METRICS:
-                    groups[label][f"{metric} best@{self.samples}"] = self.estimate(
-                        metric, group, self.samples
-                    )._asdict()
-        published = published_scores(self.rows, [samples[:PUBLISHED_K] for samples in self.verdicts])
-        return {"agent": self.agent, "samples": self.samples, "groups": groups, "published": published}
+                    found[label][f"{metric} best@{k}"] = self.estimate(metric, group, k)._asdict()
+        return {
+            "agent": self.agent,
+            "samples": self.samples,
+            "groups": found,
+            "published": self.published(),
+        }
+
+    def published(self) -> dict[str, dict[str, float]]:
+        """Return the published success rate and quality ratio; see `published_scores`."""
+        return published_scores(self.rows, [samples[:PUBLISHED_K] for samples in self.verdicts])
+
+
+def groups(rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Return the positions of the rows of every problem, family, distribution and level, and of all."""
+    found: dict[str, list[int]] = {}
+    for label in (
+        lambda row: row.problem.name,
+        lambda row: f"family {row.problem.family}",
+        lambda row: f"{row.problem.name} {row.distribution}",
+        lambda row: "imported" if row.level is None else f"level {row.level}",
+        lambda row: "overall",
+    ):
+        for i, row in enumerate(rows):
+            found.setdefault(label(row), []).append(i)
+    return found
 
 
 def evaluate_suite(
-    agent: Agent,
+    agent: Agent | AsyncAgent,
     rows: Sequence[Row],
     *,
     turns: int = 1,
@@ -78,16 +90,6 @@ def evaluate_suite(
     progress: Callable[[int], object] = lambda done: None,
 ) -> SuiteEvaluation:
     """Let ``agent`` answer every row ``samples`` times; see `evaluate` for the parameters."""
-    kinds: dict[str, list[int]] = {}
-    for i, row in enumerate(rows):
-        kinds.setdefault(f"{row.problem.name} {getattr(row.problem, 'variant', '')}", []).append(i)
-    verdicts: dict[int, tuple[Verdict, ...]] = {}
-    for positions in kinds.values():
-        instances = [rows[i].use() for i in positions]
-        # Rows of one kind differ in how their instances were drawn, which no prompt or verdict depends on.
-        problem = rows[positions[0]].problem
-        result = evaluate(
-            agent, problem, instances, turns=turns, samples=samples, reward=reward, progress=progress
-        )
-        verdicts.update(zip(positions, result.verdicts, strict=True))
-    return SuiteEvaluation(agent.name, tuple(rows), tuple(verdicts[i] for i in range(len(rows))))
+    asked = ((row.problem, row.use()) for row in rows)
+    verdicts = kept_verdicts(agent, asked, turns=turns, samples=samples, reward=reward, progress=progress)
+    return SuiteEvaluation(agent.name, tuple(rows), verdicts)

@@ -13,6 +13,7 @@ import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, Task
 from forge_gym.evaluation.cli import main
 from forge_gym.evaluation.evaluate import evaluate, held_out
+from forge_gym.evaluation.runs import read_run
 from forge_gym.evaluation.stats import bootstrap, wilson
 
 
@@ -156,7 +157,10 @@ def test_eval(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_eval_of_a_language_model(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_of_a_language_model(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tiny.jsonl"
     arguments = [
         "eval",
         "--agent",
@@ -169,9 +173,21 @@ def test_eval_of_a_language_model(tiny_model: Path, capsys: pytest.CaptureFixtur
         "4",
         "--turns",
         "2",
+        "--batch-size",
+        "2",
+        "--out",
+        str(path),
     ]
     (row,) = json.loads(run(capsys, *arguments, "--json"))
     assert row["agent"] == "tiny" and row["status"]["malformed"] == 3
+    found = read_run(path)
+    assert found.missing == 0 and 0 < found.total("completion_tokens") <= 2 * 3 * 4
+    # Two of three were asked together; a run may go on in other batches.
+    whole = path.read_text().splitlines(keepends=True)
+    assert [json.loads(line)["turn"] for line in whole[1:]] == [0, 0, 1, 1, 0, 1]
+    path.write_text("".join(whole[:4]))
+    run(capsys, *arguments[:-4], "--batch-size", "3", *arguments[-2:])
+    assert read_run(path).calls.keys() == found.calls.keys() and read_run(path).missing == 0
 
 
 @pytest.mark.parametrize(
