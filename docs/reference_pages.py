@@ -1,0 +1,132 @@
+"""The reference: a page for each module, which mkdocstrings fills, and the help texts of the command line."""
+
+from __future__ import annotations
+
+import atexit
+import configparser
+import os
+import shutil
+import tempfile
+from argparse import ArgumentParser, _SubParsersAction
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import griffe
+from docstrings import markdown, parsed, table
+
+from forge_gym.evaluation import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def packages() -> dict[str, Path]:
+    """Return the folder of each package below ``forge_gym``, as setup.cfg maps them."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    rows = (row.split(" = ") for row in config["options"]["package_dir"].strip().splitlines())
+    return {name: ROOT / folder for name, folder in rows if name.split(".")[0] == "forge_gym"}
+
+
+@cache
+def staged() -> Path:
+    """Return a folder in which ``forge_gym`` lies as it is imported, for tools that read and do not import."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    for name, source in packages().items():
+        package = folder.joinpath(*name.split("."))
+        if name == "forge_gym":
+            package.mkdir()
+            for file in source.iterdir():
+                (package / file.name).symlink_to(file)
+        elif not package.exists():  # others came along with the package they are in
+            package.symlink_to(source)
+    return folder
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Yield every public module with its file, packages before what they hold."""
+    for package, folder in packages().items():
+        yield package, folder / "__init__.py"
+        for file in sorted(folder.glob("*.py")):
+            if not file.name.startswith("_"):
+                yield f"{package}.{file.stem}", file
+
+
+def uri(module: str, package: bool) -> str:
+    """Return where a module's page is."""
+    parts = module.split(".")[1:]
+    return "/".join(["api", *parts, "index.md"] if package else ["api", *parts]) + ("" if package else ".md")
+
+
+def module_page(module: str, file: Path) -> str:
+    """Return the page of a module; of a package, with its modules and what may be imported from it."""
+    if file.stem != "__init__":
+        return f"::: {module}\n"
+    rows = [
+        (f"[`{name}`][{name}]", summary(other))
+        for name, other in modules()
+        if name.rpartition(".")[0] == module
+    ]
+    page = f"::: {module}\n"
+    if module != "forge_gym":  # whose own page shows what it exports in full
+        imported = exported(module, file)
+        members = parsed(str(file)).members.items()
+        own = [name for name, member in members if not member.is_alias and not name.startswith("_")]
+        page += f"    options:\n      members: {own}\n"
+        if imported:
+            by_name = sorted(imported.items(), key=lambda item: item[0].lower())
+            links = [f"- [`{name}`][{place}]" for name, place in by_name]
+            page += "\n## Exports\n\n" + "\n".join(links) + "\n"
+    return page + ("\n## Modules\n\n" + table(("module", ""), rows) + "\n" if rows else "")
+
+
+def exported(module: str, file: Path) -> dict[str, str]:
+    """Return the names that a package imports from its modules, with the place where each is documented."""
+    found = griffe.visit(module, filepath=file, code=file.read_text(encoding="utf-8"))
+    places = {
+        name: member.target_path
+        for name, member in found.members.items()
+        if isinstance(member, griffe.Alias) and member.is_public
+    }
+    return {name: place for name, place in places.items() if place.startswith("forge_gym.")}
+
+
+def summary(file: Path) -> str:
+    """Return the first line of a module's docstring."""
+    docstring = parsed(str(file)).docstring
+    return markdown(docstring.value).partition("\n\n")[0] if docstring else ""
+
+
+def menu() -> list[Any]:
+    """Return the menu of the reference: packages, and in them their modules."""
+    sections: dict[str, list[Any]] = {}
+    for module, file in modules():
+        package = file.stem == "__init__"
+        page = uri(module, package)
+        if package:
+            sections[module] = [page]
+            if module != "forge_gym":
+                parent = module.rpartition(".")[0]
+                sections[parent].append({module.rpartition(".")[2]: sections[module]})
+        else:
+            sections[module.rpartition(".")[0]].append({module.rpartition(".")[2]: page})
+    return sections["forge_gym"]
+
+
+def command_line_page() -> str:
+    """Return the help texts of the command line."""
+    os.environ["COLUMNS"] = "80"  # what argparse takes for the terminal's width
+    page = "# Command line\n\n`forge-gym`, also `python -m forge_gym`. A program that reads the output adds `--json`.\n"
+    for name, parser in subparsers(cli._parser()):
+        page += f"\n## {name}\n\n````text\n{parser.format_help()}````\n"
+    return page
+
+
+def subparsers(parser: ArgumentParser) -> Iterator[tuple[str, ArgumentParser]]:
+    """Yield the parsers of all commands, with what is typed for each."""
+    inner = [action.choices for action in parser._actions if isinstance(action, _SubParsersAction)]
+    for name, found in (item for choices in inner for item in choices.items()):
+        deeper = [(f"{name} {other}", parser) for other, parser in subparsers(found)]
+        yield from deeper or [(name, found)]
