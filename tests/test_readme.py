@@ -53,7 +53,7 @@ def test_commands_of_the_command_line_parse(root: Path) -> None:
     lines = [
         line for block in blocks(root, "bash") for line in block.splitlines() if line.startswith("forge-gym ")
     ]
-    assert len(lines) == 16
+    assert len(lines) == 20
     for line in lines:
         _parser().parse_args(line.split()[1:])
 
