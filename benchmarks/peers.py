@@ -259,10 +259,12 @@ def main() -> int:
     )
     parser.add_argument("--np-engine", type=Path, help="checkout of NP-Engine")
     parser.add_argument("--rlve", type=Path, help="checkout of RLVE")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=7, help="at least 2")
     parser.add_argument("--only", default="", help="only rows whose id contains this")
     parser.add_argument("--json", type=Path, help="write the rows there too")
     arguments = parser.parse_args()
+    if arguments.repeats < 2:
+        parser.error(f"--repeats must be at least 2 for a spread, got {arguments.repeats}")
     rows = measure(arguments.repeats, arguments.np_engine, arguments.rlve, arguments.only)
     for row in rows:
         print(line(row))
