@@ -14,7 +14,7 @@ import inspect
 import json
 import random
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -295,6 +295,7 @@ def mutants(
     definition: Definition,
     shared: bool | None = None,
     progress: Callable[[int], object] = lambda done: None,
+    skip: Container[tuple[str, int, str]] = (),
 ) -> list[Mutant]:
     """Return every mutant of the verifier of ``problem`` with the first test that kills it.
 
@@ -306,6 +307,9 @@ def mutants(
         True for the functions that all problems share, False for its own, None for both.
     progress
         Called with 1 after each mutant.
+    skip
+        Function, line and change of mutants that need not be tried, such as those that another problem's tests
+        have killed.
 
     Raises
     ------
@@ -326,6 +330,8 @@ def mutants(
         tree = ast.parse(textwrap.dedent("".join(source))).body[0]
         assert isinstance(tree, ast.FunctionDef)
         for changed, line, words in changes(tree):
+            if (function.__qualname__, start + line - 1, words) in skip:
+                continue
             with _in_place(function, changed):
                 killer = next((name for name, holds in tests if not _survives(holds)), "")
             found.append(Mutant(function.__qualname__, start + line - 1, words, killer))
