@@ -4,42 +4,24 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from .._version import __version__
-from ..core.checks import check_choice, check_int
+from ..core.checks import check_int
 from ..core.problem import SPLITS, Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems, register_problem
 from ..core.store import StoreError
 from .generate import ENGINES, FORMATS, LAYOUTS, generate, whole
 from .suite import BENCHMARK, LEVELS, build, locate, verify, write
-
-if TYPE_CHECKING:
-    from ..agents import Agent
-    from ..agents.agent import AsyncAgent, StreamingAgent
-    from .runs import Call, Questions, Run
+from .terminal import console, print_json, progress_bar
 
 _ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
-_MANNER = (
-    "base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "attempts",
-    "prompt_price", "completion_price", "batch_size",
-)  # fmt: skip
-"""Options that say how a model is asked; a run may go on with others."""
-_CONTENT = ("temperature", "seed", "system", "shots")
-_OPTIONS = {
-    "api": (*_MANNER[:-1], *_CONTENT, "max_tokens", "max_tokens_field", "extra"),
-    "vllm": (*_CONTENT, "max_new_tokens"),
-    "hf": (*_CONTENT, "max_new_tokens", "batch_size"),
-}
-"""Arguments of each kind of language model that the command line gives, where they were given."""
 _FAULTS = 10
 """Faults of a check that are printed."""
 
@@ -211,7 +193,11 @@ def _parser() -> argparse.ArgumentParser:
     pilot = commands.add_parser(
         "preflight", help="groups without learning signal, before any GPU hour is spent"
     )
-    pilot.add_argument("--agent", required=True, help="a control, hf:MODEL (folder or hub name) or sb3:FILE")
+    pilot.add_argument(
+        "--agent",
+        required=True,
+        help="a control, hf:MODEL (folder or hub name), vllm:MODEL, api:MODEL (at OPENAI_BASE_URL) or sb3:FILE",
+    )
     pilot.add_argument(
         "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
     )
@@ -351,10 +337,6 @@ def _problems(arguments: argparse.Namespace) -> list[Problem[Any, Any]]:
     return [_problem(name, arguments) for name in arguments.env or problems()]
 
 
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=1))
-
-
 def _list(arguments: argparse.Namespace) -> None:
     from dataclasses import fields
 
@@ -370,7 +352,7 @@ def _list(arguments: argparse.Namespace) -> None:
         for name, cls in ((name, problem_class(name)) for name in problems())
     ]
     if arguments.json:
-        _print_json(rows)
+        print_json(rows)
         return
     from rich.table import Table
 
@@ -423,7 +405,7 @@ def _show(arguments: argparse.Namespace) -> None:
                 name: getattr(verdict, name)
                 for name in ("status", "reason", "quality", "skill", "ratio", "optimal")
             } | {"objective": None if verdict.objective is None else str(verdict.objective)}
-        _print_json(shown)
+        print_json(shown)
         return
     print(prompt)
     proof = "proven optimum" if reference.proven else f"best known (bound {reference.bound})"
@@ -461,210 +443,15 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _eval(arguments: argparse.Namespace) -> int:
-    from ..agents import CONTROLS
-    from .report import summary
-    from .runs import env_questions, suite_questions
+    from .eval_command import run_eval
 
-    given = [*arguments.agent, *([f"api:{arguments.model}"] if arguments.model else [])]
-    if not given:
-        raise ValueError(f"--agent or --model must be given, such as --agent {next(iter(CONTROLS))}")
-    if arguments.out and len(given) > 1:
-        raise ValueError(f"--out must come with one agent, got {len(given)}: each run is a file of its own")
-    check_choice("--by", arguments.by, ("overall", "problem", "family", "level", "all"))
-    if arguments.best_of is not None and not all(name.startswith("api:") for name in given):
-        raise ValueError(f"--best-of must come with models behind a server, api:MODEL, got {given}")
-    if arguments.suite:
-        questions = suite_questions(arguments.suite, arguments.limit)
-        given = [*CONTROLS, *given]  # every table of a suite holds them: a score says little without
-    else:
-        problems = [_problem(name, arguments) for name in arguments.env]
-        questions = env_questions(problems, arguments.episodes, arguments.seed, arguments.split)
-    agents = {name: _agent(name, arguments) for name in dict.fromkeys(given)}
-    # What takes long and is recorded comes first: the controls take seconds, and would again after an interruption.
-    runs = {name: _run(name, agents[name], questions, arguments) for name in reversed(agents)}
-    found = [runs[name] for name in agents]
-    (_print_suite if arguments.suite else _print_environments)(found, questions, arguments)
-    if not arguments.json:
-        for name in filter(_is_model, agents):
-            print(summary(runs[name]))
-    return int(any(run.missing for run in found))
-
-
-def _is_model(name: str) -> bool:
-    return name.startswith(("api:", "vllm:", "hf:"))
-
-
-def _run(name: str, agent: Agent | AsyncAgent, questions: Questions, arguments: argparse.Namespace) -> Run:
-    """Play one agent's episodes, or go on with them; say on stderr what is not as usual."""
-    from .report import plain, watching
-    from .runs import Tally, record
-
-    path = arguments.out if name in (*arguments.agent, f"api:{arguments.model}") else None
-    if path is None and arguments.suite and _is_model(name):
-        path = _default_transcript(agent.name, questions, arguments)
-    if path is not None:
-        arguments.resumes = True
-    last = Tally(0)
-    began = False
-
-    def watch(tally: Tally) -> None:
-        nonlocal last, began
-        last = tally
-        if not began and tally.calls:
-            told = f"{tally.finished} of {tally.episodes} episodes are there"
-            left = (
-                "going on"
-                if tally.finished < tally.episodes
-                else "nothing is asked; another --out starts anew"
-            )
-            print(f"{path}: {told}, {left}", file=sys.stderr)
-        began = True
-        tell(tally)
-
-    options = {key: value for key, value in _options(name, arguments).items() if key not in _MANNER}
-    if arguments.thinking:
-        options["thinking"] = True
-    if url := getattr(getattr(agent, "agent", agent), "base_url", ""):
-        options["base_url"] = re.sub(r"//[^/@]*@|\?.*", lambda found: "//" if found[0][0] == "/" else "", url)
-    with watching(agent.name, console(stderr=True)) as tell:
-        run = record(
-            agent,
-            questions,
-            path,
-            turns=arguments.turns,
-            samples=arguments.samples,
-            reward=arguments.reward,
-            options=options,
-            batch_size=arguments.batch_size if name.startswith("hf:") else 256,
-            progress=watch,
-        )
-    if run.missing:
-        again = "" if path is None else "; the same command asks them again"
-        print(
-            f"forge-gym: {plain(agent.name)} left {run.missing} of {last.episodes} episodes unanswered "
-            f"(the last: {plain(last.error)}), and they are not scored{again}",
-            file=sys.stderr,
-        )
-    return run
-
-
-def _default_transcript(agent: str, questions: Questions, arguments: argparse.Namespace) -> Path:
-    names = [agent, questions.name, *([f"limit{arguments.limit}"] if arguments.limit else [])]
-    return Path(
-        "runs", "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:80] for name in names) + ".jsonl"
-    )
-
-
-def _agent(name: str, arguments: argparse.Namespace) -> Agent | AsyncAgent:
-    from ..agents import BestOf, make_agent
-
-    try:
-        agent = make_agent(name, **_options(name, arguments))
-    except ImportError as error:  # it says which extra to install
-        raise ValueError(str(error)) from None
-    if name.startswith("api:") and getattr(arguments, "best_of", None) is not None:
-        if arguments.temperature == 0:
-            raise ValueError("--best-of needs --temperature above 0, or all samples are the same")
-        return BestOf(cast("StreamingAgent", agent), arguments.best_of, thinking=arguments.thinking)
-    return agent
-
-
-def _options(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what the command line says of the agent called ``name``."""
-    if name.startswith("sb3:"):
-        return {"deterministic": arguments.temperature == 0}
-    given = vars(arguments)
-    given = given | {"max_tokens": arguments.max_new_tokens, "seed": given.get("sampling_seed")}
-    keys = _OPTIONS.get(name.partition(":")[0], ())
-    return {key: given[key] for key in keys if given.get(key) is not None}
-
-
-def _answered_by_all(runs: Sequence[Run]) -> set[str]:
-    """Return the ids of the rows that every agent answered: tables compare agents on the same ones."""
-    return set.intersection(*({row.id for row in run.answered} for run in runs))
-
-
-def _print_environments(runs: Sequence[Run], questions: Questions, arguments: argparse.Namespace) -> None:
-    from .evaluate import Evaluation
-    from .report import evaluation_table
-
-    answered = _answered_by_all(runs)
-    tables = []
-    for problem in dict.fromkeys(row.problem for row in questions.rows):
-        asked = [row for row in questions.rows if row.problem == problem]
-        rows = [row for row in asked if row.id in answered]
-        if rows:
-            found = [run.evaluation(rows) for run in runs]
-            table = [Evaluation(each.agent, problem, each.verdicts) for each in found]
-            tables.append((table, len(asked)))
-    if arguments.json:
-        _print_json([evaluation.to_dict() for table, _ in tables for evaluation in table])
-        return
-    for table, count in tables:
-        console().print(evaluation_table(table, count))
-
-
-def _print_suite(runs: Sequence[Run], questions: Questions, arguments: argparse.Namespace) -> None:
-    from .report import suite_tables
-    from .score import groups
-
-    answered = _answered_by_all(runs)
-    rows = [row for row in questions.rows if row.id in answered]
-    results = [run.evaluation(rows) for run in runs] if rows else []
-    if arguments.json:
-        found = [result.to_dict() for result in results]
-        unanswered = {run.agent: run.missing for run in runs if run.missing}
-        _print_json({"suite": questions.name, "unanswered": unanswered, "results": found})
-        return
-    names = {row.problem.name for row in questions.rows}
-    wanted = {
-        "overall": lambda label: label == "overall",
-        "problem": lambda label: label == "overall" or label in names,
-        "family": lambda label: label == "overall" or label.startswith("family "),
-        "level": lambda label: label == "overall" or label.startswith("level "),
-        "all": lambda label: True,
-    }[arguments.by]
-    labels = list(filter(wanted, groups(questions.rows)))
-    if results:
-        for table in suite_tables(results, questions.name, labels, questions.rows):
-            console().print(table)
+    return run_eval(arguments, [_problem(name, arguments) for name in arguments.env or ()])
 
 
 def _rescore(arguments: argparse.Namespace) -> int:
-    from .evaluate import METRICS
-    from .report import changes, plain
-    from .runs import read_run, rescore, write_run
+    from .eval_command import run_rescore
 
-    before = read_run(arguments.transcript, arguments.suite)
-    after, found = rescore(before)
-    if arguments.out:
-        write_run(after, arguments.out)
-    calls = sum(map(len, before.calls.values()))
-    if arguments.json:
-        told = [
-            {key: getattr(change.before, key) for key in ("row", "sample", "turn")}
-            | {"before": _judged(change.before), "after": _judged(change.after)}
-            for change in found
-        ]
-        totals = [run.evaluation().to_dict() if run.answered else None for run in (before, after)]
-        _print_json({"calls": calls, "changed": told, "before": totals[0], "after": totals[1]})
-        return int(bool(found))
-    print(
-        f"{arguments.transcript}: {calls} replies of {plain(before.agent)} judged again, {len(found)} verdicts changed"
-    )
-    for line in changes(found):
-        print(line)
-    for title, run in (("stored", before), ("today", after)):
-        if run.answered:
-            evaluation = run.evaluation()
-            numbers = [evaluation.estimate(metric, range(len(evaluation.rows))) for metric in METRICS]
-            means = ", ".join(f"{metric} {n.mean:.4f}" for metric, n in zip(METRICS, numbers, strict=True))
-            print(f"{title}: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
-    return int(bool(found))
-
-
-def _judged(call: Call) -> dict[str, Any]:
-    return {"status": call.verdict.status, "quality": call.verdict.quality, "score": call.score}
+    return run_rescore(arguments)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -677,7 +464,7 @@ def _report(arguments: argparse.Namespace) -> None:
     if missing:
         raise ValueError(f"report needs {missing[0]}: pip install '.[viz]' in a clone")
     runs = [read_run(path, arguments.suite) for path in arguments.transcripts]
-    with _progress("report", None) as progress:
+    with progress_bar("report", None) as progress:
         try:
             write_report(runs, arguments.out, gallery=arguments.gallery, progress=progress)
         except OSError as error:
@@ -700,7 +487,7 @@ def _check(arguments: argparse.Namespace) -> int:
     gates, kills = [], {}
     for problem in _problems(arguments):
         definition = find_definition(problem, arguments.definition)
-        with _progress(f"checking {problem.name}", 4) as advance:
+        with progress_bar(f"checking {problem.name}", 4) as advance:
             gate = check(
                 problem,
                 definition,
@@ -709,7 +496,7 @@ def _check(arguments: argparse.Namespace) -> int:
             )
         gates.append(gate)
         if arguments.mutants and definition is not None and gate.passed:
-            with _progress(f"mutants of {problem.name}", None) as advance:
+            with progress_bar(f"mutants of {problem.name}", None) as advance:
                 kills[problem.name] = mutants(problem, definition, progress=advance)
         if not arguments.json:
             console().print(gate.table())
@@ -722,23 +509,20 @@ def _check(arguments: argparse.Namespace) -> int:
                 console().print(table(problem.name, kills[problem.name]))
     if arguments.json:
         found = {name: [asdict(mutant) for mutant in survivors] for name, survivors in kills.items()}
-        _print_json({"gates": [gate.to_dict() for gate in gates], "mutants": found})
+        print_json({"gates": [gate.to_dict() for gate in gates], "mutants": found})
     return int(not all(gate.passed for gate in gates))
 
 
 def _preflight(arguments: argparse.Namespace) -> None:
+    from .eval_command import agent_of
     from .preflight import preflight
 
-    agent = _agent(arguments.agent, arguments)
-    if not hasattr(agent, "answer"):
-        raise ValueError(
-            f"--agent must be one that answers in batches, such as hf:MODEL, got {arguments.agent!r}"
-        )
+    agent = agent_of(arguments.agent, arguments)
     chosen = _problems(arguments)
     total = len(chosen) * len(set(arguments.levels)) * arguments.instances * arguments.group
-    with _progress(f"preflight of {arguments.agent}", total) as advance:
+    with progress_bar(f"preflight of {arguments.agent}", total) as advance:
         found = preflight(
-            cast("Agent", agent),
+            agent,
             chosen,
             arguments.levels,
             group=arguments.group,
@@ -749,7 +533,7 @@ def _preflight(arguments: argparse.Namespace) -> None:
             progress=advance,
         )
     if arguments.json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
         return
     console().print(found.table())
 
@@ -759,7 +543,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from .starc import compare
 
     chosen = _problems(arguments)
-    with _progress("comparing rewards", len(chosen) * arguments.instances) as advance:
+    with progress_bar("comparing rewards", len(chosen) * arguments.instances) as advance:
         found = compare(
             chosen,
             arguments.schemes or tuple(REWARDS),
@@ -770,7 +554,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     if arguments.png:
         found.draw(arguments.png)
     if arguments.json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
         console().print(found.table())
 
@@ -778,7 +562,7 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _generate(arguments: argparse.Namespace) -> None:
     rows = {split: getattr(arguments, split) for split in SPLITS}
     done = "is there already" if whole(arguments.out) else "is written"
-    with _progress("generate", sum(rows.values())) as progress:
+    with progress_bar("generate", sum(rows.values())) as progress:
         folder = generate(
             _problems(arguments),
             arguments.out,
@@ -798,7 +582,7 @@ def _generate(arguments: argparse.Namespace) -> None:
 def _suite_build(arguments: argparse.Namespace) -> None:
     check_int("--per-level", arguments.per_level, 1)
     total = len(problems()) * len(LEVELS) * arguments.per_level
-    with _progress("certifying", total) as advance:
+    with progress_bar("certifying", total) as advance:
         digest = build(arguments.out, _suite_name(arguments.out), arguments.per_level, advance)
     print(f"wrote {arguments.out}: {total} instances, content {digest}")
 
@@ -806,7 +590,7 @@ def _suite_build(arguments: argparse.Namespace) -> None:
 def _suite_verify(arguments: argparse.Namespace) -> int:
     check_int("--sample", arguments.sample, 0)
     path = locate(arguments.suite)
-    with _progress("verifying", None) as advance:
+    with progress_bar("verifying", None) as advance:
         faults = verify(path, arguments.sample, advance)
     for fault in faults[:50]:
         print(fault, file=sys.stderr)
@@ -821,7 +605,7 @@ def _suite_verify(arguments: argparse.Namespace) -> int:
 def _suite_import(arguments: argparse.Namespace) -> None:
     from .published import import_rows
 
-    with _progress("certifying", None) as advance:
+    with progress_bar("certifying", None) as advance:
         rows = [row for file in arguments.file for row in import_rows(file, advance)]
     proven = sum(row.certificate.proven for row in rows)
     digest = write(arguments.out, _suite_name(arguments.out), [row.to_json() for row in rows])
@@ -830,21 +614,3 @@ def _suite_import(arguments: argparse.Namespace) -> None:
 
 def _suite_name(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".jsonl")
-
-
-@contextmanager
-def _progress(title: str, total: int | None) -> Iterator[Callable[[int], object]]:
-    """Show a progress bar on a terminal; yield the function that moves it on."""
-    from rich.progress import Progress
-
-    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-        bar = progress.add_task(title, total=total)
-        yield lambda done: progress.advance(bar, done)
-
-
-def console(stderr: bool = False) -> Any:
-    """Return a rich console that is wide enough for a table where the output is not a terminal."""
-    from rich.console import Console
-
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=150)

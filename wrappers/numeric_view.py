@@ -93,10 +93,8 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         if env.render_mode != "rgb_array" or env.instance is None or self.env.render_mode != "rgb_array":
             return self.env.render()
         shown = self.solution
-        if not shown or problem.violations(
-            env.instance, shown
-        ):  # unfinished, and nothing that could be drawn
-            return env._picture(None, f"{len(shown)} pieces")
+        if not shown or problem.violations(env.instance, shown):
+            return env._picture(shown or None, f"{len(shown)} pieces")
         return env._picture(shown, f"objective {problem.objective(env.instance, shown)}")
 
     def action_masks(self) -> NDArray[np.bool_]:

@@ -1,0 +1,32 @@
+"""What the commands print on: tables, progress bars, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def print_json(data: Any) -> None:
+    """Print data as JSON."""
+    print(json.dumps(data, indent=1))
+
+
+@contextmanager
+def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], object]]:
+    """Show a progress bar on a terminal; yield the function that moves it on."""
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        bar = progress.add_task(title, total=total)
+        yield lambda done: progress.advance(bar, done)
+
+
+def console(stderr: bool = False) -> Any:
+    """Return a rich console that is wide enough for a table where the output is not a terminal."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=150)
