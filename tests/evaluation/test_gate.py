@@ -194,6 +194,7 @@ def test_every_row_has_replies_for_every_kind_of_solution() -> None:
         assert empty <= ({29} if problem.kind not in ("permutation", "sequence") else set())
 
 
+@pytest.mark.slow
 def test_a_slow_or_greedy_verifier_is_found(toys: Any) -> None:
     class Hoarder(toys.VertexCover):  # type: ignore[misc, name-defined]
         def parse(self, instance: Any, text: str) -> Any:

@@ -71,7 +71,12 @@ REDUNDANT: dict[str, dict[tuple[str, str], str]] = {
 """Mutants that no answer can tell from the verifier, by function and the start of the change, with the reason."""
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+_SLOW = {"MeetingScheduling"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name for name in PROBLEMS]
+)
 def test_every_check_of_a_problem_is_needed(name: str) -> None:
     found = mutants(forge_gym.problem(name), DEFINITIONS[name], shared=False)
     assert len(found) >= 3

@@ -81,7 +81,11 @@ def test_the_run_leaves_table_curve_log_and_results(whole: dict[str, Path]) -> N
 
 @pytest.mark.parametrize(
     ("run", "moment"),
-    [("static", "sft.pt"), ("static", "checkpoint-2/complete"), ("curriculum", "checkpoint-4/complete")],
+    [
+        pytest.param("static", "sft.pt", marks=pytest.mark.slow),
+        pytest.param("static", "checkpoint-2/complete", marks=pytest.mark.slow),
+        ("curriculum", "checkpoint-4/complete"),
+    ],
 )
 def test_a_killed_run_ends_with_the_same_weights(
     root: Path, whole: dict[str, Path], tmp_path: Path, run: str, moment: str
@@ -127,7 +131,9 @@ def test_a_given_model_is_trained_on_chat_prompts(root: Path, tiny_model: Path, 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"bf16": True, "gradient_checkpointing": True, "micro_batch": 4},
+        pytest.param(
+            {"bf16": True, "gradient_checkpointing": True, "micro_batch": 4}, marks=pytest.mark.slow
+        ),
         {
             "style": "prose",
             "problem": ["Knapsack"],
