@@ -244,7 +244,7 @@ def _so_far(problem: Problem[Any, Any], instance: Any, partial: Any) -> Number:
 
 
 def _path(problem: Problem[Any, Any], instance: Any, partial: Any) -> Number:
-    length: int = sum(instance.rows[a][b] for a, b in pairwise(partial))
+    length: int = sum(instance.row(a)[b] for a, b in pairwise(partial))
     return length
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import sys
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -34,8 +33,9 @@ from ...core.drawing import picture
 from ...core.problem import SPLITS, Instance, Problem
 from ...core.registry import problem as make_problem
 from ...core.registry import problem_class, problems
-from ...core.rewards import TIER_EDGES, tiered
+from ...core.rewards import tiered
 from ...core.verdict import STATUSES, Malformed, Verdict
+from ..html_report import kind
 from ..runs import Run, read_run
 from ..suite import BENCHMARK, Row, locate, read
 from ..transcript import Call, verdict_to_dict
@@ -221,30 +221,8 @@ class Runs:
 # ------------------------------------------------------------------------------------ answers
 
 
-def tier(verdict: Verdict) -> str:
-    """Return the class or the tier in which the ``tiered`` scheme pays a verdict.
-
-    Examples
-    --------
-    >>> tier(Verdict("feasible", skill=0.5)), tier(Verdict("feasible", skill=-2.0)), tier(Verdict("malformed"))
-    ('tier 3 of 5: skill from 0.5 up to 0.75', 'worse than trivial', 'malformed')
-    """
-    if verdict.alarm:
-        return "better than its certificate: a bug of forge-gym"
-    if not verdict.feasible:
-        return verdict.status
-    if verdict.optimal:
-        return "proven optimum"
-    if verdict.skill >= 1.0:
-        return "best known, not proven"
-    if verdict.skill < 0.0:
-        return "below greedy" if verdict.skill >= -1.0 else "worse than trivial"
-    k = bisect_right(TIER_EDGES, verdict.skill)
-    return f"tier {k} of {len(TIER_EDGES) - 1}: skill from {TIER_EDGES[k - 1]:g} up to {TIER_EDGES[k]:g}"
-
-
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {**verdict_to_dict(verdict), "reward": tiered(verdict), "tier": tier(verdict)}
+    return {**verdict_to_dict(verdict), "reward": tiered(verdict), "tier": kind(verdict).name}
 
 
 def _stated(asked: Asked, solution: Any) -> dict[str, Any]:
@@ -305,18 +283,18 @@ def create_app(runs: Path, names: Iterable[str] = ("localhost",)) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
-    for path, (file, kind) in _FILES.items():
-        _add_file(app, path, Path(__file__).with_name(file).read_bytes(), kind)
+    for path, (file, media_type) in _FILES.items():
+        _add_file(app, path, Path(__file__).with_name(file).read_bytes(), media_type)
     found = Runs(runs)
     _add_instances(app, found)
     _add_runs(app, found)
     return app
 
 
-def _add_file(app: FastAPI, path: str, content: bytes, kind: str) -> None:
+def _add_file(app: FastAPI, path: str, content: bytes, media_type: str) -> None:
     @app.get(path)
     async def send() -> Response:  # not in a thread: the page is there however busy the others are
-        return Response(content, media_type=kind)
+        return Response(content, media_type=media_type)
 
 
 def _invalid(request: Request, error: Any) -> Response:
