@@ -37,7 +37,7 @@ class Graph(Instance):
     """Number of vertices."""
     edges: tuple[tuple[int, int], ...]
     """(m, 2) pairs u < v of vertices counted from 0, sorted, each once."""
-    first: int = field(default=0, kw_only=True)
+    first: int = field(default=0, compare=False, kw_only=True)
     """Number of the first vertex in texts. An example counts on from the instance that is asked."""
 
     @property

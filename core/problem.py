@@ -89,6 +89,11 @@ class Instance(ABC):
         """Return the data as numbers from 0 to 1, for agents that read arrays; None where nobody declared them."""
         return None
 
+    @classmethod
+    def data_fields(cls) -> list[str]:
+        """Return the names of the fields that are data; the others only say how texts number the elements."""
+        return [field.name for field in fields(cls) if field.compare]
+
     @cached_property
     def memo(self) -> dict[str, Any]:
         """What has been derived from the data once and is needed again and again."""
@@ -655,7 +660,8 @@ class Problem(ABC, Generic[I, S]):
 
     def to_json(self, instance: I) -> str:
         """Return ``instance`` as canonical JSON: equal instances give equal text."""
-        return json.dumps({field.name: getattr(instance, field.name) for field in fields(instance)})
+        data = {name: getattr(instance, name) for name in instance.data_fields()}
+        return json.dumps({name: value for name, value in data.items() if value is not False})
 
     def from_json(self, text: str) -> I:
         """Return the instance that ``text``, written by `to_json`, holds.
@@ -669,7 +675,7 @@ class Problem(ABC, Generic[I, S]):
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"an instance must be JSON, got {shorten(text)}: {error}") from None
-        names = [field.name for field in fields(self.instance_type)]
+        names = self.instance_type.data_fields()
         if not isinstance(data, dict):
             raise ValueError(f"an instance must be a JSON object with {names}, got {shorten(data)}")
         check_known(f"an instance of {self.name}", "field", data, names)

@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from math import ceil, comb
@@ -70,7 +70,7 @@ class BalancedMinCutInstance(Instance):
     """Number of vertices."""
     edges: tuple[tuple[int, int, int], ...]
     """(m, 3) rows u < v, weight >= 1; vertices counted from 0, sorted, each pair once."""
-    first: int = 0
+    first: int = field(default=0, compare=False)
     """Number of the first vertex in texts. An example counts on from the instance that is asked."""
 
     @property

@@ -15,7 +15,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, ClassVar, Self, TypeAlias
@@ -53,7 +53,7 @@ class KnapsackInstance(Instance):
     """(n,) positive weights."""
     values: tuple[int, ...]
     """(n,) values, not negative."""
-    first: int = 0
+    first: int = field(default=0, compare=False)
     """Number of the first item in texts. An example counts on from the instance that is asked."""
 
     @property

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import gcd
 from typing import Any, ClassVar, Self, TypeAlias
@@ -64,7 +64,7 @@ class MeetingSchedulingInstance(Instance):
     """Number of seats of each room."""
     step: int = 1
     """Meetings start at multiples of so many minutes."""
-    first: int = 0
+    first: int = field(default=0, compare=False)
     """Number of the first meeting in texts. An example counts on from the instance that is asked."""
 
     @property

@@ -17,7 +17,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -54,7 +54,7 @@ class SetCoverInstance(Instance):
     """(n,) subsets, each its elements in rising order; together they hold every element."""
     costs: tuple[int, ...]
     """(n,) positive costs; all 1 where the number of subsets counts."""
-    first: int = 0
+    first: int = field(default=0, compare=False)
     """Number of the first subset in texts. An example counts on from the instance that is asked."""
 
     @property

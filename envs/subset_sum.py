@@ -20,7 +20,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import gcd
 from typing import Any, ClassVar, Self, TypeAlias
@@ -60,7 +60,7 @@ class SubsetSumInstance(Instance):
     """The sum not to exceed, or to hit where ``exact``."""
     numbers: tuple[int, ...]
     """(n,) positive numbers, equal ones allowed."""
-    first: int = 0
+    first: int = field(default=0, compare=False)
     """Position of the first number in texts. An example counts on from the instance that is asked."""
     exact: bool = False
     """Whether the target is hit exactly and the number of chosen numbers counts, instead of their sum."""

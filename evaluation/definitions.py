@@ -6,7 +6,7 @@ feasible. Where verifier and definition differ on one answer, one of the two is 
 
 Examples
 --------
->>> question = {"capacity": 10, "weights": [6, 5, 5], "values": [7, 5, 5], "first": 0}
+>>> question = {"capacity": 10, "weights": [6, 5, 5], "values": [7, 5, 5]}
 >>> knapsack(question, [1, 2]), knapsack(question, [0, 1])
 (10, None)
 """
@@ -24,11 +24,6 @@ Definition: TypeAlias = Callable[[Question, Any], int | None]
 """What the JSON answer is worth, in the problem's own unit; None where it is not feasible."""
 
 
-def _from_zero(question: Question, answer: list[int]) -> list[int]:
-    """Return the numbers of an answer counted from 0."""
-    return [number - question["first"] for number in answer]
-
-
 def _distinct(numbers: list[int], n: int) -> bool:
     """Whether all numbers are among 0 to n - 1, none of them twice."""
     return all(number in range(n) for number in numbers) and len(set(numbers)) == len(numbers)
@@ -38,11 +33,11 @@ def balanced_min_cut(question: Question, answer: Any) -> int | None:
     """Weight of the edges between a half of n // 2 vertices and the others; ``published`` states both halves."""
     n = question["n"]
     if question["variant"] == "published":
-        one, other = (_from_zero(question, half) for half in answer)
+        one, other = answer
         if sorted(one + other) != list(range(n)) or abs(len(one) - len(other)) > 1:
             return None
     else:
-        one = _from_zero(question, answer)
+        one = answer
         if not _distinct(one, n) or len(one) != n // 2:
             return None
     cut: int = sum(weight for u, v, weight in question["edges"] if (u in one) ^ (v in one))
@@ -59,7 +54,7 @@ def graph_coloring(question: Question, answer: Any) -> int | None:
 
 def hamiltonian_cycle(question: Question, answer: Any) -> int | None:
     """Count the vertices of a simple cycle of at least three; ``published`` states the first again at the end."""
-    cycle = _from_zero(question, answer)
+    cycle = answer
     if question["variant"] == "published":
         if len(cycle) < 2 or cycle[0] != cycle[-1]:
             return None
@@ -74,7 +69,7 @@ def hamiltonian_cycle(question: Question, answer: Any) -> int | None:
 
 def knapsack(question: Question, answer: Any) -> int | None:
     """Value of distinct items that weigh no more than the capacity."""
-    items = _from_zero(question, answer)
+    items = answer
     if not _distinct(items, len(question["weights"])):
         return None
     if sum(question["weights"][i] for i in items) > question["capacity"]:
@@ -85,7 +80,7 @@ def knapsack(question: Question, answer: Any) -> int | None:
 
 def max_clique(question: Question, answer: Any) -> int | None:
     """Count distinct vertices, every two joined by an edge."""
-    chosen = _from_zero(question, answer)
+    chosen = answer
     if not _distinct(chosen, question["n"]):
         return None
     joined = all([u, v] in question["edges"] for u, v in combinations(sorted(chosen), 2))
@@ -94,7 +89,7 @@ def max_clique(question: Question, answer: Any) -> int | None:
 
 def max_independent_set(question: Question, answer: Any) -> int | None:
     """Count distinct vertices, no two joined by an edge."""
-    chosen = _from_zero(question, answer)
+    chosen = answer
     if not _distinct(chosen, question["n"]):
         return None
     return None if any(u in chosen and v in chosen for u, v in question["edges"]) else len(chosen)
@@ -102,7 +97,7 @@ def max_independent_set(question: Question, answer: Any) -> int | None:
 
 def meeting_scheduling(question: Question, answer: Any) -> int | None:
     """Attendees of meetings held once each, minute by minute: nobody and no room in two places, all free."""
-    held = _from_zero(question, [meeting for meeting, _, _ in answer])
+    held = [meeting for meeting, _, _ in answer]
     if not _distinct(held, len(question["meetings"])):
         return None
     total = 0
@@ -128,7 +123,7 @@ def meeting_scheduling(question: Question, answer: Any) -> int | None:
 
 def set_cover(question: Question, answer: Any) -> int | None:
     """Cost of distinct subsets that hold every element."""
-    chosen = _from_zero(question, answer)
+    chosen = answer
     if not _distinct(chosen, len(question["subsets"])):
         return None
     held = [element for j in chosen for element in question["subsets"][j]]
@@ -138,11 +133,11 @@ def set_cover(question: Question, answer: Any) -> int | None:
 
 def subset_sum(question: Question, answer: Any) -> int | None:
     """Sum of distinct numbers, at most the target; where ``exact`` their count, and the sum hits it."""
-    chosen = _from_zero(question, answer)
+    chosen = answer
     if not _distinct(chosen, len(question["numbers"])):
         return None
     total: int = sum(question["numbers"][i] for i in chosen)
-    if question["exact"]:
+    if question["variant"] == "published":
         return len(chosen) if total == question["target"] else None
     return total if total <= question["target"] else None
 

@@ -29,7 +29,7 @@ from ..core.verdict import Number
 FORMAT = 1
 BENCHMARK = "forge-bench-v1"
 SHIPPED: dict[str, str] = {
-    BENCHMARK: "29753dc705f451ffd442c81d647e9b1bd8552f4313aa36414e18e83fbd13899c",
+    BENCHMARK: "081577975ea25df87b56c3e1c4756d11aede9f3d7647aa2842fcc21f608ebcb4",
 }
 """Content hash of each suite that ships with the package, by name."""
 LEVELS = range(10)

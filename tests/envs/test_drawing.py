@@ -237,8 +237,8 @@ def test_a_problem_of_a_user_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "solution"),
     [
-        ("Knapsack", '{"capacity": %d, "weights": [%d, 1, 7], "values": [0, %d, 1], "first": 0}', (0, 2)),
-        ("SubsetSum", '{"target": %d, "numbers": [%d, 2, %d], "first": 0, "exact": false}', (0, 2)),
+        ("Knapsack", '{"capacity": %d, "weights": [%d, 1, 7], "values": [0, %d, 1]}', (0, 2)),
+        ("SubsetSum", '{"target": %d, "numbers": [%d, 2, %d]}', (0, 2)),
     ],
 )
 def test_numbers_beyond_any_float_are_drawn(name: str, data: str, solution: tuple[int, ...]) -> None:

@@ -61,7 +61,7 @@ def test_graphs_packs_and_covers(tmp_path: Path) -> None:
     path.write_text("2 10\n7 5\n8 6\n")
     pack = read_instance("Knapsack", path)
     assert json.loads(forge_gym.problem("Knapsack").to_json(pack)) == {
-        "capacity": 10, "weights": [5, 6], "values": [7, 8], "first": 0,
+        "capacity": 10, "weights": [5, 6], "values": [7, 8],
     }  # fmt: skip
     path.write_text(" 3 4\n 1 1 2 5\n 2\n 1 4\n 1\n 2\n 3 2 3 4\n")
     cover = read_instance("SetCover", path)

@@ -27,7 +27,7 @@ Vertices = tuple[int, ...]
 
 def definition(question: dict[str, Any], answer: Any) -> int | None:
     """Count distinct vertices that touch every edge."""
-    chosen = [number - question["first"] for number in answer]
+    chosen = answer
     if len(set(chosen)) != len(chosen) or not all(0 <= v < question["n"] for v in chosen):
         return None
     return len(chosen) if all(u in chosen or v in chosen for u, v in question["edges"]) else None
