@@ -7,7 +7,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-from ..core.checks import check_known, nearest, shorten
+from ..core.checks import check_known, did_you_mean, short_repr
 from .agent import Agent, AgentError, AsyncAgent, Message, Reply, Task
 from .best_of import BestOf
 from .controls import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
@@ -36,7 +36,7 @@ def make_agent(name: str, **options: Any) -> Agent:
     Raises
     ------
     ValueError
-        If there is no such agent or option; the message suggests the nearest.
+        If there is no such agent or option; the message suggests the did_you_mean.
     ImportError
         If the library behind it is not installed.
 
@@ -57,9 +57,9 @@ def make_agent(name: str, **options: Any) -> Agent:
         check_known(name, "option", options, list(signature(make).parameters)[1:])
         return make(model, **options)
     if name not in CONTROLS:
-        known = nearest(name, CONTROLS) if not colon else nearest(kind, _KINDS)
+        known = did_you_mean(name, CONTROLS) if not colon else did_you_mean(kind, _KINDS)
         raise ValueError(
-            f"agent must be a control, or a name after api:, hf:, sb3: or vllm:, got {shorten(name)}: {known}"
+            f"agent must be a control, or a name after api:, hf:, sb3: or vllm:, got {short_repr(name)}: {known}"
         )
     check_known(name, "option", options, ())
     return CONTROLS[name]()

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from ..core.problem import Instance, Problem
+from ..core.instance import Instance
+from ..core.problem import Problem
 
 Message: TypeAlias = dict[str, str]
 """``{"role": "system" | "user" | "assistant", "content": text}``."""

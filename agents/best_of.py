@@ -4,7 +4,7 @@ A sample is broken off where what it has stated of its answer so far (i) breaks 
 mends, or (ii) cannot lead to a better objective than the best sample's before it. That is sound: what is kept is
 what all samples in full would have led to. For the answer begins at a place that no later text moves (`committed`);
 it goes on from what is read of it, or is malformed in the end (`beginning`); no addition mends a constraint outside
-`Problem.open_constraints`; and none raises an objective above its bound (`BOUNDS`). The verifier alone decides,
+`Problem.mendable`; and none raises an objective above its bound (`BOUNDS`). The verifier alone decides,
 never the reference.
 """
 
@@ -19,7 +19,8 @@ from typing import Any, Self
 
 from ..core.answer import MAX_ANSWER
 from ..core.checks import check_int
-from ..core.problem import Instance, Problem
+from ..core.instance import Instance
+from ..core.problem import Problem
 from ..core.verdict import Malformed, Number
 from .agent import PRUNED, Reply, StreamingAgent, Task, answers
 
@@ -124,7 +125,7 @@ def worth(problem: Problem[Any, Any], instance: Instance, text: str, thinking: b
     if start is not None and _THOUGHT_END in text[start:]:
         return None
     try:
-        solution = problem.read(instance, text)
+        solution = problem.parse_reply(instance, text)
     except Malformed:
         return None
     return None if problem.violations(instance, solution) else problem.objective(instance, solution)
@@ -176,7 +177,7 @@ class Watch:
         self._next = 0.0
         # An unfinished answer may break what the empty one breaks too: an exact sum, for one.
         empty = problem.violations(instance, ())
-        self._open = {*problem.open_constraints, *(violation.family for violation in empty)}
+        self._open = {*problem.mendable, *(violation.family for violation in empty)}
 
     def __call__(self, text: str) -> bool:
         """Whether no continuation of ``text`` is feasible and better."""
@@ -230,7 +231,7 @@ def beginning(problem: Problem[Any, Any], instance: Instance, text: str) -> Any 
         parts = [body[: max(0, *map(body.rfind, _BLANK))]]
     for part in filter(None, parts):
         try:
-            solution: Any = problem.parse(instance, part)
+            solution: Any = problem.parse_answer(instance, part)
         except Malformed:
             continue
         # Two lists do not go on from two shorter ones: the second follows the whole first.

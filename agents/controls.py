@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..core.problem import Instance, Problem
+from ..core.instance import Instance
+from ..core.problem import Problem
 from ..core.verdict import Number
 from .agent import Task
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..core.checks import check_choice, check_int, check_share
-from ..core.problem import Instance, Problem
+from ..core.instance import Instance
+from ..core.problem import Problem
 from .agent import Agent, Task
 from .controls import climb
 
@@ -144,7 +145,7 @@ def search_trace(problem: Problem[Any, Any], instance: Instance, rng: np.random.
     for solution, value in steps:
         if value != last:
             said = "Greedy" if last is None else "Better"
-            lines.append(f"{said}: {problem.write(instance, solution)}, objective {value}.")
+            lines.append(f"{said}: {problem.format_answer(instance, solution)}, objective {value}.")
             last, best = value, solution
     return "\n".join([*lines, problem.format(instance, best)])
 
@@ -210,11 +211,11 @@ def rejection_sample(
             good = [
                 (verdict.skill, reply)
                 for reply, verdict in zip(of_instance, verdicts, strict=True)
-                if verdict.feasible and not verdict.alarm and verdict.skill >= skill
+                if verdict.feasible and not verdict.beats_bound and verdict.skill >= skill
             ]
             best = max([found for found, _ in good], default=0.0)
             unique = {
-                problem.canonical(instance, problem.read(instance, reply)): reply
+                problem.canonical(instance, problem.parse_reply(instance, reply)): reply
                 for found, reply in reversed(good)
                 if found == best
             }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-from ..core.checks import check_choice, check_int, shorten
+from ..core.checks import check_choice, check_int, short_repr
 from .agent import PRUNED, AgentError, Message, Reply, Stop, Task, answers
 from .pacing import Clock, Pacer, backoff, retry_after
 from .prompting import Prompting
@@ -125,7 +125,7 @@ class OpenAICompatibleAgent:
             address = httpx.URL("")
         if address.scheme not in ("http", "https") or not address.host:
             raise ValueError(
-                f"base_url must be like https://host/v1 or http://localhost:8000/v1, got {shorten(self.base_url)}"
+                f"base_url must be like https://host/v1 or http://localhost:8000/v1, got {short_repr(self.base_url)}"
             )
         check_choice("max_tokens_field", max_tokens_field, LIMIT_FIELDS)
         for option, count in (("concurrency", concurrency), ("attempts", attempts)):
@@ -245,7 +245,7 @@ class OpenAICompatibleAgent:
             self._pacer.pause(seconds)  # also where this one is given up: others are to wait
         # The key is taken out before the text is cut: servers may repeat what they refuse.
         detail = failure.detail.replace(self._key, "[key]") if self._key else failure.detail
-        said = f"{failure.reason}: {shorten(detail, 200)}" if detail else failure.reason
+        said = f"{failure.reason}: {short_repr(detail, 200)}" if detail else failure.reason
         if not failure.passing:
             raise AgentError(f"{self.name}: {said}")
         if attempt == self.attempts:
@@ -345,9 +345,9 @@ def _extra(extra: Mapping[str, Any] | str | None) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError):
         found = None
     if not isinstance(found, Mapping):
-        raise ValueError(f"extra must be a JSON object of fields of the request, got {shorten(extra)}")
+        raise ValueError(f"extra must be a JSON object of fields of the request, got {short_repr(extra)}")
     if taken := sorted(_FIXED.intersection(found)):
-        raise ValueError(f"extra must leave {taken[0]} alone, got {shorten(found[taken[0]])}")
+        raise ValueError(f"extra must leave {taken[0]} alone, got {short_repr(found[taken[0]])}")
     return dict(found)
 
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..core.checks import check_int
-from ..core.problem import Instance, Problem
+from ..core.instance import Instance
+from ..core.problem import Problem
 from .agent import Message, Task
 
 _SEED = 0x5407
@@ -82,7 +83,7 @@ def examples(problem: Problem[Any, Any], asked: Instance, count: int) -> list[In
         if len(found) == count:
             return found
         index, instance = _graded(problem, index + 1)
-        if instance.invariant() != asked.invariant():
+        if instance.isomorphism_key() != asked.isomorphism_key():
             found.append(instance)
     raise ValueError(
         f"shots must be examples other than the asked instance, got {_MISSES} like it from {problem!r}: "

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.checks import check_choice
 from ..core.env import TextEnv
-from ..core.numeric import Observation
+from ..kinds.encoding import Observation
 from ..wrappers.construct import Construct
 from ..wrappers.improve import Improve
 from ..wrappers.numeric_view import NumericView

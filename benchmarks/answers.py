@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from timing import Work
 
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Reference
 
 AnyProblem: TypeAlias = Problem[Any, Any]
@@ -26,7 +27,7 @@ def thought(characters: int) -> str:
 def certified(problem: AnyProblem, instance: Instance) -> Reference[Any]:
     """Return the reference of ``instance``, found by little work and remembered by the instance."""
     if "reference" not in instance.memo:
-        solved = problem.solve(instance, min(_WORK, problem.work_limit))
+        solved = problem.certificate(instance, min(_WORK, problem.work_limit))
         instance.memo["reference"] = problem.certify(instance, solved)
     return problem.reference(instance)
 
@@ -58,14 +59,14 @@ def different(problem: AnyProblem, instance: Instance, count: int) -> list[Any]:
     rng = np.random.default_rng(0)
     found: dict[str, Any] = {}
     for solution in (certified(problem, instance).solution, problem.heuristic(instance)):
-        found[problem.write(instance, solution)] = solution
+        found[problem.format_answer(instance, solution)] = solution
     for _ in range(100 * count):
         if len(found) >= count:
             break
         solution = problem.random(instance, rng)
         if problem.kind in ("subset", "schedule"):  # where order means nothing, another order is another text
             solution = tuple(solution[i] for i in rng.permutation(len(solution)))
-        found.setdefault(problem.write(instance, solution), solution)
+        found.setdefault(problem.format_answer(instance, solution), solution)
     return list(found.values())[:count]
 
 

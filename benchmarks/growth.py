@@ -32,7 +32,8 @@ import numpy as np
 from timing import Row, Work, interleaved, seconds
 
 import forge_gym
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Certificate
 
 SIZES = tuple(10_000 >> k for k in range(6, -1, -1))
@@ -94,7 +95,7 @@ def works(problem: Problem[Any, Any], instance: Instance, certificate: Certifica
     """Return all timed work on ``instance`` by its id; the status of every reply is checked."""
     instance.memo["reference"] = problem.certify(instance, certificate)
     best = problem.format(instance, certificate.solution)
-    null = [null for null in problem.nulls(instance) if problem.violations(instance, null)][-1]
+    null = [null for null in problem.null_answers(instance) if problem.violations(instance, null)][-1]
     replies = {"feasible": best, "malformed": best.replace("</answer>", " so</answer>")}
     replies["infeasible"] = problem.format(instance, null)
     for status, reply in replies.items():

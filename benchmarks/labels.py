@@ -27,10 +27,11 @@ from timing import Row, judged
 
 import forge_gym
 from forge_gym.core import cpsat
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Certificate
 from forge_gym.envs.tsp import DISTRIBUTIONS, TSP, TSPInstance
-from forge_gym.evaluation.suite import BENCHMARK, LEVELS, distributions, locate, read
+from forge_gym.data.suite import BENCHMARK, LEVELS, distributions, locate, read
 
 Solved: TypeAlias = tuple[float, Certificate[Any]]
 """Process CPU seconds, and what they brought."""
@@ -45,7 +46,7 @@ _CITIES, _CIRCUIT_LIMIT = 50, 20_000_000
 def solved(problem: Problem[Any, Any], instance: Instance) -> Solved:
     """Solve ``instance`` from nothing."""
     start = time.process_time()
-    certificate = problem.solve(instance, problem.work_limit)
+    certificate = problem.certificate(instance, problem.work_limit)
     return time.process_time() - start, certificate
 
 

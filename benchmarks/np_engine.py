@@ -22,9 +22,9 @@ from answers import AnyProblem, certified, different, ours, spoilt, theirs, thou
 from timing import Race
 
 import forge_gym
-from forge_gym.core.problem import Instance
-from forge_gym.evaluation.published import TASKS as PUBLISHED
-from forge_gym.evaluation.published import convert
+from forge_gym.core.instance import Instance
+from forge_gym.data.published import TASKS as PUBLISHED
+from forge_gym.data.published import convert
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ TASKS = {
     ),
 }
 # fmt: on
-"""By the names that `forge_gym.evaluation.published` knows them by."""
+"""By the names that `forge_gym.data.published` knows them by."""
 
 
 def races(root: Path) -> Iterator[Race]:
@@ -133,7 +133,7 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
         yield Race("GEN+PROMPT", *row, lambda: drawn.prompt(drawn.instance(next(seeds))), ask, task.rendered)
 
     def write(instance: Instance, solution: Any) -> str:
-        return f"Answer: {task.write(solution) if task.write else problem.write(instance, solution)}"
+        return f"Answer: {task.format_answer(solution) if task.write else problem.format_answer(instance, solution)}"
 
     asked: list[list[tuple[Any, Any, str, str]]] = []
     for question in questions:
@@ -162,7 +162,7 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
     they = theirs(validate, [(question, spelt) for _, question, _, spelt in asked[0]])
     yield Race("GROUP-64", *row, group, they, None, len(texts))
 
-    best = problem.parse(instance, problem.write(instance, certified(problem, instance).solution))
+    best = problem.parse_answer(instance, problem.format_answer(instance, certified(problem, instance).solution))
     wrong = {"prose": ("I give up.", "I give up.")}
     for mistake, solution in spoilt(problem.kind, instance.size, best).items():
         wrong[mistake] = problem.format(instance, solution), write(instance, solution)

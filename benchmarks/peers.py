@@ -36,7 +36,7 @@ from answers import AnyProblem, certified, different, ours, theirs, thought
 from timing import Race, Row, imports, judged
 
 import forge_gym
-from forge_gym.core.problem import Instance
+from forge_gym.core.instance import Instance
 
 SCORE_FLOORS = {"NP-Engine": 5.0, "RLVE": 1.5}
 """Floors of the geometric mean of a peer's SCORE ratios."""

@@ -144,7 +144,7 @@ def rows(name: str, repeats: int) -> list[Row]:
         "EP1, reference known": (episode, 1),
         "CONSTRUCT, an episode": (built, 1),
         "IMPROVE, a move": (moved, 1),
-        "LABEL": (lambda: problem.solve(instance, problem.work_limit), 1),
+        "LABEL": (lambda: problem.certificate(instance, problem.work_limit), 1),
     }
     measured = []
     for key, (call, per) in work.items():
@@ -182,12 +182,12 @@ def vectors(name: str, repeats: int) -> list[Row]:
 
     def texts(instance: Any) -> list[str]:
         """Return four kinds of reply, none of which ends an episode."""
-        solutions = [problem.heuristic(instance), problem.trivial(instance), problem.nulls(instance)[1]]
+        solutions = [problem.heuristic(instance), problem.trivial(instance), problem.null_answers(instance)[1]]
         return ["no idea", *(problem.format(instance, solution) for solution in solutions)]
 
     def distinct(instance: Any) -> str:
         """Return a feasible reply, seldom one that was given before."""
-        while problem.judge(instance, solution := problem.random(instance, rng)).optimal:
+        while problem.verify_solution(instance, solution := problem.random(instance, rng)).optimal:
             continue
         return problem.format(instance, solution)
 

@@ -19,11 +19,12 @@ from docstrings import markdown, parsed, sections, table
 import forge_gym
 from forge_gym.agents import make_agent
 from forge_gym.core.drawing import picture
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.core.registry import problem_class
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from forge_gym.evaluation.probes import blind
-from forge_gym.evaluation.suite import BENCHMARK, LEVELS, PER_LEVEL, Row, locate, read
+from forge_gym.data.suite import BENCHMARK, LEVELS, PER_LEVEL, Row, locate, read
 
 _CONTROLS = ("random", "greedy", "local-search")
 _SHOWN = 2
@@ -113,7 +114,7 @@ def constraints(problem: Problem[Any, Any], instances: list[Instance]) -> str:
                 said.setdefault(violation.family, violation.reason)
     rows = []
     for family in problem.constraints:
-        mends = "yes" if family in problem.open_constraints else ""
+        mends = "yes" if family in problem.mendable else ""
         rows.append((f"`{family}`", markdown(said.get(family, "")), mends))
     return table(("family", "what the verifier says, for example", "mended by adding"), rows)
 
@@ -122,9 +123,9 @@ def broken(problem: Problem[Any, Any], instance: Instance) -> list[Any]:
     """Return answers of the right form that break one constraint or another."""
     rng, n = np.random.default_rng(0), instance.size
     witness = problem.reference(instance).solution
-    found = [*problem.nulls(instance), (*witness, *witness[:1])]
+    found = [*problem.null_answers(instance), (*witness, *witness[:1])]
     if problem.kind != "assignment":  # elements that do not exist
-        found.append(problem.relabel(witness, range(n, 2 * n)))
+        found.append(problem.permute(witness, range(n, 2 * n)))
     if problem.kind == "schedule":
         found.append([(*row[:-1], row[-1] + 1) for row in witness])
     return found + [blind(problem, instance, rng) for _ in range(100)]

@@ -31,7 +31,8 @@ import forge_gym
 from forge_gym.adapters.pettingzoo import Relay
 from forge_gym.agents import make_agent
 from forge_gym.agents.agent import Task
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.core.verdict import Verdict
 from forge_gym.evaluation.stats import bootstrap, wilson
 
@@ -90,7 +91,7 @@ def play(relay: Relay, instance: Instance, mover: Mover, rng: np.random.Generato
         observation, _, termination, _, _ = relay.last()
         allowed = [int(move) for move in observation["action_mask"].nonzero()[0]]
         relay.step(None if termination else mover(relay, allowed, rng))
-    return relay.problem.judge(instance, relay.best)
+    return relay.problem.verify_solution(instance, relay.best)
 
 
 def compare(args: Args, problem: Problem[Any, Any]) -> Table:
@@ -106,7 +107,7 @@ def compare(args: Args, problem: Problem[Any, Any]) -> Table:
         "1 agent, greedy": (1, True, greedy),
     }
     begins = problem.heuristic if args.start == "greedy" else problem.trivial
-    verdicts = {f"start ({args.start})": [problem.judge(x, begins(x)) for x in instances]}
+    verdicts = {f"start ({args.start})": [problem.verify_solution(x, begins(x)) for x in instances]}
     for team, (agents, owned, mover) in track(teams.items(), problem.name, console=console, transient=True):
         relay = Relay(
             problem, agents=agents, rounds=moves // agents, view="numeric", owned=owned, start=args.start
@@ -116,7 +117,7 @@ def compare(args: Args, problem: Problem[Any, Any]) -> Table:
             play(relay, x, mover, np.random.default_rng(draw))
             for x, draw in zip(instances, draws, strict=True)
         ]
-    verdicts["optimum"] = [problem.judge(x, problem.reference(x).solution) for x in instances]
+    verdicts["optimum"] = [problem.verify_solution(x, problem.reference(x).solution) for x in instances]
     title = (
         f"{problem.name} of size {instances[0].size}: {moves} moves on {len(instances)} held-out instances"
     )

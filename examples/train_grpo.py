@@ -72,8 +72,9 @@ from forge_gym.agents.demonstrations import Demonstrations
 from forge_gym.agents.scratch import build_model, chat_tokenizer, save, word_tokenizer
 from forge_gym.agents.sft import fine_tune
 from forge_gym.core.checks import check_choice
-from forge_gym.core.curriculum import Curriculum
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.training.curriculum import Curriculum
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap

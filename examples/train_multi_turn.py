@@ -44,7 +44,7 @@ from forge_gym.evaluation.stats import bootstrap
 # A dialogue in words, as `Rollout` goes on with plain text: replies with their end, feedback on lines of its own.
 TEMPLATE = "{% for m in messages %}{{ m.content + (m.role == 'assistant') * ' EOS' + '\n' }}{% endfor %}"
 RECIPE = Args(
-    problem=("Knapsack",), turns=3, sft_steps=300, sft_batch=64, slip=0.3, steps=120, group=8, test_episodes=500,
+    problem=("Knapsack",), turns=3, sft_steps=300, sft_batch=64, epsilon=0.3, steps=120, group=8, test_episodes=500,
     max_completion_length=64, out=Path("runs/train_multi_turn"),
 )  # fmt: skip
 

@@ -5,6 +5,6 @@ from .human_render import HumanRender
 from .improve import Improve
 from .record_transcript import RecordTranscript
 from .relabel import Relabel
-from .skin import STORIES, Skin, Story
+from .skin import Skin, Story, stories
 
-__all__ = ["STORIES", "Construct", "HumanRender", "Improve", "RecordTranscript", "Relabel", "Skin", "Story"]
+__all__ = ["Construct", "HumanRender", "Improve", "RecordTranscript", "Relabel", "Skin", "Story", "stories"]

@@ -7,8 +7,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from ..core.numeric import Observation, promise
+from ..kinds.encoding import Observation
 from .numeric_view import NumericView
+from .shaping import potential
 
 
 class Construct(NumericView):
@@ -26,14 +27,14 @@ class Construct(NumericView):
         Elements that the arrays have room for; smaller instances are padded. By default those of the
         environment's own instances.
     dense
-        Whether steps are paid as they come, by the change of what the unfinished solution promises (see
-        `forge_gym.core.numeric.promise`), or all at the end. Either way the rewards sum up to the reward that
+        Whether steps are paid as they come, by the change of the unfinished solution's potential (see
+        `forge_gym.wrappers.shaping.potential`), or all at the end. Either way the rewards sum up to the reward that
         the text environment pays for the finished solution.
 
     Raises
     ------
     ValueError
-        If the problem declares no construction, ``env`` has several turns, or ``size`` is too small.
+        If the problem's instances have no features, ``env`` has several turns, or ``size`` is too small.
 
     Notes
     -----
@@ -66,48 +67,47 @@ class Construct(NumericView):
         gym.utils.RecordConstructorArgs.__init__(self, size=size, dense=dense)
         super().__init__(env, size)
         self.dense = dense
-        self.stops = self.encoder.problem.kind in ("subset", "sequence", "schedule")
-        self._set_spaces(self.encoder.choices + self.stops)
-        self._additions: dict[int, Any] = {}
+        self._stop = self.encoder.choices
+        """The action that hands the solution in, where a solution may end at more than one length."""
+        self._set_spaces(self.encoder.choices + self.problem.stops)
+        self._pieces: dict[int, Any] = {}
 
     def _begin(self) -> None:
-        self.solution = ()
-        self._look()
+        self.solution = self.problem.assemble(self.instance, ())
+        self._find_pieces()
 
-    def _look(self) -> bool:
+    def _find_pieces(self) -> bool:
         """Find out what may be added; return whether anything may."""
-        problem, instance = self.encoder.problem, self.text_env.instance
-        assert instance is not None
-        self._additions = {self.encoder.number(x): x for x in problem.extensions(instance, self.solution)}
+        problem, instance = self.problem, self.instance
+        pieces = problem.extensions(instance, self.solution)
+        self._pieces = {self.encoder.number(piece): piece for piece in pieces}
         # The empty solution is offered only where there is no other: it would end an episode before it began.
-        wanted = self.stops and (self.solution != () or not self._additions)
-        complete = wanted and not problem.violations(instance, self.solution)
-        self._allow([*self._additions, *([self.encoder.choices] if complete else [])])
-        return bool(self._additions)
+        offered = problem.stops and (len(self.solution) > 0 or not self._pieces)
+        complete = offered and problem.feasible(instance, self.solution)
+        self._allow_only([*self._pieces, *([self._stop] if complete else [])])
+        return bool(self._pieces)
 
     def _act(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        problem, instance = self.encoder.problem, self.text_env.instance
-        assert instance is not None
+        problem, instance = self.problem, self.instance
         reward, terminated, truncated = 0.0, False, False
         if not self._mask[action]:
-            score, terminated, truncated = self._hand_in("")
-            reward = self._pay(score)
+            score, terminated, truncated = self._submit("")
+            reward = self._change_to(score)
         else:
-            if action != self.encoder.choices:
-                self.solution = (*self.solution, self._additions[action])
-            if action == self.encoder.choices or not self._look():
-                score, terminated, truncated = self._hand_in(problem.format(instance, self.solution))
-                reward = self._pay(score)
+            if action != self._stop:
+                self.solution = problem.extend(instance, self.solution, self._pieces[action])
+            if action == self._stop or not self._find_pieces():
+                score, terminated, truncated = self._submit(problem.format(instance, self.solution))
+                reward = self._change_to(score)
             elif self.dense:
-                reward = self._pay(promise(problem, instance, self.solution, self.scheme))
+                reward = self._change_to(potential(problem, instance, self.solution, self.scheme))
         if self._over:
-            self._allow([])
+            self._allow_only([])
         return self._observe(), reward, terminated, truncated, dict(self._info)
 
     def _observe(self) -> Observation:
-        assert self.text_env.instance is not None
         return {
             **{key: array.copy() for key, array in self._data.items()},
-            "solution": self.encoder.solution(self.text_env.instance, self.solution),
+            "solution": self.encoder.solution(self.instance, self.solution),
             "action_mask": np.array(self._mask),
         }

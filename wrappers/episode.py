@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from ..core.env import TextEnv
-from ..core.problem import SUITE
+from ..core.seeding import SEEDING_VERSION
 
 
 def text_env(env: gym.Env[Any, Any]) -> TextEnv:
@@ -44,5 +44,5 @@ def episode_generator(owner: str, info: dict[str, Any]) -> np.random.Generator:
     >>> int(episode_generator("Relabel", {"seed": 1, "index": 0}).integers(100))
     75
     """
-    entropy = [SUITE, int.from_bytes(owner.encode(), "big"), info["seed"]]
+    entropy = [SEEDING_VERSION, int.from_bytes(owner.encode(), "big"), info["seed"]]
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(info["index"],)))

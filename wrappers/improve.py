@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from ..core.checks import check_choice, check_int, check_share
-from ..core.moves import Moves
-from ..core.numeric import Observation
+from ..core.seeding import keyed_generator
+from ..kinds.encoding import Observation
 from .numeric_view import NumericView
 
 STARTS = ("greedy", "trivial", "random")
@@ -19,7 +19,7 @@ STARTS = ("greedy", "trivial", "random")
 class Improve(NumericView):
     """A text environment whose answer is the best solution that numbered moves find from the heuristic's on.
 
-    What a move is, the kind of the problem's solution decides, see `forge_gym.core.moves.Moves`: 2-opt for tours,
+    What a move is, the kind of the problem's solution decides, see the ``moves`` of each: 2-opt for tours,
     recolouring, flips and exchanges for sets. At the end the best solution is handed in as text.
 
     Parameters
@@ -38,7 +38,7 @@ class Improve(NumericView):
     Raises
     ------
     ValueError
-        If the problem declares no construction, ``env`` has several turns, or an argument is out of range.
+        If the problem's instances have no features, ``env`` has several turns, or an argument is out of range.
 
     Notes
     -----
@@ -55,7 +55,7 @@ class Improve(NumericView):
     >>> import forge_gym
     >>> env = Improve(gym.make("Forge/TSP-v0", n=6))
     >>> observation, info = env.reset(seed=4)
-    >>> env.solution, env.moves.name(3)
+    >>> env.solution, env.moves[3]
     ((0, 4, 1, 5, 2, 3), 'reverse places 0 to 4')
     >>> observation, reward, terminated, truncated, info = env.step(3)
     >>> env.solution
@@ -78,65 +78,65 @@ class Improve(NumericView):
         check_choice("start", start, STARTS)
         check_share("penalty", penalty)
         self.steps, self.start, self.penalty = steps or 2 * self.encoder.size, start, penalty
-        self.moves = Moves(self.encoder)
-        self._set_spaces(self.moves.count, progress=spaces.Box(0.0, 1.0, (2,), np.float32))
-        self.best: tuple[Any, ...] = ()
+        self.moves = self.problem.move_names(self.encoder.size)
+        """The names of all moves, by their numbers."""
+        self._numbers = {name: number for number, name in enumerate(self.moves)}
+        self._set_spaces(len(self.moves), progress=spaces.Box(0.0, 1.0, (2,), np.float32))
+        self.best: Any = ()
         """The best solution so far."""
         self._taken = 0
-        self._outcomes: dict[int, tuple[Any, ...]] = {}
+        self._outcomes: dict[int, Any] = {}
         self._value = self._best_value = 0.0
 
     def _begin(self) -> None:
-        problem, instance = self.encoder.problem, self.text_env.instance
-        assert instance is not None
+        problem, instance = self.problem, self.instance
         if self.start == "random":  # of the instance, not of the environment: the same seed, the same start
-            start = problem.random(instance, np.random.default_rng(int(problem.digest(instance)[:16], 16)))
+            start = problem.random(instance, keyed_generator(problem.digest(instance)))
         else:
             start = problem.heuristic(instance) if self.start == "greedy" else problem.trivial(instance)
         self.best, self._taken = start, 0
         self._value = self._best_value = float(problem.objective(instance, start))
         self._paid = self._score(start)[0]
-        self._stand(start)
+        self._move_to(start)
 
     def _score(self, solution: Any) -> tuple[float, bool]:
         """Return the reward of ``solution`` as an answer, and whether it is proven optimal."""
-        assert self.text_env.instance is not None
-        verdict = self.encoder.problem.judge(self.text_env.instance, solution)
+        verdict = self.problem.verify_solution(self.instance, solution)
         return self.scheme(verdict) or 0.0, verdict.optimal
 
-    def _stand(self, solution: tuple[Any, ...]) -> None:
-        assert self.text_env.instance is not None
+    def _move_to(self, solution: Any) -> None:
+        """Stand at ``solution``, and find out what leads away from it."""
         self.solution = solution
-        self._outcomes = dict(self.moves.possible(self.text_env.instance, solution))
-        self._allow(self._outcomes)
+        moves = self.problem.moves(self.instance, solution)
+        self._outcomes = {self._numbers[name]: outcome for name, outcome in moves}
+        self._allow_only(self._outcomes)
 
     def _act(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        problem, instance = self.encoder.problem, self.text_env.instance
-        assert instance is not None
+        problem, instance = self.problem, self.instance
         self._taken += 1
         reward, optimal = 0.0, False
         if action in self._outcomes:
-            self._stand(self._outcomes[action])
+            self._move_to(self._outcomes[action])
             self._value = float(problem.objective(instance, self.solution))
             score, optimal = self._score(self.solution)
             if score > self._paid:
                 self.best, self._best_value = self.solution, self._value
-                reward = self._pay(score)
+                reward = self._change_to(score)
         else:
             reward = -self.penalty
         terminated = truncated = False
         if optimal or self._taken == self.steps or not self._outcomes:
-            _, terminated, truncated = self._hand_in(problem.format(instance, self.best))
-            self._allow([])
+            _, terminated, truncated = self._submit(problem.format(instance, self.best))
+            self._allow_only([])
         return self._observe(), reward, terminated, truncated, dict(self._info)
 
     def _observe(self) -> Observation:
-        assert self.text_env.instance is not None
         data = {key: array.copy() for key, array in self._data.items()}
-        state = self.encoder.solution(self.text_env.instance, self.solution)
-        if self.encoder.problem.kind == "permutation":
+        state = self.encoder.solution(self.instance, self.solution)
+        rows = self.problem.rows_in_view(self.solution)
+        if rows is not None:
             order = np.arange(self.encoder.size)
-            order[: len(self.solution)] = self.solution
+            order[: len(rows)] = rows
             data = {key: array[order] for key, array in data.items()}
             if "links" in data and data["links"].shape[1] == self.encoder.size:
                 data["links"] = data["links"][:, order]

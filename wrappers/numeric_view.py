@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, SupportsIndex, cast
+from collections.abc import Iterable
+from typing import Any, SupportsIndex
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..core.numeric import Encoder, Observation, mask
-from ..core.rewards import Reward
+from ..core.instance import Instance
+from ..core.rewards import Reward, single_reward
+from ..kinds.encoding import Encoder, Observation
 from .episode import text_env
 
 
@@ -23,24 +25,31 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
 
     def __init__(self, env: gym.Env[str, str], size: int | None) -> None:
         base = text_env(env)
-        if base.turns != 1:
+        if base.protocol.turns != 1:
             raise ValueError(
-                f"env must be made with turns=1, got turns={base.turns}: a solution in numbers is handed in once"
+                f"env must be made with turns=1, got turns={base.protocol.turns}: a solution in numbers is handed in once"
             )
         super().__init__(env)
         self.text_env = base
-        self.scheme = cast(Reward, base.reward)  # of a single answer, as the environment made sure
+        self.scheme: Reward = single_reward(base.protocol.reward)
         self.actions = 0
         self.encoder = Encoder(base.problem, size)
+        self.problem = self.encoder.problem
         self._data: Observation = {}
         self._mask: NDArray[np.int8] = np.zeros(0, np.int8)
         self._paid = 0.0
         self._info: dict[str, Any] = {}
         self._over = True
-        self.solution: tuple[Any, ...] = ()
+        self.solution: Any = ()
         """What has been built so far, or where the search stands."""
         self.reply = ""
         """The text that was handed in."""
+
+    @property
+    def instance(self) -> Instance:
+        """The instance that is played."""
+        assert self.text_env.instance is not None
+        return self.text_env.instance
 
     def _set_spaces(self, actions: int, **more: spaces.Space[Any]) -> None:
         self.actions = actions
@@ -60,9 +69,8 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
             If the instance has more elements than ``size``.
         """
         _, self._info = self.env.reset(seed=seed, options=options)
-        assert self.text_env.instance is not None
         self._over = True
-        self._data = self.encoder.instance(self.text_env.instance)
+        self._data = self.encoder.instance(self.instance)
         self._paid, self._over = 0.0, False
         self._begin()
         return self._observe(), dict(self._info)
@@ -89,13 +97,13 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
 
     def render(self) -> Any:
         """Return what the text environment renders; in a picture (``rgb_array``), the solution as it is now."""
-        env, problem = self.text_env, self.encoder.problem
+        env = self.text_env
         if env.render_mode != "rgb_array" or env.instance is None or self.env.render_mode != "rgb_array":
             return self.env.render()
         shown = self.solution
-        if not shown or problem.violations(env.instance, shown):
-            return env._picture(shown or None, f"{len(shown)} pieces")
-        return env._picture(shown, f"objective {problem.objective(env.instance, shown)}")
+        if not shown or not self.problem.feasible(env.instance, shown):
+            return env.picture(shown or None, f"{len(shown)} pieces")
+        return env.picture(shown, f"objective {self.problem.objective(env.instance, shown)}")
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are possible now, as sb3-contrib's ``MaskablePPO`` asks for it."""
@@ -112,17 +120,19 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
     def _observe(self) -> Observation:
         raise NotImplementedError
 
-    def _pay(self, score: float) -> float:
-        """Return the step's reward, the change of the episode's ``score``."""
-        paid, self._paid = score - self._paid, score
-        return paid
+    def _change_to(self, score: float) -> float:
+        """Return the step's reward: the change of the episode's score to ``score``."""
+        change, self._paid = score - self._paid, score
+        return change
 
-    def _hand_in(self, text: str) -> tuple[float, bool, bool]:
+    def _submit(self, text: str) -> tuple[float, bool, bool]:
         """Let the text environment judge ``text``; return its reward and whether, and how, the episode is over."""
         self.reply = text
         _, reward, terminated, truncated, self._info = self.env.step(text)
         self._over = terminated or truncated
         return float(reward), terminated, truncated
 
-    def _allow(self, actions: Any) -> None:
-        self._mask = mask(self.actions, actions)
+    def _allow_only(self, actions: Iterable[int]) -> None:
+        """Make the ``actions`` the possible ones."""
+        self._mask = np.zeros(self.actions, np.int8)
+        self._mask[list(actions)] = 1

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import gymnasium as gym
 
-from ..core.checks import check_choice, shorten
+from ..core.checks import check_choice, short_repr
+from ..kinds.table import plural
 from .episode import episode_generator, text_env
 
-_IRREGULAR = {"vertex": "vertices", "half": "halves", "person": "people"}
 _KEPT = re.compile(r"\d|answer|json", re.IGNORECASE)
 _HEADING = re.compile(r"\A[^\n:]* problem: ")
 _QUOTED = r"(?<= )['\"].*"
@@ -47,7 +49,7 @@ class Story:
         for text in (self.scene, *self.words, *self.words.values()):
             if not isinstance(text, str) or not text.strip() or _KEPT.search(text):
                 raise ValueError(
-                    f"a story's words must be text without digits, 'answer' and 'JSON', got {shorten(text)}"
+                    f"a story's words must be text without digits, 'answer' and 'JSON', got {short_repr(text)}"
                 )
 
     @cached_property
@@ -87,264 +89,29 @@ def _plural(words: str) -> str:
     ('cities', 'days', 'halves', 'addresses', 'exams')
     """
     before, last = words[: -len(words.split()[-1])], words.split()[-1]
-    if last in _IRREGULAR:
-        return before + _IRREGULAR[last]
     if last.endswith("y") and last[-2:-1] not in "aeiou":
-        return before + last[:-1] + "ies"
-    return words + ("es" if last.endswith(("s", "x", "ch", "sh")) else "s")
+        return f"{before}{last[:-1]}ies"
+    if last.endswith(("s", "x", "ch", "sh")) and plural(last) == f"{last}s":
+        return f"{words}es"
+    return before + plural(last)
 
 
-_LINES = "its neighbours of higher number"
-_ONCE = "every edge appears once"
+@cache
+def stories(problem: type[Any]) -> Mapping[str, Story]:
+    """Return the stories of a problem's class by their names: those of ``stories/<Problem>.toml`` beside its module.
 
-STORIES: dict[str, tuple[Story, ...]] = {
-    "BalancedMinCut": (
-        Story(
-            "school classes",
-            "A school divides the pupils of a year between two classes and wants to part few close friends.",
-            {
-                "vertices of a graph": "pupils of the year",
-                "vertex": "pupil",
-                "half": "class",
-                "weight": "strength",
-                "edge": "friendship",
-                "neighbour": "friend",
-                "its neighbours": "that pupil's friends",
-            },
-        ),
-        Story(
-            "two chips",
-            "A circuit is too large for one chip, and wires between two chips are expensive.",
-            {
-                "vertices of a graph": "components of the circuit",
-                "vertex": "component",
-                "half": "chip",
-                "total weight of the edges": "total number of wires",
-                "weight": "wires",
-                "neighbour": "component",
-                _LINES: "the components of higher number that are wired to it",
-                _ONCE: "every two wired components appear once",
-            },
-        ),
-    ),
-    "GraphColoring": (
-        Story(
-            "exams",
-            "A school plans its exams, and nobody can sit two of them at the same time.",
-            {
-                "a vertex": "an exam",
-                "vertex": "exam",
-                "colour": "slot",
-                "adjacent vertices have": "exams that share a pupil have",
-                "adjacent vertices differ": "exams that share a pupil have different slots",
-                _LINES: "the exams of higher number with which it shares a pupil",
-                _ONCE: "every such pair appears once",
-                "edge": "pair",
-            },
-        ),
-        Story(
-            "radio",
-            "Radio transmitters disturb each other if they are near and send on the same frequency.",
-            {
-                "vertex": "transmitter",
-                "colour": "frequency",
-                "adjacent vertices have": "transmitters near each other have",
-                "adjacent vertices differ": "transmitters near each other have different frequencies",
-                _LINES: "the transmitters of higher number near it",
-                _ONCE: "every such pair appears once",
-                "edge": "pair",
-            },
-        ),
-    ),
-    "HamiltonianCycle": (
-        Story(
-            "ferries",
-            "Ferries run both ways between islands, and a traveller wants to see many islands on one round trip.",
-            {
-                "simple cycle": "round trip",
-                "cycle": "round trip",
-                "a vertex": "an island",
-                "vertex": "island",
-                "are adjacent": "are joined by a ferry",
-                _LINES: "the islands of higher number joined to it by a ferry",
-                "edge": "ferry",
-            },
-        ),
-        Story(
-            "mountain huts",
-            "A club plans a walk that starts and ends at the same mountain hut and passes many others.",
-            {
-                "simple cycle": "circular walk",
-                "cycle": "walk",
-                "vertex": "hut",
-                "are adjacent": "are linked by a path",
-                _LINES: "the huts of higher number linked to it by a path",
-                "edge": "path",
-            },
-        ),
-    ),
-    "Knapsack": (
-        Story(
-            "rescue flight",
-            "A rescue helicopter leaves for a village cut off by snow, and it can lift only so much.",
-            {
-                "item": "crate",
-                "value": "benefit",
-                "capacity": "payload limit",
-                "taken": "loaded",
-            },
-        ),
-        Story(
-            "film festival",
-            "A film festival has one long night in its largest cinema, and too many films on offer.",
-            {
-                "item": "film",
-                "value": "audience",
-                "weight": "running time",
-                "capacity": "time available",
-                "taken": "shown",
-            },
-        ),
-    ),
-    "MaxClique": (
-        Story(
-            "expedition",
-            "An expedition wants a large crew of sailors who all know each other from earlier voyages.",
-            {
-                "vertex": "sailor",
-                "are adjacent": "have sailed together",
-                "pairs that are not": "pairs that have not",
-                _LINES: "the sailors of higher number who have sailed with that one",
-                _ONCE: "every such pair appears once",
-            },
-        ),
-        Story(
-            "garden bed",
-            "A gardener fills a bed with plants, and some plants do badly side by side.",
-            {
-                "vertex": "plant",
-                "are adjacent": "thrive together",
-                "pairs that are not": "pairs that do not",
-                _LINES: "the plants of higher number that thrive together with it",
-                _ONCE: "every such pair appears once",
-            },
-        ),
-    ),
-    "MaxIndependentSet": (
-        Story(
-            "jury",
-            "A jury should be large, and its members should be strangers to each other.",
-            {
-                "vertex": "candidate",
-                "are adjacent": "know each other",
-                "pairs that are": "pairs that do",
-                _LINES: "the candidates of higher number whom that one knows",
-                _ONCE: "every such pair appears once",
-            },
-        ),
-        Story(
-            "chemical store",
-            "A laboratory has one cabinet for its chemicals, and some of them react with each other.",
-            {
-                "vertex": "chemical",
-                "are adjacent": "react with each other",
-                "pairs that are": "pairs that do",
-                _LINES: "the chemicals of higher number with which it reacts",
-                _ONCE: "every such pair appears once",
-            },
-        ),
-    ),
-    "MeetingScheduling": (
-        Story(
-            "music school",
-            "A music school plans the rehearsals of its ensembles for one day.",
-            {
-                "meeting": "rehearsal",
-                "room": "studio",
-                "attendee": "player",
-                "person": "musician",
-                "attendance": "appearance",
-            },
-        ),
-        Story(
-            "court",
-            "A court plans the hearings of one day.",
-            {
-                "meeting": "hearing",
-                "room": "courtroom",
-                "attendee": "participant",
-                "attendance": "appearance",
-            },
-        ),
-    ),
-    "SetCover": (
-        Story(
-            "fire stations",
-            "A county builds fire stations, so that help is near in every village.",
-            {
-                "is in at least one": "is near at least one",
-                "subset": "site",
-                "element": "village",
-                "its elements": "the villages near it",
-            },
-        ),
-        Story(
-            "interpreters",
-            "A conference hires interpreters, so that every guest is understood.",
-            {
-                "subsets of the least total cost": "interpreters with the least total fee",
-                "is in at least one": "is spoken by at least one",
-                "subset": "interpreter",
-                "element": "language",
-                "cost": "fee",
-                "covered": "spoken",
-            },
-        ),
-    ),
-    "SubsetSum": (
-        Story(
-            "gift card",
-            "A gift card can be used for a single purchase, and what is left on it is lost.",
-            {
-                "with its position and the number": "with its number and its price",
-                "at positions": "numbered",
-                "positions of the chosen numbers": "numbers of the chosen articles",
-                "position": "article number",
-                "number": "article",
-                "sum": "total price",
-                "target": "balance",
-                "taken": "bought",
-            },
-        ),
-        Story(
-            "radio programme",
-            "A radio station fills an evening with songs, and silence at its end is a loss.",
-            {
-                "with its position and the number": "with its number and its length",
-                "at positions": "numbered",
-                "positions of the chosen numbers": "numbers of the chosen songs",
-                "position": "song number",
-                "number": "song",
-                "sum": "total length",
-                "target": "programme length",
-                "taken": "played",
-            },
-        ),
-    ),
-    "TSP": (
-        Story(
-            "night courier",
-            "A courier delivers parcels through the night and comes home at dawn.",
-            {"city": "address", "tour": "round"},
-        ),
-        Story(
-            "drilling machine",
-            "A machine drills holes into a board and moves its head from hole to hole.",
-            {"city": "hole", "tour": "path"},
-        ),
-    ),
-}
-"""Stories for each problem, by its name."""
+    Examples
+    --------
+    >>> from forge_gym.envs.tsp import TSP
+    >>> list(stories(TSP))
+    ['night courier', 'drilling machine']
+    """
+    package = problem.__module__.rpartition(".")[0]
+    file = importlib.resources.files(package) / "stories" / f"{problem.__name__}.toml" if package else None
+    if file is None or not file.is_file():
+        return {}
+    told = tomllib.loads(file.read_text(encoding="utf-8"))
+    return {name: Story(name, story["scene"], story["words"]) for name, story in told.items()}
 
 
 class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
@@ -358,7 +125,7 @@ class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     env
         A text environment, wrapped or not.
     story
-        A name in ``STORIES[problem]`` or a `Story` of your own; None draws one of the table for every
+        The name of one of the problem's `stories`, or a `Story` of your own; None draws one of them for every
         episode, by seed and index alone.
 
     Raises
@@ -386,15 +153,15 @@ class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
             raise ValueError(
                 "a skin needs prompts with words, got style='compact': did you mean style='prose'?"
             )
-        stories = {known.name: known for known in STORIES.get(problem.name, ())}
+        known = dict(stories(type(problem)))
         if isinstance(story, Story):
-            stories = {story.name: story}
+            known = {story.name: story}
         elif story is not None:
-            check_choice("story", story, stories)
-            stories = {story: stories[story]}
-        if not stories:
-            raise ValueError(f"story must be a Story, since STORIES has none for {problem.name}, got None")
-        self._stories = tuple(stories.values())
+            check_choice("story", story, known)
+            known = {story: known[story]}
+        if not known:
+            raise ValueError(f"story must be a Story, since {problem.name} has none, got None")
+        self._stories = tuple(known.values())
         self.story = self._stories[0]
 
     def reset(

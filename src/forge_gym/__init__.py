@@ -14,13 +14,28 @@ Examples
 (-1.0, True)
 """
 
+from . import shared_texts as _shared_texts  # noqa: F401 - teaches Gymnasium's asynchronous vectors to carry texts
 from ._version import __version__
-from .core.registry import from_spec, problem, problems, register_problem
-from .core.rewards import reward
+from .core.registry import add_problem, from_spec, problem, problems
+from .core.rewards import register_reward, reward
 from .core.verdict import Verdict
 from .envs import PROBLEMS
+from .registration import register_problem
 
-for _name, _entry_point in PROBLEMS.items():
-    register_problem(_name, _entry_point)
+for _entry_point, _version in PROBLEMS.items():
+    register_problem(_entry_point, version=_version)
+for _spelling in ("PublishedCycle", "PublishedBisection"):
+    add_problem(f"forge_gym.data.published:{_spelling}", version=0, listed=False)
+for _name, _scheme in (("verpo", "Verpo"), ("base_and_bonus", "BaseAndBonus"), ("pairwise", "Pairwise")):
+    register_reward(_name, f"forge_gym.training.group_rewards:{_scheme}")
 
-__all__ = ["Verdict", "__version__", "from_spec", "problem", "problems", "register_problem", "reward"]
+__all__ = [
+    "Verdict",
+    "__version__",
+    "from_spec",
+    "problem",
+    "problems",
+    "register_problem",
+    "register_reward",
+    "reward",
+]

@@ -32,7 +32,7 @@ from forge_gym.adapters.gem import ForgeGemEnv, register
 from forge_gym.core.rewards import REWARDS
 
 NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, type)]
+ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
 
 
 def made(name: str = "TSP", **arguments: Any) -> Any:
@@ -49,7 +49,7 @@ def replies(spec: str) -> dict[str, str]:
     """Replies of every status to the instance, and what no model should say."""
     problem, instance = forge_gym.from_spec(spec)
     solutions = {
-        "infeasible": problem.nulls(instance)[1],
+        "infeasible": problem.null_answers(instance)[1],
         "random": problem.random(instance, np.random.default_rng(0)),
         "trivial": problem.trivial(instance),
         "greedy": problem.heuristic(instance),
@@ -83,7 +83,7 @@ def test_every_problem_is_registered_and_made() -> None:
         assert isinstance(env, gem.Env) and env.unwrapped is env and env.env_id == f"forge:{name}-v0"
         prompt, info = env.reset()
         problem, instance = forge_gym.from_spec(info["spec"])
-        assert (problem.name, problem.prompt(instance)) == (name, prompt) and problem.graded(instance)
+        assert (problem.name, problem.prompt(instance)) == (name, prompt) and problem.is_graded(instance)
 
 
 def test_resets_walk_along_the_stream() -> None:
@@ -285,17 +285,17 @@ def test_vectors(async_mode: bool) -> None:
     ids = [f"forge:{name}-v0" for name in NAMES]
     envs = gem.make_vec(ids, async_mode=async_mode, seed=10, level=1, turns=2)
     prompts, infos = envs.reset()
-    assert [place(info)[0] for info in infos] == list(range(10, 20))
+    assert [place(info)[0] for info in infos] == list(range(10, 10 + len(NAMES)))
     texts = [replies(info["spec"]) for info in infos]
     observations, rewards, terminated, truncated, infos = envs.step([each["greedy"] for each in texts])
-    assert rewards.tolist() == [0.0] * 10 and not terminated.any() and not truncated.any()
+    assert rewards.tolist() == [0.0] * len(NAMES) and not terminated.any() and not truncated.any()
     assert all("1 turn left" in each for each in observations)
     # A finished episode makes place for the next one in the same step; GEM steps those that it is told to.
     observations, rewards, terminated, _, infos = envs.step({3: texts[3]["optimal"], 1: texts[1]["prose"]})
     assert rewards.tolist() == [1.0, 0.0] and terminated.tolist() == [True, True]
     assert observations[0] != prompts[3] and place(infos[0])[0] == 13 and place(infos[0])[1] > 0
     assert envs.reset(seed=10)[0] == prompts
-    assert [place(info)[0] for info in envs.reset(seed=[7] * 10)[1]] == [7] * 10
+    assert [place(info)[0] for info in envs.reset(seed=[7] * len(NAMES))[1]] == [7] * len(NAMES)
     assert type(envs).__name__ == ("AsyncVectorEnv" if async_mode else "SyncVectorEnv")
 
 

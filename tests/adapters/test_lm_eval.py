@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import forge_gym
-from forge_gym.adapters.lm_eval import FOLDER
-from forge_gym.evaluation.suite import BENCHMARK, locate, read
+from forge_gym.adapters.lm_eval import write_tasks
+from forge_gym.adapters.names import task_name
+from forge_gym.data.suite import BENCHMARK, locate, read
 
 
-def test_there_is_a_task_for_every_problem_of_the_suite() -> None:
+def test_there_is_a_task_for_every_problem_of_the_suite(tmp_path: Path) -> None:
     _, rows = read(locate(BENCHMARK))
+    folder = write_tasks(tmp_path / "tasks")
     named = {
         line.partition("problem: ")[2].strip()
-        for path in FOLDER.glob("forge_*.yaml")
+        for path in folder.glob("forge_*.yaml")
         for line in path.read_text().splitlines()
         if "problem: " in line
     }
-    assert named == {row.problem.name for row in rows} == set(forge_gym.problems())
-    group = (FOLDER / "forge_bench_v1.yaml").read_text()
-    assert all(
-        f"  - {path.stem}\n" in group for path in FOLDER.glob("forge_*.yaml") if path.stem != "forge_bench_v1"
-    )
+    assert named == {row.problem.name for row in rows} <= set(forge_gym.problems())
+    group = (folder / "forge_bench_v1.yaml").read_text().splitlines()
+    assert [f"  - {task_name(name)}" in group for name in sorted(named)] == [True] * len(named)
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    write_tasks(folder)
+    assert before == {path.name: path.read_text() for path in folder.iterdir()}
 
 
-def test_the_folder_is_printed() -> None:
-    command = [sys.executable, "-m", "forge_gym.adapters.lm_eval"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == str(FOLDER)
+def test_the_command_writes_them_and_says_where(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "forge_gym.adapters.lm_eval", "tasks"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == f"wrote {tmp_path / 'tasks'}\n" and (tmp_path / "tasks" / "forge_tsp.yaml").exists()
 
 
 def test_replies_are_scored_as_everywhere() -> None:
@@ -46,7 +51,7 @@ def test_replies_are_scored_as_everywhere() -> None:
         row = rows(BENCHMARK)[doc["id"]]
         problem, instance = row.problem, row.use()
         for solution in (problem.trivial(instance), problem.heuristic(instance)):
-            verdict = problem.judge(instance, solution)
+            verdict = problem.verify_solution(instance, solution)
             found = score(doc, [problem.format(instance, solution)])
             assert (found["quality"], found["success"]) == (verdict.quality, 1.0)
         assert score(doc, [doc["answer"]])["optimal"] == 1.0
@@ -54,7 +59,7 @@ def test_replies_are_scored_as_everywhere() -> None:
             assert score(doc, [nonsense])["success"] == 0.0
 
 
-def test_the_harness_runs_the_tasks() -> None:
+def test_the_harness_runs_the_tasks(tmp_path: Path) -> None:
     lm_eval = pytest.importorskip("lm_eval")
     from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager
@@ -76,7 +81,7 @@ def test_the_harness_runs_the_tasks() -> None:
     found = lm_eval.simple_evaluate(
         model=Scripted(),
         tasks=["forge_bench_v1"],
-        task_manager=TaskManager(include_path=str(FOLDER)),
+        task_manager=TaskManager(include_path=str(write_tasks(tmp_path))),
         limit=5,
         bootstrap_iters=0,
     )

@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 import forge_gym
 from forge_gym.adapters.nemo_gym import row, write_server
 from forge_gym.adapters.nemo_gym.project import _requirement
-from forge_gym.adapters.rows import samples
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import REWARDS
+from forge_gym.data.rows import samples
 
 NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, type)]
+ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
 NUMBERS = ["quality", "skill", "ratio", "credit", "feasible", "malformed", "optimal"]
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def answers(problem: Any, seed: int = 5) -> tuple[str, Any, list[str]]:
     """A spec, its instance, and replies to it from malformed to optimal."""
     index, instance = next(problem.graded_instances(seed))
     solutions = [
-        *problem.nulls(instance),
+        *problem.null_answers(instance),
         problem.random(instance, np.random.default_rng(0)),
         problem.trivial(instance),
         problem.heuristic(instance),
@@ -48,7 +48,7 @@ def answers(problem: Any, seed: int = 5) -> tuple[str, Any, list[str]]:
 
 def raise_alarms(monkeypatch: pytest.MonkeyPatch, problem: Any) -> None:
     def alarm(verdict: Any) -> Any:
-        return type(verdict)(verdict.status, objective=verdict.objective, alarm=True)
+        return type(verdict)(verdict.status, objective=verdict.objective, beats_bound=True)
 
     verify = type(problem).verify
     monkeypatch.setattr(type(problem), "verify", lambda *given: alarm(verify(*given)))
@@ -65,7 +65,9 @@ def test_rows_have_what_nemo_gym_asks_for() -> None:
     for each in found:
         problem, instance = forge_gym.from_spec(each["spec"])
         (message,) = each["responses_create_params"]["input"]
-        assert message == {"role": "user", "content": problem.prompt(instance)} and problem.graded(instance)
+        assert message == {"role": "user", "content": problem.prompt(instance)} and problem.is_graded(
+            instance
+        )
     assert json.loads(json.dumps(found)) == found
 
 
@@ -112,7 +114,7 @@ def test_the_requirement_is_this_installation(
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr("forge_gym.adapters.nemo_gym.project.distribution", absent)
-    assert _requirement().startswith("forge-gym @ file:///")
+    assert _requirement() == f"forge-gym @ {Path(forge_gym.__file__).parents[2].as_uri()}"
 
 
 def test_the_schema_takes_the_rows_and_nothing_less(tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ def test_verify_pays_the_reward_of_the_verdict(name: str) -> None:
     problem = forge_gym.problem(name)
     spec, instance, texts = answers(problem)
     for scheme in ALONE:
-        http = client(build("ForgeServer", scheme=scheme))
+        http = client(build("ForgeServer", reward=scheme))
         for text in texts:
             verdict = problem.verify(instance, text)
             found = http.post("/verify", json=body(spec, text)).raise_for_status().json()
@@ -283,9 +285,9 @@ def test_a_fault_of_ours_masks_the_sample(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_is_wrong_in_a_configuration_raises() -> None:
     with pytest.raises(ValueError, match=r"did you mean 'tiered'\?"):
-        build("ForgeServer", scheme="tired")
+        build("ForgeServer", reward="tired")
     with pytest.raises(ValueError, match="reward must pay a single answer, got 'pairwise'"):
-        build("ForgeServer", scheme="pairwise")
+        build("ForgeServer", reward="pairwise")
     with pytest.raises(ValueError, match="turns must be an integer of at least 1"):
         build("ForgeTurnsServer", turns=0)
     with pytest.raises(ValueError, match=r"did you mean 'best'\?"):
@@ -330,7 +332,7 @@ def test_an_episode_pays_the_kept_reply(name: str, keep: str) -> None:
     problem = forge_gym.problem(name)
     spec, instance, texts = answers(problem)
     replies = [texts[-3], texts[0], texts[-2], texts[1]]
-    server = build("ForgeTurnsServer", turns=4, keep=keep, scheme="linear")
+    server = build("ForgeTurnsServer", turns=4, keep=keep, reward="linear")
     found = play(client(server), spec, replies)
     alone = [forge_gym.reward("linear")(problem.verify(instance, reply)) for reply in replies[: len(found)]]
     expected = alone[-1] if keep == "last" else max(alone)
@@ -394,5 +396,5 @@ def test_nemo_gym_finds_servers_and_configurations(tmp_path: Path, monkeypatch: 
     assert load_task_data_schema(folder) is not None
     turns = OmegaConf.load(folder / "configs/turns.yaml")
     server = turns.forge_turns.resources_servers.forge
-    build("ForgeTurnsServer", **{key: server[key] for key in ("turns", "keep", "scheme")})
+    build("ForgeTurnsServer", **{key: server[key] for key in ("turns", "keep", "reward")})
     assert turns.forge_gymnasium_agent.responses_api_agents.gymnasium_agent.max_steps == server.turns

@@ -28,20 +28,21 @@ import pytest
 import forge_gym
 from forge_gym.core.answer import MAX_REPLY
 from forge_gym.core.reference import CertificateError
-from forge_gym.evaluation.suite import BENCHMARK, locate, read
+from forge_gym.core.rewards import REWARDS
+from forge_gym.data.suite import BENCHMARK, locate, read
 
 pytest.importorskip("openenv.core")
 
 from forge_gym.adapters.openenv import FOLDER, ForgeAction, ForgeClient, ForgeEnvironment, create_app
 from forge_gym.adapters.openenv.server import MAX_MESSAGE
 
-SCHEMES = ("tiered", "linear", "ssl", "binary", "forge", "ratio_power")
+SCHEMES = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
 
 
 def replies(problem: Any, instance: Any) -> list[str]:
     """From malformed to optimal, and what no model should say."""
     solutions = [
-        *problem.nulls(instance),
+        *problem.null_answers(instance),
         problem.random(instance, np.random.default_rng(0)),
         problem.trivial(instance),
         problem.heuristic(instance),
@@ -220,7 +221,7 @@ def test_oracle_and_floor_are_those_of_the_manifest() -> None:
         row = rows[index]
         problem, instance = row.problem, row.instance
         assert paid(index, problem.format(instance, row.certificate.solution)) == most
-        degenerate = ["", *(problem.format(instance, null) for null in problem.nulls(instance))]
+        degenerate = ["", *(problem.format(instance, null) for null in problem.null_answers(instance))]
         assert all(paid(index, text) <= most - manifest.reward.floor_margin for text in degenerate), row.id
 
 
@@ -232,7 +233,7 @@ def test_an_alarm_is_no_reward(monkeypatch: pytest.MonkeyPatch) -> None:
     right = problem.reference(instance)
     value = right.greedy
     wrong = type(right)(right.solution, value, value, "wrong", 0, "min", trivial=right.trivial, greedy=value)
-    monkeypatch.setitem(instance.memo, "reference", wrong)
+    monkeypatch.setitem(instance.memo[problem._key], "reference", wrong)
     environment = ForgeEnvironment()
     environment.reset(spec=spec)
     with pytest.raises(CertificateError, match="beats the certificate"):

@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 
 import forge_gym
 from forge_gym.adapters.openrlhf import cut_reply, reward_func, row
-from forge_gym.adapters.rows import samples
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import REWARDS
+from forge_gym.data.rows import samples
 
 torch = pytest.importorskip("torch")
 
 NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, type)]
+ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
 LOGS = ["quality", "skill", "ratio", "credit", "feasible", "malformed", "optimal"]
 ROOT = Path(__file__).parents[2]
 CHATML = (
@@ -42,7 +42,7 @@ def answers(problem: Any, seed: int = 5) -> tuple[str, Any, list[str]]:
     """A spec, its instance, and replies to it from malformed to optimal."""
     index, instance = next(problem.graded_instances(seed))
     solutions = [
-        *problem.nulls(instance),
+        *problem.null_answers(instance),
         problem.random(instance, np.random.default_rng(0)),
         problem.trivial(instance),
         problem.heuristic(instance),
@@ -68,7 +68,7 @@ def load(path: Path | str, name: str) -> ModuleType:
 
 def raise_alarms(monkeypatch: pytest.MonkeyPatch, problem: Any) -> None:
     def alarm(verdict: Any) -> Any:
-        return type(verdict)(verdict.status, objective=verdict.objective, alarm=True)
+        return type(verdict)(verdict.status, objective=verdict.objective, beats_bound=True)
 
     verify = type(problem).verify
     monkeypatch.setattr(type(problem), "verify", lambda *given: alarm(verify(*given)))
@@ -199,7 +199,7 @@ def test_rows_have_the_columns_of_the_options() -> None:
     assert [(each["level"], each["index"]) for each in found] == [(0, 0), (0, 1), (1, 2), (1, 3)]
     for each in found:
         problem, instance = forge_gym.from_spec(each["label"])
-        assert each["input"] == problem.prompt(instance) and problem.graded(instance)
+        assert each["input"] == problem.prompt(instance) and problem.is_graded(instance)
     assert json.loads(json.dumps(found)) == found
 
 
@@ -254,7 +254,7 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         for name in ("openrlhf", "openrlhf.utils"):
             monkeypatch.setitem(sys.modules, name, ModuleType(name))
         monkeypatch.setitem(sys.modules, "openrlhf.utils.agent", module)  # type: ignore[arg-type]
-    return load(ROOT / "adapters/openrlhf/agent.py", "agent_module")
+    return load(ROOT / "src/forge_gym/adapters/openrlhf/agent.py", "agent_module")
 
 
 def play(
@@ -287,7 +287,7 @@ def test_an_episode_pays_the_kept_reply(agent: ModuleType, name: str, keep: str)
     problem = forge_gym.problem(name)
     spec, instance, texts = answers(problem)
     replies = [texts[-3], texts[0], texts[-2], texts[1]]
-    found = play(agent, "?", spec, replies, turns=4, keep=keep, scheme="linear")
+    found = play(agent, "?", spec, replies, turns=4, keep=keep, reward="linear")
     alone = [forge_gym.reward("linear")(problem.verify(instance, reply)) for reply in replies[: len(found)]]
     expected = alone[-1] if keep == "last" else max(alone)
     assert sum(step["rewards"].item() for step in found) == pytest.approx(expected, abs=1e-12)

@@ -19,7 +19,9 @@ import pytest
 
 import forge_gym
 from forge_gym.core.env import TextEnv
+from forge_gym.core.episode import Episode, Protocol
 from forge_gym.core.verdict import Verdict
+from forge_gym.kinds.schedule import Schedule
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "adapters" / "parity.md"
 SEED = 5
@@ -48,7 +50,7 @@ def bank() -> tuple[Completion, ...]:
             "greedy": problem.heuristic(instance),
             "optimal": problem.reference(instance).solution,
         }
-        null = problem.format(instance, problem.nulls(instance)[1])
+        null = problem.format(instance, problem.null_answers(instance)[1])
         kinds = {
             "empty": "",
             "prose": "I would rather not say.",
@@ -57,7 +59,7 @@ def bank() -> tuple[Completion, ...]:
             "one element again and again": null,
             **{kind: problem.format(instance, solution) for kind, solution in solutions.items()},
         }
-        foreign = (999, 0, 0) if problem.kind == "schedule" else 999
+        foreign = (999, 0, 0) if isinstance(problem, Schedule) else 999
         kinds["optimal and a stranger"] = problem.format(instance, (*solutions["optimal"], foreign))
         kinds["optimal, after thoughts"] = f"<think>{null}</think> So: {kinds['optimal']}\n"
         found += [Completion(name, spec, kind, text) for kind, text in kinds.items()]
@@ -127,13 +129,11 @@ def _trl(scheme: str) -> list[float]:
 
 @adapter("trl several turns")
 def _turns(scheme: str) -> list[float]:
-    from forge_gym.adapters.dialogue import Dialogue
-
     paid = []
     for completion in bank():
-        dialogue = Dialogue(completion.spec, turns=1, keep="best", scheme=scheme)
-        dialogue.say(completion.text)
-        paid.append(float(dialogue.reward or 0.0))
+        episode = Episode.of_spec(completion.spec, Protocol(reward=scheme))
+        episode.say(completion.text)
+        paid.append(float(episode.reward or 0.0))
     return paid
 
 
@@ -160,7 +160,7 @@ def _verifiers(scheme: str) -> list[float]:
         trace = SimpleNamespace(
             root_reply=None, assistant_messages=[vf.AssistantMessage(content=each.text)], info={}
         )
-        return float(await ForgeTask(data, ForgeTaskConfig(scheme=scheme)).forge(trace))
+        return float(await ForgeTask(data, ForgeTaskConfig(reward=scheme)).forge(trace))
 
     return [asyncio.run(paid(each)) for each in bank()]
 
@@ -220,7 +220,7 @@ def _nemo_gym(scheme: str) -> list[float]:
     from forge_gym.adapters.nemo_gym.server import ForgeTurnsConfig, ForgeTurnsServer
 
     async def paid(each: Completion) -> float:
-        config = ForgeTurnsConfig(host="", port=0, entrypoint="", name="forge", turns=1, scheme=scheme)
+        config = ForgeTurnsConfig(host="", port=0, entrypoint="", name="forge", turns=1, reward=scheme)
         server = ForgeTurnsServer.model_construct(config=config)
         await server.reset({"spec": each.spec}, "session")
         part = SimpleNamespace(type="output_text", text=each.text)
@@ -247,10 +247,13 @@ def test_every_adapter_pays_the_same(name: str, scheme: str) -> None:
 
 def test_reasoning_gym_scores_the_quality() -> None:
     reasoning_gym = pytest.importorskip("reasoning_gym")
-    from forge_gym.adapters.reasoning_gym import dataset_name
+    from forge_gym.adapters.names import task_name
+    from forge_gym.adapters.reasoning_gym import register
+
+    register()
 
     for each in bank():
-        data = reasoning_gym.create_dataset(dataset_name(each.problem), size=1, seed=0)
+        data = reasoning_gym.create_dataset(task_name(each.problem), size=1, seed=0)
         assert data.score_answer(each.text, {"metadata": {"spec": each.spec}}) == verdict(each).quality
 
 

@@ -12,10 +12,11 @@ import pytest
 import forge_gym
 from forge_gym.adapters.pettingzoo import VIEWS, Codes, table
 from forge_gym.core.env import TextEnv
-from forge_gym.core.moves import touched
+from forge_gym.kinds.kind import touched
 from forge_gym.core.problem import Problem
 from forge_gym.core.reference import CertificateError
-from forge_gym.core.rewards import Pairwise, tiered
+from forge_gym.core.rewards import tiered
+from forge_gym.training.group_rewards import Pairwise
 from forge_gym.core.verdict import Verdict
 from forge_gym.evaluation.attacks import ROWS, Case
 from forge_gym.wrappers import Improve
@@ -122,7 +123,7 @@ def replies(problem: Problem[Any, Any], instance: Any, rng: np.random.Generator)
         problem.heuristic(instance),
         *(problem.random(instance, rng) for _ in range(3)),
         problem.trivial(instance),
-        *(problem.nulls(instance) if problem.style == "prose" else ()),  # some have no compact spelling
+        *(problem.null_answers(instance) if problem.style == "prose" else ()),  # some have no compact spelling
     ]
     return [*(problem.format(instance, solution) for solution in solutions), "", "no idea \ud800"]
 
@@ -256,7 +257,7 @@ def test_a_duel_of_several_turns() -> None:
 def test_an_alarm_stops_a_duel(monkeypatch: pytest.MonkeyPatch) -> None:
     game = Duel(forge_gym.problem("TSP", n=5))
     with monkeypatch.context() as patch:
-        patch.setattr(type(game.problem), "verify", lambda *_: Verdict("feasible", objective=1, alarm=True))
+        patch.setattr(type(game.problem), "verify", lambda *_: Verdict("feasible", objective=1, beats_bound=True))
         game.reset(seed=0)
         with pytest.raises(CertificateError, match="beats the certificate"):
             game.step({"agent_0": "", "agent_1": ""})
@@ -299,11 +300,11 @@ def test_a_relay_of_moves_telescopes(name: str, agents: int, start: str) -> None
             if before is not None and owned:
                 assert touched(problem.kind, before, game.solution) <= game.shares[agent]
             before = game.solution
-            assert problem.judge(game.instance, game.solution).feasible
+            assert problem.verify_solution(game.instance, game.solution).feasible
             if action == game.action_space(agent).n - 1:  # type: ignore[attr-defined]
                 assert game.rewards[agent] == 0.0
         first = problem.heuristic(game.instance) if start == "greedy" else problem.trivial(game.instance)
-        scores = [tiered(problem.judge(game.instance, solution)) for solution in (game.best, first)]
+        scores = [tiered(problem.verify_solution(game.instance, solution)) for solution in (game.best, first)]
         assert None not in scores
         for total in totals.values():
             assert total == pytest.approx(scores[0] - scores[1])  # type: ignore[operator]
@@ -359,7 +360,7 @@ def test_a_relay_of_answers_telescopes(name: str, answer_format: str, style: str
 
     def act(agent: str, seen: str) -> str:
         pool[:] = replies(problem, game.instance, rng)
-        shared = problem.write(game.instance, game.solution)
+        shared = problem.format_answer(game.instance, game.solution)
         assert seen.startswith(problem.prompt(game.instance)) and f"You are {agent}, one of 3" in seen
         assert (
             f"The shared solution: {shared}" in seen and f"included: {9 - game.infos[agent]['turn']}." in seen
@@ -377,7 +378,7 @@ def test_a_relay_of_answers_telescopes(name: str, answer_format: str, style: str
             for each, reward in game.rewards.items():
                 totals[each] += reward
         scores = [
-            tiered(problem.judge(game.instance, x)) for x in (game.best, problem.trivial(game.instance))
+            tiered(problem.verify_solution(game.instance, x)) for x in (game.best, problem.trivial(game.instance))
         ]
         assert len(set(totals.values())) == 1
         assert totals["agent_0"] == pytest.approx(scores[0] - scores[1])  # type: ignore[operator]
@@ -393,7 +394,7 @@ def test_an_answer_is_taken_or_refused_with_a_reason(name: str) -> None:
     started = game.solution
     for reply, said in (
         ("no idea", "could not be read"),
-        (problem.format(instance, problem.nulls(instance)[1]), "was infeasible"),
+        (problem.format(instance, problem.null_answers(instance)[1]), "was infeasible"),
         (problem.format(instance, trivial), "which is worse, so the shared solution stays as it was"),
     ):
         game.step(reply)

@@ -17,13 +17,14 @@ from reasoning_gym.composite import CompositeConfig, CompositeDataset, DatasetSp
 from reasoning_gym.factory import get_score_answer_fn
 
 import forge_gym
-from forge_gym.adapters.reasoning_gym import dataset_name, register
+from forge_gym.adapters.names import task_name
+from forge_gym.adapters.reasoning_gym import register
 
 NAMES = forge_gym.problems()
 
 
 def made(name: str, **arguments: Any) -> Any:
-    return reasoning_gym.create_dataset(dataset_name(name), **{"seed": 7, "size": 4, "level": 0, **arguments})
+    return reasoning_gym.create_dataset(task_name(name), **{"seed": 7, "size": 4, "level": 0, **arguments})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,10 +34,10 @@ def test_entries_are_plain_and_their_answers_score_one(name: str) -> None:
     assert again == list(made(name)) and len(again) == 4 == len(data)
     assert len({entry["metadata"]["instance_hash"] for entry in again}) == 4
     for entry in again:
-        assert isinstance(entry["answer"], str) and entry["metadata"]["source_dataset"] == dataset_name(name)
+        assert isinstance(entry["answer"], str) and entry["metadata"]["source_dataset"] == task_name(name)
         assert data.score_answer(entry["answer"], entry) == 1.0
         assert data.score_answer(f"So: <answer>{entry['answer']}</answer>", entry) == 1.0
-        assert get_score_answer_fn(dataset_name(name))(entry["answer"], entry) == 1.0
+        assert get_score_answer_fn(task_name(name))(entry["answer"], entry) == 1.0
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -46,7 +47,7 @@ def test_scores_are_qualities(name: str) -> None:
     problem, instance = forge_gym.from_spec(entry["metadata"]["spec"])
     for solution in (problem.trivial(instance), problem.heuristic(instance)):
         text = problem.format(instance, solution)
-        assert data.score_answer(text, entry) == problem.judge(instance, solution).quality < 1
+        assert data.score_answer(text, entry) == problem.verify_solution(instance, solution).quality < 1
     for nonsense in (None, "", "no idea", "<answer>", "[" * 10**5, "\ud800", 7, ["[0]"]):
         assert data.score_answer(nonsense, entry) == 0.0
 
@@ -61,7 +62,7 @@ def test_entries_depend_on_seed_and_index_alone() -> None:
 
 
 def test_a_mixture() -> None:
-    specs = [DatasetSpec(dataset_name(name), 1.0, {"level": 0}) for name in ("TSP", "Knapsack")]
+    specs = [DatasetSpec(task_name(name), 1.0, {"level": 0}) for name in ("TSP", "Knapsack")]
     data = CompositeDataset(CompositeConfig(seed=1, size=6, datasets=specs))
     assert all(data.score_answer(entry["answer"], entry) == 1.0 for entry in data)
 

@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 import forge_gym
-from forge_gym.adapters.rows import samples, write_rows
 from forge_gym.adapters.skyrl import ForgeSkyRLEnv, row
 from forge_gym.core.rewards import REWARDS
+from forge_gym.data.rows import samples, write_rows
 
 NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, type)]
+ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
 NUMBERS = ["score", "quality", "skill", "ratio", "credit", "feasible", "malformed", "optimal"]
 
 
@@ -47,7 +47,7 @@ def replies(spec: str) -> dict[str, str]:
     """Replies of every status to the instance, and what no model should say."""
     problem, instance = forge_gym.from_spec(spec)
     solutions = {
-        "infeasible": problem.nulls(instance)[1],
+        "infeasible": problem.null_answers(instance)[1],
         "random": problem.random(instance, np.random.default_rng(0)),
         "trivial": problem.trivial(instance),
         "greedy": problem.heuristic(instance),
@@ -79,7 +79,7 @@ def test_rows_have_what_skyrl_documents() -> None:
         assert each["env_class"] == "forge" and each["reward_spec"]["method"] == "rule"
         problem, instance = forge_gym.from_spec(each["reward_spec"]["ground_truth"])
         assert each["prompt"] == [{"role": "user", "content": problem.prompt(instance)}]
-        assert each["extra_info"]["instance_hash"] == problem.digest(instance) and problem.graded(instance)
+        assert each["extra_info"]["instance_hash"] == problem.digest(instance) and problem.is_graded(instance)
 
 
 def test_options_of_a_row_reach_its_episode(tmp_path: Path) -> None:
@@ -298,9 +298,7 @@ def test_the_library_averages_the_metrics(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_importing_the_package_imports_no_library() -> None:
-    code = (
-        "import sys, forge_gym.adapters, forge_gym.adapters.dialogue; assert 'skyrl_gym' not in sys.modules"
-    )
+    code = "import sys, forge_gym.adapters, forge_gym.core.episode; assert 'skyrl_gym' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 

@@ -15,14 +15,14 @@ import pytest
 
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction, Stream, make_dataset
-from forge_gym.core.curriculum import Curriculum, Rule
+from forge_gym.training.curriculum import Curriculum, WindowConfig
 
 pytest.importorskip("datasets")
 
 
 def stream(**options: Any) -> Stream:
     problems = [forge_gym.problem(name) for name in ("TSP", "Knapsack")]
-    return Stream(Curriculum(problems, rule=Rule(groups=1), **options))
+    return Stream(Curriculum(problems, rule=WindowConfig(groups=1), **options))
 
 
 def best(row: dict[str, Any]) -> str:
@@ -70,7 +70,7 @@ def test_answers_move_the_window_and_the_rows_after_the_next_batch() -> None:
         logged: dict[str, float] = {}
         answer(reward, batches[-2], [best(row) for row in batches[-2]], log_metric=logged.__setitem__)
         assert own.pending == [row["draw"] for row in batches[-1]]
-    tops = own.curriculum.tops
+    tops = own.curriculum.top_levels
     assert all(top >= 2 for top in tops.values()) and logged["forge/TSP/top"] == tops["TSP"]
     assert logged["forge/TSP/promotions"] == tops["TSP"] and logged["forge/quarantined"] == 0
     assert max(row["level"] for row in batches[0] + batches[1]) == 0
@@ -88,7 +88,7 @@ def test_rows_of_an_evaluation_teach_nothing() -> None:
     assert own.curriculum.state_dict() == before and own.pending == [0]
     answer(reward, [row], [best(row)])
     answer(reward, [row], [best(row)])  # the same again, as trainers that iterate over a batch do
-    assert own.curriculum.tops[row["problem"]] == 1 and own.pending == []
+    assert own.curriculum.top_levels[row["problem"]] == 1 and own.pending == []
 
 
 def test_a_resumed_stream_goes_on_with_the_rows_read_ahead() -> None:
@@ -250,10 +250,10 @@ os.environ["FORGE_GYM_STORE"] = "off"
 from accelerate import PartialState
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction, Stream
-from forge_gym.core.curriculum import Curriculum, Rule
+from forge_gym.training.curriculum import Curriculum, WindowConfig
 own = PartialState(cpu=True)
 names = ("TSP", "Knapsack")
-stream = Stream(Curriculum([forge_gym.problem(name) for name in names], rule=Rule(groups=2)))
+stream = Stream(Curriculum([forge_gym.problem(name) for name in names], rule=WindowConfig(groups=2)))
 reward, rows = RewardFunction(group_size=2, stream=stream), stream.rows()
 for _ in range(5):
     batch = [next(rows) for _ in range(6)]

@@ -69,11 +69,11 @@ def break_verifier(monkeypatch: pytest.MonkeyPatch, problem: Any, spec: str) -> 
     [
         ({}, {"submit"}),
         ({"inspect": True}, {"submit", "look"}),
-        ({"scheme": "linear"}, {"submit", "get_reward"}),
-        ({"scheme": "linear", "inspect": True}, {"submit", "look", "get_reward"}),
+        ({"reward": "linear"}, {"submit", "get_reward"}),
+        ({"reward": "linear", "inspect": True}, {"submit", "look", "get_reward"}),
         ({"solve": True}, {"submit", "solve"}),
         (
-            {"scheme": "linear", "inspect": True, "solve": True},
+            {"reward": "linear", "inspect": True, "solve": True},
             {"submit", "look", "solve", "get_reward"},
         ),
     ],
@@ -83,7 +83,7 @@ def test_the_trainer_finds_these_functions(options: dict[str, Any], tools: set[s
     functions = {name for name, _ in inspect.getmembers(cls, inspect.isfunction) if name[0] != "_"}
     methods = {name for name, _ in inspect.getmembers(cls(), inspect.ismethod) if name[0] != "_"}
     assert functions == methods == tools | {"reset"}
-    assert hasattr(cls, "get_reward") is ("scheme" in options)
+    assert hasattr(cls, "get_reward") is ("reward" in options)
 
 
 def test_tools_have_schemas() -> None:
@@ -101,13 +101,13 @@ def test_tools_have_schemas() -> None:
 
 def test_equal_arguments_give_one_class() -> None:
     cls = environment_factory("TSP")
-    assert cls is environment_factory("TSP", turns=3, keep="best", scheme=None, inspect=False, solve=False)
+    assert cls is environment_factory("TSP", turns=3, keep="best", reward=None, inspect=False, solve=False)
     assert cls.__name__ == "TSPEnvironment"
     others = [
         environment_factory("Knapsack"),
         environment_factory("TSP", turns=2),
         environment_factory("TSP", keep="last"),
-        environment_factory("TSP", scheme="tiered"),
+        environment_factory("TSP", reward="tiered"),
         environment_factory("TSP", inspect=True),
         environment_factory("TSP", solve=True),
     ]
@@ -124,9 +124,9 @@ def test_equal_arguments_give_one_class() -> None:
         ({"turns": 0}, "turns must be an integer of at least 1"),
         ({"turns": 2.0}, "turns must be an integer"),
         ({"keep": "bets"}, "did you mean 'best'"),
-        ({"scheme": "tired"}, "did you mean 'tiered'"),
-        ({"scheme": ""}, "reward must be one of"),
-        ({"scheme": "pairwise"}, "reward must pay a single answer"),
+        ({"reward": "tired"}, "did you mean 'tiered'"),
+        ({"reward": ""}, "reward must be one of"),
+        ({"reward": "pairwise"}, "reward must pay a single answer"),
     ],
 )
 def test_a_wrong_factory_is_refused(arguments: dict[str, Any], words: str) -> None:
@@ -151,7 +151,7 @@ def test_a_wrong_row_is_refused() -> None:
 
 
 def test_before_the_first_reset_nothing_happens() -> None:
-    environment: Any = environment_factory("TSP", scheme="linear", inspect=True, solve=True)()
+    environment: Any = environment_factory("TSP", reward="linear", inspect=True, solve=True)()
     for said in (environment.submit("[0]"), environment.look(), environment.solve("exact")):
         assert "no problem yet" in said
     assert environment.solver_calls == 0
@@ -164,7 +164,8 @@ def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> No
     problem = raw(name)
     spec, texts = answers(problem)
     instance = forge_gym.from_spec(spec)[1]
-    environment: Any = environment_factory(name, turns=3, keep=keep, scheme="tiered", inspect=True)()
+    data = problem.table(instance).text("prose", problem.names_of(instance))
+    environment: Any = environment_factory(name, turns=3, keep=keep, reward="tiered", inspect=True)()
     alone = gym.make(f"Forge/{name}-v0", answer_format="raw")
 
     def single(text: str) -> float:
@@ -175,7 +176,7 @@ def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> No
     for tried in ([2, 0, 1], [0, 1, 2], [1, 4, 2], [0, 0, 0], [3, 4, 0]):
         hint = environment.reset(spec=spec, prompt=problem.prompt(instance), level=3)
         assert hint.startswith("\n\n") and "submit" in hint and "3 answers" in hint and f"{keep} one" in hint
-        assert environment.look() == problem.describe(instance)
+        assert environment.look() == data and f"\n{data}\n" in problem.prompt(instance)
         assert (environment.answer, environment.submissions, environment.get_reward()) == ("", 0, -1.0)
         several.reset(options={"instance": instance})
         played: list[str] = []
@@ -194,7 +195,7 @@ def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> No
 
 def test_after_the_end_nothing_changes() -> None:
     spec, texts = answers(raw("TSP"))
-    environment: Any = environment_factory("TSP", turns=2, scheme="linear")()
+    environment: Any = environment_factory("TSP", turns=2, reward="linear")()
     for first, second in ((texts[1], texts[2]), (texts[4], None)):
         environment.reset(spec=spec)
         environment.submit(first)
@@ -209,10 +210,10 @@ def test_after_the_end_nothing_changes() -> None:
     )
 
 
-@pytest.mark.parametrize("scheme", ["binary", "forge", "ssl", "verpo", "base_and_bonus"])
+@pytest.mark.parametrize("scheme", ["binary", "np_engine", "stepped", "verpo", "base_and_bonus"])
 def test_silence_pays_what_an_empty_answer_pays(scheme: str) -> None:
     spec, texts = answers(raw("Knapsack"))
-    environment: Any = environment_factory("Knapsack", turns=1, scheme=scheme)()
+    environment: Any = environment_factory("Knapsack", turns=1, reward=scheme)()
     environment.reset(spec=spec)
     (empty,) = RewardFunction(scheme, group_size=1)(completions=[""], spec=[spec])
     assert environment.get_reward() == empty
@@ -229,7 +230,7 @@ def test_rollouts_of_a_group_share_the_instance() -> None:
     cls: Any = environment_factory("TSP", inspect=True)
     one, other = cls(), cls()
     one.reset(spec=spec), other.reset(spec=spec)
-    assert one._dialogue._env.instance is other._dialogue._env.instance
+    assert one._episode.instance is other._episode.instance
     assert one.submit(texts[2]) == other.submit(texts[2])
     one.submit(texts[3])
     assert (one.submissions, other.submissions) == (2, 1)
@@ -254,7 +255,7 @@ JSON = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(JSON, min_size=1, max_size=4), st.sampled_from(NAMES))
 def test_no_argument_raises(given_answers: list[Any], name: str) -> None:
-    environment: Any = environment_factory(name, scheme="tiered")()
+    environment: Any = environment_factory(name, reward="tiered")()
     environment.reset(spec=raw(name).spec())
     for answer in given_answers:
         assert isinstance(environment.submit(answer), str) and isinstance(environment.answer, str)
@@ -262,7 +263,7 @@ def test_no_argument_raises(given_answers: list[Any], name: str) -> None:
 
 
 def test_odd_arguments() -> None:
-    environment: Any = environment_factory("TSP", turns=20, scheme="tiered")()
+    environment: Any = environment_factory("TSP", turns=20, reward="tiered")()
     environment.reset(spec=raw("TSP", n=5).spec())
     for answer in (
         None,
@@ -288,7 +289,7 @@ def test_odd_arguments() -> None:
 def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     problem = raw("TSP", n=6)
     spec, texts = answers(problem, seed=11)
-    environment: Any = environment_factory("TSP", scheme="tiered")()
+    environment: Any = environment_factory("TSP", reward="tiered")()
     environment.reset(spec=spec)
     environment.submit(texts[1])
     with monkeypatch.context() as patched:
@@ -317,8 +318,10 @@ def test_alarms_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         trivial=optimum.trivial,
         greedy=optimum.greedy,
     )
-    monkeypatch.setitem(instance.memo, "reference", wrong)  # a certificate that the optimum beats
-    environment: Any = environment_factory("TSP", scheme="linear")()
+    monkeypatch.setitem(
+        instance.memo[problem._key], "reference", wrong
+    )  # a certificate that the optimum beats
+    environment: Any = environment_factory("TSP", reward="linear")()
     environment.reset(spec=spec)
     environment.submit(texts[4])
     assert environment.get_reward() is None and environment.answer == texts[4]
@@ -330,7 +333,7 @@ def test_solvers_answer_as_the_controls_do(name: str) -> None:
     problem = raw(name)
     spec, _ = answers(problem)
     instance = forge_gym.from_spec(spec)[1]
-    environment: Any = environment_factory(name, scheme="tiered", solve=True)()
+    environment: Any = environment_factory(name, reward="tiered", solve=True)()
     skills = {}
     for calls, method in enumerate(SOLVERS, 1):
         hint = environment.reset(spec=spec)
@@ -363,7 +366,7 @@ def test_solvers_are_there_only_where_asked_for() -> None:
 def test_an_unknown_method_lists_the_known_ones(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    environment: Any = environment_factory("TSP", scheme="tiered", solve=True)()
+    environment: Any = environment_factory("TSP", reward="tiered", solve=True)()
     environment.reset(spec=raw("TSP", n=5).spec())
     odd = (
         None,
@@ -397,14 +400,14 @@ PROBE = """
 import pickle, sys
 cls, environment = pickle.load(sys.stdin.buffer)
 from forge_gym.adapters.trl.tools import environment_factory
-assert cls is type(environment) is environment_factory("TSP", turns=2, scheme="linear", solve=True)
+assert cls is type(environment) is environment_factory("TSP", turns=2, reward="linear", solve=True)
 print(environment.solver_calls, environment.solve("exact"), environment.solver_calls)
 print(environment.submit("[]"), environment.submissions, environment.get_reward())
 """
 
 
 def test_classes_and_instances_travel() -> None:
-    cls: Any = environment_factory("TSP", turns=2, scheme="linear", solve=True)
+    cls: Any = environment_factory("TSP", turns=2, reward="linear", solve=True)
     environment = cls()
     assert pickle.loads(pickle.dumps(cls)) is cls and type(pickle.loads(pickle.dumps(environment))) is cls
     environment.reset(spec=raw("TSP", n=5).spec())
@@ -878,7 +881,7 @@ def test_grpo_with_tools(
         tmp_path,
         monkeypatch,
         train_dataset=data,
-        environment_factory=environment_factories(problems, turns=2, scheme=scheme),
+        environment_factory=environment_factories(problems, turns=2, reward=scheme),
         reward_funcs=None if scheme else reward,
     )
 
@@ -923,7 +926,7 @@ def test_grpo_with_a_solver(
         tmp_path,
         monkeypatch,
         train_dataset=make_dataset(problem, 4),
-        environment_factory=environment_factory("TSP", scheme="tiered", solve=True),
+        environment_factory=environment_factory("TSP", reward="tiered", solve=True),
     )
 
     def scripted(self: Any, contexts: list[list[int]], *_: Any, **__: Any) -> Any:

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 import forge_gym
+from forge_gym.core.episode import Episode, Protocol
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import REWARDS
 
@@ -54,7 +55,7 @@ def trace(reply: str | None, **more: Any) -> Any:
 def replies(problem: Any, instance: Any) -> list[str]:
     """From malformed to optimal, and what no model should say."""
     solutions = [
-        *problem.nulls(instance),
+        *problem.null_answers(instance),
         problem.random(instance, np.random.default_rng(0)),
         problem.trivial(instance),
         problem.heuristic(instance),
@@ -94,9 +95,9 @@ def test_tasks_are_the_stream() -> None:
         tasks[0].data.level = 7
     data = ForgeData.model_validate(json.loads(json.dumps(tasks[0].data.model_dump(mode="json"))))
     assert data == tasks[0].data
-    assert not taskset().bounded and [t.data.problem for t in taskset().take(10)] == list(
-        forge_gym.problems()
-    )
+    assert not taskset().bounded and [
+        task.data.problem for task in taskset().take(len(forge_gym.problems()))
+    ] == list(forge_gym.problems())
     plain = next(iter(taskset(problems=["Knapsack"], parameters={"n": 9, "answer_format": "line"})))
     assert (plain.data.level, forge_gym.from_spec(plain.data.spec)[1].size) == (-1, 9)
 
@@ -112,8 +113,8 @@ def test_tasks_are_the_stream() -> None:
         ({"problems": ["TSP"], "parameters": {"name": 3}}, "TSP has no parameter 'name'"),
         ({"split": "tset"}, "did you mean 'test'"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
-        ({"task": ForgeTaskConfig(scheme="tired")}, "did you mean 'tiered'"),
-        ({"task": ForgeTaskConfig(scheme="pairwise")}, "reward must pay a single answer"),
+        ({"task": ForgeTaskConfig(reward="tired")}, "did you mean 'tiered'"),
+        ({"task": ForgeTaskConfig(reward="pairwise")}, "reward must pay a single answer"),
         ({"problem": "TSP"}, "problem"),
     ],
 )
@@ -131,9 +132,11 @@ def test_pays_as_everywhere(name: str) -> None:
     for text in replies(problem, instance):
         verdict = problem.verify(instance, text)
         for scheme in set(REWARDS) - {"pairwise"}:
-            task = ForgeTask(data, ForgeTaskConfig(scheme=scheme))
-            scheme_of_one: Any = forge_gym.reward(scheme)
-            assert asyncio.run(task.forge(trace(text))) == scheme_of_one(verdict)
+            task = ForgeTask(data, ForgeTaskConfig(reward=scheme))
+            episode = Episode(problem, instance, Protocol(reward=scheme))
+            assert asyncio.run(task.forge(trace(text))) == episode.judge(text).score
+            if scheme != "base_and_bonus":  # which looks at the text too
+                assert episode.judge(text).score == forge_gym.reward(scheme)(verdict)
         assert asyncio.run(ForgeTask(data).verdict(trace(text))) == {
             "quality": verdict.quality,
             "skill": max(-1.0, verdict.skill),
@@ -200,7 +203,7 @@ def test_an_alarm_fails_the_rollout(monkeypatch: pytest.MonkeyPatch) -> None:
         trivial=right.trivial,
         greedy=right.greedy,
     )
-    monkeypatch.setitem(instance.memo, "reference", wrong)
+    monkeypatch.setitem(instance.memo[problem._key], "reference", wrong)
     with pytest.raises(CertificateError, match="beats the certificate"):
         asyncio.run(task.forge(trace(best)))
 
@@ -276,7 +279,7 @@ def test_vf_eval(model: Any, tmp_path: Path) -> None:
     found = evaluate(
         model(lambda messages: answers[messages[-1]["content"]]),
         tmp_path,
-        "--env.taskset.task.scheme",
+        "--env.taskset.task.reward",
         "linear",
     )
     verdict = problem.verify(instance, answers[second])

@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forge_gym
-from forge_gym.adapters.dialogue import Dialogue
 from forge_gym.adapters.verl import compute_score, rows, write_parquet
+from forge_gym.core.episode import Episode, Protocol
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import REWARDS
 
 NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, type)]
+ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
 KEYS = ["score", "quality", "skill", "ratio", "credit", "feasible", "malformed", "optimal"]
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ def answers(problem: Any, seed: int = 5) -> tuple[str, Any, list[str]]:
     """A spec, its instance, and replies to it from malformed to optimal."""
     index, instance = next(problem.graded_instances(seed))
     solutions = [
-        *problem.nulls(instance),
+        *problem.null_answers(instance),
         problem.random(instance, np.random.default_rng(0)),
         problem.trivial(instance),
         problem.heuristic(instance),
@@ -49,7 +49,7 @@ def raise_alarms(monkeypatch: pytest.MonkeyPatch, problem: Any) -> None:
 
 
 def replace_alarm(verdict: Any) -> Any:
-    return type(verdict)(verdict.status, objective=verdict.objective, alarm=True)
+    return type(verdict)(verdict.status, objective=verdict.objective, beats_bound=True)
 
 
 # ---------------------------------------------------------------------- reward
@@ -129,9 +129,9 @@ def test_instances_and_references_are_shared(monkeypatch: pytest.MonkeyPatch) ->
     solved: list[Any] = []
     solve = type(problem).solve
 
-    def counted(self: Any, instance: Any, limit: int) -> Any:
+    def counted(self: Any, instance: Any, start: Any, limit: int) -> Any:
         solved.append(instance)
-        return solve(self, instance, limit)
+        return solve(self, instance, start, limit)
 
     monkeypatch.setattr(type(problem), "solve", counted)
     for _ in range(3):
@@ -146,7 +146,7 @@ def test_an_episode_pays_the_kept_reply(name: str, keep: str) -> None:
     problem = forge_gym.problem(name)
     spec, instance, texts = answers(problem)
     replies = [texts[-3], texts[0], texts[-2], texts[1]]
-    episode = Dialogue(spec, turns=4, keep=keep)
+    episode = Episode.of_spec(spec, Protocol(4, keep))
     for reply in replies:
         if not episode.over:
             episode.say(reply)
@@ -171,7 +171,7 @@ def test_rows_have_what_verl_documents() -> None:
         assert row["prompt"] == [{"role": "user", "content": problem.prompt(instance)}]
         assert row["ability"] == problem.family and row["reward_model"]["style"] == "rule"
         assert row["extra_info"]["instance_hash"] == problem.digest(instance)
-        assert problem.graded(instance) and row["agent_name"] == "forge"
+        assert problem.is_graded(instance) and row["agent_name"] == "forge"
     assert found == rows(given, 8, levels=[1, 2], seed=4, agent_name="forge")
 
 
@@ -462,7 +462,7 @@ def test_a_dialogue(table: Any, chances: bool, model_type: str | None) -> None:
     else:
         assert output.response_logprobs is None
     # The model reads what the chat template shows of the whole conversation.
-    episode = Dialogue(table.spec, turns=3)
+    episode = Episode.of_spec(table.spec, Protocol(3))
     said = [episode.say(reply) for reply in replies]
     if model_type == "qwen3":
         conversation = list(table.row["raw_prompt"])

@@ -16,7 +16,7 @@ import forge_gym
 from forge_gym.agents import BestOf, Reply, Task, make_agent
 from forge_gym.agents.agent import PRUNED, Stop
 from forge_gym.agents.best_of import BOUNDS, Watch, beginning, better, committed, worth
-from forge_gym.core.answer import wrap
+from forge_gym.core.answer import wrap_answer
 from forge_gym.core.problem import Problem
 from forge_gym.envs.max_independent_set import MaxIndependentSet, MaxIndependentSetInstance
 
@@ -104,10 +104,10 @@ def solution(problem: Problem[Any, Any], instance: Any, rng: np.random.Generator
 def reply(problem: Problem[Any, Any], instance: Any, rng: np.random.Generator) -> str:
     """A whole reply around it: thoughts, drafts within thoughts, fences, second answers, ends cut off."""
     try:
-        body = problem.write(instance, solution(problem, instance, rng))
+        body = problem.format_answer(instance, solution(problem, instance, rng))
     except (IndexError, KeyError, ValueError):  # some writers know only whole solutions
-        body = problem.write(instance, problem.random(instance, rng))
-    stated = wrap(body, problem.answer_format)
+        body = problem.format_answer(instance, problem.random(instance, rng))
+    stated = wrap_answer(body, problem.answer_format)
     shape = rng.integers(10)
     if shape == 0:
         return stated[: rng.integers(len(stated) + 1)]

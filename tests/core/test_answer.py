@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,11 +13,13 @@ from forge_gym.core.answer import (
     ANSWER_FORMATS,
     MAX_ANSWER,
     MAX_REPLY,
-    extract,
+    extract_answer,
     read_integers,
+    read_lists,
+    read_named_rows,
+    read_names,
     read_rows,
-    read_two_lists,
-    wrap,
+    wrap_answer,
 )
 from forge_gym.core.verdict import Malformed
 
@@ -24,12 +29,20 @@ BODIES = (
     .filter(bool)
 )
 
+READERS: tuple[Callable[[str], object], ...] = (
+    read_integers,
+    read_lists,
+    read_names,
+    lambda body: read_rows(body, 2),
+    lambda body: read_named_rows(body, 3),
+)
+
 
 @pytest.mark.parametrize("answer_format", ANSWER_FORMATS)
 @given(body=BODIES)
 def test_extract_inverts_wrap(answer_format: str, body: str) -> None:
     if "Answer:" not in body:
-        assert extract(wrap(body, answer_format), answer_format) == body.strip(" \t\r\n\ufeff")
+        assert extract_answer(wrap_answer(body, answer_format), answer_format) == body.strip(" \t\r\n\ufeff")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +64,7 @@ def test_extract_inverts_wrap(answer_format: str, body: str) -> None:
     ],
 )
 def test_documented_spellings_are_read(reply: str) -> None:
-    assert extract(reply, "tags") == "[1]"
+    assert extract_answer(reply, "tags") == "[1]"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +99,7 @@ def test_documented_spellings_are_read(reply: str) -> None:
 )
 def test_everything_else_is_malformed(reply: str) -> None:
     with pytest.raises(Malformed):
-        extract(reply, "tags")
+        extract_answer(reply, "tags")
 
 
 @pytest.mark.parametrize(
@@ -107,10 +120,10 @@ def test_everything_else_is_malformed(reply: str) -> None:
 )
 def test_line_format(reply: str, ok: bool) -> None:
     if ok:
-        assert extract(reply, "line") == "[1]"
+        assert extract_answer(reply, "line") == "[1]"
     else:
         with pytest.raises(Malformed):
-            extract(reply, "line")
+            extract_answer(reply, "line")
 
 
 @given(st.lists(st.integers()))
@@ -222,23 +235,20 @@ def test_other_spellings_of_rows_are_malformed(body: str) -> None:
     ],
 )
 def test_bombs_are_malformed(body: str) -> None:
-    for read in (read_integers, read_two_lists, lambda body: read_rows(body, 2)):
+    for read in READERS:
         with pytest.raises(Malformed):
             read(body)
 
 
 @given(st.lists(st.integers()), st.lists(st.integers()))
-def test_two_lists_round_trip(one: list[int], other: list[int]) -> None:
-    assert read_two_lists(str([one, other])) == (one, other)
+def test_lists_round_trip(one: list[int], other: list[int]) -> None:
+    assert read_lists(str([one, other])) == [one, other]
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        "[]",
         "[1, 2]",
-        "[[1, 2]]",
-        "[[1], [2], [3]]",
         "[[1], 2]",
         "[1, [2]]",
         "[[1], [[2]]]",
@@ -263,16 +273,49 @@ def test_two_lists_round_trip(one: list[int], other: list[int]) -> None:
         '{"a": [[1], [2]]}',
     ],
 )
-def test_other_spellings_of_two_lists_are_malformed(body: str) -> None:
+def test_other_spellings_of_lists_are_malformed(body: str) -> None:
     with pytest.raises(Malformed):
-        read_two_lists(body)
+        read_lists(body)
+
+
+NAMES = st.text("abcz", min_size=1, max_size=40)
+
+
+@given(st.lists(NAMES), st.lists(st.tuples(NAMES, st.integers(), st.integers()).map(list)))
+def test_names_round_trip(names: list[str], rows: list[list[object]]) -> None:
+    assert read_names(json.dumps(names)) == names
+    assert read_named_rows(json.dumps(rows), 3) == rows
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '["A"]', '["a1"]', '["a", 1]', "['a']", '["a",]', '["a" "b"]', '["a"], "b"', '[["a"]]', '["\\u0061"]',
+        '[""]', f'["{"a" * 41}"]', '"a"', "a", "[a]", '["a"] ["b"]', '["é"]', "[null]",
+    ],
+)  # fmt: skip
+def test_other_spellings_of_names_are_malformed(body: str) -> None:
+    with pytest.raises(Malformed):
+        read_names(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '[["a", 1]]', '[[1, 2, 3]]', '[["a", 1, 2], [0, 1, 2]]', '[["a", "b", 2]]', '[["a", 1, 2.0]]', '[["A", 1, 2]]',
+        '["a", 1, 2]', '[["a" 1, 2]]', '[[["a", 1, 2]]]', '[["a", 1, 2]', '[["a", -0, 2]]', '[["a"1, 2, 3]]',
+    ],
+)  # fmt: skip
+def test_other_spellings_of_named_rows_are_malformed(body: str) -> None:
+    with pytest.raises(Malformed):
+        read_named_rows(body, 3)
 
 
 @given(st.text())
 def test_any_text_is_read_or_malformed(text: str) -> None:
     for answer_format in ANSWER_FORMATS:
-        for read in (read_integers, read_two_lists, lambda body: read_rows(body, 2)):
+        for read in READERS:
             try:
-                read(extract(text, answer_format))
+                read(extract_answer(text, answer_format))
             except Malformed as error:
                 assert len(str(error)) < 300

@@ -13,13 +13,13 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 import forge_gym
+from cases import every_kind, every_problem
 from forge_gym.core.env import TextEnv
 from forge_gym.core.space import Text
 
-NAMES = forge_gym.problems()
 INFO = {
     "seed", "index", "turn", "status", "objective", "quality", "skill", "ratio", "credit", "optimal", "violations",
-    "score",
+    "score", "kept_quality", "kept_skill", "kept_score",
 }  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def made(name: str, **arguments: Any) -> TextEnv:
     return env
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_gymnasiums_checker_has_nothing_to_say(name: str) -> None:
     for arguments in ({}, {"turns": 3, "reward": "linear"}):
         with warnings.catch_warnings():
@@ -37,7 +37,7 @@ def test_gymnasiums_checker_has_nothing_to_say(name: str) -> None:
             check_env(gym.make(f"Forge/{name}-v0", **arguments).unwrapped)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_problem
 def test_infos_are_flat_numeric_and_have_the_same_keys(name: str) -> None:
     env = gym.make(f"Forge/{name}-v0", turns=4)
     prompt, info = env.reset(seed=1)
@@ -52,7 +52,7 @@ def test_infos_are_flat_numeric_and_have_the_same_keys(name: str) -> None:
     assert info["turn"] == 4
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> None:
     env = made(name, turns=5, keep=keep)
@@ -88,7 +88,7 @@ def test_cycling_pays_nothing() -> None:
     assert [env.step(text)[1] for text in (good, "?", good)] == [0.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_problem
 def test_a_proven_optimum_ends_the_episode(name: str) -> None:
     env = made(name, turns=9)
     env.reset(seed=0)
@@ -98,7 +98,7 @@ def test_a_proven_optimum_ends_the_episode(name: str) -> None:
     assert feedback == f"Your answer is feasible with objective {best.value}: this is optimal."
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_problem
 def test_feedback_and_prompt_do_not_give_the_reference_away(name: str) -> None:
     env = made(name, turns=2)
     for seed in range(20):
@@ -127,6 +127,46 @@ def test_seeds_name_instances() -> None:
     unseeded = made("TSP")
     _, info = unseeded.reset()
     assert env.reset(seed=info["seed"])[0] == unseeded.problem.prompt(unseeded.instance)
+
+
+def test_a_refused_reset_changes_nothing() -> None:
+    env = made("TSP", turns=3)
+    for options in ({"indx": 1}, {"index": -1}, {"instance": forge_gym.problem("Knapsack").instance()}):
+        with pytest.raises(ValueError):
+            env.reset(seed=1, options=options)
+        with pytest.raises(gym.error.ResetNeeded):  # there is no episode yet
+            env.step("?")
+    env.reset(seed=5)
+    prompt, _ = env.reset()
+    env.step("?")
+    for arguments in ({"seed": -1}, {"seed": 9, "options": {"index": -1}}, {"seed": 9, "options": {"x": 0}}):
+        before = env.info(), env.episode
+        with pytest.raises((ValueError, gym.error.Error)):
+            env.reset(**arguments)  # type: ignore[arg-type]
+        assert (env.info(), env.episode) == before and env.info()["index"] == 1
+    assert env.step("?")[4]["turn"] == 2
+    other = made("TSP")
+    other.reset(seed=5)
+    other.reset()
+    assert env.reset()[0] == other.reset()[0]
+
+
+def test_info_tells_this_answer_and_the_kept_one_apart() -> None:
+    env = made("TSP", turns=3)
+    _, info = env.reset(seed=0)
+    assert (info["kept_quality"], info["kept_skill"], info["kept_score"]) == (0.0, -1.0, 0.0)
+    env.step(env.problem.format(env.instance, env.problem.trivial(env.instance)))
+    good = env.problem.verify_solution(env.instance, env.problem.heuristic(env.instance))
+    env.step(env.problem.format(env.instance, good.solution))
+    *_, info = env.step("?")
+    assert (info["quality"], info["skill"], info["score"]) == (0.0, -1.0, -1.0)
+    assert (info["kept_quality"], info["kept_skill"]) == (good.quality, good.skill)
+    assert info["kept_score"] == forge_gym.reward("tiered")(good)
+    last = made("TSP", turns=2, keep="last")
+    last.reset(seed=0)
+    last.step(last.problem.format(last.instance, last.problem.heuristic(last.instance)))
+    *_, info = last.step("?")
+    assert info["kept_score"] == info["score"] == -1
 
 
 def test_misuse_has_defined_errors() -> None:
@@ -214,7 +254,7 @@ def test_vectors(vectorization: str | None, mode: AutoresetMode) -> None:
         envs.close()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_problem
 def test_rendering(name: str) -> None:
     pytest.importorskip("matplotlib")
     env = gym.make(f"Forge/{name}-v0", render_mode="rgb_array", turns=3)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 
+from pathlib import Path
+
 import gymnasium as gym
 import pytest
 
 import forge_gym
-from forge_gym.core.registry import problem_class
+from forge_gym.core import registry
+from forge_gym.core.registry import add_problem, problem_class
+from forge_gym.envs.tsp import TSP
 
 
 def message(call: object, *arguments: object, **parameters: object) -> str:
@@ -70,9 +74,43 @@ def test_ids_and_versions(name: str) -> None:
     assert gym.make(f"forge_gym:Forge/{name}-v{cls.version}").unwrapped.problem == cls()
 
 
-def test_registering_twice() -> None:
-    forge_gym.register_problem("TSP", "forge_gym.envs.tsp:TSP")
-    assert "name must be new, got 'TSP'" in message(forge_gym.register_problem, "TSP", "elsewhere:TSP")
+def test_a_name_stands_for_one_class() -> None:
+    forge_gym.register_problem("forge_gym.envs.tsp:TSP")  # again: no change
+    assert "must be new, got 'TSP', which stands for forge_gym.envs.tsp:TSP" in message(
+        forge_gym.register_problem, "elsewhere:TSP"
+    )
+    for entry_point, words in (
+        ("forge_gym.envs.tsp", "entry_point must be 'module:class'"),
+        ("forge_gym.envs.tsp:", "entry_point must be 'module:class'"),
+        ("nowhere.at.all:Problem", "entry_point must lead to a problem"),
+        ("forge_gym.envs.tsp:NoSuch", "entry_point must lead to a problem"),
+        ("forge_gym.envs.tsp:TSPInstance", "entry_point must lead to a problem"),
+    ):
+        assert words in message(forge_gym.register_problem, entry_point)
+    assert "NoSuch" not in forge_gym.problems()
+
+
+def test_the_id_follows_the_version_of_the_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "from forge_gym.envs.tsp import TSP", "class SecondTSP(TSP):", "    version = 3"
+    (tmp_path / "second_tsp.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    forge_gym.register_problem("second_tsp:SecondTSP")
+    try:
+        env = gym.make("Forge/SecondTSP-v3", n=6)
+        assert json.loads(env.unwrapped.problem.spec())["version"] == 3  # type: ignore[attr-defined]
+        add_problem("second_tsp:SecondTSP", 4)
+        with pytest.raises(RuntimeError, match="must be registered with the version of its class, 3, got 4"):
+            problem_class("SecondTSP")
+    finally:
+        registry._ENTRY_POINTS.pop("SecondTSP")
+        gym.registry.pop("Forge/SecondTSP-v3")
+
+
+def test_a_parameter_hides_nothing_of_its_base() -> None:
+    with pytest.raises(TypeError, match="a parameter must not hide an attribute of its base, got 'noun' in Bad"):
+
+        class Bad(TSP):
+            noun: str = "town"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", forge_gym.problems())

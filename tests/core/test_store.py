@@ -94,7 +94,7 @@ def test_references_come_from_the_store_and_are_checked(
 ) -> None:
     path = tmp_path / "x.sqlite"
     monkeypatch.setenv("FORGE_GYM_STORE", str(path))
-    monkeypatch.setattr("forge_gym.core.problem._WORTH_STORING_S", 0.0)
+    monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 0.0)
     tsp = forge_gym.problem("TSP")
     solved = tsp.reference(tsp.instance(1))
 
@@ -125,7 +125,7 @@ def test_nothing_is_stored_before_its_witness_is_accepted(
 ) -> None:
     path = tmp_path / "x.sqlite"
     monkeypatch.setenv("FORGE_GYM_STORE", str(path))
-    monkeypatch.setattr("forge_gym.core.problem._WORTH_STORING_S", 0.0)
+    monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 0.0)
     tsp = forge_gym.problem("TSP")
     monkeypatch.setattr(type(tsp), "solve", lambda *_: Certificate((0, 0), 1, 1, "wrong", 1))
     with pytest.raises(CertificateError):
@@ -136,7 +136,7 @@ def test_nothing_is_stored_before_its_witness_is_accepted(
 def test_quick_solves_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.sqlite"
     monkeypatch.setenv("FORGE_GYM_STORE", str(path))
-    monkeypatch.setattr("forge_gym.core.problem._WORTH_STORING_S", 3600.0)
+    monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 3600.0)
     tsp = forge_gym.problem("TSP")
     tsp.reference(tsp.instance(1))
     assert ReferenceStore(path).get("TSP", 0, tsp.digest(tsp.instance(1))) is None

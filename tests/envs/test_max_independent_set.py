@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from fractions import Fraction
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from forge_gym.core.graph import Graph
-from forge_gym.envs.max_clique import MaxClique, MaxCliqueInstance
-from forge_gym.envs.max_independent_set import DISTRIBUTIONS, MaxIndependentSet, MaxIndependentSetInstance
+from forge_gym.core.parameters import choices
+from forge_gym.envs.max_clique import MaxClique
+from forge_gym.envs.max_independent_set import MaxIndependentSet
+from forge_gym.kinds.graph import Graph
 
 INDEPENDENT = MaxIndependentSet()
+DISTRIBUTIONS = choices(MaxIndependentSet, "distribution")
 
 
 def is_independent(instance: Graph, chosen: tuple[int, ...]) -> bool:
@@ -55,21 +57,8 @@ def by_cp_sat(instance: Graph) -> int:
     return round(solver.objective_value)
 
 
-def graph(edges: Any, n: int) -> MaxIndependentSetInstance:
-    return MaxIndependentSetInstance(n, tuple(sorted({(min(e), max(e)) for e in edges})))
-
-
-def test_the_optimum_is_that_of_brute_force_on_200_instances() -> None:
-    for seed in range(200):
-        problem = MaxIndependentSet(
-            n=3 + seed % 9,
-            distribution=DISTRIBUTIONS[seed % 4],
-            p=(0.2, 0.5, 0.8)[seed // 4 % 3],
-            hidden=(0.5, 1.5)[seed // 12 % 2],
-        )
-        instance = problem.instance(seed)
-        reference = problem.reference(instance)
-        assert reference.proven and reference.value == brute_force(instance)
+def graph(edges: Any, n: int) -> Graph:
+    return Graph(n, tuple(sorted({(min(e), max(e)) for e in edges})))
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
@@ -79,29 +68,6 @@ def test_larger_instances_against_two_other_methods(distribution: str) -> None:
         instance = problem.instance(0)
         reference = problem.reference(instance)
         assert reference.proven and reference.value == by_networkx(instance) == by_cp_sat(instance)
-
-
-def test_every_answer_of_five_vertices() -> None:
-    """All lists of up to four numbers from -1 to 5, and every set of the five vertices."""
-    numbers = range(-1, 6)
-    lists = {answer for length in range(5) for answer in product(numbers, repeat=length)}
-    lists.update(chosen for size in range(6) for chosen in combinations(range(5), size))
-    for seed in range(2):
-        instance = MaxIndependentSet(n=5, p=0.5).instance(seed)
-        best = brute_force(instance)
-        for chosen in lists:
-            verdict = INDEPENDENT.verify(instance, f"<answer>{list(chosen)}</answer>")
-            known = [v for v in chosen if 0 <= v < 5]
-            broken = {
-                *(["known"] if any(not 0 <= v < 5 for v in chosen) else []),
-                *(["once"] if len(set(known)) < len(known) else []),
-                *([] if is_independent(instance, chosen) else ["independent"]),
-            }
-            assert {violation.family for violation in verdict.violations} == broken
-            assert verdict.feasible == (not broken)
-            if verdict.feasible:
-                assert verdict.objective == len(chosen) <= best
-                assert verdict.optimal == (len(chosen) == best)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +93,7 @@ def test_it_is_the_clique_number_of_the_complement() -> None:
     for seed in range(20):
         instance = MaxIndependentSet(n=25, distribution=DISTRIBUTIONS[seed % 4]).instance(seed)
         apart = sorted(set(combinations(range(25), 2)) - set(instance.edges))
-        clique = MaxClique().reference(MaxCliqueInstance(25, tuple(apart)))
+        clique = MaxClique().reference(Graph(25, tuple(apart)))
         assert INDEPENDENT.reference(instance).value == clique.value
 
 
@@ -138,7 +104,7 @@ def test_every_limit_leaves_a_true_bound() -> None:
         best = by_networkx(instance)
         bounds = []
         for limit in (0, 60, 100, 200, 400, 10**6):
-            found = problem.solve(instance, limit)
+            found = problem.certificate(instance, limit)
             assert found.value <= best <= found.bound
             bounds.append(found.bound - int(found.value))
         assert bounds[-1] == 0 and bounds == sorted(bounds, reverse=True) and bounds[0] > 0
@@ -157,26 +123,6 @@ def test_planted_graphs_have_their_set() -> None:
     for seed in range(20):
         problem = MaxIndependentSet(n=36, distribution="planted", p=0.7, hidden=2.0)
         assert problem.reference(problem.instance(seed)).value >= 12
-
-
-def test_relabelled_vertices() -> None:
-    rng = np.random.default_rng(0)
-    for seed in range(20):
-        instance = MaxIndependentSet(n=25).instance(seed)
-        order = rng.permutation(25).tolist()
-        relabelled = graph([(order[u], order[v]) for u, v in instance.edges], 25)
-        assert INDEPENDENT.reference(relabelled).value == INDEPENDENT.reference(instance).value
-        assert relabelled.invariant() == instance.invariant()
-        for chosen in (INDEPENDENT.random(instance, rng), tuple(range(8)), (0, 0, 30)):
-            there = tuple(order[v] if v < 25 else v for v in chosen)
-            amounts = [
-                [(violation.family, violation.amount, violation.scale) for violation in found]
-                for found in (
-                    INDEPENDENT.violations(instance, chosen),
-                    INDEPENDENT.violations(relabelled, there),
-                )
-            ]
-            assert amounts[0] == amounts[1]
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
@@ -200,7 +146,7 @@ def test_nulls_and_constants_earn_nothing() -> None:
     assert INDEPENDENT.verify(instance, "<answer>[0]</answer>").quality == 0
     empty = INDEPENDENT.verify(instance, "<answer>[]</answer>")
     assert empty.feasible and empty.objective == 0 and empty.quality == 0 and empty.skill < -1
-    assert INDEPENDENT.judge(instance, (0,) * 1000).credit == 0
+    assert INDEPENDENT.verify_solution(instance, (0,) * 1000).credit == 0
     # The published system pays each of these more than the optimum.
     for text in ("[0, 0, 0, 0, 0, 0]", "[0, 0.1, 0.2]", "[true, false]", '["0", 0]', '[print("x") or 0, 3]'):
         verdict = INDEPENDENT.verify(instance, f"<answer>{text}</answer>")

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forge_gym
+from cases import every_problem
 from forge_gym.core.env import TextEnv
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Reference
 from forge_gym.core.rewards import tiered
 from forge_gym.core.verdict import STATUSES, Verdict
-from forge_gym.evaluation.probes import blind
 
-every_problem = pytest.mark.parametrize("name", forge_gym.problems())
 MARGINS = {
     ("malformed", "infeasible"): 0.1,
     ("infeasible", "feasible"): 0.15,
@@ -48,8 +48,8 @@ def some_answer(problem: Problem[Any, Any], instance: Instance, seed: int) -> An
     if kind == 4:
         return problem.random(instance, rng)
     if kind == 5:
-        return blind(problem, instance, rng)
-    nulls = problem.nulls(instance)
+        return problem.any_answer(instance, rng)  # type: ignore[attr-defined] # of kinds
+    nulls = problem.null_answers(instance)
     return nulls[int(rng.integers(len(nulls)))]
 
 
@@ -65,7 +65,9 @@ def paid(verdict: Verdict) -> float:
 def test_reward_orders_answers_exactly_as_quality_does(name: str, first: int, second: int, at: int) -> None:
     problem, instances = asked(name)
     instance = instances[at]
-    one, other = (problem.judge(instance, some_answer(problem, instance, seed)) for seed in (first, second))
+    one, other = (
+        problem.verify_solution(instance, some_answer(problem, instance, seed)) for seed in (first, second)
+    )
     worse, better = sorted((one, other), key=lambda verdict: STATUSES.index(verdict.status))
     assert all(-1 <= paid(verdict) <= 1 for verdict in (one, other))
     if worse.status != better.status:
@@ -88,7 +90,7 @@ def test_the_scale_is_symmetric_and_affine(name: str, seed: int, at: int, scale:
     """Objectives negated with the sense turned round, or in another unit, leave every bit as it is."""
     problem, instances = asked(name)
     instance = instances[at]
-    verdict = problem.judge(instance, some_answer(problem, instance, seed))
+    verdict = problem.verify_solution(instance, some_answer(problem, instance, seed))
     if not verdict.feasible:
         return
     anchors = problem.reference(instance)
@@ -123,9 +125,12 @@ def test_relabelling_instance_and_answer_together_changes_no_bit(
     there = problem.relabelled(here, order)
     there.check()
     solution = some_answer(problem, here, seed)
-    if problem.kind == "assignment" and len(solution) != here.size:
+    if problem.solutions == "an assignment" and len(solution) != here.size:  # type: ignore[attr-defined] # of kinds
         return  # a list of another length says nothing of the elements that could be moved
-    one, other = problem.judge(here, solution), problem.judge(there, problem.relabel(solution, order))
+    one, other = (
+        problem.verify_solution(here, solution),
+        problem.verify_solution(there, problem.permute(solution, order)),
+    )
     assert (one.status, one.objective, one.quality, one.skill, one.credit, tiered(one)) == (
         (other.status, other.objective, other.quality, other.skill, other.credit, tiered(other))
     )
@@ -133,8 +138,8 @@ def test_relabelling_instance_and_answer_together_changes_no_bit(
     assert back == here
     if not one.feasible:
         return
-    assert problem.canonical(there, problem.relabel(problem.canonical(here, solution), order)) == (
-        problem.canonical(there, problem.relabel(solution, order))
+    assert problem.canonical(there, problem.permute(problem.canonical(here, solution), order)) == (
+        problem.canonical(there, problem.permute(solution, order))
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import forge_gym
 from forge_gym.envs.tsp import TSPInstance
 from forge_gym.evaluation.cli import main
-from forge_gym.evaluation.formats import READERS, read_instance
+from forge_gym.data.formats import READERS, read_instance
 
 HEAD = "NAME: x\nTYPE: TSP\nDIMENSION : 3\nEDGE_WEIGHT_TYPE: {}\n"
 EXPLICIT = HEAD.format("EXPLICIT") + "EDGE_WEIGHT_FORMAT: {}\nEDGE_WEIGHT_SECTION\n{}\nEOF\n"

@@ -73,7 +73,7 @@ def test_the_scale_holds_in_every_variant_and_distribution(name: str) -> None:
             for _, instance in islice(problem.graded_instances(seed=3), 8):
                 anchors = problem.trivial(instance), problem.heuristic(instance)
                 solutions = (*anchors, problem.reference(instance).solution)
-                assert [tiered(problem.judge(instance, solution)) for solution in solutions] == [-0.2, 0, 1]
+                assert [tiered(problem.verify_solution(instance, solution)) for solution in solutions] == [-0.2, 0, 1]
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ class Scripted:
 def mixed(task: Task, number: int) -> str:
     """All classes of answers in turn."""
     problem, instance = task.problem, task.instance
-    wrong = next(null for null in problem.nulls(instance) if problem.violations(instance, null))
+    wrong = next(null for null in problem.null_answers(instance) if problem.violations(instance, null))
     solutions = (
         wrong,
         problem.trivial(instance),
@@ -346,7 +346,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
 
     def wrong(task: Task, number: int) -> str:
         nulls = [
-            null for null in task.problem.nulls(task.instance) if task.problem.violations(task.instance, null)
+            null for null in task.problem.null_answers(task.instance) if task.problem.violations(task.instance, null)
         ]
         return task.problem.format(task.instance, nulls[number % len(nulls)])
 

@@ -51,7 +51,7 @@ def test_every_problem_can_be_played_and_given_up(name: str, typed: Any) -> None
     instance = problem.instance(0, 0, "test")
     reference = problem.reference(instance)
     greedy, solution = problem.heuristic(instance), problem.format(instance, reference.solution)
-    body = problem.write(instance, greedy)
+    body = problem.format_answer(instance, greedy)
     out = typed(f"help\n{body}\ngive up\n{body}\n", name, "--set", "n=8", "--turns", "2")
     assert f"feasible with objective {reference.greedy}" in out and solution in out
     assert f"Your best answer: {reference.greedy}" in out and f"Proven optimum: {reference.value}" in out

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import forge_gym
-from forge_gym.core.problem import Instance, Problem
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
 from forge_gym.envs.balanced_min_cut import BalancedMinCutInstance
 from forge_gym.envs.graph_coloring import GraphColoringInstance
 from forge_gym.envs.hamiltonian_cycle import HamiltonianCycleInstance

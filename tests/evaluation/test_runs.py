@@ -355,7 +355,7 @@ def test_a_header_that_was_being_written(envs: Questions, tmp_path: Path) -> Non
 
 def test_a_suite_in_a_file_may_move(few: Questions, tmp_path: Path) -> None:
     file, path = tmp_path / "mine.jsonl.gz", tmp_path / "a.jsonl"
-    module_suite = forge_gym.evaluation.suite
+    module_suite = forge_gym.data.suite
     module_suite.write(file, "mine", [row.to_json() for row in few.rows[:5]])
     run = record(GreedyAgent(), suite_questions(str(file)), path)
     assert read_run(path) == run

@@ -94,7 +94,7 @@ def asked(name: str, level: int = 0, seed: int = 1) -> tuple[Any, Any, str]:
     """Return problem, instance, and the text of the optimum."""
     problem = forge_gym.problem(name, level=level)
     instance = problem.instance(seed, split="test")
-    return problem, instance, problem.write(instance, problem.reference(instance).solution)
+    return problem, instance, problem.format_answer(instance, problem.reference(instance).solution)
 
 
 # ---------------------------------------------------------------- the interface

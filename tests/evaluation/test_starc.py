@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import forge_gym
-from forge_gym.core.rewards import REWARDS, Group, tiered
+from forge_gym.core.rewards import Group, REWARDS, tiered
 from forge_gym.evaluation.starc import SCORES, Comparison, bank, compare, distance, heat_map, standardise
 
 NAMES = forge_gym.problems()

@@ -19,12 +19,12 @@ import pytest
 import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
 from forge_gym.core.verdict import Verdict
-from forge_gym.evaluation import suite
+from forge_gym.data import suite
 from forge_gym.evaluation.cli import main
-from forge_gym.evaluation.published import TASKS, convert, import_rows, published_ratio, published_scores
+from forge_gym.data.published import TASKS, convert, import_rows, published_ratio, published_scores
 from forge_gym.evaluation.score import evaluate_suite
 from forge_gym.evaluation.stats import best_of
-from forge_gym.evaluation.suite import SuiteError, build, content_hash, read, verify, write
+from forge_gym.data.suite import SuiteError, build, content_hash, read, verify, write
 
 CONTROLS_UNDER_TEST = (TrivialAgent(), RandomAgent(), GreedyAgent(), LocalSearchAgent(), ExactAgent())
 
@@ -56,7 +56,7 @@ def test_a_killed_build_ends_with_the_same_bytes(built: Path, tmp_path: Path) ->
     path = tmp_path / "killed.jsonl.gz"
     partial = tmp_path / "killed.jsonl.gz.partial"
     program = (
-        f"import pathlib, forge_gym.evaluation.suite as s; s.build(pathlib.Path({str(path)!r}), 'small', 1)"
+        f"import pathlib, forge_gym.data.suite as s; s.build(pathlib.Path({str(path)!r}), 'small', 1)"
     )
     for parts in (1, 8, 20):
         process = subprocess.Popen([sys.executable, "-c", program])

@@ -16,10 +16,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from forge_gym.core.graph import Graph, draw_graph, edges_of, random_adjacency
-from forge_gym.core.problem import Problem, size_at_level
+from forge_gym.kinds.graph import Graph, draw_graph, edges_of, random_adjacency
+from forge_gym.core.problem import Problem
+from forge_gym.core.seeding import size_at_level
 from forge_gym.core.reference import Certificate
-from forge_gym.core.subset import read_subset, subset_violations, write_subset
+from forge_gym.kinds.forms import read_subset, subset_violations, write_subset
 from forge_gym.core.verdict import Violation
 
 Vertices = tuple[int, ...]
@@ -48,7 +49,7 @@ class VertexCover(Problem[VertexCoverInstance, Vertices]):
     sense: ClassVar = "min"
     kind: ClassVar = "subset"
     constraints: ClassVar = ("known", "once", "covered")
-    open_constraints: ClassVar = ("covered",)
+    mendable: ClassVar = ("covered",)
     instance_type: ClassVar = VertexCoverInstance
     work_limit: ClassVar = 10**6
 

@@ -20,7 +20,8 @@ import gymnasium as gym
 import numpy as np
 
 import forge_gym
-from forge_gym.core.rewards import REWARDS, Group, pay
+from forge_gym.core.parameters import choices
+from forge_gym.core.rewards import REWARDS, Group, group_rewards
 from forge_gym.core.verdict import Verdict
 
 HERE = Path(__file__).parent
@@ -43,7 +44,7 @@ def playthrough(name: str) -> str:
 
 def _lines(name: str) -> Iterator[str]:
     problem = forge_gym.problem(name)
-    families = sys.modules[type(problem).__module__].DISTRIBUTIONS
+    families = [{"distribution": family} for family in choices(type(problem), "distribution")] or [{}]
     parameters = {field.name: field.default for field in fields(problem) if field.name not in PRESENTATION}
     yield f"# {name}: {', '.join(f'{key} {value}' for key, value in parameters.items())}"
     yield f"family {problem.family}, sense {problem.sense}, constraints {', '.join(problem.constraints)}"
@@ -54,7 +55,7 @@ def _lines(name: str) -> Iterator[str]:
         yield f"graded indices at n={at.n}: {[index for index, _ in islice(at.graded_instances(), 20)]}"
     for family in families:
         for level in LEVELS:
-            yield from _instance(forge_gym.problem(name, level=level, distribution=family), level)
+            yield from _instance(forge_gym.problem(name, level=level, **family), level)
     instance = problem.at_level(0).instance(seed=1)
     for style in STYLES:
         for answer_format in FORMATS:
@@ -64,14 +65,18 @@ def _lines(name: str) -> Iterator[str]:
             yield "--"
             yield asked.format(instance, asked.reference(instance).solution)
     for family in families:
-        yield from _verdicts(forge_gym.problem(name, distribution=family))
+        yield from _verdicts(forge_gym.problem(name, **family))
     yield from _episode(name)
+
+
+def _family(problem: Any) -> str:
+    return str(getattr(problem, "distribution", "alone"))
 
 
 def _instance(problem: Any, level: int) -> Iterator[str]:
     """Write an instance with its anchors, its prompts (as hashes beyond level 0), and demonstrations."""
     instance = problem.instance(seed=7, index=2)
-    yield f"\n## family {problem.distribution}, level {level}"
+    yield f"\n## family {_family(problem)}, level {level}"
     yield problem.spec(seed=7, index=2)
     yield problem.to_json(instance)
     yield f"digest {problem.digest(instance)}"
@@ -94,17 +99,17 @@ def _instance(problem: Any, level: int) -> Iterator[str]:
 def _verdicts(problem: Any) -> Iterator[str]:
     """Write verdicts and rewards of readable replies, one of them for each constraint family."""
     instance = next(problem.graded_instances(seed=3))[1]
-    yield f"\n## verdicts, family {problem.distribution}: {problem.to_json(instance)}"
+    yield f"\n## verdicts, family {_family(problem)}: {problem.to_json(instance)}"
     trivial, greedy = problem.trivial(instance), problem.heuristic(instance)
     best = problem.reference(instance).solution
     replies = ["no idea", "<answer>[0, 1</answer>", "<answer>[]</answer>"]
     replies += [problem.format(instance, solution) for solution in (trivial, greedy, best)]
     replies += _broken(problem, instance, replies[-1])
     verdicts = [problem.verify(instance, reply) for reply in replies]
-    pure = [name for name, scheme in REWARDS.items() if not isinstance(scheme, type)]
+    pure = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
     grouped = [name for name in REWARDS if name not in pure]
     group = Group(problem, instance, replies, verdicts)
-    paid = {name: pay(forge_gym.reward(name), group) for name in grouped}
+    paid = {name: group_rewards(forge_gym.reward(name), group) for name in grouped}
     for at, (reply, verdict) in enumerate(zip(replies, verdicts, strict=True)):
         yield f"> {reply}"
         yield _fields(verdict)

@@ -12,13 +12,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import forge_gym
+from cases import every_kind, every_problem
 from forge_gym.core.env import TextEnv
-from forge_gym.core.moves import Moves, touched
-from forge_gym.core.numeric import Encoder
 from forge_gym.core.verdict import Verdict
+from forge_gym.kinds.encoding import features
 from forge_gym.wrappers import Improve
-
-NAMES = forge_gym.problems()
 
 
 def made(name: str, **arguments: Any) -> Improve:
@@ -26,7 +24,7 @@ def made(name: str, **arguments: Any) -> Improve:
     return Improve(gym.make(f"Forge/{name}-v0", **arguments), **options)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_checkers(name: str) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -39,7 +37,7 @@ def test_checkers(name: str) -> None:
     assert all("unconventional shape" in str(warning.message) for warning in caught)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 @pytest.mark.parametrize("start", ["greedy", "trivial", "random"])
 @pytest.mark.parametrize("scheme", ["tiered", "linear"])
 def test_rewards_are_improvements(name: str, start: str, scheme: str) -> None:
@@ -49,22 +47,25 @@ def test_rewards_are_improvements(name: str, start: str, scheme: str) -> None:
     for seed in range(4):
         observation, _ = env.reset(seed=seed)
         problem, instance = env.encoder.problem, env.text_env.instance
-        worth: list[float] = [scored(problem.judge(instance, env.solution)) or 0.0]
+        worth: list[float] = [scored(problem.verify_solution(instance, env.solution)) or 0.0]
         total, over, taken = 0.0, False, 0
         while not over:
             assert env.observation_space.contains(observation)
             observation, reward, terminated, truncated, info = env.step(
                 rng.choice(np.flatnonzero(env.action_masks()))
             )
-            worth.append(scored(problem.judge(instance, env.solution)) or 0.0)
+            worth.append(scored(problem.verify_solution(instance, env.solution)) or 0.0)
             assert reward == pytest.approx(max(worth) - max(worth[:-1]), abs=1e-12)
             total, over, taken = total + reward, terminated or truncated, taken + 1
         assert total == pytest.approx(info["score"] - worth[0], abs=1e-12)
-        assert info["score"] == max(worth) and env.text_env.verdict == problem.judge(instance, env.best)
+        assert (
+            info["score"] == max(worth)
+            and env.text_env.verdict.worth == problem.verify_solution(instance, env.best).worth
+        )
         assert taken == 12 or info["optimal"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_problem
 def test_an_impossible_move_changes_nothing_and_costs_the_penalty(name: str) -> None:
     env = made(name, penalty=0.25, steps=3, size=forge_gym.problem(name).instance().size + 1)
     env.reset(seed=3)
@@ -77,75 +78,54 @@ def test_an_impossible_move_changes_nothing_and_costs_the_penalty(name: str) -> 
     assert terminated and not truncated and info["skill"] == (1 if info["optimal"] else 0)
 
 
-def brute_force(kind: str, n: int, solution: tuple[Any, ...]) -> dict[str, tuple[Any, ...]]:
+def brute_force(solutions: str, n: int, solution: tuple[Any, ...]) -> dict[str, tuple[Any, ...]]:
     """Return every move as the documentation describes it, feasible or not, by name."""
     found: dict[str, tuple[Any, ...]] = {}
     for i, j in combinations(range(n), 2):
-        if kind == "permutation" and j - i < n - 1:
+        if solutions == "a permutation" and j - i < n - 1:
             found[f"reverse places {i} to {j}"] = solution[:i] + solution[i : j + 1][::-1] + solution[j + 1 :]
-        if kind == "subset" and (i in solution) != (j in solution):
+        if solutions == "a subset" and (i in solution) != (j in solution):
             found[f"exchange {i} and {j}"] = tuple(sorted(set(solution) ^ {i, j}))
     for i in range(n):
-        if kind == "subset":
+        if solutions == "a subset":
             found[f"flip {i}"] = tuple(sorted(set(solution) ^ {i}))
-        if kind == "assignment":
+        if solutions == "an assignment":
             for label in set(range(n)) - {solution[i]}:
                 found[f"give {i} label {label}"] = (*solution[:i], label, *solution[i + 1 :])
     return found
 
 
 @pytest.mark.parametrize(
-    "name", ["TSP", "GraphColoring", "Knapsack", "MaxClique", "SubsetSum", "BalancedMinCut"]
+    "name", ["TSP", "GraphColoring", "Knapsack", "MaxClique", "SubsetSum", "BalancedMinCut", "ExactSubsetSum"]
 )
 def test_the_possible_moves_are_all_feasible_ones(name: str) -> None:
-    problem = forge_gym.problem(name, n=8)
-    moves = Moves(Encoder(problem, size=9))
+    problem: Any = forge_gym.problem(name, n=8)
     for seed in range(5):
         instance = problem.instance(seed)
         solution: Any = problem.heuristic(instance)
         expected = {
-            name: outcome
-            for name, outcome in brute_force(problem.kind, 8, solution).items()
-            if not problem.violations(instance, outcome)
+            move: outcome
+            for move, outcome in brute_force(problem.solutions, 8, solution).items()
+            if problem.feasible(instance, outcome)
         }
-        found = {moves.name(move): outcome for move, outcome in moves.possible(instance, solution)}
-        if problem.kind == "subset":
-            found = {name: tuple(sorted(outcome)) for name, outcome in found.items()}
+        found = dict(problem.moves(instance, solution))
+        if problem.solutions == "a subset":
+            found = {move: tuple(sorted(outcome)) for move, outcome in found.items()}
         assert found == expected
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_moves_lead_to_other_feasible_solutions(name: str) -> None:
-    problem = forge_gym.problem(name)
-    moves = Moves(Encoder(problem))
-    rng = np.random.default_rng(0)
-    for seed in range(3):
-        instance = problem.instance(seed)
-        solution: Any = problem.heuristic(instance)
-        for _ in range(5):
-            outcomes = dict(moves.possible(instance, solution))
-            assert all(0 <= move < moves.count for move in outcomes)
-            for move, outcome in outcomes.items():
-                assert not problem.violations(instance, outcome), moves.name(move)
-                changed = touched(problem.kind, solution, outcome)
-                assert changed or (problem.kind == "sequence" and outcome != solution)
-            if outcomes:
-                solution = outcomes[int(rng.choice(list(outcomes)))]
 
 
 @pytest.mark.parametrize("name", ["HamiltonianCycle", "MeetingScheduling", "SetCover"])
 def test_flips_take_in_and_leave_out(name: str) -> None:
-    problem = forge_gym.problem(name)
-    moves = Moves(Encoder(problem))
-    kinds = set()
+    problem: Any = forge_gym.problem(name)
+    seen = set()
     for seed in range(10):
         instance = problem.instance(seed)
         for solution in (problem.trivial(instance), problem.heuristic(instance)):
-            for move, outcome in moves.possible(instance, solution):
-                what, members = moves.name(move).split()[0], len(outcome) - len(solution)
-                kinds.add((what, members))
+            for move, outcome in problem.moves(instance, solution):
+                what, members = move.split()[0], len(outcome) - len(solution)
+                seen.add((what, members))
                 assert abs(members) <= (what == "flip")
-    assert {("flip", 1), ("flip", -1), ("exchange", 0)} <= kinds | (
+    assert {("flip", 1), ("flip", -1), ("exchange", 0)} <= seen | (
         {("flip", 1)} if name == "SetCover" else set()
     )
 
@@ -155,10 +135,10 @@ def test_rows_of_a_tour_follow_it() -> None:
     observation, _ = env.reset(seed=1)
     for _ in range(4):
         instance: Any = env.text_env.instance
-        features = instance.features()
+        seen: Any = features(instance)
         order = list(env.solution)
-        assert np.array_equal(observation["elements"][:, 1:], features.elements[order])
-        assert np.array_equal(observation["links"], features.links[order][:, order])
+        assert np.array_equal(observation["elements"][:, 1:], seen.elements[order])
+        assert np.array_equal(observation["links"], seen.links[order][:, order])
         assert observation["solution"][0, 1] == observation["solution"][-1, 2] == 1
         observation, *_ = env.step(5)
 
@@ -182,7 +162,7 @@ def test_misuse_is_explained() -> None:
 
 def test_best_moves_climb() -> None:
     """A greedy mover gains on greedy: the view is good for something."""
-    problem = forge_gym.problem("TSP")
+    problem: Any = forge_gym.problem("TSP")
     gains = []
     for index, (_, instance) in zip(range(20), problem.graded_instances(split="test"), strict=False):
         env = Improve(TextEnv(problem))
@@ -191,9 +171,10 @@ def test_best_moves_climb() -> None:
         while not over:
             lengths = {
                 move: problem.objective(instance, tour)
-                for move, tour in env.moves.possible(instance, env.solution)
+                for move, tour in problem.moves(instance, env.solution)
             }
-            _, _, terminated, truncated, info = env.step(min(lengths, key=lambda move: lengths[move]))
+            best = min(lengths, key=lambda move: lengths[move])
+            _, _, terminated, truncated, info = env.step(env.moves.index(best))
             over = terminated or truncated
         gains.append(info["skill"])
         assert isinstance(env.text_env.verdict, Verdict) and index < 20

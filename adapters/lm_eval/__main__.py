@@ -1,5 +1,0 @@
-"""Print the folder of the task files."""
-
-from . import FOLDER
-
-print(FOLDER)

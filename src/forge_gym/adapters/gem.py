@@ -1,0 +1,206 @@
+"""GEM: every problem as a ``gem.Env``, registered as ``forge:TSP-v0``, ``forge:Knapsack-v0``, ...
+
+Importing this module registers them.
+
+Examples
+--------
+>>> import gem
+>>> import forge_gym.adapters.gem
+>>> env = gem.make("forge:TSP-v0", level=2, turns=2)
+>>> prompt, info = env.reset(seed=7)
+>>> feedback, reward, terminated, truncated, info = env.step("no idea")
+>>> reward, terminated, info["feasible"]
+(-1.0, False, 0.0)
+>>> feedback, reward, terminated, truncated, info = env.step(env.sample_random_action())
+>>> terminated, info["feasible"], feedback
+(True, 1.0, '<｜TERMINAL_STATE｜>')
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from gem.core import Env
+from gem.envs.registration import ENV_REGISTRY
+from gem.envs.registration import register as register_id
+from gem.utils.constants import TERMINAL_STATE
+from gymnasium.error import ResetNeeded
+
+from ..core.checks import check_choice, check_int, check_known, short_repr
+from ..core.episode import Episode, Protocol
+from ..core.registry import from_spec, problem_class, problems
+from ..core.registry import problem as find_problem
+from ..core.seeding import SPLITS
+
+_OWN = ("level", "seed", "turns", "keep", "reward", "split")
+_MAX_SEED = 2**32 - 1
+"""The largest seed that GEM can give to NumPy."""
+
+
+class ForgeGemEnv(Env):
+    """Graded instances of one problem, one after another; an `Episode` about each.
+
+    Parameters
+    ----------
+    problem
+        Name of the problem; ``gem.make`` gives it.
+    level, **parameters
+        Difficulty and parameters of the problem; see `forge_gym.problem`.
+    seed
+        Of the stream that the first ``reset()`` begins.
+    turns, keep, reward, split
+        See `TextEnv`.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, the rule, the value and the nearest valid one.
+
+    Notes
+    -----
+    ``reset(seed=s)`` goes to the first graded instance of stream ``s``, and every further ``reset()`` to the next one.
+    The step reward is the change of the kept reply's reward, so the return of an episode is the kept reply's own
+    reward. The observation is the feedback; that of the last turn is GEM's ``TERMINAL_STATE``, and ``info["feedback"]``
+    has the words. ``info`` also has the ``spec`` of the instance and, after a step, the kept reply's
+    `Episode.numbers`.
+
+    Where judging fails, by a fault of ours, the step pays 0 and the episode is ``truncated``, as it is for no other
+    reason.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        level: int | None = None,
+        seed: int = 0,
+        turns: int = 1,
+        keep: str = "best",
+        reward: str = "tiered",
+        split: str = "train",
+        **parameters: Any,
+    ) -> None:
+        super().__init__()
+        known = [*_OWN, *(field.name for field in fields(problem_class(problem)))]
+        check_known(f"forge:{problem}", "argument", parameters, known)
+        check_int("seed", seed, 0, _MAX_SEED)
+        self.problem = find_problem(problem, level=level, **parameters)
+        self._protocol = Protocol(turns, keep, reward)
+        check_choice("split", split, SPLITS)
+        self.seed, self.turns, self.keep, self.reward, self.split = seed, turns, keep, reward, split
+        self._arguments = {"problem": problem, "level": level, **parameters}
+        self._arguments |= {name: getattr(self, name) for name in _OWN[1:]}
+        # What changes is private: GEM's wrappers copy public attributes when they are built.
+        self._next = seed, 0
+        self._episode: Episode | None = None
+        self._replies: list[str] = []
+        self._random = np.random.default_rng()
+
+    def reset(self, seed: int | None = None) -> tuple[str, dict[str, Any]]:
+        """Go to the next instance, or to the first one of the stream ``seed``; return prompt and info.
+
+        Raises
+        ------
+        ValueError
+            If the seed is out of range, or the problem's parameters leave no room for quality.
+        """
+        if seed is not None:
+            check_int("seed", seed, 0, _MAX_SEED)
+            self._next = seed, 0
+        super().reset(seed)  # seeds the global generators, as every environment of GEM does
+        stream, start = self._next
+        index, _ = next(self.problem.graded_instances(stream, self.split, start))
+        episode = self._begin(stream, index)
+        return episode.prompt, {"spec": episode.spec}
+
+    def _begin(self, stream: int, index: int) -> Episode:
+        spec = self.problem.spec(stream, index, self.split)
+        self._episode = Episode.of_spec(spec, self._protocol)
+        self._next, self._replies = (stream, index + 1), []
+        self._random = np.random.default_rng([stream, index])
+        return self._episode
+
+    def _running(self) -> Episode:
+        if self._episode is None:
+            raise ResetNeeded("there is no episode yet: call reset first")
+        return self._episode
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Judge the reply ``action``; after the end of an episode nothing changes.
+
+        Raises
+        ------
+        gymnasium.error.ResetNeeded
+            If there was no reset yet.
+        """
+        episode = self._running()
+        paid = 0.0
+        over = episode.over
+        feedback = episode.say(action)
+        if not over:
+            self._replies.append(action)
+            paid = episode.paid
+        info: dict[str, Any] = {"spec": episode.spec, "feedback": feedback}
+        failed = episode.fault is not None
+        if not failed:
+            info |= episode.numbers()
+        observation = TERMINAL_STATE if episode.over else feedback
+        return observation, paid, episode.over and not failed, failed, info
+
+    def sample_random_action(self) -> str:
+        """Return a reply with a random feasible answer; the draws of an episode depend on its instance alone."""
+        problem, instance = from_spec(self._running().spec)
+        return problem.format(instance, problem.random(instance, self._random))
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the episode so far, as plain data: the ``spec`` of the instance, and the ``replies``."""
+        return {"spec": self._running().spec, "replies": list(self._replies)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with the episode of `get_state`, from an environment with the same arguments or this one.
+
+        Raises
+        ------
+        ValueError
+            If the state is no such thing, or of another problem or split.
+        """
+        keys = ("spec", "replies")
+        spec, replies = (state.get(key) if isinstance(state, dict) else None for key in keys)
+        if not isinstance(spec, str) or not isinstance(replies, list):
+            raise ValueError(
+                f"a state must have a spec and a list of replies, got {short_repr(state)}: see get_state"
+            )
+        from_spec(spec)
+        found = json.loads(spec)
+        if spec != self.problem.spec(found["seed"], found["index"], self.split):
+            raise ValueError(
+                f"a state must be of {self.problem!r} and the split {self.split!r}, "
+                f"got the spec {short_repr(spec, 300)}"
+            )
+        self._begin(found["seed"], found["index"])
+        for reply in replies:
+            self.step(reply)
+
+    def spawn(self, same_state: bool = False, **kwargs: Any) -> ForgeGemEnv:
+        """Return another environment with the same arguments but for ``kwargs``, in the same state if asked."""
+        child = type(self)(**self._arguments | kwargs)
+        if same_state:
+            child.set_state(self.get_state())
+        elif child.seed == self.seed:
+            warnings.warn("the seed is the same, and so will be the instances: give another", stacklevel=2)
+        return child
+
+
+def register() -> None:
+    """Register the environments of all problems; what is registered already stays as it is."""
+    for name in problems():
+        identifier = f"forge:{name}-v{problem_class(name).version}"
+        if identifier not in ENV_REGISTRY:
+            register_id(identifier, f"{__name__}:ForgeGemEnv", problem=name)
+
+
+register()

@@ -1,0 +1,192 @@
+"""The resources servers: `ForgeServer` judges one reply, `ForgeTurnsServer` plays several turns."""
+
+import asyncio
+from statistics import mean
+from typing import Any, ClassVar
+
+from nemo_gym.base_resources_server import (
+    BaseMultiRewardVerifyResponse,
+    BaseResourcesServerConfig,
+    BaseVerifyRequest,
+    ReverifyMode,
+    SimpleResourcesServer,
+)
+from nemo_gym.openai_utils import NeMoGymResponse
+from pydantic import ConfigDict
+from resources_servers.gymnasium import GymnasiumServer
+
+from ...core.episode import Episode, Protocol
+
+_COMPONENTS = ("readable", "feasible", "quality")
+
+
+class ForgeConfig(BaseResourcesServerConfig):
+    """What the YAML says of a server that judges one reply.
+
+    Parameters
+    ----------
+    reward
+        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
+    """
+
+    REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
+
+    reward: str = "tiered"
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse what is wrong, before a server starts."""
+        super().model_post_init(context)
+        Protocol(reward=self.reward)
+
+
+class ForgeTurnsConfig(BaseResourcesServerConfig):
+    """What the YAML says of a server that plays several turns.
+
+    Parameters
+    ----------
+    turns
+        Replies per episode; the agent's ``max_steps`` should be no fewer.
+    keep
+        Which reply counts: the ``best`` so far, or the ``last``.
+    reward
+        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
+    """
+
+    turns: int = 3
+    keep: str = "best"
+    reward: str = "tiered"
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse what is wrong, before a server starts."""
+        super().model_post_init(context)
+        self.protocol()
+
+    def protocol(self) -> Protocol:
+        """Return how episodes go."""
+        return Protocol(self.turns, self.keep, self.reward)
+
+
+class ForgeVerifyRequest(BaseVerifyRequest):
+    """A row, and what was replied."""
+
+    model_config = ConfigDict(extra="allow")
+
+    spec: str
+
+
+class ForgeVerifyResponse(BaseMultiRewardVerifyResponse):
+    """The request, ``reward``, and the numbers behind it, which NeMo Gym averages."""
+
+    model_config = ConfigDict(extra="allow")
+
+    quality: float = 0.0
+    skill: float = 0.0
+    ratio: float = 0.0
+    credit: float = 0.0
+    feasible: float = 0.0
+    malformed: float = 0.0
+    optimal: float = 0.0
+
+
+class ForgeServer(SimpleResourcesServer):
+    """Judges one reply per row, at ``/verify``; for ``simple_agent`` and others without tools.
+
+    ``reward`` is that of the scheme. ``reward_components`` are ``readable``, ``feasible`` and ``quality``, from 0 to 1,
+    for algorithms of several objectives. Where judging fails, through a fault of ours, the sample is masked.
+    """
+
+    ray_enabled: ClassVar[bool] = False
+    config: ForgeConfig
+
+    async def verify(self, body: ForgeVerifyRequest) -> ForgeVerifyResponse:
+        """Judge ``body.response``.
+
+        Raises
+        ------
+        ValueError
+            If the row's ``spec`` is none.
+        """
+        protocol = Protocol(reward=self.config.reward)
+        episode = await asyncio.to_thread(Episode.of_spec, body.spec, protocol)
+        await asyncio.to_thread(episode.say, reply(body.response))
+        if episode.fault is not None:
+            found: dict[str, Any] = {
+                "reward": 0.0,
+                "reward_components": dict.fromkeys(_COMPONENTS, 0.0),
+                "mask_sample": True,
+                "failure_kind": "verifier_error",
+                "failure_reason": f"{type(episode.fault).__name__}: {episode.fault}",
+            }
+        else:
+            numbers = episode.numbers()
+            parts = {"readable": 1.0 - numbers["malformed"], **numbers}
+            found = {
+                "reward": numbers.pop("score"),
+                "reward_components": {name: parts[name] for name in _COMPONENTS},
+                **numbers,
+            }
+        return ForgeVerifyResponse(**(body.model_dump() | found))
+
+
+class ForgeTurnsServer(GymnasiumServer):
+    """Plays several turns per row, at ``/reset`` and ``/step``; for ``gymnasium_agent``.
+
+    The agent adds up the rewards of the steps, so each is the change of the kept reply's reward. A fault of ours
+    raises: NeMo Gym stops, or with ``route_failures_to_sidecar`` puts the rollout among the failures, which have no
+    reward.
+    """
+
+    ray_enabled: ClassVar[bool] = False
+    config: ForgeTurnsConfig
+
+    async def reset(
+        self, metadata: dict[str, Any], session_id: str | None = None
+    ) -> tuple[None, dict[str, Any]]:
+        """Begin the episode of a row; its prompt is in the row already.
+
+        Raises
+        ------
+        ValueError
+            If the row's ``spec`` is none.
+        """
+        spec: Any = metadata.get("spec")
+        self.session_state[session_id] = await asyncio.to_thread(
+            Episode.of_spec, spec, self.config.protocol()
+        )
+        return None, {}
+
+    async def step(
+        self, action: NeMoGymResponse, metadata: dict[str, Any], session_id: str | None = None
+    ) -> tuple[str | None, float, bool, bool, dict[str, Any]]:
+        """Judge a reply and answer it; ``info`` has the numbers of the reply that is kept so far.
+
+        Raises
+        ------
+        ValueError
+            If the session was not reset, or is over.
+        CertificateError
+            If a reply beats a certificate, a bug of ours that must not be paid.
+        """
+        episode: Episode | None = self.session_state.get(session_id)
+        if episode is None:
+            raise ValueError("step needs a running episode: call reset first")
+        before = episode.total
+        feedback = await asyncio.to_thread(episode.say, reply(action))
+        info = {**episode.numbers(), "turns": episode.turn}
+        return None if episode.over else feedback, episode.total - before, episode.over, False, info
+
+    def compute_metrics(self, tasks: list[list[dict[str, Any]]]) -> dict[str, float]:
+        """Average the numbers in ``info``, into which NeMo Gym does not look."""
+        infos = [rollout["info"] for rollouts in tasks for rollout in rollouts if rollout.get("info")]
+        return {f"mean/{name}": mean(info[name] for info in infos) for name in (infos[0] if infos else ())}
+
+
+def reply(response: NeMoGymResponse) -> str:
+    """Return the text that the model replied: no reasoning, no tool calls, and nothing that others said."""
+    said = [item for item in response.output if item.type == "message" and item.role == "assistant"]
+    return "".join(
+        item.content
+        if isinstance(item.content, str)
+        else "".join(part.text for part in item.content if part.type == "output_text")
+        for item in said
+    )

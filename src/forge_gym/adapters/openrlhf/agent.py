@@ -1,0 +1,160 @@
+"""The file that OpenRLHF's ``--train.agent_func_path`` names: episodes of several turns in free text.
+
+The library loads it by its path, outside of any package, so its imports are absolute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+import torch
+from openrlhf.utils.agent import AgentInstanceBase, MultiTurnAgentExecutor
+
+from forge_gym.core.episode import Episode, Protocol
+
+_MARK = "forge-gym: the reply stands here"
+
+
+class ForgeAgent(AgentInstanceBase):
+    """The episode of a row: reply, feedback and revision.
+
+    Parameters
+    ----------
+    tokenizer
+        Whose chat template the feedback follows, where the prompt follows it.
+    engine
+        Knows with which token the last reply ended.
+    **options
+        ``turns``, ``keep`` and ``reward`` of `Protocol`.
+    """
+
+    def __init__(self, tokenizer: Any, engine: Engine, **options: Any) -> None:
+        self._tokenizer, self._engine, self._protocol = tokenizer, engine, Protocol(**options)
+
+    async def reset(self, states: dict[str, Any], **foreign: Any) -> dict[str, Any]:
+        """Begin the episode of ``states["label"]``, a spec; the prompt stays what the data set made it.
+
+        Raises
+        ------
+        ValueError
+            If the label is no spec.
+        """
+        # Judging runs in threads, beside the generation of others.
+        self._episode = await asyncio.to_thread(Episode.of_spec, states["label"], self._protocol)
+        self._prompt: str = states["observation"]
+        return {"observation": self._prompt}
+
+    async def step(self, state_dict: dict[str, Any], **foreign: Any) -> dict[str, Any]:
+        """Judge ``state_dict["action_text"]``, the whole reply.
+
+        OpenRLHF adds up the ``rewards`` of an episode, so each is the change of the kept reply's reward.
+
+        Raises
+        ------
+        CertificateError
+            If a reply beats a certificate, a bug of ours that must not be paid: OpenRLHF has no reward of None.
+        """
+        episode, before = self._episode, self._episode.total
+        feedback = await asyncio.to_thread(episode.say, state_dict["action_text"])
+        numbers = episode.numbers()
+        return {
+            "rewards": torch.tensor(numbers.pop("score") - before, dtype=torch.float64),
+            "scores": numbers["quality"],
+            "environment_feedback": "" if episode.over else self._between(feedback),
+            "done": episode.over,
+            "sampling_params": state_dict.get("sampling_params"),
+            "extra_logs": {**numbers, "turns": float(episode.turn)},
+        }
+
+    def _between(self, feedback: str) -> str:
+        """Return what stands between the last token of a reply and the first of the next one."""
+        asked = self._episode.prompt
+        opening, found, closing = self._prompt.partition(asked)
+        if not found:
+            opening = closing = ""
+        if closing and getattr(self._tokenizer, "chat_template", None):
+            chat = partial(self._tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
+            messages = [{"role": "user", "content": asked}]
+            if chat(messages).endswith(asked + closing):
+                messages += [{"role": "assistant", "content": _MARK}, {"role": "user", "content": feedback}]
+                return _without(self._engine.end, chat(messages).rpartition(_MARK)[2])
+        return "\n\n" + opening + feedback + (closing or "\n\n")
+
+
+def _without(end: str, text: str) -> str:
+    """Return ``text`` without the ``end`` of a reply that it begins with, for the reply's tokens hold it already."""
+    bare = text.lstrip()
+    return bare[len(end) :] if end and bare.startswith(end) else text
+
+
+class Engine:
+    """OpenRLHF's engine as one episode sees it; it keeps the text of the token that ended the last reply.
+
+    Replies arrive without it, while it stands in the tokens already.
+    """
+
+    end = ""
+
+    def __init__(self, engine: Any, tokenizer: Any) -> None:
+        self._engine, self._tokenizer = engine, tokenizer
+
+    async def generate(self, *given: Any, **named: Any) -> Any:
+        """Draw a reply."""
+        output = await self._engine.generate(*given, **named)
+        (drawn, *_) = output.outputs
+        stopped = drawn.finish_reason == "stop"
+        self.end = self._tokenizer.decode(list(drawn.token_ids)[-1:]) if stopped else ""
+        return output
+
+
+def executor(*, turns: int = 3, keep: str = "best", reward: str = "tiered") -> type[MultiTurnAgentExecutor]:
+    """Return a class of executors with other parameters, to be named ``AgentExecutor`` in a file of your own.
+
+    Parameters
+    ----------
+    turns
+        Replies per episode. ``--data.max_len`` bounds all of them together.
+    keep
+        Which reply counts: the ``best`` so far, or the ``last``.
+    reward
+        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
+
+    Raises
+    ------
+    ValueError
+        If one of them is wrong.
+    """
+    Protocol(turns, keep, reward)  # refuses what is wrong
+
+    class AgentExecutor(MultiTurnAgentExecutor):
+        """Plays `ForgeAgent`; without another reward file, since the episodes pay themselves."""
+
+        def __init__(self) -> None:
+            super().__init__(ForgeAgent)
+
+        async def execute(
+            self,
+            prompt: str,
+            label: str,
+            sampling_params: Any,
+            max_length: int,
+            hf_tokenizer: Any,
+            llm_engine: Any,
+            images: Any = None,
+        ) -> Any:
+            """Play one episode and return it as tokens, action ranges and reward."""
+            engine = Engine(llm_engine, hf_tokenizer)
+            # The base class builds the agent without arguments, before anything else can run.
+            self.agent_instance_cls = partial(
+                ForgeAgent, hf_tokenizer, engine, turns=turns, keep=keep, reward=reward
+            )
+            return await super().execute(
+                prompt, label, sampling_params, max_length, hf_tokenizer, engine, images
+            )
+
+    return AgentExecutor
+
+
+AgentExecutor = executor()

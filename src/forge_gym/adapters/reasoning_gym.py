@@ -1,0 +1,116 @@
+"""reasoning-gym: every problem as a ``ProceduralDataset``, registered as ``forge_tsp``, ``forge_knapsack``, ...
+
+Importing this module registers them. Entries hold plain data: a question, the certified solution as the answer, and
+metadata whose ``spec`` rebuilds problem and instance, so any dataset of a problem can score any entry of it.
+
+Examples
+--------
+>>> import reasoning_gym
+>>> data = reasoning_gym.create_dataset("forge_tsp", n=6, seed=1, size=3)
+>>> entry = data[2]
+>>> data.score_answer(entry["answer"], entry), data.score_answer("no idea", entry)
+(1.0, 0.0)
+"""
+
+from __future__ import annotations
+
+from dataclasses import field, fields, make_dataclass, replace
+from typing import Any, ClassVar
+
+from reasoning_gym.dataset import ProceduralDataset
+from reasoning_gym.factory import DATASETS, register_dataset
+
+from ..core.checks import check_choice, check_int
+from ..core.problem import Problem
+from ..core.registry import from_spec, problem, problem_class, problems
+from ..core.seeding import SPLITS
+from .names import task_name
+
+_IDENTIFIERS = 2**32
+"""Entries of a seed: each is a stream of its own, so that an entry needs no other one."""
+
+
+class ForgeDataset(ProceduralDataset):
+    """Graded instances of one problem, scored by quality: 0 is a thoughtless answer, 1 a proven optimum.
+
+    The configuration has ``seed``, ``size``, ``split``, ``level`` (which sets the sizes) and the problem's own
+    parameters. Questions ask for the bare answer (``answer_format="raw"``), as reasoning-gym extracts it.
+    """
+
+    problem: ClassVar[str]
+    """Name of the problem."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config=config, seed=config.seed, size=config.size)
+        self._problem = _problem(self.problem, config)
+
+    def __getitem__(self, idx: int) -> dict[str, Any]:
+        """Return entry ``idx``, the same for the same seed and configuration.
+
+        Raises
+        ------
+        IndexError
+            If there are not so many.
+        """
+        if not 0 <= idx < self.size:
+            raise IndexError(f"idx must be from 0 to {self.size - 1}, got {idx}")
+        stream, asked = self.seed * _IDENTIFIERS + idx, self._problem
+        index, instance = next(asked.graded_instances(stream, self.config.split))
+        return {
+            "question": asked.prompt(instance),
+            "answer": asked.format_answer(instance, asked.reference(instance).solution),
+            "metadata": {
+                "source_dataset": task_name(self.problem),
+                "source_index": idx,
+                "problem": self.problem,
+                "spec": asked.spec(stream, index, self.config.split),
+                "instance_hash": asked.digest(instance),
+                "difficulty": {"level": self.config.level, "elements": instance.size},
+            },
+        }
+
+    def score_answer(self, answer: str | None, entry: dict[str, Any]) -> float:
+        """Return the quality of ``answer``: what the question asks for, or a whole reply with answer tags."""
+        asked, instance = from_spec(entry["metadata"]["spec"])
+        if isinstance(answer, str) and "<answer>" in answer:
+            asked = replace(asked, answer_format="tags")
+        return asked.verify(instance, answer).quality
+
+
+def _problem(name: str, config: Any) -> Problem[Any, Any]:
+    cls = problem_class(name)
+    given = {each.name: getattr(config, each.name) for each in fields(cls)}
+    changed = {each.name: given[each.name] for each in fields(cls) if given[each.name] != each.default}
+    return problem(name, level=config.level, **changed)
+
+
+def register() -> None:
+    """Register the datasets of all problems; what is registered already stays as it is."""
+    for name in problems():
+        if task_name(name) in DATASETS:
+            continue
+        own: list[Any] = [
+            (each.name, each.type, field(default="raw" if each.name == "answer_format" else each.default))
+            for each in fields(problem_class(name))
+        ]
+        shared: list[Any] = [
+            ("seed", "int | None", field(default=None)),
+            ("size", "int", field(default=500)),
+            ("split", "str", field(default=SPLITS[0])),
+            ("level", "int | None", field(default=None)),
+        ]
+
+        def validate(self: Any, name: str = name) -> None:
+            """Raise ``ValueError`` unless the parameters make sense."""
+            if self.seed is not None:
+                check_int("seed", self.seed, 0)
+            check_int("size", self.size, 1, _IDENTIFIERS)
+            check_choice("split", self.split, SPLITS)
+            _problem(name, self)
+
+        config = make_dataclass(f"{name}Config", shared + own, kw_only=True, namespace={"validate": validate})
+        dataset = type(f"{name}Dataset", (ForgeDataset,), {"problem": name, "__module__": __name__})
+        register_dataset(task_name(name), dataset, config)
+
+
+register()

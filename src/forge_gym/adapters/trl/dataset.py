@@ -1,0 +1,186 @@
+"""Rows for ``GRPOTrainer``: a prompt, and the spec that rebuilds problem and instance anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from ...core.checks import check_int
+from ...core.problem import Problem
+from ...data.rows import Sample, samples
+from ...training.curriculum import Curriculum, CurriculumSample
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
+
+
+def make_dataset(
+    problems: Problem[Any, Any] | Sequence[Problem[Any, Any]],
+    size: int,
+    *,
+    levels: Sequence[int] | None = None,
+    seed: int = 0,
+    split: str = "train",
+    chat: bool = True,
+    exclude: Container[str] = frozenset(),
+    progress: Callable[[Iterator[dict[str, Any]]], Iterator[dict[str, Any]]] = iter,
+) -> Dataset:
+    """Return ``size`` graded instances as a dataset for ``GRPOTrainer`` or an evaluation.
+
+    Parameters
+    ----------
+    problems
+        One or several; each gets an equal share, in turn.
+    size
+        Number of rows; every row is another instance.
+    levels
+        Difficulties to cycle through; None keeps each problem's own parameters.
+    seed, split
+        Stream of instances; see `Problem.instance`.
+    chat
+        Whether ``prompt`` is a conversation (instruct models) or plain text (from-scratch models).
+    exclude
+        Prompts never to train on, such as those of a test set.
+    progress
+        Wraps the iterator of rows, for a progress bar.
+
+    Returns
+    -------
+    datasets.Dataset
+        Columns ``prompt``, ``spec``, ``problem``, ``environment`` (the problem again), ``level`` (-1 for a
+        problem's own parameters), ``seed``, ``index`` and ``instance_hash``.
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is not positive, no problem is given, or a problem leaves no room for quality.
+    """
+    from datasets import Dataset
+
+    check_int("size", size, 1)
+    found = islice(samples(problems, levels=levels, seed=seed, split=split, exclude=exclude), size)
+    return Dataset.from_list(list(progress(row(sample, chat=chat) for sample in found)))
+
+
+def row(sample: Sample, _: int = 0, *, chat: bool = True) -> dict[str, Any]:
+    """Return the row of ``sample``, whose number in the data set does not matter; see `make_dataset`."""
+    return {
+        "prompt": sample.messages if chat else sample.prompt,
+        "spec": sample.spec,
+        "problem": sample.problem.name,
+        "environment": sample.problem.name,  # by which the trainer chooses among environment factories
+        "level": sample.level,
+        "seed": sample.seed,
+        "index": sample.index,
+        "instance_hash": sample.digest,
+    }
+
+
+class Stream:
+    """Rows that a curriculum draws as the trainer asks for them; the state of training data.
+
+    Parameters
+    ----------
+    curriculum
+        Draws problem, level and instance. `RewardFunction` reports the answers back to it.
+    chat
+        Whether ``prompt`` is a conversation (instruct models) or plain text (from-scratch models).
+    exclude
+        Prompts never to train on, such as those of a test set.
+
+    Notes
+    -----
+    The trainer reads one batch ahead, so a window that moves shows in the batch after the next. Rows that
+    were drawn but not yet answered are part of the state, so that a resumed run sees the same rows. Each process
+    of a distributed run draws all rows and takes its part: windows move on the results of all.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> from forge_gym.training.curriculum import Curriculum
+    >>> stream = Stream(Curriculum(forge_gym.problem("TSP", style="compact")), chat=False)
+    >>> row = next(stream.rows())
+    >>> row["problem"], row["level"], row["draw"], stream.pending
+    ('TSP', 0, 0, [0])
+    """
+
+    def __init__(
+        self, curriculum: Curriculum, *, chat: bool = True, exclude: Container[str] = frozenset()
+    ) -> None:
+        self.curriculum, self.chat, self.exclude = curriculum, chat, exclude
+        self._drawn = 0
+        self._pending: dict[int, tuple[str, int, int]] = {}
+
+    @property
+    def pending(self) -> list[int]:
+        """Numbers of the rows that were drawn but not yet answered."""
+        return list(self._pending)
+
+    def dataset(self) -> IterableDataset:
+        """Return the rows as a dataset for ``GRPOTrainer``, with ``shuffle_dataset=False`` and ``max_steps``.
+
+        Returns
+        -------
+        datasets.IterableDataset
+            Columns as of `make_dataset`, and ``draw``, the row's number.
+        """
+        from datasets import IterableDataset
+
+        return IterableDataset.from_generator(_Reader(self))
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows not yet answered, then new ones without end."""
+        for number, (name, level, index) in list(self._pending.items()):
+            yield self._row(number, self.curriculum.at(name, level, index))
+        while True:
+            draw = self.curriculum.sample()
+            if draw.problem.prompt(draw.instance) in self.exclude:
+                continue
+            number, self._drawn = self._drawn, self._drawn + 1
+            self._pending[number] = (draw.problem.name, draw.level, draw.index)
+            yield self._row(number, draw)
+
+    def _row(self, number: int, draw: CurriculumSample) -> dict[str, Any]:
+        own = self.curriculum
+        sample = Sample.of(draw.problem, draw.instance, draw.level, own.seed, draw.index, own.split)
+        return {**row(sample, chat=self.chat), "draw": number}
+
+    def answered(self, number: int) -> tuple[str, int, int] | None:
+        """Take row ``number`` from the pending ones; return its problem, level and index, None if it is not there."""
+        return self._pending.pop(number, None)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the curriculum's state and the rows not yet answered as JSON-ready data."""
+        return {
+            "curriculum": self.curriculum.state_dict(),
+            "drawn": self._drawn,
+            "pending": [[number, *row] for number, row in self._pending.items()],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned; see `Curriculum.load_state_dict` for errors."""
+        self.curriculum.load_state_dict(state["curriculum"])
+        self._drawn = state["drawn"]
+        self._pending = {number: (name, level, index) for number, name, level, index in state["pending"]}
+
+
+class _Reader:
+    """The generator function of a stream's dataset, which keeps reading that stream however it is copied."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    def __call__(self) -> Iterator[dict[str, Any]]:
+        return self.stream.rows()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Reader:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Only to compute the dataset's fingerprint; a copy in another process would be blind to the answers.
+        return (_unreadable, (id(self.stream),))
+
+
+def _unreadable(_: int) -> None:
+    raise RuntimeError("a stream is read in the process that trains: set dataloader_num_workers=0")

@@ -1,0 +1,219 @@
+"""A taskset for verifiers 0.4: ``vf-eval forge_gym_taskset``; the package of that name exports these classes.
+
+Tasks are graded instances without end. A task carries its spec, from which whoever scores it rebuilds problem and
+instance, so every worker pays the same. One reply per task, or several with feedback: ``--env.turns``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+import verifiers.v1 as vf
+from verifiers.v1.harnesses import NullHarnessConfig
+
+from ..core.checks import check_choice, check_int, check_known
+from ..core.episode import Episode, Judged, Protocol
+from ..core.registry import from_spec, problem_class, problems
+from ..core.registry import problem as find_problem
+from ..core.seeding import SPLITS
+from ..data.rows import Sample, ladder, samples
+
+ANSWER = "forge_answer"
+"""Key of ``trace.info`` under which several turns leave the kept reply."""
+
+
+class ForgeData(vf.TaskData):
+    """What a task is, frozen and JSON-ready."""
+
+    spec: str
+    """Rebuilds problem and instance; see `forge_gym.from_spec`."""
+    problem: str
+    level: int
+    """Difficulty; -1 for the problem's own parameters."""
+
+
+class ForgeTaskConfig(vf.TaskConfig):
+    """Scoring, under ``--env.taskset.task``."""
+
+    reward: str = "tiered"
+    """Name of a reward scheme that pays a single answer; see `forge_gym.reward`."""
+
+
+class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
+    """One instance: pays the reply by any scheme, and measures it.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> import forge_gym
+    >>> tsp = forge_gym.problem("TSP", n=6)
+    >>> instance = tsp.instance(seed=1)
+    >>> data = ForgeData(prompt=tsp.prompt(instance), spec=tsp.spec(seed=1), problem="TSP", level=-1)
+    >>> reply = vf.AssistantMessage(content=tsp.format(instance, tsp.heuristic(instance)))
+    >>> trace = SimpleNamespace(root_reply=None, assistant_messages=[reply], info={})
+    >>> asyncio.run(ForgeTask(data).forge(trace)), asyncio.run(ForgeTask(data).verdict(trace))["feasible"]
+    (0.0, 1.0)
+    """
+
+    @property
+    def key(self) -> str:
+        """The spec: the same in every run, whatever the position in the stream."""
+        return str(self.data.spec)
+
+    @vf.reward
+    async def forge(self, trace: Any) -> float:
+        """Pay the reply.
+
+        Raises
+        ------
+        CertificateError
+            If the answer beats a certificate, a bug of ours: the rollout then counts as failed, not as bad.
+        """
+        return (await self._judged(trace)).score
+
+    @vf.metric
+    async def verdict(self, trace: Any) -> dict[str, float]:
+        """Return ``quality``, ``skill`` (floored at -1), ``feasible`` and ``optimal`` of the reply."""
+        verdict = (await self._judged(trace)).verdict
+        return {
+            "quality": verdict.quality,
+            "skill": max(-1.0, verdict.skill),  # unbounded below: one bad answer would drown a mean
+            "feasible": float(verdict.feasible),
+            "optimal": float(verdict.optimal),
+        }
+
+    async def validate(self, runtime: Any) -> bool:
+        """Whether the spec gives this prompt, and a proven optimum that the verifier takes for one."""
+        return await asyncio.to_thread(self._valid)
+
+    def _valid(self) -> bool:
+        problem, instance = from_spec(self.data.spec)
+        optimum = problem.format(instance, problem.reference(instance).solution)
+        prompt: object = self.data.prompt
+        return prompt == problem.prompt(instance) and problem.verify(instance, optimum).optimal
+
+    async def _judged(self, trace: Any) -> Judged:
+        """Judge the kept reply of several turns, or the last one; in a thread, for the first waits for a solver."""
+        reply = trace.info.get(ANSWER)
+        if reply is None:
+            reply = _reply(trace.root_reply, trace.assistant_messages)
+        episode = Episode.of_spec(self.data.spec, Protocol(reward=self.config.reward))
+        return await asyncio.to_thread(episode.judge, reply)
+
+
+class ForgeConfig(vf.TasksetConfig):
+    """Which instances come, under ``--env.taskset``."""
+
+    problems: list[str] = []  # noqa: RUF012 - a field: pydantic copies it
+    """Names, in turn; none stands for all."""
+    parameters: dict[str, Any] = {}  # noqa: RUF012 - as above
+    """Parameters that all of them have, such as ``answer_format``; with one problem, any of its own."""
+    levels: list[int] = []  # noqa: RUF012 - as above
+    """Difficulties, in turn; none keeps each problem's own parameters."""
+    split: str = "train"
+    """``train``, ``validation`` or ``test``: disjoint streams."""
+    seed: int = 0
+    """Of the stream."""
+    task: ForgeTaskConfig = ForgeTaskConfig()
+
+
+class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
+    """Graded instances of the chosen problems and levels, without end.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, the rule, the value and the nearest valid one.
+
+    Examples
+    --------
+    >>> taskset = ForgeTaskset(ForgeConfig(problems=["TSP", "Knapsack"], levels=[0, 2]))
+    >>> [(task.data.problem, task.data.level) for task in taskset.take(5)]
+    [('TSP', 0), ('Knapsack', 0), ('TSP', 2), ('Knapsack', 2), ('TSP', 0)]
+    >>> ForgeTaskset(ForgeConfig(problems=["TPS"]))
+    Traceback (most recent call last):
+    ValueError: problem 'TPS' is not registered: did you mean 'TSP'?
+    """
+
+    INFINITE = True
+
+    def __init__(self, config: ForgeConfig) -> None:
+        super().__init__(config)
+        check_choice("split", config.split, SPLITS)
+        check_int("seed", config.seed, 0)
+        names: Sequence[str] = config.problems or problems()
+        for parameter, given in ("problems", names), ("levels", config.levels):
+            if len(set(given)) < len(given):  # a task's key must be its own
+                raise ValueError(f"{parameter} must be distinct, got {list(given)}")
+        for name in names:
+            check_known(name, "parameter", config.parameters, [f.name for f in fields(problem_class(name))])
+        self._problems = [find_problem(name, **config.parameters) for name in names]
+        ladder(self._problems, config.levels or None)  # refuses sizes beside levels
+        Protocol(reward=config.task.reward)  # refuses a scheme that is wrong
+
+    def load(self) -> Iterator[ForgeTask]:
+        """Yield the tasks, problems and levels in turn."""
+        config = self.config
+        found = samples(self._problems, levels=config.levels or None, seed=config.seed, split=config.split)
+        return map(self._task, found)
+
+    def _task(self, sample: Sample) -> ForgeTask:
+        name = sample.problem.name
+        data = ForgeData(
+            name=f"{name} {sample.level} {sample.split} {sample.seed} {sample.index}",
+            prompt=sample.prompt,
+            spec=sample.spec,
+            problem=name,
+            level=sample.level,
+        )
+        return ForgeTask(data, self.config.task)
+
+
+class ForgeEnvConfig(vf.EnvConfig):
+    """Who answers, and how often, under ``--env``."""
+
+    # Replies are text and run nothing, so no container and no tools.
+    agent: vf.AgentConfig = vf.AgentConfig(
+        harness=NullHarnessConfig(id="null"), runtime=vf.SubprocessConfig()
+    )
+    turns: int = 1
+    """Replies per rollout; after each the agent reads the verdict and may revise."""
+    keep: str = "best"
+    """Which reply counts: the ``best`` so far, or the ``last``."""
+
+
+class ForgeEnv(vf.Env[ForgeEnvConfig]):
+    """A rollout: one reply, or up to ``turns`` with feedback. The task pays the one kept."""
+
+    async def run(self, task: Any, agents: Any) -> None:
+        """Let the agent answer ``task``."""
+        config = self.config
+        protocol = Protocol(config.turns, config.keep, task.config.reward)
+        episode = Episode.of_spec(task.data.spec, protocol)
+        if config.turns == 1:
+            await agents.agent.run(task)
+            return
+        async with agents.agent.interaction(task) as interaction:
+            segment = await interaction.turn()
+            while not segment.terminated:
+                said = await asyncio.to_thread(episode.say, _reply(segment.root_reply, segment.messages))
+                interaction.trace.info[ANSWER] = episode.kept_reply
+                if episode.over:
+                    break
+                segment = await interaction.turn(said)
+
+
+def _reply(root: str | None, messages: Sequence[Any]) -> str:
+    """Return the agent's last reply, blanks included, which some answer formats refuse; empty if there is none.
+
+    Examples
+    --------
+    >>> _reply(None, [vf.AssistantMessage(content=" [0] "), vf.UserMessage(content="?")]), _reply(None, [])
+    (' [0] ', '')
+    """
+    if root is not None:
+        return root
+    return next((m.content or "" for m in reversed(messages) if m.role == "assistant"), "")

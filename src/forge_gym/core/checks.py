@@ -1,0 +1,106 @@
+"""Errors of configuration: each names the parameter, the rule, the value and the nearest valid one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
+
+def short_repr(value: object, width: int = 60) -> str:
+    """``repr(value)`` cut to ``width`` characters, safe for values of any size.
+
+    Examples
+    --------
+    >>> short_repr("x" * 100, 10)
+    "'xxxxxx..."
+    """
+    try:
+        text = repr(value[: width + 1] if isinstance(value, (str, list, tuple)) else value)
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
+        text = f"a {type(value).__name__} too large to print"
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return a did-you-mean suffix for a misspelt ``name``, or the list of valid names.
+
+    Examples
+    --------
+    >>> did_you_mean("teired", ["tiered", "linear"])
+    "did you mean 'tiered'?"
+    >>> did_you_mean("?", ["tiered", "linear"])
+    "valid: 'linear', 'tiered'"
+    """
+    names = {str(candidate).lower(): str(candidate) for candidate in sorted(valid)}
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {names[close[0]]!r}?"
+    return "valid: " + ", ".join(map(repr, names.values()))
+
+
+def check_known(owner: str, what: str, names: Iterable[str], valid: Iterable[str]) -> None:
+    """Raise ``ValueError`` for the first of ``names`` that is not ``valid``.
+
+    Examples
+    --------
+    >>> check_known("TSP", "parameter", ["n", "gird"], ["n", "grid"])
+    Traceback (most recent call last):
+    ValueError: TSP has no parameter 'gird': did you mean 'grid'?
+    """
+    valid = list(valid)
+    for name in names:
+        if name not in valid:
+            raise ValueError(f"{owner} has no {what} {short_repr(name)}: {did_you_mean(str(name), valid)}")
+
+
+def check_choice(parameter: str, value: Any, valid: Iterable[str]) -> None:
+    """Raise ``ValueError`` unless ``value`` is one of the ``valid`` names.
+
+    Examples
+    --------
+    >>> check_choice("split", "tset", ["train", "test"])
+    Traceback (most recent call last):
+    ValueError: split must be one of ['train', 'test'], got 'tset': did you mean 'test'?
+    """
+    valid = list(valid)
+    if not isinstance(value, str) or value not in valid:
+        hint = did_you_mean(value if isinstance(value, str) else "", valid)
+        raise ValueError(f"{parameter} must be one of {valid}, got {short_repr(value)}: {hint}")
+
+
+def check_int(parameter: str, value: Any, low: int, high: int | None = None, rule: str = "") -> None:
+    """Raise ``ValueError`` unless ``value`` is an integer with ``low <= value <= high``.
+
+    Examples
+    --------
+    >>> check_int("n", 2, 3, rule="a tour needs three cities")
+    Traceback (most recent call last):
+    ValueError: n must be an integer of at least 3 (a tour needs three cities), got 2: did you mean 3?
+    """
+    integral = isinstance(value, int) and not isinstance(value, bool)
+    if integral and value >= low and (high is None or value <= high):
+        return
+    span = f"of at least {low}" if high is None else f"from {low} to {high}"
+    why = f" ({rule})" if rule else ""
+    best = low if not integral or value < low else high
+    raise ValueError(
+        f"{parameter} must be an integer {span}{why}, got {short_repr(value)}: did you mean {best}?"
+    )
+
+
+def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> None:
+    """Raise ``ValueError`` unless ``value`` is a number with ``low <= value <= high``.
+
+    Examples
+    --------
+    >>> check_share("p", 1.5)
+    Traceback (most recent call last):
+    ValueError: p must be a number from 0.0 to 1.0, got 1.5: did you mean 1.0?
+    """
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not (real and low <= value <= high):  # NaN fails the comparison, as it must
+        best = high if real and value > high else low
+        raise ValueError(
+            f"{parameter} must be a number from {low} to {high}, got {short_repr(value)}: did you mean {best}?"
+        )

@@ -1,0 +1,81 @@
+"""`Instance`: the data of one instance, as far as verdicts and references ask for them."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Self
+
+from .checks import check_known, short_repr
+
+
+@dataclass(frozen=True)
+class Instance(ABC):
+    """The data of one instance: frozen and hashable, made of integers and nested tuples of integers."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of elements that an answer speaks of: cities, items, vertices."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise ``ValueError`` unless the data make sense; called on data from outside."""
+
+    @abstractmethod
+    def relabelled(self, order: Sequence[int]) -> Self:
+        """Return the same instance with element ``i`` under the number ``order[i]``, a permutation."""
+
+    @abstractmethod
+    def isomorphism_key(self) -> Any:
+        """Return JSON-ready data that isomorphic instances share, and others rarely."""
+
+    def to_json(self) -> str:
+        """Return the fields as canonical JSON: equal instances give equal text."""
+        return json.dumps({field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the instance that ``text``, written by `to_json`, holds.
+
+        Raises
+        ------
+        ValueError
+            If the text is not JSON, a field is unknown or missing, or the data make no sense.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"an instance must be JSON, got {short_repr(text)}: {error}") from None
+        names = [field.name for field in fields(cls)]
+        if not isinstance(data, dict):
+            raise ValueError(f"an instance must be a JSON object with {names}, got {short_repr(data)}")
+        check_known(cls.__name__, "field", data, names)
+        try:
+            instance = cls(**{key: lists_to_tuples(value) for key, value in data.items()})
+        except TypeError as error:
+            raise ValueError(f"{cls.__name__} must have the fields {names}: {error}") from None
+        instance.check()
+        return instance
+
+    @cached_property
+    def memo(self) -> dict[str, dict[str, Any]]:
+        """What problems have derived from the data once and need again and again; by problem, then by name."""
+        return {}
+
+    def __getstate__(self) -> Mapping[str, Any]:  # derived data stay behind when an instance travels
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def lists_to_tuples(value: Any) -> Any:
+    """Return ``value`` with every list, at any depth, as a tuple: what JSON lost.
+
+    Examples
+    --------
+    >>> lists_to_tuples([1, [2, [3]]])
+    (1, (2, (3,)))
+    """
+    return tuple(map(lists_to_tuples, value)) if isinstance(value, list) else value

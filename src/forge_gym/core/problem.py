@@ -1,0 +1,498 @@
+"""`Problem`: what an episode, a verdict and a reference ask of a problem, and what follows from that once for all.
+
+``kinds`` writes the hooks that depend on the form of a solution, and a file in ``envs/`` those of one problem. Nothing
+here looks into a solution, and nothing in a problem is state: every method is a pure function of its arguments and of
+the problem's parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import numpy as np
+
+from . import store
+from .answer import ANSWER_FORMATS, extract_answer, wrap_answer
+from .checks import check_choice, check_int, short_repr
+from .instance import Instance
+from .parameters import check_parameters
+from .reference import Certificate, CertificateError, Reference, Sense
+from .seeding import SPLITS, instance_generator, keyed_generator, stream_of
+from .verdict import Malformed, Number, Verdict, Violation, constraint_credit
+
+I = TypeVar("I", bound=Instance)  # noqa: E741 - I for instance, S for solution, as in the hooks' contracts
+S = TypeVar("S", bound=tuple[Any, ...])
+T = TypeVar("T")
+PRESENTATION = ("answer_format", "style", "names")
+"""The parameters that change texts alone: they draw nothing, and no answer is worth more or less for them."""
+MAX_UNGRADED = 1000
+"""Instances in a row without a graded scale after which a stream gives up."""
+_MIN_OBJECTIVES = 4
+"""Different attained objectives that make an instance graded: fewer leave one step between greedy and optimum."""
+_SAMPLES = 32
+"""Random solutions that are drawn at most to find them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem(ABC, Generic[I, S]):
+    """One NP-hard problem with fixed parameters.
+
+    The fields of this class say how an instance is put to an agent. The fields of a subclass say how instances are
+    drawn: they alone, with the seed, decide which instance comes. Their types carry their rules: ``Literal`` lists the
+    choices, ``Annotated[int, Range(1, 9)]`` and ``Annotated[float, Between(0.1, 0.9)]`` bound a number.
+    """
+
+    name: ClassVar[str]
+    """The name of the class."""
+    version: ClassVar[int] = 0
+    """Raised whenever an instance, a prompt, a verdict or a default reward changes for the same seed."""
+    family: ClassVar[Literal["graph", "scheduling", "partition", "selection", "planning"]]
+    sense: ClassVar[Sense]
+    constraints: ClassVar[tuple[str, ...]]
+    """The constraint families that `violations` may name."""
+    instance_type: ClassVar[type[Instance]]
+    work_limit: ClassVar[int] = 20_000_000
+    """Limit of `solve`, in the solver's own steps; enough for a proof at the default sizes."""
+    picture: ClassVar[Any] = None
+    """What draws instances and solutions, see `forge_gym.pictures`; None where nobody wrote it."""
+
+    answer_format: str = "tags"
+    """``tags``: between <answer> and </answer>; ``line``: a last line ``Answer: ...``; ``raw``: all text."""
+    style: str = "prose"
+    """How prompts state the data; see `forge_gym.kinds.table.STYLES`."""
+    names: int | str | tuple[str, ...] = 0
+    """What elements are called: the first one's number; ``words``; or a list of words of lower-case letters."""
+
+    # ---------------------------------------------------------------- hooks
+
+    @abstractmethod
+    def at_level(self, level: int) -> Self:
+        """Return this problem at difficulty ``level``: 0, 1, 2, ... without end, monotone in size."""
+
+    @abstractmethod
+    def generate(self, rng: np.random.Generator) -> I:
+        """Draw an instance, every draw from ``rng``; no order of numbers gives a solution away."""
+
+    @abstractmethod
+    def prompt(self, instance: I) -> str:
+        """Return the question: objective, every constraint, data, answer format, and an example on other data."""
+
+    @abstractmethod
+    def parse_answer(self, instance: I, text: str) -> S:
+        """Return the solution that the answer ``text`` states, or raise `Malformed`; never repair."""
+
+    @abstractmethod
+    def format_answer(self, instance: I, solution: S) -> str:
+        """Return the answer that states ``solution``: the inverse of `parse_answer`."""
+
+    @abstractmethod
+    def violations(self, instance: I, solution: S) -> tuple[Violation, ...]:
+        """Return one `Violation` per violated constraint family; empty means feasible."""
+
+    @abstractmethod
+    def objective(self, instance: I, solution: S) -> Number:
+        """Return the objective of a feasible ``solution``, exactly; of an unfinished one, of what it has."""
+
+    @abstractmethod
+    def trivial(self, instance: I) -> S:
+        """Return the thoughtless feasible solution: quality 0."""
+
+    @abstractmethod
+    def heuristic(self, instance: I, rng: np.random.Generator | None = None, epsilon: float = 0.0) -> S:
+        """Return the textbook greedy solution, or the trivial one where that is better: skill 0.
+
+        With ``rng``, each choice falls with probability ``epsilon`` on the second best candidate instead:
+        demonstrations that still explore.
+        """
+
+    @abstractmethod
+    def solve(self, instance: I, start: S, limit: int) -> Certificate[S]:
+        """Search from the feasible solution ``start`` on; return the best solution and a bound.
+
+        It ends with a proof of optimality, or after ``limit`` steps of work: steps, never seconds.
+        """
+
+    @abstractmethod
+    def random(self, instance: I, rng: np.random.Generator) -> S:
+        """Return a random feasible solution."""
+
+    @abstractmethod
+    def neighbour(self, instance: I, solution: S, rng: np.random.Generator) -> S:
+        """Return a random feasible neighbour of the feasible ``solution``: one move of a local search."""
+
+    @abstractmethod
+    def canonical(self, instance: I, solution: S) -> S:
+        """Return the one form shared by all spellings of the feasible ``solution``."""
+
+    @abstractmethod
+    def permute(self, solution: S, order: Sequence[int]) -> S:
+        """Return ``solution`` to ``instance.relabelled(order)``: the same one under the new numbers."""
+
+    @abstractmethod
+    def null_answers(self, instance: I) -> list[S]:
+        """Return the answers that ignore the instance, such as the empty one and everything."""
+
+    def bound(self, instance: I, partial: S) -> Number | None:
+        """Return an objective that no solution beats which goes on from ``partial``; None where none is known."""
+        return None
+
+    # ---------------------------------------------------------------- parameters
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.name = cls.__name__
+        for parameter, hint in vars(cls).get("__annotations__", {}).items():
+            hidden = parameter != "n" and any(parameter in vars(base) for base in cls.__mro__[1:])
+            if hidden and "ClassVar" not in str(hint):
+                raise TypeError(
+                    f"a parameter must not hide an attribute of its base, got {parameter!r} in {cls.__name__}"
+                )
+
+    def __post_init__(self) -> None:
+        check_choice("answer_format", self.answer_format, ANSWER_FORMATS)
+        check_parameters(self)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that differ from their defaults."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default or field.default is MISSING
+        }
+
+    @cached_property
+    def _shaping(self) -> dict[str, Any]:
+        """The parameters that decide which instance comes."""
+        return {key: value for key, value in self.parameters.items() if key not in PRESENTATION}
+
+    @cached_property
+    def _key(self) -> str:
+        """What the worth of an answer depends on: class, version, limit of work and parameters."""
+        cls = type(self)
+        parts = [cls.__module__, cls.__qualname__, self.version, self.work_limit, self._shaping]
+        return json.dumps(parts, sort_keys=True)
+
+    # ---------------------------------------------------------------- instances
+
+    @cached_property
+    def _stream(self) -> list[int]:
+        return stream_of(self.name, self.version, self._shaping)
+
+    def instance(self, seed: int = 0, index: int = 0, split: str = "train") -> I:
+        """Return the instance that ``(seed, index, split)`` names: the same bytes in any process.
+
+        Parameters
+        ----------
+        seed, index
+            Non-negative integers of any size; ``index`` counts within a seed.
+        split
+            ``train``, ``validation`` or ``test``: disjoint streams.
+
+        Raises
+        ------
+        ValueError
+            If an argument is out of range.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP")
+        >>> tsp.instance(seed=7) == tsp.instance(seed=7), tsp.instance(seed=7) == tsp.instance(seed=8)
+        (True, False)
+        """
+        return self.generate(instance_generator(self._stream, seed, index, split))
+
+    def is_graded(self, instance: I) -> bool:
+        """Whether the quality scale of ``instance`` has room: what suites and training streams require.
+
+        Greedy beats trivial, the proven optimum beats greedy, and the anchors and 32 random solutions attain at
+        least four different objectives.
+        """
+        trivial = self.objective(instance, self.trivial(instance))
+        greedy = self.objective(instance, self.heuristic(instance))
+        if not self.better(greedy, trivial):  # the cheap test first: it needs no solver
+            return False
+        reference = self.reference(instance)
+        if not (reference.proven and reference.greedy_gap > 0):
+            return False
+        values = {trivial, greedy, reference.value}
+        rng = keyed_generator(self.digest(instance))
+        for _ in range(_SAMPLES):
+            if len(values) >= _MIN_OBJECTIVES:
+                break
+            values.add(self.objective(instance, self.random(instance, rng)))
+        return len(values) >= _MIN_OBJECTIVES
+
+    def graded_instances(
+        self, seed: int = 0, split: str = "train", start: int = 0
+    ) -> Iterator[tuple[int, I]]:
+        """Yield ``(index, instance)`` of every graded instance of the stream ``seed``, from ``start`` on.
+
+        Raises
+        ------
+        ValueError
+            If 1,000 instances in a row are not graded: these parameters leave no room for quality.
+        """
+        index = last = start
+        while index - last < MAX_UNGRADED:
+            instance = self.instance(seed, index, split)
+            if self.is_graded(instance):
+                last = index
+                yield index, instance
+            index += 1
+        raise ValueError(
+            f"parameters of {self.name} must leave room between trivial, greedy and proven optimum, "
+            f"got {MAX_UNGRADED} instances in a row without it from {self!r}: try a larger size or level"
+        )
+
+    def relabelled(self, instance: I, order: Sequence[int]) -> I:
+        """Return ``instance`` with element ``i`` under the number ``order[i]``, and on the same scale.
+
+        Anchors are copied, not computed again: heuristics break ties by number, and other numbers must not change a
+        reward.
+
+        Raises
+        ------
+        ValueError
+            If ``order`` is not a permutation of the elements.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP", n=5)
+        >>> here, order = tsp.instance(seed=1), (3, 1, 4, 0, 2)
+        >>> there, tour = tsp.relabelled(here, order), tsp.random(here, np.random.default_rng(0))
+        >>> one, other = tsp.verify_solution(here, tour), tsp.verify_solution(there, tsp.permute(tour, order))
+        >>> one.worth == other.worth
+        True
+        """
+        if sorted(order) != list(range(instance.size)):
+            raise ValueError(
+                f"order must be a permutation of 0 to {instance.size - 1}, got {short_repr(order)}"
+            )
+        relabelled, reference = instance.relabelled(order), self.reference(instance)
+        self.keep_reference(relabelled, replace(reference, solution=self.permute(reference.solution, order)))
+        null_violations = self.null_violations(instance)
+        self._derived(relabelled, "null_violations", lambda _: null_violations)
+        return relabelled
+
+    # ---------------------------------------------------------------- replies
+
+    def format(self, instance: I, solution: S) -> str:
+        """Return the reply that states ``solution`` in this problem's answer format.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP", n=4)
+        >>> tsp.format(tsp.instance(), (0, 2, 1, 3))
+        '<answer>[0, 2, 1, 3]</answer>'
+        """
+        return wrap_answer(self.format_answer(instance, solution), self.answer_format)
+
+    def parse_reply(self, instance: I, reply: str) -> S:
+        """Return the solution that the whole ``reply`` states, or raise `Malformed`."""
+        return self.parse_answer(instance, extract_answer(reply, self.answer_format))
+
+    def verify(self, instance: I, text: object) -> Verdict:
+        """Judge the reply ``text``. Never raises, whatever the text; what is no text is malformed.
+
+        The first feasible answer to an instance waits for its reference, which is solved once.
+
+        Parameters
+        ----------
+        instance
+            The instance that was asked.
+        text
+            The whole reply of a model, thoughts included.
+
+        Returns
+        -------
+        Verdict
+            Malformed, infeasible or feasible, with everything a reward may depend on.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> knapsack = forge_gym.problem("Knapsack")
+        >>> knapsack.verify(knapsack.instance(seed=1), "I take <answer>[]</answer>.").quality
+        0.0
+        """
+        if not isinstance(text, str):
+            return Verdict("malformed", f"an answer is text, got {short_repr(text)}")
+        try:
+            solution = self.parse_reply(instance, text)
+        except Malformed as error:
+            return Verdict("malformed", str(error))
+        return self.verify_solution(instance, solution)
+
+    def verify_many(self, instance: I, texts: Sequence[str]) -> list[Verdict]:
+        """Judge several replies to one instance: equal to `verify` one by one.
+
+        Equal texts, frequent in a group of rollouts, are judged once.
+        """
+        distinct = dict.fromkeys(text for text in texts if isinstance(text, str))
+        judged = {text: self.verify(instance, text) for text in distinct}
+        return [judged[text] if isinstance(text, str) else self.verify(instance, text) for text in texts]
+
+    def verify_solution(self, instance: I, solution: S) -> Verdict:
+        """Judge a solution, feasible or not."""
+        violations = self.violations(instance, solution)
+        if not violations:
+            return self.reference(instance).verdict(self.objective(instance, solution), solution)
+        null_credit = self._derived(instance, "null_credit", self._null_credit)
+        credit = constraint_credit(self._lost(violations), null_credit)
+        return Verdict("infeasible", violations[0].reason, violations, credit, solution=solution)
+
+    def feasible(self, instance: I, solution: S) -> bool:
+        """Whether ``solution`` satisfies every constraint."""
+        return not self.violations(instance, solution)
+
+    def better(self, value: Number, than: Number) -> bool:
+        """Whether the objective ``value`` is better than another."""
+        return value > than if self.sense == "max" else value < than
+
+    def _lost(self, violations: Iterable[Violation]) -> float:
+        """Return the share of the constraint families that is not satisfied, each family weighing the same."""
+        return sum([1.0 - violation.satisfied for violation in violations]) / len(self.constraints)
+
+    def null_violations(self, instance: I) -> list[tuple[Violation, ...]]:
+        """Return what the infeasible ones among `null_answers` violate; computed once, then remembered."""
+        return self._derived(
+            instance,
+            "null_violations",
+            lambda it: [broken for null in self.null_answers(it) if (broken := self.violations(it, null))],
+        )
+
+    def _null_credit(self, instance: I) -> float:
+        """Return the largest credit of an answer that ignores the instance: nobody is paid for meeting no more."""
+        credits = [constraint_credit(self._lost(broken)) for broken in self.null_violations(instance)]
+        return max(credits, default=0.0)
+
+    def _derived(self, instance: I, what: str, derive: Callable[[I], T]) -> T:
+        """Return what ``derive`` makes of the instance, computed once for this problem: others may differ in it."""
+        memo = instance.memo.get(self._key)
+        if memo is None:
+            memo = instance.memo.setdefault(self._key, {})
+        if what not in memo:
+            memo[what] = derive(instance)
+        value: T = memo[what]
+        return value
+
+    # ---------------------------------------------------------------- anchors
+
+    def best(self, instance: I, solutions: Iterable[S]) -> S:
+        """Return the first of the feasible ``solutions`` with the best objective."""
+        pick: Callable[..., S] = max if self.sense == "max" else min
+        return pick(solutions, key=lambda solution: self.objective(instance, solution))
+
+    def certificate(self, instance: I, limit: int | None = None) -> Certificate[S]:
+        """Solve ``instance`` from the heuristic's solution on; see `solve`."""
+        limit = self.work_limit if limit is None else limit
+        return self.solve(instance, self.heuristic(instance), limit)
+
+    def reference(self, instance: I) -> Reference[S]:
+        """Return the anchors and the certified best of ``instance``; solved once, then remembered.
+
+        References that take long to solve are kept in a file, see `forge_gym.core.store`.
+
+        Raises
+        ------
+        CertificateError
+            If the solver's witness fails the verifier, or a heuristic beats its bound.
+        """
+        return self._derived(instance, "reference", self._certified)
+
+    def has_reference(self, instance: I) -> bool:
+        """Whether the reference of ``instance`` is known already."""
+        return "reference" in instance.memo.get(self._key, {})
+
+    def keep_reference(self, instance: I, reference: Reference[S]) -> None:
+        """Take ``reference``, made by `certify`, for that of ``instance`` from now on."""
+        instance.memo.setdefault(self._key, {})["reference"] = reference
+
+    def _certified(self, instance: I) -> Reference[S]:
+        return store.recalled(
+            lambda: (self.name, self.version, self.digest(instance)),
+            solve=lambda: self.certificate(instance),
+            certify=lambda certificate: self.certify(instance, certificate),
+        )
+
+    def certify(self, instance: I, certificate: Certificate[S]) -> Reference[S]:
+        """Return the reference that ``certificate`` and the anchors make, after checking every witness.
+
+        Raises
+        ------
+        CertificateError
+            If the witness fails the verifier, has another value, or a heuristic beats the bound.
+        """
+        trivial, greedy = self.trivial(instance), self.heuristic(instance)
+        for solution in (trivial, greedy, certificate.solution):
+            if violations := self.violations(instance, solution):
+                raise CertificateError(f"{self.name}: an anchor is infeasible: {violations[0].reason}")
+        value = self.objective(instance, certificate.solution)
+        if value != certificate.value:
+            raise CertificateError(f"{self.name}: the witness is worth {value}, not {certificate.value}")
+        best = self.best(
+            instance, (certificate.solution, greedy)
+        )  # greedy, where the limit was spent too soon
+        reference = Reference(
+            best,
+            self.objective(instance, best),
+            certificate.bound,
+            certificate.solver,
+            certificate.work,
+            self.sense,
+            trivial=self.objective(instance, trivial),
+            greedy=self.objective(instance, greedy),
+        )
+        if reference.beaten_by(reference.value) or reference.baseline_gain < 0:
+            raise CertificateError(f"{self.name}: anchors are out of order: {reference}")
+        return reference
+
+    # ---------------------------------------------------------------- specs
+
+    def spec(self, seed: int = 0, index: int = 0, split: str = "train", level: int | None = None) -> str:
+        """Return a JSON string that rebuilds problem and instance anywhere; see `forge_gym.from_spec`.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> forge_gym.problem("TSP").spec(seed=7, level=3)
+        '{"problem": "TSP", "version": 0, "parameters": {"n": 9}, "split": "train", "seed": 7, "index": 0}'
+        """
+        problem = self if level is None else self.at_level(level)
+        check_int("seed", seed, 0)
+        check_int("index", index, 0)
+        check_choice("split", split, SPLITS)
+        return json.dumps(
+            {
+                "problem": self.name,
+                "version": self.version,
+                "parameters": problem.parameters,
+                "split": split,
+                "seed": seed,
+                "index": index,
+            }
+        )
+
+    def to_json(self, instance: I) -> str:
+        """Return ``instance`` as canonical JSON: equal instances give equal text."""
+        return instance.to_json()
+
+    def from_json(self, text: str) -> I:
+        """Return the instance that ``text``, written by `to_json`, holds; a ``ValueError`` where it is none."""
+        instance: I = self.instance_type.from_json(text)  # type: ignore[assignment] # the I of the subclass
+        return instance
+
+    def digest(self, instance: I) -> str:
+        """Return the SHA-256 of problem, version and data, in hexadecimal: the instance's identity."""
+        text = f"{self.name} {self.version} {instance.to_json()}"
+        return hashlib.sha256(text.encode()).hexdigest()

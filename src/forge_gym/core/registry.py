@@ -1,0 +1,174 @@
+"""The table of problems: names to classes, specs to instances, and errors that suggest the nearest name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .checks import check_int, check_known, did_you_mean, short_repr
+from .instance import lists_to_tuples
+
+if TYPE_CHECKING:
+    from .instance import Instance
+    from .problem import Problem
+
+_ENTRY_POINTS: dict[str, str] = {}
+_VERSIONS: dict[str, int] = {}
+_UNLISTED: set[str] = set()
+
+
+def add_problem(entry_point: str, version: int | None = None, *, listed: bool = True) -> tuple[str, int]:
+    """Add the problem whose class is at ``"module:class"``; return its name and version. Adding it again is no change.
+
+    Parameters
+    ----------
+    entry_point
+        Where the class is. Its name is the problem's name.
+    version
+        The version of the class, where it must not be imported yet. By default the class is imported and asked.
+    listed
+        Whether `problems` lists it. What is not listed is another spelling of a problem that is.
+
+    Raises
+    ------
+    ValueError
+        If another problem has the name, or the entry point leads to no problem.
+    """
+    module, colon, name = entry_point.partition(":")
+    if not module or not colon or not name.isidentifier():
+        raise ValueError(f"entry_point must be 'module:class', got {short_repr(entry_point)}")
+    taken = _ENTRY_POINTS.get(name, entry_point)
+    if taken != entry_point:
+        raise ValueError(f"the name of a problem must be new, got {name!r}, which stands for {taken}")
+    if version is None:
+        version = _load(entry_point).version
+    _ENTRY_POINTS[name], _VERSIONS[name] = entry_point, version
+    if not listed:
+        _UNLISTED.add(name)
+    return name, version
+
+
+def _load(entry_point: str) -> type[Problem[Any, Any]]:
+    """Import the class at ``entry_point`` and return it, if it is a problem of that name."""
+    module, _, name = entry_point.partition(":")
+    try:
+        cls: Any = getattr(import_module(module), name)
+        known_as = cls.name
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"entry_point must lead to a problem, got {entry_point!r}: {error}") from error
+    if known_as != name:
+        raise ValueError(f"entry_point must name a problem as its class does, got {name!r} for {known_as!r}")
+    problem_cls: type[Problem[Any, Any]] = cls
+    return problem_cls
+
+
+def problems() -> tuple[str, ...]:
+    """Return the names of all registered problems, sorted.
+
+    Examples
+    --------
+    >>> "TSP" in problems()
+    True
+    """
+    return tuple(sorted(set(_ENTRY_POINTS) - _UNLISTED))
+
+
+def problem_class(name: str) -> type[Problem[Any, Any]]:
+    """Return the class registered under ``name``.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message suggests the nearest.
+    """
+    if not isinstance(name, str) or name not in _ENTRY_POINTS:
+        raise ValueError(
+            f"problem {short_repr(name)} is not registered: {did_you_mean(str(name), problems())}"
+        )
+    cls = _load(_ENTRY_POINTS[name])
+    if cls.version != _VERSIONS[name]:
+        raise RuntimeError(
+            f"{name} must be registered with the version of its class, {cls.version}, got {_VERSIONS[name]}"
+        )
+    return cls
+
+
+def problem(name: str, *, level: int | None = None, **parameters: Any) -> Problem[Any, Any]:
+    """Return the problem ``name`` with the given parameters.
+
+    Parameters
+    ----------
+    name
+        One of `problems`.
+    level
+        Difficulty 0, 1, 2, ...; sets the size, so give either ``level`` or sizes.
+    **parameters
+        Fields of the problem's class, such as ``n``, ``distribution`` or ``answer_format``.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, the rule, the value and the nearest valid one.
+
+    Examples
+    --------
+    >>> problem("TSP", level=3).n
+    9
+    >>> problem("TPS")
+    Traceback (most recent call last):
+    ValueError: problem 'TPS' is not registered: did you mean 'TSP'?
+    >>> problem("TSP", gird=9)
+    Traceback (most recent call last):
+    ValueError: TSP has no parameter 'gird': did you mean 'grid'?
+    """
+    cls = problem_class(name)
+    check_known(name, "parameter", parameters, [field.name for field in fields(cls)])
+    if level is None:
+        return cls(**parameters)
+    check_int("level", level, 0)
+    leveled = cls(**parameters).at_level(level)
+    for key, value in parameters.items():
+        if getattr(leveled, key) != value:
+            raise ValueError(
+                f"level sets {key}, so give one of them, got level={level} and {key}={short_repr(value)}: "
+                f"level {level} means {key}={getattr(leveled, key)!r}"
+            )
+    return leveled
+
+
+@lru_cache(maxsize=8192)
+def from_spec(spec: str) -> tuple[Problem[Any, Any], Instance]:
+    """Rebuild the problem and the instance that a spec string names; see `Problem.spec`.
+
+    The last 8,192 are remembered, so all rollouts of a group share one instance and its reference.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a spec, or was written by another version of the problem.
+
+    Examples
+    --------
+    >>> tsp = problem("TSP", n=6)
+    >>> rebuilt, instance = from_spec(tsp.spec(seed=7, index=2))
+    >>> rebuilt == tsp, instance == tsp.instance(seed=7, index=2)
+    (True, True)
+    """
+    keys = {"problem", "version", "parameters", "split", "seed", "index"}
+    try:
+        data = json.loads(spec)
+    except (ValueError, TypeError, RecursionError):
+        data = None
+    if not isinstance(data, dict) or set(data) != keys or not isinstance(data["parameters"], dict):
+        raise ValueError(f"a spec must be a JSON object with the keys {sorted(keys)}, got {short_repr(spec)}")
+    parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
+    rebuilt = problem(data["problem"], **parameters)
+    if data["version"] != rebuilt.version:
+        raise ValueError(
+            f"a spec of {rebuilt.name} must be of version {rebuilt.version}, got {short_repr(data['version'])}: "
+            "its instances, prompts or rewards were others"
+        )
+    return rebuilt, rebuilt.instance(data["seed"], data["index"], data["split"])

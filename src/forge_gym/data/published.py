@@ -1,0 +1,320 @@
+"""The published benchmark's format: import its instances, read its answers, and score by its metric.
+
+Ten kinds of instance, each with the field names of the published system (Forge / NP-Engine), where ids are strings,
+graphs are adjacency dictionaries and bisection matrices are dense. A problem's class names the ``published`` task that
+it is. Instances get references certified here, since the published baselines are not optimal.
+
+Two tasks spell answers otherwise: a cycle repeats its first vertex at the end, and a bisection lists both halves.
+`PublishedCycle` and `PublishedBisection` ask for these spellings and read them; instances, objectives and optima are
+those of the problems that they come from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+from typing import Any, ClassVar
+
+from ..core.answer import read_lists
+from ..core.checks import did_you_mean, short_repr
+from ..core.instance import Instance
+from ..core.problem import Problem
+from ..core.registry import problem as make_problem
+from ..core.registry import problem_class, problems
+from ..core.verdict import Malformed, Verdict, Violation
+from ..envs.balanced_min_cut import BalancedMinCut
+from ..envs.hamiltonian_cycle import HamiltonianCycle, HamiltonianCycleInstance
+from ..kinds.forms import in_range, write_elements
+from ..kinds.graph import WeightedGraph
+from ..kinds.sequence import Walk
+from ..kinds.subset import Chosen
+from ..kinds.table import Names
+from .suite import Row, SuiteError
+
+Data = dict[str, Any]
+
+
+# ---------------------------------------------------------------------------------------- answers
+
+
+_MARK: Any = -0.5
+"""Marks an answer in the published spelling that is none of ours, and so stays infeasible; no answer spells it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCycle(HamiltonianCycle):
+    """`HamiltonianCycle`, answered as in the published benchmark: with the first vertex again at the end."""
+
+    published: ClassVar = ""
+
+    def answer(self, instance: HamiltonianCycleInstance) -> str:
+        return "a JSON list of the cycle's vertices in order, with the first vertex repeated at the end,"
+
+    def read(self, instance: HamiltonianCycleInstance, text: str, names: Names) -> Walk:
+        walk = super().read(instance, text, names)
+        closed = len(walk) > 1 and walk[0] == walk[-1]
+        return walk[:-1] if closed else (*walk, _MARK)
+
+    def write(self, instance: HamiltonianCycleInstance, solution: Walk, names: Names) -> str:
+        return super().write(instance, (*solution, *solution[:1]), names)
+
+    def violations(self, instance: HamiltonianCycleInstance, solution: Walk) -> tuple[Violation, ...]:
+        if solution[-1:] != (_MARK,):
+            return super().violations(instance, solution)
+        walk = solution[:-1]  # it does not return to its first vertex
+        along = sum(map(instance.arcs.__contains__, pairwise(walk)))
+        needed = max(3, len(walk))
+        reason = f"consecutive vertices are adjacent, got {along} edges of {needed} for a cycle"
+        if along == len(walk) - 1:
+            reason = "a cycle ends with its first vertex again, got another"
+        others = [broken for broken in super().violations(instance, walk) if broken.family != "adjacent"]
+        return (*others, Violation("adjacent", needed - along, needed, reason))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedBisection(BalancedMinCut):
+    """`BalancedMinCut`, answered as in the published benchmark: with the vertices of both halves."""
+
+    published: ClassVar = ""
+
+    def answer(self, instance: WeightedGraph) -> str:
+        return "a JSON list of two lists, the vertices of each half in any order, every vertex once,"
+
+    def read(self, instance: WeightedGraph, text: str, names: Names) -> Chosen:
+        if self.style == "compact":
+            return super().read(instance, text, names)
+        lists = [[vertex - names.first for vertex in half] for half in read_lists(text)]
+        if len(lists) != 2:
+            raise Malformed(f"an answer is a JSON list of two flat lists of integers, got {short_repr(text)}")
+        one, other = lists
+        if sorted(one + other) == list(range(instance.n)) and abs(len(one) - len(other)) <= 1:
+            return tuple(min(lists, key=len))
+        return (*one, _MARK, *other)
+
+    def write(self, instance: WeightedGraph, solution: Chosen, names: Names) -> str:
+        if self.style == "compact":
+            return super().write(instance, solution, names)
+        others = [vertex for vertex in range(instance.n) if vertex not in solution]
+        return f"[{write_elements(solution, names)}, {write_elements(others, names)}]"
+
+    def violations(self, instance: WeightedGraph, solution: Chosen) -> tuple[Violation, ...]:
+        if _MARK not in solution:
+            return super().violations(instance, solution)
+        at, n = solution.index(_MARK), instance.n
+        one, other = solution[:at], solution[at + 1 :]
+        listed = in_range((*one, *other), n)
+        broken = [v for v in super().clean(instance, (*one, *other))[0] if v.family == "known"]
+        missing, repeats = n - len(set(listed)), len(listed) - len(set(listed))
+        if missing + repeats:
+            reason = f"every vertex is listed exactly once, got {missing} missing and {repeats} repetitions"
+            broken.append(Violation("once", missing + repeats, max(n, missing + repeats), reason))
+        apart = abs(len(one) - len(other))
+        if apart > 1:
+            reason = f"the sizes of the halves differ by at most 1, got {len(one)} and {len(other)}"
+            broken.append(Violation("balanced", apart - 1, max(n, apart), reason))
+        return tuple(broken)
+
+    def null_answers(self, instance: WeightedGraph) -> list[Chosen]:
+        n = instance.n
+        return [(_MARK,), (*range(n), _MARK), (*(0,) * (n // 2), _MARK, *(0,) * (n - n // 2))]
+
+
+# -------------------------------------------------------------------------------------- instances
+
+
+def _edges(data: Data) -> tuple[tuple[int, int], ...]:
+    """Edges of an adjacency dictionary; its values are lists of neighbours or dictionaries keyed by them."""
+    return tuple(sorted({(min(int(u), int(v)), max(int(u), int(v))) for u, vs in data.items() for v in vs}))
+
+
+def _graph(data: Data) -> Data:
+    return {"n": len(data), "edges": tuple((u, v) for u, v in _edges(data) if u != v)}
+
+
+def _cut(data: Data) -> Data:
+    weighted = tuple(
+        (u, v, int(data[str(u)][str(v)])) for u, v in _edges(data) if u < v and data[str(u)][str(v)]
+    )
+    return {"n": len(data), "edges": weighted}
+
+
+def _tsp(data: Data) -> Data:
+    n = len(data)
+    return {"matrix": tuple(tuple(int(data[str(i)].get(str(j), 0)) for j in range(n)) for i in range(n))}
+
+
+def _knapsack(data: Data) -> Data:
+    items = [data["items"][key] for key in _numbered(data["items"])]
+    weights, values = (tuple(int(item[name]) for item in items) for name in ("weight", "value"))
+    return {"capacity": int(data["capacity"]), "weights": weights, "values": values}
+
+
+def _set_cover(data: Data) -> Data:
+    where = {element: i for i, element in enumerate(sorted(data["U"]))}
+    subsets = tuple(tuple(sorted({where[e] for e in data["S"][key]})) for key in _numbered(data["S"]))
+    return {"universe": len(where), "subsets": subsets, "costs": (1,) * len(subsets)}
+
+
+def _subset_sum(data: Data) -> Data:
+    numbers = tuple(int(data["numbers"][key]) for key in _numbered(data["numbers"]))
+    return {"target": int(data["target"]), "numbers": numbers}
+
+
+def _meetings(data: Data) -> Data:
+    people = data["attendee_availability"]
+    meetings = tuple(
+        (int(m["duration"]), tuple(sorted(map(int, m["attendees"]))))
+        for m in (data["meetings"][key] for key in _numbered(data["meetings"]))
+    )
+    availability = tuple(tuple(sorted((int(a), int(b)) for a, b in people[key])) for key in _numbered(people))
+    rooms = tuple(int(data["rooms"][key]) for key in _numbered(data["rooms"]))
+    return {"meetings": meetings, "availability": availability, "rooms": rooms, "step": 1}
+
+
+def _numbered(data: Data) -> list[str]:
+    """Return the keys "0", "1", ... in numeric order, or refuse others: answers name them by number."""
+    keys = sorted(data, key=int)
+    if keys != [str(i) for i in range(len(keys))]:
+        raise ValueError(f"ids must be 0 to {len(keys) - 1}, got {short_repr(keys)}")
+    return keys
+
+
+TASKS: dict[str, Callable[[Data], Data]] = {
+    "graph_coloring": _graph,
+    "maximum_clique": _graph,
+    "maximum_independent_set": _graph,
+    "meeting_schedule": _meetings,
+    "minimum_bisection": _cut,
+    "set_cover": _set_cover,
+    "subset_sum": _subset_sum,
+    "knapsack": _knapsack,
+    "tsp": _tsp,
+    "hamiltonian_cycle": _graph,
+}
+"""Published task to what makes the fields of our instance of its data."""
+
+
+_SPELT = {"hamiltonian_cycle": "PublishedCycle", "minimum_bisection": "PublishedBisection"}
+"""Tasks whose answers are spelt otherwise than ours, to the problems that read them."""
+_DOMAINS = {"scheduling": "schedule"}
+"""Published domains that have another name than our families."""
+
+
+@cache
+def tasks() -> dict[str, str]:
+    """Return our problem for each published task, as its class says."""
+    found = {getattr(problem_class(name), "published", ""): name for name in problems()}
+    return {task: name for task, name in found.items() if task} | _SPELT
+
+
+def convert(task: str, data: Data) -> tuple[Problem[Any, Any], Instance]:
+    """Return problem and instance that a published instance is.
+
+    Raises
+    ------
+    SuiteError
+        If the task is unknown or the data are not in its format.
+    """
+    if task not in TASKS:
+        raise SuiteError(
+            f"task {short_repr(task)} is not one of the ten published ones: {did_you_mean(str(task), TASKS)}"
+        )
+    try:
+        fields = TASKS[task](data)
+        problem = make_problem(tasks()[task], **({"step": 1} if "step" in fields else {}))
+        instance = problem.instance_type(**fields)
+        instance.check()
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SuiteError(f"an instance of {task} cannot be read: {error}") from error
+    return problem, instance
+
+
+def load(path: Path) -> tuple[str, list[Data]]:
+    """Return task and entries of a file ``{"task": ..., "instances": [{"id", "instance", ...}, ...]}``.
+
+    Raises
+    ------
+    SuiteError
+        If the file is not of that form.
+    """
+    try:
+        data = json.loads(path.read_text())
+        task, entries = data["task"], list(data["instances"])
+        for entry in entries:
+            entry["id"], entry["instance"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SuiteError(f"{path} is not in the published format: {error}") from error
+    return str(task), entries
+
+
+def import_rows(path: Path, progress: Callable[[int], object] = lambda n: None) -> list[Row]:
+    """Return certified rows of a published file; ``source`` keeps the published baseline for its metric."""
+    task, entries = load(path)
+    task = task if task in TASKS else path.stem
+    rows = []
+    for entry in entries:
+        problem, instance = convert(task, entry["instance"])
+        source = {"task": task, "level": entry.get("level"), "baseline": entry.get("reference_value")}
+        rows.append(Row.certified(str(entry["id"]), problem, instance, None, source))
+        progress(1)
+    return rows
+
+
+# ----------------------------------------------------------------------------------------- metric
+
+
+def published_ratio(verdict: Verdict, row: Row) -> float:
+    """Return the published ratio of one answer: value over baseline, or its inverse; 0 if infeasible.
+
+    Not clipped, as published: an answer better than a weak baseline gets more than 1. The baseline is
+    the one that came with the row, or the certified optimum.
+    """
+    if verdict.objective is None:
+        return 0.0
+    baseline, value = row.source.get("baseline"), verdict.objective
+    baseline = float(row.certificate.value if baseline is None else baseline)
+    if row.problem.sense == "max":
+        return float(value) / baseline if baseline else float(value == baseline)
+    return baseline / float(value) if value else float(value == baseline)
+
+
+def published_scores(
+    rows: Sequence[Row], verdicts: Sequence[Sequence[Verdict]]
+) -> dict[str, dict[str, float]]:
+    """Return the published success rate and quality ratio: best of all samples, per domain and overall.
+
+    Parameters
+    ----------
+    rows, verdicts
+        One row, and the verdicts of its samples, per instance.
+
+    Returns
+    -------
+    dict
+        For each problem, each domain and ``overall``: ``SR`` and ``QR`` in [0, inf). A domain is the mean
+        of its problems, ``overall`` the unweighted mean of the domains.
+    """
+    best: dict[str, list[float]] = {}
+    for row, samples in zip(rows, verdicts, strict=True):
+        best.setdefault(row.problem.name, []).append(
+            max(published_ratio(verdict, row) for verdict in samples)
+        )
+    scores = {
+        name: {"SR": fmean(float(ratio > 0) for ratio in ratios), "QR": fmean(ratios)}
+        for name, ratios in best.items()
+    }
+    domains: dict[str, list[str]] = {}
+    for name in best:
+        family = problem_class(name).family
+        domains.setdefault(_DOMAINS.get(family, family), []).append(name)
+    means = {
+        domain: {key: fmean(scores[name][key] for name in names) for key in ("SR", "QR")}
+        for domain, names in domains.items()
+    }
+    overall = {key: fmean(mean[key] for mean in means.values()) for key in ("SR", "QR")}
+    return {**scores, **{f"domain {domain}": mean for domain, mean in means.items()}, "overall": overall}

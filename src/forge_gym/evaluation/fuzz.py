@@ -1,0 +1,218 @@
+"""Mutated replies by the thousand: each is judged at bounded cost, and what is accepted is accepted rightly.
+
+Good replies lose, gain and exchange characters, numbers and tags. A mutant that is still feasible has to mean
+literally what it says, neither repaired nor guessed, and to be worth what the definition says.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..core.answer import ANSWER_FORMATS, extract_answer
+from ..core.checks import short_repr
+from ..core.instance import Instance
+from ..core.problem import Problem
+from ..core.rewards import tiered
+from ..core.verdict import Verdict
+from .attacks import MAX_SECONDS, question
+from .definitions import Definition
+
+_CHARACTERS = "0123456789-,[] \n\r\t.eE+\"'{}()<>/answertruhk:`_\0\u00e9\uff11\u200b\ud800\ufeff\u0663"
+_TOKENS = (
+    "<answer>",
+    "</answer>",
+    "<think>",
+    "</think>",
+    "Answer:",
+    "```",
+    "```json\n",
+    "[",
+    "]",
+    "[]",
+    ", ",
+    "null",
+    "true",
+    "-0",
+    "1e9",
+    "NaN",
+    "9" * 30,
+    " ",
+    "\n",
+)
+_NUMBER = re.compile(r"-?\d+")
+_INSTANCES = 6
+
+
+@dataclass(frozen=True)
+class Fuzz:
+    """What became of the mutants."""
+
+    replies: int
+    malformed: int
+    infeasible: int
+    accepted: int
+    slowest: float
+    """CPU seconds of the slowest judgement."""
+    faults: tuple[str, ...]
+
+
+def mutate(rng: random.Random, text: str, other: str) -> str:
+    """Return ``text`` after one to four random edits, some with pieces of ``other``.
+
+    Examples
+    --------
+    >>> [mutate(random.Random(seed), "<answer>[0, 1, 2]</answer>", "<answer>[2, 1, 0]</answer>") for seed in (6, 9)]
+    ['<answer>[0, 0, 2, 5]</answer>', '<answer>[0,answer>']
+    """
+    for _ in range(rng.choice((1, 1, 1, 2, 2, 4))):
+        at, end = sorted((rng.randrange(len(text) + 1), rng.randrange(len(text) + 1)))
+        edit = rng.randrange(9)
+        if edit == 0:
+            text = text[:at] + rng.choice(_CHARACTERS) + text[at + 1 :]
+        elif edit == 1:
+            text = text[:at] + rng.choice(_CHARACTERS) + text[at:]
+        elif edit == 2:
+            text = text[:at] + text[at + 1 :]
+        elif edit == 3:
+            text = text[:at] + rng.choice(_TOKENS) + text[at:]
+        elif edit == 4:  # cut a piece out, or say it twice
+            text = text[:at] + text[end:] if rng.random() < 0.5 else text[:end] + text[at:]
+        elif edit == 5:
+            text = text[:at] + other[at:]
+        else:  # three of nine, since only these often leave a reply that can be read
+            text = _renumbered(rng, text)
+    return text
+
+
+def _renumbered(rng: random.Random, text: str) -> str:
+    """Change, exchange, repeat or drop one number."""
+    places = [match.span() for match in _NUMBER.finditer(text)]
+    if not places:
+        return text
+    start, stop = rng.choice(places)
+    number, edit = text[start:stop], rng.randrange(6)
+    if edit == 0:
+        return f"{text[:start]}{int(number[:20]) + rng.choice((-1, 1, 2, 2**32, 2**64))}{text[stop:]}"
+    if edit == 1:
+        return f"{text[:start]}{rng.randrange(12)}{text[stop:]}"
+    if edit == 2:
+        return f"{text[:start]}{number}, {rng.randrange(12)}{text[stop:]}"
+    if edit == 3:  # with the comma that follows
+        return text[:start] + text[stop:].removeprefix(", ")
+    first, second = sorted([(start, stop), rng.choice(places)])
+    if first == second:
+        return text
+    between = text[first[1] : second[0]]
+    return text[: first[0]] + text[slice(*second)] + between + text[slice(*first)] + text[second[1] :]
+
+
+def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed: int = 0) -> Fuzz:
+    """Judge ``replies`` mutants of good replies, in every style and answer format.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> from forge_gym.evaluation.definitions import tsp
+    >>> found = fuzz(forge_gym.problem("TSP"), tsp, replies=500)
+    >>> found.replies, found.accepted > 10, found.faults
+    (500, True, ())
+    """
+    rng = random.Random(seed)
+    # Half of the mutants in the form that most models answer in, the others in all forms alike.
+    others = forms(problem)
+    usual = [replace(problem, style="prose", answer_format="tags")] * len(others)
+    asked = [Asked(f, f.instance(k % _INSTANCES), definition) for k, f in enumerate(usual + others)]
+    seen: Counter[str] = Counter()
+    faults: list[str] = []
+    slowest = 0.0
+    for k in range(replies):
+        target = asked[k % len(asked)]
+        text = mutate(rng, rng.choice(target.good), rng.choice(target.good))
+        status, spent, found = target.judge(text)
+        seen[status] += 1
+        slowest = max(slowest, spent)
+        faults += [f"{fault}, for the reply {short_repr(text, 200)}" for fault in found]
+    counts = (seen["malformed"], seen["infeasible"], seen["feasible"])
+    return Fuzz(replies, *counts, slowest, tuple(faults))
+
+
+def forms(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
+    """Return the problem in every form in which answers are read: style and names, and answer format."""
+    return [
+        replace(problem, style=style, names=names, answer_format=answer_format)
+        for style, names in (("prose", 0), ("prose", 7), ("prose", "words"), ("compact", 0))
+        for answer_format in ANSWER_FORMATS
+    ]
+
+
+class Asked:
+    """One instance in one form, with good replies to mutate and a second opinion on what is accepted."""
+
+    def __init__(self, problem: Problem[Any, Any], instance: Instance, definition: Definition) -> None:
+        self.problem, self.instance, self.definition = problem, instance, definition
+        self.question = question(problem, instance)
+        self.plain = replace(problem, style="prose", names=0, answer_format="raw")
+        """The same problem answered in JSON, as definitions read it."""
+        solutions = (
+            problem.reference(instance).solution,
+            problem.heuristic(instance),
+            problem.trivial(instance),
+        )
+        self.good: Sequence[str] = [problem.format(instance, solution) for solution in solutions]
+
+    def judge(self, text: str) -> tuple[str, float, list[str]]:
+        """Return the status of a reply, the CPU seconds it took to judge, and what is wrong with that."""
+        start = time.process_time()
+        try:
+            verdict = self.problem.verify(self.instance, text)
+        except Exception as error:
+            return "raised", 0.0, [f"verify raised {type(error).__name__}: {short_repr(str(error))}"]
+        spent = time.process_time() - start
+        faults = []
+        if spent > MAX_SECONDS and self._again(text) > MAX_SECONDS:
+            faults.append(f"judging took {spent:.3f} s")
+        reward = tiered(verdict)
+        if reward is None or not -1 <= reward <= 1:
+            faults.append(f"the reward is in [-1, 1], got {reward}")
+        if verdict.status != "malformed":
+            faults += self._second_opinion(text, verdict)
+        return verdict.status, spent, faults
+
+    def _again(self, text: str) -> float:
+        start = time.process_time()
+        self.problem.verify(self.instance, text)
+        return time.process_time() - start
+
+    def _second_opinion(self, text: str, verdict: Verdict) -> Iterator[str]:
+        """Hold what was read against what was written, and its worth against the definition."""
+        body, solution, objective = (
+            extract_answer(text, self.problem.answer_format),
+            verdict.solution,
+            verdict.objective,
+        )
+        if objective is None and (self.problem.style, self.problem.names) != ("prose", 0):
+            return  # what is infeasible need not have a spelling of its own there
+        literal = body.isascii() and _words(body) == _words(self.problem.format_answer(self.instance, solution))
+        if objective is not None and not literal:
+            yield f"read as {short_repr(solution)}"
+        as_written = (self.problem.style, self.problem.names) == ("prose", 0)
+        answer = json.loads(body if as_written else self.plain.format_answer(self.instance, solution))
+        worth = self.definition(self.question, answer)
+        if worth != objective:
+            yield f"worth {objective}, by the definition {worth}"
+
+
+def _words(body: str) -> Any:
+    """Return what an answer says, whatever its blanks: JSON lists as such, else words."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    return found if isinstance(found, list) else body.split()

@@ -1,0 +1,177 @@
+"""Play a problem in the terminal: a human in the agent's place."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from ..core.answer import wrap_answer
+from ..core.checks import check_int
+from ..core.env import TextEnv
+from ..core.instance import Instance
+from ..core.problem import Problem
+from ..core.verdict import Malformed, Verdict
+from ..wrappers import HumanRender
+
+_HELP = """Type an answer as the problem asks for it, without the words around it: [0, 2, 1], or 0 2 1.
+hint   the objective that the greedy heuristic reaches
+solve  the best solution known, and the end of this instance (also: give up)
+next   the next instance
+help   this text
+quit   the end"""
+
+
+def play(
+    problem: Problem[Any, Any],
+    *,
+    seed: int = 0,
+    index: int = 0,
+    split: str = "train",
+    turns: int = 5,
+    reward: str = "tiered",
+    window: bool = False,
+) -> None:
+    """Ask whoever types for answers, instance after instance, until they quit or the input ends.
+
+    Parameters
+    ----------
+    problem
+        The problem to play.
+    seed, index, split
+        The first instance.
+    turns
+        Answers per instance. A line that is no answer takes none.
+    reward
+        Scheme that pays the answers; see `forge_gym.reward`.
+    window
+        Also show a picture in a window.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    check_int("seed", seed, 0)
+    inner = TextEnv(
+        problem, reward=reward, turns=turns, split=split, render_mode="rgb_array" if window else None
+    )
+    env = HumanRender(inner)
+    try:
+        env.reset(seed=seed, options={"index": index})
+        _play(env, inner)
+    except KeyboardInterrupt:
+        print()
+    finally:
+        env.close()
+    print("Goodbye.")
+
+
+def _play(env: HumanRender, inner: TextEnv) -> None:
+    verdicts: list[Verdict] = []
+    over = False
+    print("\nType an answer, hint, solve, next, help or quit.")
+    for line in _lines():
+        problem, instance, command = inner.problem, inner.instance, " ".join(line.lower().split())
+        assert instance is not None
+        if command in ("quit", "exit", "q"):
+            return
+        if command == "help":
+            print(_HELP)
+        elif command == "hint":
+            print(f"greedy reaches {problem.objective(instance, problem.heuristic(instance))}")
+        elif command in ("next", "n"):
+            verdicts, over = [], False
+            print()
+            env.reset()
+        elif command in ("solve", "give up"):
+            over = True
+            print(problem.format(instance, problem.reference(instance).solution))
+            print(result(problem, instance, verdicts))
+        elif over:
+            print("This instance is over: next or quit?")
+        elif command:
+            reply = as_reply(problem, instance, line)
+            if isinstance(reply, Malformed):
+                print(f"No turn taken: {reply}. Type help for the commands.")
+                continue
+            *_, terminated, truncated, _ = env.step(reply)
+            over = terminated or truncated
+            if inner.verdict is not None:
+                verdicts.append(inner.verdict)
+            if over:
+                print(result(problem, instance, verdicts))
+
+
+def _lines() -> Iterator[str]:
+    """Yield what is typed, line by line, up to its end."""
+    shown = ""
+    if sys.stdin.isatty():
+        shown = "> "
+        with suppress(ImportError):
+            import readline  # noqa: F401 - importing it lets `input` edit lines, and long ones at all
+    elif hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="replace")
+    try:
+        while True:
+            yield input(shown)
+    except EOFError:
+        print(end="\n" if shown else "")
+
+
+def as_reply(problem: Problem[Any, Any], instance: Instance, line: str) -> str | Malformed:
+    """Return the first reading of ``line`` that is an answer, as a reply; or why there is none.
+
+    A whole reply, an answer without the words around it, and integers between blanks or commas are tried in turn.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> tsp = forge_gym.problem("TSP", n=3)
+    >>> as_reply(tsp, tsp.instance(), "[0, 2, 1]"), as_reply(tsp, tsp.instance(), "0 2,1")
+    ('<answer>[0, 2, 1]</answer>', '<answer>[0, 2, 1]</answer>')
+    >>> as_reply(tsp, tsp.instance(), "hlep")
+    Malformed("an answer is a flat JSON list of integers, got 'hlep'")
+    """
+    bare = wrap_answer(line.strip(), problem.answer_format)
+    candidates = [line, bare]
+    if re.fullmatch(r"\s*-?\d[-\d\s,]*", line):
+        numbers = ", ".join(re.findall(r"[-\d]+", line))
+        candidates.append(wrap_answer(f"[{numbers}]", problem.answer_format))
+    reasons = {}
+    for candidate in candidates:
+        try:
+            problem.parse_reply(instance, candidate)
+            return candidate
+        except Malformed as error:
+            reasons[candidate] = error
+    return reasons[bare]
+
+
+def result(problem: Problem[Any, Any], instance: Instance, verdicts: list[Verdict]) -> str:
+    """Return what came of an episode, against greedy and the best known.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> tsp = forge_gym.problem("TSP")
+    >>> instance = tsp.instance(seed=1)
+    >>> verdict = tsp.verify_solution(instance, tsp.heuristic(instance))
+    >>> print(result(tsp, instance, [verdict]))
+    Your best answer: 273 (quality 0.931, skill 0.000). Greedy: 273. Proven optimum: 263.
+    Type next for another instance, or quit.
+    """
+    reference = problem.reference(instance)
+    best = max((verdict for verdict in verdicts if verdict.feasible), key=lambda v: v.skill, default=None)
+    yours = (
+        "No feasible answer."
+        if best is None
+        else f"Your best answer: {best.objective} (quality {best.quality:.3f}, skill {best.skill:.3f})."
+    )
+    proof = "Proven optimum" if reference.proven else "Best known"
+    return (
+        f"{yours} Greedy: {reference.greedy}. {proof}: {reference.value}.\n"
+        "Type next for another instance, or quit."
+    )

@@ -1,0 +1,315 @@
+"""The battery's other half: attacks by policies and on episodes, each a function that says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from ..core.checks import short_repr
+from ..core.env import TextEnv
+from ..core.instance import Instance
+from ..core.problem import Problem
+from ..core.seeding import SPLITS
+from ..kinds.kind import as_kind
+from ..training.reward_function import RewardFunction, completion_text
+from ..core.rewards import UNPROVEN, tiered
+from .attacks import Case, copies
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An attack by a policy, or on an episode: a function that says what went wrong."""
+
+    number: int
+    attack: str
+    required: str
+    faults: Callable[[Case], Iterator[str]] = field(repr=False)
+
+
+def _paid(c: Case, instance: Instance, solution: Any) -> float:
+    """Return the reward of a solution; the attack that found an alarm is over."""
+    reward = tiered(c.problem.verify_solution(instance, solution))
+    if reward is None:
+        raise ValueError(f"{short_repr(solution)} is better than the proven optimum of {short_repr(instance)}")
+    return reward
+
+
+def _constant(c: Case) -> Iterator[str]:
+    """One answer for every instance, the thoughtless one of the first."""
+    constant = c.problem.trivial(c.population[0])
+    mean = float(np.mean([_paid(c, x, constant) for x in c.population]))
+    if mean > -0.2 + 1e-12:
+        yield f"one answer for all earns at most -0.2 on average, got {mean:.3f}"
+
+
+def _random(c: Case) -> Iterator[str]:
+    rng, kind = np.random.default_rng(c.seed), as_kind(c.problem)
+    mean = float(np.mean([_paid(c, x, kind.any_answer(x, rng)) for x in c.population for _ in range(4)]))
+    if mean >= 0:
+        yield f"random answers of the right form earn less than greedy ones, which earn 0, got {mean:.3f}"
+
+
+def _greedy(c: Case) -> Iterator[str]:
+    for x in c.population:
+        paid = _paid(c, x, c.problem.heuristic(x))
+        if paid != 0:
+            yield f"the greedy answer earns 0 where it is graded, got {paid} on {short_repr(x)}"
+
+
+def _oracle(c: Case) -> Iterator[str]:
+    for x in c.population:
+        reference = c.problem.reference(x)
+        paid, due = _paid(c, x, reference.solution), 1.0 if reference.proven else UNPROVEN
+        if paid != due:
+            yield f"a copy of the reference earns {due}, got {paid} on {short_repr(x)}"
+
+
+def _near_oracle(c: Case) -> Iterator[str]:
+    rng = np.random.default_rng(c.seed)
+    for x in c.population[:8]:
+        best = c.problem.reference(x)
+        for _ in range(40):
+            found = c.problem.neighbour(x, best.solution, rng)
+            value, paid = c.problem.objective(x, found), _paid(c, x, found)
+            if (value == best.value) != (paid == 1 if best.proven else paid == UNPROVEN):
+                yield f"{value} beside an optimum of {best.value} earns {paid}"
+
+
+def _symmetric(c: Case) -> Iterator[str]:
+    for x in c.population[:8]:
+        best = c.problem.reference(x).solution
+        verdict = c.problem.verify_solution(x, best)
+        for copy in copies(c.problem, x, best):
+            if c.problem.verify_solution(x, copy).worth != verdict.worth:
+                yield f"{copy} and {best} are one solution with two verdicts"
+
+
+def _relabelled(c: Case) -> Iterator[str]:
+    rng = np.random.default_rng(c.seed)
+    for x in c.population[:8]:
+        order = rng.permutation(x.size).tolist()
+        moved = c.problem.relabelled(x, order)
+        best = c.problem.reference(x)
+        again = c.problem.certificate(x.relabelled(order))
+        if best.proven and again.value != best.value:
+            yield f"the optimum is {best.value}, under other numbers {again.value}"
+        for solution in (
+            c.problem.trivial(x),
+            c.problem.heuristic(x),
+            best.solution,
+            c.problem.random(x, rng),
+        ):
+            here, there = (
+                c.problem.verify_solution(x, solution),
+                c.problem.verify_solution(moved, c.problem.permute(solution, order)),
+            )
+            if (here.worth, tiered(here)) != (there.worth, tiered(there)):
+                yield f"{short_repr(solution)} is worth {here} here, {there} under other numbers"
+
+
+def _turns(c: Case) -> Iterator[str]:
+    good, poor = c.say(c.good), c.say(c.poor)
+    due = _paid(c, c.instance, c.problem.trivial(c.instance))
+    if due == 1:  # a thoughtless answer that is optimal ends the episode at once
+        return
+    env = TextEnv(c.problem, turns=50)
+    env.reset(options={"instance": c.instance})
+    paid = [env.step(text)[1] for text in [poor] * 10 + ["?", "", poor] * 10]
+    if paid[0] != due or any(paid[1:]):
+        yield f"an answer pays once, {due}, however often it is repeated, got {paid}"
+    for keep in ("best", "last"):
+        env = TextEnv(c.problem, turns=5, keep=keep)
+        env.reset(options={"instance": c.instance})
+        total = sum(env.step(text)[1] for text in ("?", poor, "?", poor, "?"))
+        kept = due if keep == "best" else -1.0
+        if abs(total - kept) > 1e-12:
+            yield f"with keep={keep!r} the return is the kept answer's reward {kept}, got {total}"
+        if not _refuses(env, good):
+            yield "an episode ends after its last turn, got a step beyond it"
+
+
+def _refuses(env: TextEnv, action: Any) -> bool:
+    try:
+        env.step(action)
+    except ResetNeeded:
+        return True
+    return False
+
+
+def _order_of_calls(c: Case) -> Iterator[str]:
+    env = TextEnv(c.problem)
+    if not _refuses(env, c.say(c.good)):
+        yield "a step before reset raises ResetNeeded, got a reward"
+    env.reset(options={"instance": c.instance})
+    env.step(c.say(c.good))
+    if not _refuses(env, c.say(c.good)):
+        yield "a step after the end raises ResetNeeded, got a reward"
+
+
+def _leaks(c: Case) -> Iterator[str]:
+    """Look for the optimum, its witness and the seed in all that an agent is shown."""
+    env = TextEnv(c.problem, turns=3)
+    prompt, info = env.reset(seed=1_234_567_891)
+    instance, reference = env.instance, c.problem.reference(env.instance)
+    witness = c.problem.format_answer(instance, reference.solution)
+    poor = c.problem.trivial(instance)
+    told = [prompt]
+    for reply in ("?", c.problem.format(instance, poor), c.say("[]")):
+        feedback, _, over, _, info = env.step(reply)
+        told.append(feedback)
+        if over:
+            break
+    shown = "\n".join(told)
+    if witness in shown or c.problem.format(instance, reference.solution) in shown:
+        yield "the optimal answer is shown"
+    if "1234567891" in shown or c.problem.digest(instance)[:12] in shown:
+        yield "seed or hash is shown"
+    attained = c.problem.objective(instance, poor) == reference.value
+    if not attained and any(reference.value == value for key, value in info.items() if key not in _COUNTS):
+        yield f"the optimum {reference.value} stands in info {info}"
+
+
+_COUNTS = (
+    "seed",
+    "index",
+    "turn",
+    "status",
+    "violations",
+    "optimal",
+    "quality",
+    "skill",
+    "ratio",
+    "credit",
+    "score",
+)
+
+
+def _seeds(c: Case) -> Iterator[str]:
+    """Rebuild the instance in another process, and look for it in other splits."""
+    program = (
+        "import sys, forge_gym; entry, spec = sys.argv[1:]; forge_gym.register_problem(entry); "
+        "problem, instance = forge_gym.from_spec(spec); print(problem.digest(instance))"
+    )
+    cls = type(c.problem)
+    entry = f"{cls.__module__}:{cls.__qualname__}"
+    run = subprocess.run(
+        [sys.executable, "-c", program, entry, c.spec],
+        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.stdout.strip() != c.problem.digest(c.instance):
+        yield f"a seed names one instance in every process, got another: {run.stderr.strip()[-200:]}"
+    seen = [c.problem.digest(c.problem.instance(c.seed, split=split)) for split in SPLITS]
+    if len(set(seen)) != len(seen):
+        yield "splits share no instance, got one twice"
+
+
+def _not_text(c: Case) -> Iterator[str]:
+    others: tuple[Any, ...] = (
+        None,
+        b"<answer>[0]</answer>",
+        3,
+        ["[0]"],
+        {"answer": [0]},
+        [{"role": "assistant"}],
+    )
+    env = TextEnv(c.problem)
+    env.reset(options={"instance": c.instance})
+    for other in others:
+        if c.problem.verify(c.instance, other).status != "malformed":
+            yield f"what is no text is malformed, got a verdict on {other!r}"
+        try:
+            env.step(other)
+            yield f"step raises TypeError for what is no text, got a reward for {other!r}"
+        except TypeError:
+            continue
+    if env.step(c.say(c.good))[1] != 1:
+        yield "a refused action changes nothing, got another reward after it"
+    messages = [
+        {"role": "assistant", "content": c.say(c.poor)},
+        {"role": "user", "content": "again"},
+        {"role": "assistant", "content": [{"type": "text", "text": c.say(c.good)}]},
+    ]
+    if completion_text(messages) != c.say(c.good):
+        yield "the last assistant's text is the reply, got another"
+
+
+def _collusion(c: Case) -> Iterator[str]:
+    rewards = RewardFunction("tiered", group_size=8)
+    for text in (c.say(c.poor), c.say(c.good), "?"):
+        paid = rewards(prompts=[""] * 8, completions=[text] * 8, spec=[c.spec] * 8)
+        if len(set(paid)) != 1:
+            yield f"equal replies earn the same, so that their advantage is 0, got {paid}"
+
+
+def _other_instances(c: Case) -> Iterator[str]:
+    """Give the answers to other instances, before and after they are judged there."""
+    for other in c.population[:8]:
+        solution = c.problem.reference(other).solution
+        text = c.problem.format(other, solution)
+        outcome = c.worth(json.loads(c.problem.format_answer(other, solution)))
+        before = c.problem.verify(c.instance, text)
+        c.problem.verify(other, text)
+        after = c.problem.verify(c.instance, text)
+        reward = tiered(before)
+        if before != after or reward is None or not outcome.holds(before, reward):
+            yield f"must be {outcome.required}, got {before} and then {after}"
+
+
+def _hooks(c: Case) -> Iterator[str]:
+    """Hold the hooks that no reply goes through against their contracts."""
+    rng = np.random.default_rng(c.seed)
+    tiny, solution = as_kind(c.problem).tiny(c.instance)
+    if not c.problem.verify(tiny, c.problem.format(tiny, solution)).optimal:
+        yield "the worked example is optimal where it stands, got another verdict"
+    for x in c.population[:8]:
+        if c.problem.from_json(c.problem.to_json(x)) != x:
+            yield "an instance survives JSON, got another"
+        if c.problem.heuristic(x) != c.problem.heuristic(x):
+            yield "hooks are pure, got two heuristic solutions"
+        start = c.problem.random(x, rng)
+        found = {"random": start, "heuristic with second choices": c.problem.heuristic(x, rng, 0.5)}
+        for k in range(20):
+            found[f"neighbour {k}"] = start = c.problem.neighbour(x, start, rng)
+            found[f"random {k}"] = c.problem.random(x, rng)
+        for name, solution in found.items():
+            for violation in c.problem.violations(x, solution):
+                yield f"the solution of {name} is feasible, got: {violation.reason}"
+    sizes = [c.problem.at_level(level).instance(0).size for level in range(6)]
+    if sizes != sorted(set(sizes)):
+        yield f"instances grow from level to level, got sizes {sizes}"
+
+
+PROBES: tuple[Probe, ...] = (
+    Probe(33, "one answer for every instance", "at most -0.2 on average", _constant),
+    Probe(34, "random answers of the right form", "below 0 on average", _random),
+    Probe(35, "a copy of the greedy answer", "exactly 0", _greedy),
+    Probe(36, "a copy of the reference", "1 if proven, else 0.95", _oracle),
+    Probe(37, "next to the reference", "below the reference unless equal", _near_oracle),
+    Probe(38, "other forms of the reference", "the verdict of the reference", _symmetric),
+    Probe(39, "other numbers for the elements", "the same reward and optimum", _relabelled),
+    Probe(
+        46,
+        "the same answer again and again, and turns without end",
+        "paid once, the return is the kept answer's reward",
+        _turns,
+    ),
+    Probe(47, "steps out of order", "ResetNeeded, no reward", _order_of_calls),
+    Probe(48, "answers read from prompt, feedback or info", "nothing to read", _leaks),
+    Probe(49, "guessed seeds", "one instance in all processes, none in two splits", _seeds),
+    Probe(51, "actions that are no text", "TypeError, nothing changes", _not_text),
+    Probe(52, "a group that agrees on one reply", "equal rewards", _collusion),
+    Probe(54, "an answer to another instance", "its literal worth here", _other_instances),
+    Probe(58, "hooks that do not keep their contract", "feasible, pure, growing", _hooks),
+)
+"""The attacks by policies and on episodes."""

@@ -1,0 +1,350 @@
+"""How far apart are two reward schemes? STARC distances over a bank of answers of every quality.
+
+Where an episode is a single answer, the canonical form of a reward [1]_ is its difference from the instance's
+mean, so what moves all answers to an instance alike, potential shaping included, changes nothing. A bank holds
+malformed, infeasible, thoughtless, random, greedy, locally searched, nearly optimal and optimal answers.
+Distances depend on it: give instances and seed with them.
+
+References
+----------
+.. [1] J. Skalse, L. Farnik, S. R. Motwani, E. Jenner, A. Gleave, A. Abate, "STARC: A General Framework For
+   Quantifying Differences Between Reward Functions", ICLR, 2024.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..agents.agent import Task
+from ..agents.controls import LocalSearchAgent, RandomAgent
+from ..core.answer import wrap_answer
+from ..core.checks import check_choice, check_int, short_repr
+from ..core.instance import Instance
+from ..core.problem import Problem
+from ..core.reference import CertificateError
+from ..core.rewards import Group, REWARDS, Scheme, group_rewards, reward
+from ..core.verdict import STATUSES
+from .evaluate import METRICS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Floats: TypeAlias = NDArray[np.float64]
+Paid: TypeAlias = Sequence[Sequence[float | None] | Floats]
+"""For each instance the (answers,) rewards of its answers."""
+
+SCORES = ("quality", "success")
+"""The metrics that stand beside the schemes: what a trained model is scored by."""
+RANDOM_ANSWERS = 5
+NEAR_OPTIMA = 4
+"""Random neighbours of the optimum; without them, schemes that differ only near it look alike."""
+FLAWS = (1, 4)
+"""Elements spoilt in a good answer to make it infeasible: nearly right, and mostly wrong."""
+_MALFORMED = ("", "There is no solution.", "<answer>[0, 1")
+
+
+def bank(
+    problem: Problem[Any, Any],
+    instances: int = 20,
+    seed: int = 0,
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[Group]:
+    """Return judged answers of every quality to the first graded training instances of ``seed``.
+
+    Parameters
+    ----------
+    problem
+        What is asked. Answers are written as JSON between tags, whatever its style: a verdict is the same.
+    instances
+        Number of instances, and of groups returned.
+    seed
+        Of the instances and of the answers; the same seed gives the same bank.
+    progress
+        Called with 1 after each instance.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, the problem leaves no room for quality, or its answers are no lists.
+    CertificateError
+        If an answer beats a certificate: a bug of ours.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> (group,) = bank(forge_gym.problem("TSP", n=8), instances=1)
+    >>> sorted(Counter(verdict.status for verdict in group.verdicts).items())
+    [('feasible', 12), ('infeasible', 18), ('malformed', 3)]
+    """
+    check_int("instances", instances, 1)
+    problem = replace(problem, style="prose", answer_format="tags")
+    groups = []
+    for _, instance in islice(problem.graded_instances(seed), instances):
+        texts = _answers(problem, instance, seed)
+        verdicts = problem.verify_many(instance, texts)
+        if any(verdict.beats_bound for verdict in verdicts):
+            raise CertificateError(f"{problem.name}: an answer beats the certificate of {instance}")
+        groups.append(Group(problem, instance, texts, verdicts))
+        progress(1)
+    return groups
+
+
+def _answers(problem: Problem[Any, Any], instance: Instance, seed: int) -> list[str]:
+    """Return the different replies of an instance's bank."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, int(problem.digest(instance)[:16], 16)]))
+    best = problem.reference(instance).solution
+    good = [
+        problem.trivial(instance),
+        problem.heuristic(instance),
+        best,
+        *(RandomAgent(seed).solution(Task(problem, instance, (), k)) for k in range(RANDOM_ANSWERS)),
+        LocalSearchAgent(seed).solution(Task(problem, instance, ())),
+        *(problem.neighbour(instance, best, rng) for _ in range(NEAR_OPTIMA)),
+    ]
+    written = [problem.format_answer(instance, solution) for solution in good]
+    bodies = [*written, *_spoilt([_elements(problem, body) for body in written], rng)]
+    return list(dict.fromkeys([*_MALFORMED, *(wrap_answer(body, "tags") for body in bodies)]))
+
+
+def _elements(problem: Problem[Any, Any], body: str) -> list[Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise ValueError(f"answers of {problem.name} must be JSON lists, got {short_repr(body)}")
+    return found
+
+
+def _spoilt(answers: list[list[Any]], rng: np.random.Generator) -> list[str]:
+    """Return the first three of ``answers`` with elements dropped, repeated, or replaced by those of others."""
+    strangers = [element for answer in answers for element in answer]
+
+    def spoil(answer: list[Any], how: str, flaws: int) -> str:
+        spoilt = list(answer)
+        for _ in range(min(flaws, len(answer))):
+            i = int(rng.integers(len(spoilt)))
+            stranger = strangers[int(rng.integers(len(strangers)))]
+            spoilt[i : i + 1] = {"drop": [], "repeat": [spoilt[i]] * 2, "replace": [stranger]}[how]
+        return json.dumps(spoilt)
+
+    return [
+        spoil(answer, how, flaws)
+        for answer in answers[:3]
+        for how in ("drop", "repeat", "replace")
+        for flaws in FLAWS
+    ]
+
+
+def standardise(paid: Paid) -> Floats:
+    """Return all rewards less their instance's mean, as one vector of length 1, or 0 for a constant reward.
+
+    Parameters
+    ----------
+    paid
+        For each instance the (answers,) rewards of its answers.
+
+    Raises
+    ------
+    ValueError
+        If a reward is missing or not finite.
+
+    Examples
+    --------
+    >>> standardise([[0.0, 2.0], [5.0, 5.0]]), standardise([[0.1, 0.1, 0.1]])
+    (array([-0.70710678,  0.70710678,  0.        ,  0.        ]), array([0., 0., 0.]))
+    """
+    parts = [np.asarray(rewards, dtype=np.float64) for rewards in paid if len(rewards)]
+    if not all(np.isfinite(part).all() for part in parts):
+        raise ValueError("rewards must be finite numbers, got None, NaN or infinity: leave alarms out")
+    # Less the first before the mean: rounding then leaves nothing of a constant that could be blown up.
+    shifted = [part - part[0] for part in parts]
+    vector = np.concatenate([np.zeros(0), *(part - part.mean() for part in shifted)])
+    peak = np.abs(vector).max(initial=0.0)
+    if peak == 0.0:
+        return vector
+    scaled: Floats = vector / peak  # so that no square overflows or vanishes
+    return scaled / float(np.linalg.norm(scaled))
+
+
+def distance(first: Paid, second: Paid) -> float:
+    """Return the STARC distance of two rewards over one bank: 0 for equal goals, 1 for opposite ones.
+
+    It is ``sqrt((1 - rho) / 2)``, with rho the correlation within instances: 0.707 for unrelated rewards. A constant
+    reward is at 0.5 from every other and at 0 from another constant.
+
+    Parameters
+    ----------
+    first, second
+        For each instance the (answers,) rewards of its answers, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If the two were not paid for the same bank, or a reward is missing or not finite.
+
+    Examples
+    --------
+    >>> bank_of_two = [[0.0, 1.0, 3.0], [2.0, 4.0]]
+    >>> distance(bank_of_two, [[5.0, 7.0, 11.0], [0.0, 4.0]])  # doubled, and shifted in each instance
+    0.0
+    >>> distance(bank_of_two, [[0.0, -1.0, -3.0], [-2.0, -4.0]]), distance(bank_of_two, [[1.0] * 3, [2.0] * 2])
+    (1.0, 0.5)
+    """
+    sizes = [[len(rewards) for rewards in paid] for paid in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"first and second must be paid for the same answers, got {sizes[0]} and {sizes[1]} of them"
+        )
+    return float(0.5 * np.linalg.norm(standardise(first) - standardise(second)))
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Distances between reward schemes, and to the metrics of an evaluation."""
+
+    names: tuple[str, ...]
+    """Schemes, then `SCORES`: the rows and columns of every matrix."""
+    overall: Floats
+    """(names, names) distances over the answers of all problems."""
+    problems: dict[Problem[Any, Any], Floats]
+    """The same for each problem alone."""
+    instances: int
+    """Instances per problem."""
+    seed: int
+    answers: dict[str, int]
+    """Size of the bank by status."""
+
+    def table(self) -> Table:
+        """Return the overall distances as a table."""
+        from rich.table import Table
+
+        title = (
+            f"STARC distance, {len(self.problems)} problems, {self.instances} instances each, seed {self.seed}: "
+            "0 equal, 0.71 unrelated, 1 opposite"
+        )
+        table = Table(title=title, title_justify="left")
+        table.add_column("", no_wrap=True)
+        for i in range(1, len(self.names) + 1):  # by number: eleven names side by side are too wide
+            table.add_column(str(i), justify="right", no_wrap=True)
+        for i, (name, row) in enumerate(zip(self.names, self.overall, strict=True), 1):
+            table.add_row(f"{i:2} {name}", *(f"{value:.2f}" for value in row))
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON-ready data."""
+        return {
+            "instances": self.instances,
+            "seed": self.seed,
+            "answers": self.answers,
+            "overall": self._rows(self.overall),
+            "problems": [
+                {"problem": problem.name, "parameters": problem.parameters, "distances": self._rows(matrix)}
+                for problem, matrix in self.problems.items()
+            ],
+        }
+
+    def _rows(self, matrix: Floats) -> dict[str, dict[str, float]]:
+        rows = zip(self.names, matrix.tolist(), strict=True)
+        return {name: dict(zip(self.names, row, strict=True)) for name, row in rows}
+
+    def draw(self, path: str | Path) -> None:
+        """Write a heat map of the overall distances to ``path``; needs matplotlib."""
+        from matplotlib.figure import Figure
+
+        side = 2.0 + 0.55 * len(self.names)
+        figure = Figure(figsize=(side, side), dpi=120, layout="constrained")
+        heat_map(self.names, self.overall, figure.add_subplot())
+        figure.savefig(path)
+
+
+def heat_map(names: Sequence[str], matrix: Floats, ax: Any) -> None:
+    """Draw a matrix of distances on matplotlib axes, each cell with its number."""
+    unrelated = 0.5**0.5  # the scale ends there, and is the same in every picture
+    ax.imshow(matrix, cmap="viridis_r", vmin=0.0, vmax=unrelated)
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    ax.set_yticks(range(len(names)), names)
+    for (i, j), value in np.ndenumerate(matrix):
+        colour = "white" if value > 0.5 * unrelated else "black"
+        ax.annotate(f"{value:.2f}", (j, i), ha="center", va="center", color=colour, fontsize=8)
+    ax.set_title("STARC distance")
+
+
+def compare(
+    problems: Sequence[Problem[Any, Any]],
+    schemes: Sequence[str] = tuple(REWARDS),
+    *,
+    instances: int = 20,
+    seed: int = 0,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Comparison:
+    """Return the distances between ``schemes``, and to the metrics `SCORES`, over the banks of ``problems``.
+
+    Parameters
+    ----------
+    problems
+        Whose banks are paid; see `bank`.
+    schemes
+        Names of reward schemes. A scheme of groups pays the bank of each instance as one group, a scheme that
+        learns learns from one to the next.
+    instances
+        Per problem.
+    seed
+        Of the banks; everything is a function of it.
+    progress
+        Called with 1 after each instance.
+
+    Raises
+    ------
+    ValueError
+        If a scheme is unknown, or there is no problem or no scheme.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> result = compare([forge_gym.problem("Knapsack")], ["tiered", "linear", "binary"], instances=5)
+    >>> result.names
+    ('tiered', 'linear', 'binary', 'quality', 'success')
+    >>> result.overall[0].round(1)
+    array([0. , 0. , 0.4, 0.4, 0.4])
+    """
+    if not problems or not schemes:
+        raise ValueError("problems and schemes must hold at least one each, got none")
+    for name in schemes:
+        check_choice("schemes", name, REWARDS)
+    payers = {name: reward(name) for name in schemes}
+    banks = {problem: bank(problem, instances, seed, progress) for problem in dict.fromkeys(problems)}
+    paid = {problem: _paid(payers.values(), groups) for problem, groups in banks.items()}
+    pooled = [list(chain.from_iterable(parts)) for parts in zip(*paid.values(), strict=True)]
+    judged = Counter(v.status for groups in banks.values() for group in groups for v in group.verdicts)
+    return Comparison(
+        (*payers, *SCORES),
+        _distances(pooled),
+        {problem: _distances(rows) for problem, rows in paid.items()},
+        instances,
+        seed,
+        {status: judged[status] for status in STATUSES},
+    )
+
+
+def _paid(schemes: Iterable[Scheme], groups: Sequence[Group]) -> list[Paid]:
+    """Return what each scheme, and then each of `SCORES`, gives to a bank."""
+    rewards: list[Paid] = [[group_rewards(scheme, group) for group in groups] for scheme in schemes]
+    return rewards + [
+        [[METRICS[name](verdict) for verdict in group.verdicts] for group in groups] for name in SCORES
+    ]
+
+
+def _distances(paid: Sequence[Paid]) -> Floats:
+    vectors = np.stack([standardise(rewards) for rewards in paid])
+    found: Floats = 0.5 * np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    return found

@@ -1,0 +1,145 @@
+"""What several kinds share: lists of elements, how they are read and written, and what may be wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations, product
+
+import numpy as np
+
+from ..core.answer import read_integers, read_names
+from ..core.verdict import Violation
+from .table import Names, plural
+
+
+@lru_cache(maxsize=256)
+def elements(n: int) -> frozenset[int]:
+    """Return the numbers 0 to n - 1.
+
+    Numbers of an answer are looked up in this set and never collected in one of their own. Integers of one remainder
+    modulo 2**61 - 1 have one hash, so a set of foreign numbers can be made to take quadratic time.
+
+    Examples
+    --------
+    >>> sorted(elements(3).intersection((1, 2**61 + 2, 1)))
+    [1]
+    """
+    return frozenset(range(n))
+
+
+def in_range(numbers: Sequence[int], n: int) -> Sequence[int]:
+    """Return those of the ``numbers`` that are elements, 0 to n - 1, in the given order.
+
+    Examples
+    --------
+    >>> in_range((3, 1, 3, -1, 2**61 + 2), n=4)
+    [3, 1, 3]
+    """
+    if elements(n).issuperset(numbers):
+        return numbers
+    return [number for number in numbers if 0 <= number < n]
+
+
+def listed_once(noun: str, names: Names, listed: Sequence[int]) -> list[Violation]:
+    """Return what breaks the families ``known``, elements that exist, and ``once``, none of them repeated.
+
+    Examples
+    --------
+    >>> [violation.reason for violation in listed_once("vertex", Names(4), (1, 1, -1))]
+    ['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions']
+    """
+    n, existing, broken = names.size, in_range(listed, names.size), list[Violation]()
+    if unknown := len(listed) - len(existing):
+        reason = f"{plural(noun)} are {names.span}, got {unknown} others"
+        broken.append(Violation("known", unknown, max(n, unknown), reason))
+    if repeats := len(existing) - len(set(existing)):
+        reason = f"{plural(noun)} are listed once each, got {repeats} repetitions"
+        broken.append(Violation("once", repeats, max(n, repeats), reason))
+    return broken
+
+
+def read_elements(text: str, names: Names) -> tuple[int, ...]:
+    """Read a flat JSON list of the names of elements.
+
+    Examples
+    --------
+    >>> read_elements("[12, 10]", Names(3, first=10)), read_elements('["mune"]', Names(2, words=("kova", "mune")))
+    ((2, 0), (1,))
+    """
+    if names.words:
+        return tuple(map(names.number, read_names(text)))
+    numbers = read_integers(text)
+    return tuple([number - names.first for number in numbers] if names.first else numbers)
+
+
+def write_elements(listed: Iterable[int], names: Names) -> str:
+    """Return the text that `read_elements` reads as ``listed``."""
+    return json.dumps([names[element] for element in listed])
+
+
+@lru_cache(maxsize=256)
+def fixed_permutations(n: int) -> tuple[tuple[int, ...], ...]:
+    """Return six orders of ``range(n)`` that know nothing but ``n``: the first is 0, 1, 2, ...
+
+    Where every order is feasible, one fixed answer beats another on half of all instances. The best of six is a
+    trivial anchor that a constant answer rarely passes. The other five sort by the fractional parts of the multiples
+    of an irrational number.
+
+    Examples
+    --------
+    >>> fixed_permutations(6)[:3]
+    ((0, 1, 2, 3, 4, 5), (4, 1, 3, 0, 5, 2), (4, 2, 0, 5, 3, 1))
+    """
+    steps = (1, 618_033, 414_213, 732_051, 236_067, 645_751)  # golden ratio, roots of 2, 3, 5 and 7
+    return tuple(tuple(sorted(range(n), key=lambda i: (i + 1) * step % 10**6)) for step in steps)
+
+
+def fixed_selections(n: int) -> list[tuple[int, ...]]:
+    """Return parts of several fixed orders, of several lengths: what anybody might list without looking."""
+    orders = [order[::turn] for order in fixed_permutations(n) for turn in (1, -1)]
+    lengths = (1, 2, n // 4, n // 2, n - n // 2, 3 * n // 4, n - 1)
+    return [order[:length] for order in orders[:4] for length in lengths]
+
+
+def random_selection(n: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """Return a random number of random elements in random order."""
+    order = rng.permutation(n).tolist()
+    return tuple(order[: int(rng.integers(n + 1))])
+
+
+def every_list(values: range, longest: int) -> Iterator[tuple[int, ...]]:
+    """Yield all lists of up to ``longest`` of the values, and of one below and one above them."""
+    wider = range(values.start - 1, values.stop + 1)
+    for length in range(longest + 1):
+        yield from product(wider, repeat=length)
+
+
+def canonical_cycle(cycle: tuple[int, ...]) -> tuple[int, ...]:
+    """Return a closed tour from its least element on, toward the lesser of the two beside it.
+
+    Examples
+    --------
+    >>> canonical_cycle((3, 2, 0, 1))
+    (0, 1, 3, 2)
+    """
+    start = cycle.index(min(cycle))
+    cycle = cycle[start:] + cycle[:start]
+    return cycle if cycle[1] <= cycle[-1] else cycle[:1] + cycle[:0:-1]
+
+
+def pair_names(verb: str, size: int, joint: str = "and") -> list[str]:
+    """Return a name for each pair of numbers below ``size``.
+
+    Examples
+    --------
+    >>> pair_names("exchange", 3)
+    ['exchange 0 and 1', 'exchange 0 and 2', 'exchange 1 and 2']
+    """
+    return [f"{verb} {i} {joint} {j}" for i, j in combinations(range(size), 2)]
+
+
+def pair_name(verb: str, i: int, j: int) -> str:
+    """Return the one of `pair_names` for the elements i and j, in any order."""
+    return f"{verb} {min(i, j)} and {max(i, j)}"

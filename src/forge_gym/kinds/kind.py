@@ -1,0 +1,341 @@
+"""`Kind`: how a problem file is written, and what a module of this package owes to everybody else.
+
+A problem of some kind writes its question, its table, its constraints, its objective and its greedy rule. The kind
+writes what depends on the form of a solution: reading and writing it in every style, its constraint families, building
+it piece by piece, local moves, every solution of a small instance, and arrays for agents that read numbers. Nobody
+else looks into a solution, and nobody asks of what kind a problem is. A new kind is a new file beside this one.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from typing import Any, ClassVar, Generic, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.answer import wrap_answer
+from ..core.checks import check_choice, check_int, short_repr
+from ..core.problem import I, Problem, S
+from ..core.seeding import size_at_level
+from ..core.verdict import Violation
+from .table import STYLES, Data, Names, plural
+
+Choose: TypeAlias = Callable[[Iterable[Any]], Any]
+"""Picks one of the candidates of a greedy step, given best first, or None where there are none.
+
+It looks at two of them at most, so they may come from a generator."""
+_SYLLABLES = ("ka", "mo", "ri", "ne", "tu", "sa", "vo", "li")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind(Problem[I, S], Generic[I, S]):
+    """A problem whose solutions have a form that a module of this package knows."""
+
+    noun: ClassVar[str]
+    """What an element is called, in the singular."""
+    solutions: ClassVar[str]
+    """What a solution is, in words for people: ``a subset``, ``a permutation``."""
+    widget: ClassVar[str] = ""
+    """How the explorer lets a person click an answer; see its page."""
+    form: ClassVar[tuple[str, ...]] = ()
+    """The constraint families of the kind, which `clean` checks."""
+    own: ClassVar[tuple[str, ...]] = ()
+    """The constraint families of the problem, which `broken` may name."""
+    mendable: ClassVar[tuple[str, ...]] = ()
+    """Families that an unfinished solution may break, because adding to it mends them."""
+    smallest: ClassVar[int]
+    """Number of elements at level 0."""
+    least: ClassVar[int] = 3
+    """Fewest elements that leave a choice."""
+    renumbered: ClassVar[bool] = False
+    """Whether a worked example needs other names, lest its answer be one here; otherwise it has another size."""
+    stops: ClassVar[bool] = False
+    """Whether a solution may be finished while more could be added."""
+    in_order: ClassVar[bool] = False
+    """Whether what an answer decides are places in an order, and not the part of each element."""
+    enumerable: ClassVar[int]
+    """Number of elements of the instances all whose solutions are some thousand: those that `everything` yields."""
+    enumerates_all: ClassVar[bool] = True
+    """Whether `everything` and `wild` hold an optimal solution; False where they are thinned out."""
+    formats: ClassVar[tuple[str, ...]] = ()
+    """Library formats of instances, see `forge_gym.data.formats`."""
+    published: ClassVar[str] = ""
+    """Name of the problem's task in the published benchmark, see `forge_gym.data.published`."""
+
+    n: int
+    """Number of elements."""
+
+    # ---------------------------------------------------------------- what a problem writes, in a file's order
+
+    def check(self) -> None:
+        """Raise ``ValueError`` where parameters contradict each other; types and ranges stand at the fields."""
+
+    @abstractmethod
+    def question(self, instance: I) -> str:
+        """Return the task in prose, the same in every style: objective, every constraint, and what there is.
+
+        It ends in the middle of a sentence, usually with `counted`. What introduces the data ends it.
+        """
+
+    def table(self, instance: I) -> Data:
+        """Return all data, once; by default as the instance itself lays them out."""
+        data: Data = instance.table()  # type: ignore[attr-defined] # of the classes of instances in this package
+        return data
+
+    @abstractmethod
+    def tiny(self, instance: I) -> tuple[I, S]:
+        """Return a worked example with an optimal solution, whose answer is not valid for ``instance``."""
+
+    def broken(self, instance: I, cleaned: Any) -> Iterator[Violation]:
+        """Yield a violation for each family in ``own`` that is broken.
+
+        Parameters
+        ----------
+        instance
+            The instance.
+        cleaned
+            What `clean` makes of the solution: elements that exist, each once. It may be unfinished. Then this
+            reports what no continuation mends, and the ``mendable`` families.
+        """
+        yield from ()
+
+    @abstractmethod
+    def greedy(self, instance: I, choose: Choose) -> Iterable[Any]:
+        """Return or yield the parts of the textbook heuristic's solution, for `assemble` to put together.
+
+        ``choose`` takes every decision among ranked candidates, best first. So the heuristic, which always takes the
+        first, and randomised demonstrations are one piece of code.
+        """
+
+    # ---------------------------------------------------------------- what a kind writes: texts and form
+
+    @abstractmethod
+    def answer(self, instance: I) -> str:
+        """Return what an answer is, as the end of a prompt asks for it."""
+
+    @abstractmethod
+    def read(self, instance: I, text: str, names: Names) -> S:
+        """Return the solution that an answer spells, or raise `Malformed`; never repair."""
+
+    @abstractmethod
+    def write(self, instance: I, solution: S, names: Names) -> str:
+        """Return the answer that spells a solution: the inverse of `read`."""
+
+    @abstractmethod
+    def clean(self, instance: I, solution: S) -> tuple[list[Violation], Any]:
+        """Return what breaks the families in ``form``, and what is left of the solution for `broken` to judge."""
+
+    @abstractmethod
+    def assemble(self, instance: I, parts: Iterable[Any]) -> S:
+        """Return the solution that parts chosen by `greedy` make, in that order; of no parts the unfinished one."""
+
+    # ---------------------------------------------------------------- building and moving
+
+    @abstractmethod
+    def extensions(self, instance: I, partial: S) -> Sequence[Any]:
+        """Return the pieces that may come next. None leads into a dead end, and every objective stays in reach."""
+
+    @abstractmethod
+    def extend(self, instance: I, partial: S, piece: Any) -> S:
+        """Return the unfinished solution with one of its `extensions`."""
+
+    @abstractmethod
+    def moves(self, instance: I, solution: S) -> Iterator[tuple[str, S]]:
+        """Yield every move of a local search to another feasible solution: its name, and where it leads."""
+
+    @abstractmethod
+    def move_names(self, size: int) -> list[str]:
+        """Return the names of all `moves` on instances of up to ``size`` elements, possible or not."""
+
+    def random(self, instance: I, rng: np.random.Generator) -> S:
+        """Return a random feasible solution: pieces at random until there are no more."""
+        partial = self.assemble(instance, ())
+        while pieces := self.extensions(instance, partial):
+            partial = self.extend(instance, partial, pieces[int(rng.integers(len(pieces)))])
+        return partial
+
+    def neighbour(self, instance: I, solution: S, rng: np.random.Generator) -> S:
+        """Return the outcome of a random move; the solution itself where there is none."""
+        outcomes = [outcome for _, outcome in self.moves(instance, solution)]
+        return outcomes[int(rng.integers(len(outcomes)))] if outcomes else solution
+
+    @abstractmethod
+    def changed(self, before: S, after: S) -> set[int]:
+        """Return what differs between two solutions: places where they are ``in_order``, elements elsewhere."""
+
+    def greedy_value_at(self, instance: I, missing: float) -> float:
+        """Return greedy's objective when this share of the constraints was missing, for shaped rewards."""
+
+        def derive(instance: I) -> tuple[list[float], list[float]]:
+            greedy: Any = self.heuristic(instance)
+            partials = [greedy[:k] for k in range(len(greedy), 0, -1)]
+            values = [float(self.objective(instance, partial)) for partial in partials]
+            return [self.missing(instance, partial) for partial in partials], values
+
+        return float(np.interp(missing, *self._derived(instance, "greedy_values", derive)))
+
+    def missing(self, instance: I, partial: S) -> float:
+        """Return the share of a constraint family that adding has yet to mend, of the family that lacks most."""
+        return max([1.0 - violation.satisfied for violation in self.violations(instance, partial)], default=0.0)
+
+    # ---------------------------------------------------------------- everything, for tests
+
+    @abstractmethod
+    def everything(self, instance: I) -> Iterator[S]:
+        """Yield every solution without foreign or repeated elements, feasible or not: for small instances."""
+
+    @abstractmethod
+    def wild(self, instance: I) -> Iterator[S]:
+        """Yield every answer of the right form with up to one element too many, foreign and repeated ones included."""
+
+    @abstractmethod
+    def any_answer(self, instance: I, rng: np.random.Generator) -> S:
+        """Return a random answer of the right form, which may well be infeasible."""
+
+    @abstractmethod
+    def patterns(self, instance: I) -> list[S]:
+        """Return constant answers of the right form: the elements in several fixed orders, and parts of these."""
+
+    # ---------------------------------------------------------------- arrays
+
+    @abstractmethod
+    def axes(self, instance: I) -> tuple[int, ...]:
+        """Return how many pieces there are along each axis: elements, labels, or elements and resources."""
+
+    @abstractmethod
+    def place(self, piece: Any) -> tuple[int, ...]:
+        """Return where a piece stands along the `axes`."""
+
+    @abstractmethod
+    def state_width(self, axes: tuple[int, ...]) -> int:
+        """Return how many columns `state` has where there are so many pieces along the `axes`."""
+
+    @abstractmethod
+    def state(self, instance: I, partial: S) -> NDArray[Any]:
+        """Return (n, k) numbers from 0 to 1: the part of each element in an unfinished solution."""
+
+    def rows_in_view(self, solution: S) -> Sequence[int] | None:
+        """Return the order in which arrays show the elements of a finished solution; None for that of numbers."""
+        return None
+
+    # ---------------------------------------------------------------- what follows, once for all
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.constraints = (*cls.form, *cls.own)
+
+    def __post_init__(self) -> None:
+        check_choice("style", self.style, STYLES)
+        _check_names(self.names, self.style)
+        check_int("n", self.n, self.least, rule=f"fewer {plural(self.noun)} leave no choice")
+        super().__post_init__()
+        self.check()
+
+    def at_level(self, level: int) -> Self:
+        return replace(self, n=size_at_level(self.smallest, level))
+
+    def names_of(self, instance: I) -> Names:
+        """Return what the elements of ``instance`` are called in texts."""
+        return _names(self.names, instance.size, 0)
+
+    def counted(self, instance: I) -> str:
+        """Return how many elements there are, and what they are called: ``30 subsets, numbered 0 to 29``."""
+        return f"{instance.size} {plural(self.noun)}, {self.names_of(instance)}"
+
+    def prompt(self, instance: I) -> str:
+        # The slot of the answer is named once in the rule and once in the example, so that a reply which only echoes
+        # the prompt states two answers and is malformed.
+        names, data = self.names_of(instance), self.table(instance)
+        if self.style == "compact":
+            return f"{data.text('compact', names)} >"
+        tiny, solution = self.tiny(instance)
+        others = _names(self.names, tiny.size, instance.size if self.renumbered else 0)
+        what = self.answer(instance)
+        rule = {
+            "tags": f"End your reply with {what} between <answer> and </answer>, stated once.",
+            "line": f"End your reply with one line that starts with Answer: followed by {what}.",
+            "raw": f"Reply with {what} and nothing else.",
+        }[self.answer_format]
+        return (
+            f"{self.question(instance)}{data.introduction(self.style, names)}\n{data.text(self.style, names)}\n\n"
+            f"{rule}\n\nExample, for another instance:\n{self.table(tiny).text(self.style, others)}\n"
+            f"{wrap_answer(self.write(tiny, solution, others), self.answer_format)}"
+        )
+
+    def parse_answer(self, instance: I, text: str) -> S:
+        return self.read(instance, text, self.names_of(instance))
+
+    def format_answer(self, instance: I, solution: S) -> str:
+        return self.write(instance, solution, self.names_of(instance))
+
+    def violations(self, instance: I, solution: S) -> tuple[Violation, ...]:
+        of_form, cleaned = self.clean(instance, solution)
+        return (*of_form, *self.broken(instance, cleaned))
+
+    def heuristic(self, instance: I, rng: np.random.Generator | None = None, epsilon: float = 0.0) -> S:
+        def choose(ranked: Iterable[Any]) -> Any:
+            best = list(islice(ranked, 1 if rng is None else 2))
+            second = rng is not None and len(best) == 2 and rng.random() < epsilon
+            return best[second] if best else None
+
+        greedy, trivial = self.assemble(instance, self.greedy(instance, choose)), self.trivial(instance)
+        worse = self.better(self.objective(instance, trivial), self.objective(instance, greedy))
+        return trivial if worse else greedy
+
+
+def as_kind(problem: Problem[Any, Any]) -> Kind[Any, Any]:
+    """Return ``problem`` as what this package knows of it.
+
+    Raises
+    ------
+    ValueError
+        If its solutions are of no form that the package knows.
+    """
+    if not isinstance(problem, Kind):
+        raise ValueError(f"problem must be of a kind in forge_gym.kinds, got {type(problem).__name__}")
+    return problem
+
+
+def _check_names(names: Any, style: str) -> None:
+    """Raise ``ValueError`` unless ``names`` can name elements in texts of this style."""
+    if style == "compact" and names != 0:
+        rule = "names must be 0 with style='compact'"
+        raise ValueError(f"{rule}, whose words are few, got {short_repr(names)}: did you mean 0?")
+    if isinstance(names, tuple):
+        for name in names:
+            if not (isinstance(name, str) and name.isascii() and name.isalpha() and name.islower()):
+                raise ValueError(f"names must be words of lower-case letters, got {short_repr(name)}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"names must be different words, got {short_repr(names)}")
+    elif isinstance(names, str):
+        check_choice("names", names, ["words"])
+    else:
+        check_int("names", names, 0)
+
+
+@lru_cache(maxsize=1024)
+def _names(names: int | str | tuple[str, ...], size: int, start: int) -> Names:
+    """Return the names of ``size`` elements that come after ``start`` others."""
+    if isinstance(names, int):
+        return Names(size, names + start)
+    if names == "words":
+        return Names(size, words=tuple(map(_word, range(start, start + size))))
+    if len(names) < start + size:
+        raise ValueError(f"names must be at least {start + size} words, got {len(names)}")
+    return Names(size, words=tuple(names[start : start + size]))
+
+
+def _word(number: int) -> str:
+    """Return a word of at least two syllables for each number, a different one for each.
+
+    Examples
+    --------
+    >>> _word(0), _word(9), _word(64)
+    ('kaka', 'momo', 'mokaka')
+    """
+    return "".join([_SYLLABLES[int(digit)] for digit in format(number, "02o")])

@@ -1,0 +1,159 @@
+"""`Sequence`: problems whose solution is some of the elements, in order."""
+
+from __future__ import annotations
+
+from collections import abc
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, combinations, permutations
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.answer import read_numbers
+from ..core.problem import I
+from ..core.verdict import Violation
+from .forms import (
+    canonical_cycle,
+    every_list,
+    fixed_selections,
+    in_range,
+    listed_once,
+    pair_name,
+    pair_names,
+    random_selection,
+    read_elements,
+    write_elements,
+)
+from .kind import Kind
+from .permutation import order_state
+from .table import Names
+
+Walk: TypeAlias = tuple[int, ...]
+"""Some elements, counted from 0, in order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sequence(Kind[I, Walk]):
+    """List some elements in order. `broken` gets the tuple as it is listed, foreign and repeated elements included.
+
+    They stay, because leaving one out would join elements that do not stand beside each other.
+    """
+
+    solutions: ClassVar = "a sequence"
+    widget: ClassVar = "order"
+    form: ClassVar = ("known", "once")
+    renumbered: ClassVar = True
+    stops: ClassVar = True
+    enumerable: ClassVar = 6
+    cyclic: ClassVar[bool] = False
+    """Whether a sequence is a closed tour: the same from any start on, and backwards."""
+
+    # ---------------------------------------------------------------- texts and form
+
+    def answer(self, instance: I) -> str:
+        return f"a JSON list of the {self.names_of(instance).one}s of the listed {self.noun}s in order, each once,"
+
+    def read(self, instance: I, text: str, names: Names) -> Walk:
+        return tuple(read_numbers(text)) if self.style == "compact" else read_elements(text, names)
+
+    def write(self, instance: I, solution: Walk, names: Names) -> str:
+        return " ".join(map(str, solution)) if self.style == "compact" else write_elements(solution, names)
+
+    def clean(self, instance: I, solution: Walk) -> tuple[list[Violation], Walk]:
+        listed = in_range(solution, instance.size)
+        if len(listed) == len(solution) == len(set(listed)):
+            return [], solution
+        return listed_once(self.noun, self.names_of(instance), solution), solution
+
+    def assemble(self, instance: I, parts: Iterable[int]) -> Walk:
+        return tuple(parts)
+
+    def canonical(self, instance: I, solution: Walk) -> Walk:
+        return canonical_cycle(solution) if self.cyclic else solution
+
+    def permute(self, solution: Walk, order: abc.Sequence[int]) -> Walk:
+        return tuple([order[element] for element in solution])
+
+    def null_answers(self, instance: I) -> list[Walk]:
+        return [(), (0,) * instance.size, tuple(range(instance.size))]
+
+    # ---------------------------------------------------------------- building and moving
+
+    def extensions(self, instance: I, partial: Walk) -> abc.Sequence[int]:
+        """Return the elements after which only ``mendable`` families are broken: override where that ends nowhere."""
+        left = [element for element in range(instance.size) if element not in partial]
+        return [element for element in left if self._goes_on(instance, (*partial, element))]
+
+    def _goes_on(self, instance: I, partial: Walk) -> bool:
+        return all(broken.family in self.mendable for broken in self.broken(instance, partial))
+
+    def extend(self, instance: I, partial: Walk, piece: int) -> Walk:
+        return (*partial, piece)
+
+    def moves(self, instance: I, solution: Walk) -> Iterator[tuple[str, Walk]]:
+        """Yield what is feasible of: an element left out, one taken in, one exchanged, a stretch reversed.
+
+        An element comes in where it first fits. Exchanging two that are in reverses the stretch between them.
+        """
+        for name, candidates in self._candidates(instance, solution):
+            feasible = next((moved for moved in candidates if self.feasible(instance, moved)), None)
+            if feasible is not None:
+                yield name, feasible
+
+    def _candidates(self, instance: I, walk: Walk) -> Iterator[tuple[str, Iterable[Walk]]]:
+        outside = [element for element in range(instance.size) if element not in walk]
+        for at, element in enumerate(walk):
+            yield f"flip {element}", [walk[:at] + walk[at + 1 :]]
+            for other in outside:
+                yield pair_name("exchange", element, other), [(*walk[:at], other, *walk[at + 1 :])]
+        first = 1 if self.cyclic else 0
+        for element in outside:
+            places = range(first, len(walk) + 1)
+            yield f"flip {element}", ((*walk[:at], element, *walk[at:]) for at in places)
+        for i, j in combinations(range(len(walk)), 2):
+            if not (self.cyclic and j - i == len(walk) - 1):  # all of a tour backwards is the same tour
+                reversed_ = walk[:i] + walk[i : j + 1][::-1] + walk[j + 1 :]
+                yield pair_name("exchange", walk[i], walk[j]), [reversed_]
+
+    def move_names(self, size: int) -> list[str]:
+        return [*(f"flip {element}" for element in range(size)), *pair_names("exchange", size)]
+
+    def changed(self, before: Walk, after: Walk) -> set[int]:
+        """Return the elements that are in one of the two; the order of a sequence belongs to nobody."""
+        return set(before) ^ set(after)
+
+    def greedy_value_at(self, instance: I, missing: float) -> float:
+        """Return greedy's objective: an unfinished sequence counts as if it ended here."""
+        return float(self.reference(instance).greedy)
+
+    # ---------------------------------------------------------------- everything, for tests
+
+    def everything(self, instance: I) -> Iterator[Walk]:
+        n = instance.size
+        return chain.from_iterable(permutations(range(n), length) for length in range(n + 1))
+
+    def wild(self, instance: I) -> Iterator[Walk]:
+        return every_list(range(instance.size), instance.size + 1)
+
+    def any_answer(self, instance: I, rng: np.random.Generator) -> Walk:
+        return random_selection(instance.size, rng)
+
+    def patterns(self, instance: I) -> list[Walk]:
+        return fixed_selections(instance.size)
+
+    # ---------------------------------------------------------------- arrays
+
+    def axes(self, instance: I) -> tuple[int, ...]:
+        return (instance.size,)
+
+    def place(self, piece: int) -> tuple[int, ...]:
+        return (piece,)
+
+    def state_width(self, axes: tuple[int, ...]) -> int:
+        return 4
+
+    def state(self, instance: I, partial: Walk) -> NDArray[Any]:
+        """Return (n, 4): listed, the first, the last, and the place as a share of all."""
+        return order_state(instance.size, partial)

@@ -1,0 +1,233 @@
+"""`Subset`: problems whose solution is a set of elements, and `GraphSubset`: of the vertices of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.answer import read_numbers, read_words
+from ..core.problem import I
+from ..core.verdict import Malformed, Violation
+from .forms import (
+    elements,
+    every_list,
+    fixed_selections,
+    listed_once,
+    pair_name,
+    pair_names,
+    random_selection,
+    read_elements,
+    write_elements,
+)
+from .graph import Graph
+from .kind import Kind
+from .table import Names, plural
+
+Chosen: TypeAlias = tuple[int, ...]
+"""The chosen elements, counted from 0, in any order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subset(Kind[I, Chosen]):
+    """Choose a set of elements. `broken` gets the frozenset of those that exist.
+
+    Where subsets of a feasible set are feasible (packing), or adding mends what is ``mendable`` (covering), all else
+    follows from `broken`. A problem overrides `complete` and `extensions` where asking `broken` is slow: 10 to 30
+    times on set cover.
+    """
+
+    solutions: ClassVar = "a subset"
+    widget: ClassVar = "subset"
+    form: ClassVar = ("known", "once")
+    renumbered: ClassVar = True
+    stops: ClassVar = True
+    enumerable: ClassVar = 10
+
+    def complete(self, instance: I, start: Iterable[int], order: Iterable[int]) -> list[int]:
+        """Return ``start`` with the elements of ``order`` that in turn fit, or mend something that is lacking."""
+        chosen = list(start)
+        lack = self._lack(instance, chosen)
+        for element in order:
+            if self.mendable and lack == 0:
+                break
+            after = self._lack(instance, [*chosen, element])
+            if after is not None and (not self.mendable or lack is None or after < lack):
+                chosen.append(element)
+                lack = after
+        return chosen
+
+    def prune(self, instance: I, chosen: Sequence[int]) -> Chosen:
+        """Return ``chosen`` in rising order, without elements that in turn turn out not to be needed."""
+        needed = list(chosen)
+        for element in chosen if self.mendable else ():
+            rest = [other for other in needed if other != element]
+            if self._lack(instance, rest) == 0:
+                needed = rest
+        return tuple(sorted(needed))
+
+    def _lack(self, instance: I, chosen: Iterable[int]) -> float | None:
+        """Return how much adding has yet to mend; None where something is broken that adding does not mend."""
+        violations = list(self.broken(instance, frozenset(chosen)))
+        if any(violation.family not in self.mendable for violation in violations):
+            return None
+        return sum([1.0 - violation.satisfied for violation in violations])
+
+    def signs(self, instance: I) -> Sequence[int]:
+        """Return the order in which compact answers give a sign for each element: that of the compact data."""
+        return range(instance.size)
+
+    # ---------------------------------------------------------------- texts and form
+
+    def answer(self, instance: I) -> str:
+        one = self.names_of(instance).one
+        return f"a JSON list of the {plural(one)} of the chosen {plural(self.noun)}, each once, in any order,"
+
+    def read(self, instance: I, text: str, names: Names) -> Chosen:
+        if self.style != "compact":
+            return read_elements(text, names)
+        signs, order = read_words(text), self.signs(instance)
+        if len(signs) != len(order) or not set(signs) <= {"+", "-"}:
+            rule = f"{len(order)} signs, + to take and - to leave"
+            raise Malformed(f"an answer is {rule}, got {len(signs)} words")
+        return tuple([element for element, sign in zip(order, signs, strict=True) if sign == "+"])
+
+    def write(self, instance: I, solution: Chosen, names: Names) -> str:
+        if self.style != "compact":
+            return write_elements(solution, names)
+        return " ".join("+" if element in solution else "-" for element in self.signs(instance))
+
+    def clean(self, instance: I, solution: Chosen) -> tuple[list[Violation], frozenset[int]]:
+        chosen = elements(instance.size).intersection(solution)
+        if len(chosen) == len(solution):
+            return [], chosen
+        return listed_once(self.noun, self.names_of(instance), solution), chosen
+
+    def assemble(self, instance: I, parts: Iterable[int]) -> Chosen:
+        return tuple(sorted(parts))
+
+    def canonical(self, instance: I, solution: Chosen) -> Chosen:
+        return tuple(sorted(solution))
+
+    def permute(self, solution: Chosen, order: Sequence[int]) -> Chosen:
+        return tuple([order[element] for element in solution])
+
+    def null_answers(self, instance: I) -> list[Chosen]:
+        return [(), (0,) * instance.size, tuple(range(instance.size))]
+
+    # ---------------------------------------------------------------- building and moving
+
+    def extensions(self, instance: I, partial: Chosen) -> Sequence[int]:
+        lack, inside = self._lack(instance, partial), set(partial)
+        if self.mendable and lack == 0:
+            return []
+        lacks = {
+            element: self._lack(instance, (*partial, element))
+            for element in range(instance.size)
+            if element not in inside
+        }
+        return [
+            element
+            for element, after in lacks.items()
+            if after is not None and (not self.mendable or lack is None or after < lack)
+        ]
+
+    def extend(self, instance: I, partial: Chosen, piece: int) -> Chosen:
+        return (*partial, piece)
+
+    def with_all_that_fits(self, instance: I, partial: Chosen) -> Chosen:
+        """Return ``partial`` with every element that fits beside it, together or not: for bounds."""
+        return (*partial, *self.extensions(instance, partial))
+
+    def random(self, instance: I, rng: np.random.Generator) -> Chosen:
+        """Return a random maximal, or complete, set: elements in random order, each if it fits or is needed."""
+        return tuple(sorted(self.complete(instance, (), rng.permutation(instance.size).tolist())))
+
+    def neighbour(self, instance: I, solution: Chosen, rng: np.random.Generator) -> Chosen:
+        """Force a random element in or out, keep what still fits, and complete the set in random order."""
+        flipped, inside = int(rng.integers(instance.size)), set(solution)
+        others = [element for element in rng.permutation(instance.size).tolist() if element != flipped]
+        kept = [element for element in others if element in inside]
+        rest = [element for element in others if element not in inside]
+        order = [*kept, *rest, flipped] if flipped in inside else [flipped, *kept, *rest]
+        return self.prune(instance, self.complete(instance, (), order))
+
+    def moves(self, instance: I, solution: Chosen) -> Iterator[tuple[str, Chosen]]:
+        """Yield flips, which take an element in or leave it out, and exchanges of one inside for one outside."""
+        sure = not self.mendable  # of a packing, parts are feasible, and extensions fit
+        for element in self.extensions(instance, solution):
+            yield f"flip {element}", (*solution, element)
+        for element in solution:
+            rest = tuple([other for other in solution if other != element])
+            if sure or self.feasible(instance, rest):
+                yield f"flip {element}", rest
+            for other in self.extensions(instance, rest):
+                exchanged = (*rest, other)
+                if other != element and other not in solution and (sure or self.feasible(instance, exchanged)):
+                    yield pair_name("exchange", element, other), exchanged
+
+    def move_names(self, size: int) -> list[str]:
+        return [*(f"flip {element}" for element in range(size)), *pair_names("exchange", size)]
+
+    def changed(self, before: Chosen, after: Chosen) -> set[int]:
+        return set(before) ^ set(after)
+
+    def greedy_value_at(self, instance: I, missing: float) -> float:
+        """Return a share of greedy's objective, since a set has no order in which its parts come."""
+        return (1.0 - missing) * float(self.reference(instance).greedy)
+
+    # ---------------------------------------------------------------- everything, for tests
+
+    def everything(self, instance: I) -> Iterator[Chosen]:
+        n = instance.size
+        return chain.from_iterable(combinations(range(n), size) for size in range(n + 1))
+
+    def wild(self, instance: I) -> Iterator[Chosen]:
+        return every_list(range(instance.size), instance.size + 1)
+
+    def any_answer(self, instance: I, rng: np.random.Generator) -> Chosen:
+        return random_selection(instance.size, rng)
+
+    def patterns(self, instance: I) -> list[Chosen]:
+        return fixed_selections(instance.size)
+
+    # ---------------------------------------------------------------- arrays
+
+    def axes(self, instance: I) -> tuple[int, ...]:
+        return (instance.size,)
+
+    def place(self, piece: int) -> tuple[int, ...]:
+        return (piece,)
+
+    def state_width(self, axes: tuple[int, ...]) -> int:
+        return 1
+
+    def state(self, instance: I, partial: Chosen) -> NDArray[Any]:
+        """Return (n, 1): chosen."""
+        state = np.zeros((instance.size, 1))
+        state[list(partial), 0] = 1.0
+        return state
+
+
+G = TypeVar("G", bound=Graph)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphSubset(Subset[G]):
+    """Choose vertices of a graph. Compact answers list them, since signs for many vertices are hard to count."""
+
+    noun: ClassVar = "vertex"
+
+    def read(self, instance: G, text: str, names: Names) -> Chosen:
+        if self.style != "compact":
+            return read_elements(text, names)
+        return () if text == "none" else tuple(read_numbers(text))
+
+    def write(self, instance: G, solution: Chosen, names: Names) -> str:
+        if self.style != "compact":
+            return write_elements(solution, names)
+        return " ".join(map(str, solution)) or "none"

@@ -1,0 +1,66 @@
+"""Problems and their environments in Gymnasium's registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+from .core.env import TextEnv, split_arguments
+from .core.registry import add_problem, problem_class
+from .core.registry import problem as find_problem
+
+_DEFINITIONS: dict[str, str] = {}
+
+
+def register_problem(entry_point: str, definition: str | None = None, *, version: int | None = None) -> None:
+    """Add a problem and its environment ``Forge/<name>-v<version>``; registering the same again changes nothing.
+
+    Name and version are those of the class.
+
+    Parameters
+    ----------
+    entry_point
+        ``"module:class"`` of a `forge_gym.core.problem.Problem`.
+    definition
+        ``"module:function"`` of the problem's second verifier, which `forge_gym.evaluation.gate` holds the first
+        against; imported by the gate alone.
+    version
+        The class's version, so that the class need not be imported now. It is checked when the class is.
+
+    Raises
+    ------
+    ValueError
+        If the name stands for another problem, or the entry point leads to none.
+    """
+    name, version = add_problem(entry_point, version)
+    if definition is not None:
+        _DEFINITIONS[name] = definition
+    identifier = f"Forge/{name}-v{version}"
+    if identifier not in gym.registry:
+        gym.register(
+            identifier,
+            entry_point=f"{__name__}:make",
+            vector_entry_point=f"{__name__}:make_vec",
+            kwargs={"problem": name},
+        )
+
+
+def definition_entry_point(name: str) -> str | None:
+    """Return where the definition of problem ``name`` is, if it was registered with one."""
+    return _DEFINITIONS.get(name)
+
+
+def make(problem: str, *, level: int | None = None, **kwargs: Any) -> TextEnv:
+    """Entry point of every registered environment: `TextEnv` arguments and problem parameters together."""
+    arguments, parameters = split_arguments(problem_class(problem), kwargs)
+    return TextEnv(find_problem(problem, level=level, **parameters), **arguments)
+
+
+def make_vec(problem: str, num_envs: int = 1, *, level: int | None = None, **kwargs: Any) -> Any:
+    """Entry point of every registered environment for ``gym.make_vec``: `make` with those of `TextVectorEnv`."""
+    from .wrappers.vector import TextVectorEnv
+
+    more = "autoreset_mode", "max_episode_steps"
+    arguments, parameters = split_arguments(problem_class(problem), kwargs, *more)
+    return TextVectorEnv(find_problem(problem, level=level, **parameters), num_envs, **arguments)

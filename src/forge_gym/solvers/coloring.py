@@ -1,0 +1,141 @@
+"""Fewest colours of graphs: DSATUR branch and bound, then CP-SAT where that takes too long.
+
+References
+----------
+.. [1] D. Brelaz, "New methods to color the vertices of a graph", CACM 22(4), 1979.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from ..core.bitset import bits
+from ..core.reference import Certificate
+from . import cpsat
+
+Colouring: TypeAlias = tuple[int, ...]
+
+_LARGEST = 400
+"""Vertices of the largest graph that is searched: a model of more has too many clauses."""
+
+
+def fewest_colors(neighbours: Sequence[int], start: Colouring, limit: int) -> Certificate[Colouring]:
+    """Return a colouring with the fewest colours and its proof, or the best one and the best bound.
+
+    Parameters
+    ----------
+    neighbours
+        A bit mask for each vertex.
+    start
+        A colouring to begin with.
+    limit
+        Steps. A tenth are for DSATUR, a step being a vertex looked at; the others are CP-SAT's deterministic time.
+
+    Examples
+    --------
+    >>> fewest_colors([0b110, 0b101, 0b011], (0, 1, 2), limit=100).bound
+    3
+    """
+    if len(neighbours) > _LARGEST:
+        return Certificate(start, len(set(start)), 1 + any(neighbours), "first fit", 0)
+    found = dsatur(neighbours, start, limit // 10)
+    return found if found.proven else assign(neighbours, found, limit - found.work)
+
+
+def greedy_clique(neighbours: Sequence[int]) -> list[int]:
+    """Return a clique, grown from each vertex by the neighbour with most common neighbours."""
+    best: list[int] = []
+    for start in range(len(neighbours)):
+        clique, common = [start], neighbours[start]
+        while common:
+            members = [v for v in range(len(neighbours)) if common >> v & 1]
+            v = max(members, key=lambda u: (common & neighbours[u]).bit_count())
+            clique.append(v)
+            common &= neighbours[v]
+        best = max(best, clique, key=len)
+    return best
+
+
+def dsatur(neighbours: Sequence[int], start: Colouring, limit: int) -> Certificate[Colouring]:
+    """Branch on the vertex that sees most colours [1]_, below ``start`` and above the bound of a clique.
+
+    A step is one vertex looked at while choosing; the search stops after ``limit`` of them.
+
+    Examples
+    --------
+    >>> dsatur([0b110, 0b101, 0b011], (0, 1, 2), limit=100).proven
+    True
+    """
+    clique = greedy_clique(neighbours)
+    best, best_count, work = list(start), len(set(start)), 0
+    colours = [-1] * len(neighbours)
+    seen = [0] * len(neighbours)  # bit masks of the colours that each vertex's neighbours have
+
+    def branch(uncoloured: int, used: int) -> None:
+        nonlocal best, best_count, work
+        if not uncoloured:
+            best, best_count = colours.copy(), used
+            return
+        chosen, most = -1, (-1, -1)
+        for v in bits(uncoloured):
+            work += 1
+            saturation = (seen[v].bit_count(), (neighbours[v] & uncoloured).bit_count())
+            if saturation > most:
+                chosen, most = v, saturation
+        left = uncoloured ^ (1 << chosen)
+        around = bits(neighbours[chosen] & left)
+        for colour in range(used + 1):
+            if max(used, colour + 1) >= best_count or best_count == len(clique) or work > limit:
+                return
+            bit = 1 << colour
+            if seen[chosen] & bit:
+                continue
+            touched = [v for v in around if not seen[v] & bit]
+            for v in touched:
+                seen[v] |= bit
+            colours[chosen] = colour
+            branch(left, max(used, colour + 1))
+            for v in touched:
+                seen[v] ^= bit
+
+    for colour, v in enumerate(clique):
+        colours[v] = colour
+        for u in bits(neighbours[v]):
+            seen[u] |= 1 << colour
+    branch(sum(1 << v for v, colour in enumerate(colours) if colour < 0), len(clique))
+    bound = len(clique) if work > limit else best_count
+    return Certificate(tuple(best), best_count, bound, "DSATUR branch and bound", work)
+
+
+def assign(neighbours: Sequence[int], start: Certificate[Colouring], limit: int) -> Certificate[Colouring]:
+    """Look for fewer colours than ``start`` with CP-SAT, single-threaded and seeded.
+
+    ``limit`` is CP-SAT's deterministic time in millionths.
+    """
+    from ortools.sat.python import cp_model
+
+    n, most = len(neighbours), int(start.value) - 1
+    model = cp_model.CpModel()
+    takes = [[model.new_bool_var("") for _ in range(most)] for _ in range(n)]
+    used = [model.new_bool_var("") for _ in range(most)]
+    for v in range(n):
+        model.add_exactly_one(takes[v])
+        for c in range(most):
+            model.add_implication(takes[v][c], used[c])
+            for u in bits(neighbours[v] & ((1 << v) - 1)):
+                model.add_at_most_one(takes[u][c], takes[v][c])
+    for c, v in enumerate(greedy_clique(neighbours)[:most]):  # colours are interchangeable: fix a clique's
+        model.add(takes[v][c] == 1)
+    for c in range(most - 1):
+        model.add_implication(used[c + 1], used[c])
+    model.minimize(sum(used))
+    solved = cpsat.solve(model, limit)
+    work, name = start.work + solved.work, f"{start.solver}, {solved.name}"
+    if solved.infeasible:  # fewer colours than `start` do not suffice
+        return Certificate(start.solution, start.value, start.value, name, work)
+    bound = max(start.bound, solved.bound)
+    if not solved.feasible:
+        return Certificate(start.solution, start.value, bound, name, work)
+    colouring = tuple(next(c for c in range(most) if solved.value(takes[v][c])) for v in range(n))
+    return Certificate(colouring, len(set(colouring)), bound, name, work)

@@ -1,0 +1,129 @@
+"""Best packs by dynamic programming over Pareto sets, with Dantzig's bound; and first fit.
+
+References
+----------
+.. [1] G. Dantzig, "Discrete-variable extremum problems", Operations Research 5(2), 1957.
+.. [2] G. Nemhauser, Z. Ullmann, "Discrete dynamic programming and capital allocation",
+   Management Science 15(9), 1969.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..core.reference import Certificate
+
+Items: TypeAlias = tuple[int, ...]
+Numbers: TypeAlias = Sequence[int]
+
+
+def first_fit(weights: Numbers, room: int, start: Iterable[int], order: Iterable[int]) -> list[int]:
+    """Return ``start`` with the items of ``order`` that in turn fit into what is left of ``room``.
+
+    Examples
+    --------
+    >>> first_fit([6, 5, 4], 10, [], [2, 1, 0])
+    [2, 1]
+    """
+    chosen = list(start)
+    room -= sum([weights[item] for item in chosen])
+    for item in order:
+        if weights[item] <= room:
+            room -= weights[item]
+            chosen.append(item)
+    return chosen
+
+
+def nemhauser_ullmann(
+    capacity: int, weights: Numbers, values: Numbers, order: Numbers, start: Items, limit: int
+) -> Certificate[Items]:
+    """Return the best pack: item by item, the packs that no lighter one is worth as much as [2]_.
+
+    Packs that even a fractional rest cannot lift above the best one are left out.
+
+    Parameters
+    ----------
+    capacity, weights, values
+        The instance. Numbers may be of any size.
+    order
+        The items by falling value per weight.
+    start
+        A pack to begin with.
+    limit
+        Steps: packs looked at.
+
+    Examples
+    --------
+    >>> nemhauser_ullmann(10, (6, 5, 4), (7, 5, 6), (2, 0, 1), (), 100).solution
+    (0, 2)
+    """
+    total = max(sum(weights), sum(values), capacity)
+    kind: Any = np.int64 if total < 2**31 else object
+    best, best_value = start, sum([values[item] for item in start])
+    loads, worths = np.zeros(1, dtype=kind), np.zeros(1, dtype=kind)
+    stages = [(loads, worths)]
+    work, bound = 0, dantzig(capacity, weights, values, order)
+    for k, item in enumerate(order):
+        work += len(loads)
+        if work > limit:
+            return Certificate(best, best_value, max(bound, best_value), "Nemhauser-Ullmann", work)
+        fits = loads <= capacity - weights[item]
+        loads = np.concatenate([loads, loads[fits] + weights[item]])
+        worths = np.concatenate([worths, worths[fits] + values[item]])
+        rank = np.lexsort((-worths, loads)) if kind is not object else _rank(loads, worths)
+        loads, worths = loads[rank], worths[rank]
+        keep = np.ones(len(worths), dtype=bool)
+        keep[1:] = worths[1:] > np.maximum.accumulate(worths)[:-1]
+        if k + 1 < len(order):
+            after = order[k + 1]
+            keep &= worths + (capacity - loads) * values[after] // weights[after] > best_value
+        loads, worths = loads[keep], worths[keep]
+        stages.append((loads, worths))
+        if not len(worths):
+            break
+        if int(worths[-1]) > best_value:
+            best_value = int(worths[-1])
+            best = _trace(stages, weights, values, order, len(worths) - 1)
+    return Certificate(tuple(sorted(best)), best_value, best_value, "Nemhauser-Ullmann", work)
+
+
+def dantzig(capacity: int, weights: Numbers, values: Numbers, order: Numbers) -> int:
+    """Return the value of the fractional optimum, rounded down [1]_; ``order`` is by falling value per weight.
+
+    Examples
+    --------
+    >>> dantzig(10, (6, 5, 4), (7, 5, 6), (2, 0, 1))
+    13
+    """
+    value, room = 0, capacity
+    for item in order:
+        if weights[item] > room:
+            return value + room * values[item] // weights[item]
+        room -= weights[item]
+        value += values[item]
+    return value
+
+
+def _rank(loads: Any, worths: Any) -> Any:
+    """Order by weight, then falling value, for Python integers of any size."""
+    return np.array(sorted(range(len(loads)), key=lambda i: (loads[i], -worths[i])))
+
+
+def _trace(
+    stages: list[tuple[Any, Any]], weights: Numbers, values: Numbers, order: Numbers, at: int
+) -> Items:
+    """Walk back from pack ``at`` of the last stage to the items it holds."""
+    load, worth = (int(array[at]) for array in stages[-1])
+    chosen = []
+    for k in range(len(stages) - 2, -1, -1):
+        loads, worths = stages[k]
+        before = int(np.searchsorted(loads, load))
+        if before < len(loads) and loads[before] == load and worths[before] == worth:
+            continue
+        chosen.append(order[k])
+        load -= weights[order[k]]
+        worth -= values[order[k]]
+    return tuple(chosen)

@@ -1,0 +1,1 @@
+"""What a training run is made of, whatever the trainer: curricula, and rewards that compare the answers of a group."""
