@@ -4,16 +4,15 @@ A sample is broken off where what it has stated of its answer so far (i) breaks 
 mends, or (ii) cannot lead to a better objective than the best sample's before it. That is sound: what is kept is
 what all samples in full would have led to. For the answer begins at a place that no later text moves (`committed`);
 it goes on from what is read of it, or is malformed in the end (`beginning`); no addition mends a constraint outside
-`Problem.mendable`; and none raises an objective above its bound (`BOUNDS`). The verifier alone decides,
-never the reference.
+`Kind.mendable`; and none raises an objective above `Problem.bound`. The verifier alone decides, never the
+reference.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from math import inf
 from typing import Any, Self
 
@@ -22,6 +21,7 @@ from ..core.checks import check_int
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Malformed, Number
+from ..kinds.kind import as_kind
 from .agent import PRUNED, Reply, StreamingAgent, Task, answers
 
 _MARKS = {
@@ -92,7 +92,7 @@ class BestOf:
             if sample.finish == PRUNED:
                 continue
             value = worth(task.problem, task.instance, sample.text, self.thinking)
-            if value is not None and (best is None or better(task.problem, value, best)):
+            if value is not None and (best is None or task.problem.better(value, best)):
                 best, kept = value, sample
         return replace(
             kept or drawn[-1],
@@ -102,11 +102,6 @@ class BestOf:
             seconds=sum(sample.seconds for sample in drawn),
             attempts=sum(sample.attempts for sample in drawn),
         )
-
-
-def better(problem: Problem[Any, Any], value: Number, than: Number) -> bool:
-    """Whether ``value`` is strictly the better objective."""
-    return value > than if problem.sense == "max" else value < than
 
 
 def worth(problem: Problem[Any, Any], instance: Instance, text: str, thinking: bool = False) -> Number | None:
@@ -172,12 +167,12 @@ class Watch:
     def __init__(
         self, problem: Problem[Any, Any], instance: Instance, best: Number | None, thinking: bool = False
     ) -> None:
-        self._problem, self._instance, self._best, self._thinking = problem, instance, best, thinking
+        self._problem, self._instance, self._best, self._thinking = as_kind(problem), instance, best, thinking
         self._start: int | None = None
         self._next = 0.0
         # An unfinished answer may break what the empty one breaks too: an exact sum, for one.
         empty = problem.violations(instance, ())
-        self._open = {*problem.mendable, *(violation.family for violation in empty)}
+        self._open = {*self._problem.mendable, *(violation.family for violation in empty)}
 
     def __call__(self, text: str) -> bool:
         """Whether no continuation of ``text`` is feasible and better."""
@@ -202,11 +197,11 @@ class Watch:
         problem, instance = self._problem, self._instance
         if any(v.family not in self._open for v in problem.violations(instance, partial)):
             return True
-        bound = BOUNDS.get(problem.name) if self._best is not None else None
-        return bound is not None and not self._wins(bound(problem, instance, partial))
+        bound = None if self._best is None else problem.bound(instance, partial)
+        return bound is not None and not self._wins(bound)
 
     def _wins(self, value: Number) -> bool:
-        return self._best is None or better(self._problem, value, self._best)
+        return self._best is None or self._problem.better(value, self._best)
 
 
 def beginning(problem: Problem[Any, Any], instance: Instance, text: str) -> Any | None:
@@ -234,40 +229,7 @@ def beginning(problem: Problem[Any, Any], instance: Instance, text: str) -> Any 
             solution: Any = problem.parse_answer(instance, part)
         except Malformed:
             continue
-        # Two lists do not go on from two shorter ones: the second follows the whole first.
-        lists = any(isinstance(value, tuple) for value in solution)
-        return None if lists and problem.kind != "schedule" else solution
+        # Where lists are no rows of the solution, it goes on from no shorter ones: the second follows the whole first.
+        rows = part.count("[") - 1
+        return None if rows > 0 and rows != len(solution) else solution
     return None
-
-
-def _so_far(problem: Problem[Any, Any], instance: Any, partial: Any) -> Number:
-    return problem.objective(instance, partial)
-
-
-def _path(problem: Problem[Any, Any], instance: Any, partial: Any) -> Number:
-    length: int = sum(instance.row(a)[b] for a, b in pairwise(partial))
-    return length
-
-
-def _with_all_that_fits(problem: Problem[Any, Any], instance: Any, partial: Any) -> Number:
-    additions = problem.extensions(instance, partial)
-    if problem.kind == "schedule":  # each element once, however many its places
-        additions = list({row[0]: row for row in additions}.values())
-    return problem.objective(instance, (*partial, *additions))
-
-
-BOUNDS: dict[str, Callable[[Problem[Any, Any], Any, Any], Number]] = {
-    "SetCover": _so_far,
-    "GraphColoring": _so_far,
-    "TSP": _path,
-    "Knapsack": _with_all_that_fits,
-    "MaxClique": _with_all_that_fits,
-    "MaxIndependentSet": _with_all_that_fits,
-    "MeetingScheduling": _with_all_that_fits,
-}
-"""What no answer that goes on from a beginning without irreparable violations can beat, by problem.
-
-Costs, colours and legs only add up. An element that does not fit beside the beginning never will, so the beginning
-with all that fit, together or not, is worth as much as any answer. Others have no bound here: their objectives go up
-and down (`BalancedMinCut`), or all that is not yet listed fits nearly to the end (`HamiltonianCycle`, `SubsetSum`).
-"""

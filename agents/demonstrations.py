@@ -45,7 +45,7 @@ class Demonstrations:
         One or several, in turn.
     mix
         Shares of `TEACHERS`.
-    slip
+    epsilon
         Probability that a choice of the greedy heuristic is its second best. Demonstrations without any
         leave a policy with nothing to explore.
     seed
@@ -70,7 +70,7 @@ class Demonstrations:
 
     problems: Sequence[Problem[Any, Any]]
     mix: Mapping[str, float] | None = None
-    slip: float = 0.15
+    epsilon: float = 0.15
     seed: int = 0
     exclude: Container[str] = frozenset()
 
@@ -82,7 +82,7 @@ class Demonstrations:
             raise ValueError(
                 f"mix must have a positive share, got {self.mix!r}: did you mean {{'greedy': 1}}?"
             )
-        check_share("slip", self.slip)
+        check_share("epsilon", self.epsilon)
         if not self.problems:
             raise ValueError("problems must hold at least one problem, got none")
 
@@ -113,7 +113,7 @@ class Demonstrations:
         if teacher == "search":
             return search_trace(problem, instance, rng)
         if teacher == "greedy":
-            solution = problem.heuristic(instance, rng, self.slip)
+            solution = problem.heuristic(instance, rng, self.epsilon)
         elif teacher == "random":
             solution = problem.random(instance, rng)
         else:

@@ -26,12 +26,13 @@ import numpy as np
 from timing import Row, judged
 
 import forge_gym
-from forge_gym.core import cpsat
 from forge_gym.core.instance import Instance
+from forge_gym.core.parameters import choices
 from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Certificate
-from forge_gym.envs.tsp import DISTRIBUTIONS, TSP, TSPInstance
 from forge_gym.data.suite import BENCHMARK, LEVELS, distributions, locate, read
+from forge_gym.envs.tsp import TSP, TSPInstance
+from forge_gym.solvers import cpsat
 
 Solved: TypeAlias = tuple[float, Certificate[Any]]
 """Process CPU seconds, and what they brought."""
@@ -140,7 +141,7 @@ def measure(
 ) -> Iterator[Row]:
     """Yield the rows of all problems, the suite and the race."""
     warm()
-    for distribution in DISTRIBUTIONS:
+    for distribution in choices(TSP, "distribution"):
         yield race(distribution, max(2, instances), cities)
     for name in forge_gym.problems():
         yield from by_level(name, levels, instances)

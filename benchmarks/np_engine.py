@@ -162,7 +162,9 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
     they = theirs(validate, [(question, spelt) for _, question, _, spelt in asked[0]])
     yield Race("GROUP-64", *row, group, they, None, len(texts))
 
-    best = problem.parse_answer(instance, problem.format_answer(instance, certified(problem, instance).solution))
+    best = problem.parse_answer(
+        instance, problem.format_answer(instance, certified(problem, instance).solution)
+    )
     wrong = {"prose": ("I give up.", "I give up.")}
     for mistake, solution in spoilt(problem.kind, instance.size, best).items():
         wrong[mistake] = problem.format(instance, solution), write(instance, solution)

@@ -182,7 +182,11 @@ def vectors(name: str, repeats: int) -> list[Row]:
 
     def texts(instance: Any) -> list[str]:
         """Return four kinds of reply, none of which ends an episode."""
-        solutions = [problem.heuristic(instance), problem.trivial(instance), problem.null_answers(instance)[1]]
+        solutions = [
+            problem.heuristic(instance),
+            problem.trivial(instance),
+            problem.null_answers(instance)[1],
+        ]
         return ["no idea", *(problem.format(instance, solution) for solution in solutions)]
 
     def distinct(instance: Any) -> str:

@@ -18,13 +18,13 @@ from docstrings import markdown, parsed, sections, table
 
 import forge_gym
 from forge_gym.agents import make_agent
-from forge_gym.core.drawing import picture
 from forge_gym.core.instance import Instance
+from forge_gym.core.parameters import choices
 from forge_gym.core.problem import Problem
 from forge_gym.core.registry import problem_class
-from forge_gym.evaluation.evaluate import evaluate, held_out
-from forge_gym.evaluation.probes import blind
 from forge_gym.data.suite import BENCHMARK, LEVELS, PER_LEVEL, Row, locate, read
+from forge_gym.evaluation.evaluate import evaluate, held_out
+from forge_gym.kinds.kind import as_kind
 
 _CONTROLS = ("random", "greedy", "local-search")
 _SHOWN = 2
@@ -114,7 +114,7 @@ def constraints(problem: Problem[Any, Any], instances: list[Instance]) -> str:
                 said.setdefault(violation.family, violation.reason)
     rows = []
     for family in problem.constraints:
-        mends = "yes" if family in problem.mendable else ""
+        mends = "yes" if family in as_kind(problem).mendable else ""
         rows.append((f"`{family}`", markdown(said.get(family, "")), mends))
     return table(("family", "what the verifier says, for example", "mended by adding"), rows)
 
@@ -124,11 +124,12 @@ def broken(problem: Problem[Any, Any], instance: Instance) -> list[Any]:
     rng, n = np.random.default_rng(0), instance.size
     witness = problem.reference(instance).solution
     found = [*problem.null_answers(instance), (*witness, *witness[:1])]
-    if problem.kind != "assignment":  # elements that do not exist
+    kind = as_kind(problem)
+    if kind.widget != "labels":  # elements that do not exist
         found.append(problem.permute(witness, range(n, 2 * n)))
-    if problem.kind == "schedule":
+    if kind.widget == "rows":
         found.append([(*row[:-1], row[-1] + 1) for row in witness])
-    return found + [blind(problem, instance, rng) for _ in range(100)]
+    return found + [kind.any_answer(instance, rng) for _ in range(100)]
 
 
 def hooks(cls: type[Problem[Any, Any]]) -> str:
@@ -203,9 +204,9 @@ def problem_page(name: str) -> tuple[str, bytes]:
     index, shown = next(at_level.graded_instances(0, "test"))
     reference = at_level.reference(shown)
     about = sections(cls.__doc__ or "")[""].partition("\n\n")
-    families = ", ".join(f"`{choice}`" for choice in getattr(module, "DISTRIBUTIONS", ())) or "one family"
+    families = ", ".join(f"`{choice}`" for choice in choices(cls, "distribution")) or "one family"
     sense = {"min": "minimise", "max": "maximise"}[cls.sense]
-    facts = (f"`Forge/{name}-v{cls.version}`", cls.family, sense, f"a {cls.kind}", families)
+    facts = (f"`Forge/{name}-v{cls.version}`", cls.family, sense, cls.solutions, families)
     proof = "proven optimum" if reference.proven else f"best known (bound {reference.bound})"
     sources = markdown("References\n----------\n" + origin.get("References", ""))
     numbered = re.sub(
@@ -291,7 +292,7 @@ An answer that breaks one is infeasible: quality 0, and a reward that grows with
 
 All of it is code in `{source}`, module [`{cls.__module__}`][{cls.__module__}].
 """
-    return page, picture(at_level, shown, reference.solution, format="svg", title="")
+    return page, problem.picture.image(at_level, shown, reference.solution, format="svg", title="")
 
 
 def problems_page() -> str:
@@ -302,7 +303,7 @@ def problems_page() -> str:
         title = markdown(sections(sys.modules[cls.__module__].__doc__ or "")[""]).partition("\n\n")[0]
         what = title.partition(": ")[2] or title
         image = f"[![]({slug(cls)}.svg){{ .picture }}]({slug(cls)}.md)"
-        rows.append((image, f"[{name}]({slug(cls)}.md)", what, cls.sense, cls.family, cls.kind))
+        rows.append((image, f"[{name}]({slug(cls)}.md)", what, cls.sense, cls.family, cls.solutions))
     return f"""# Problems
 
 All are NP-hard, and of each instance that ships the optimum is proven. `gym.make("Forge/NAME-v0", level=3)` makes an

@@ -22,11 +22,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def packages() -> dict[str, Path]:
-    """Return the folder of each package below ``forge_gym``, as setup.cfg maps them."""
+    """Return the folder of each package below ``forge_gym``: those of its own at the top level, the others in src."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
-    rows = (row.split(" = ") for row in config["options"]["package_dir"].strip().splitlines())
-    return {name: ROOT / folder for name, folder in rows if name.split(".")[0] == "forge_gym"}
+    rows = config["options"]["package_dir"].strip().splitlines()
+    mapped = {name.strip(): folder.strip() for name, _, folder in (row.partition("=") for row in rows)}
+    names = [name for name in config["options"]["packages"].split() if name.split(".")[0] == "forge_gym"]
+    return {name: ROOT / mapped.get(name, f"{mapped['']}/{name.replace('.', '/')}") for name in names}
 
 
 @cache

@@ -59,6 +59,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
     instance_type: ClassVar = WeightedGraph
     work_limit: ClassVar = 500_000_000
     smallest: ClassVar = 8
+    scratch: ClassVar = {"n": 8, "largest": 5}
     picture: ClassVar = Halves()
     published: ClassVar = "minimum_bisection"
 

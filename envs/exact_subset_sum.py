@@ -115,7 +115,8 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     def broken(self, instance: ExactSubsetSumInstance, chosen: frozenset[int]) -> Iterator[Violation]:
         total, target = sum([instance.numbers[i] for i in chosen]), instance.target
         if total != target:
-            scale = sum(instance.numbers) - target if total > target else target
+            below = total < target  # redundant: it decides how wrong the sum is, not whether
+            scale = target if below else sum(instance.numbers) - target
             yield Violation(
                 "target", abs(total - target), scale, f"the sum is equal to {target}, got {total}"
             )

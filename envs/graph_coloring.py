@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class GraphColoring(Assignment[Graph]):
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 60_000_000
     smallest: ClassVar = 8
+    scratch: ClassVar = {"n": 7, "p": 0.4}
     picture: ClassVar = ColoredVertices()
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "graph_coloring"
@@ -97,7 +98,10 @@ class GraphColoring(Assignment[Graph]):
         return Graph(4, ((0, 1), (0, 3), (1, 2), (1, 3))), (0, 1, 0, 2)
 
     def broken(self, instance: Graph, colours: Partial) -> Iterator[Violation]:
-        clashes = [(u, v) for u, v in instance.edges if colours[u] == colours[v] is not None]
+        pairs = [(u, v) for u, v in instance.edges if colours[u] == colours[v]]
+        clashes = [
+            (u, v) for u, v in pairs if colours[u] is not None
+        ]  # redundant: without a colour is wrong anyway
         if clashes:
             names, (u, v) = self.names_of(instance), clashes[0]
             got = f"got {len(clashes)} edges with one colour, such as {names[u]}-{names[v]}"
@@ -130,8 +134,13 @@ class GraphColoring(Assignment[Graph]):
 
     def random(self, instance: Graph, rng: np.random.Generator) -> Labels:
         """Return first fit in random order, a coin deciding each time for the second smallest colour."""
+
+        def second(free: Any) -> int:
+            colour: int = free[len(free) > 1 and rng.random() < 0.5]
+            return colour
+
         order = rng.permutation(instance.n).tolist()
-        parts = self._first_fit(instance, order, lambda free: free[len(free) > 1 and rng.random() < 0.5])
+        parts = self._first_fit(instance, order, second)
         return self.canonical(instance, self.assemble(instance, parts))
 
     def allowed(self, instance: Graph, labels: Partial, element: int) -> list[int]:

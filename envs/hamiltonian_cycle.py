@@ -88,6 +88,7 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     instance_type: ClassVar = HamiltonianCycleInstance
     work_limit: ClassVar = 60_000_000
     smallest: ClassVar = 10
+    scratch: ClassVar = {"n": 8}
     picture: ClassVar = Route()
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "hamiltonian_cycle"
@@ -134,7 +135,7 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
 
     def broken(self, instance: HamiltonianCycleInstance, cycle: Walk) -> Iterator[Violation]:
         visited = len(elements(instance.n).intersection(cycle))
-        if visited < 3:
+        if visited < 3:  # redundant: a cycle that short lacks edges too
             yield Violation("length", 3 - visited, 3, f"a cycle has at least 3 vertices, got {visited}")
         along = sum(map(instance.arcs.__contains__, pairwise((*cycle, *cycle[:1]))))
         needed = max(3, len(cycle))  # as many edges as vertices; an answer that is too short lacks some

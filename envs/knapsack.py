@@ -79,6 +79,7 @@ class Knapsack(Subset[KnapsackInstance]):
     instance_type: ClassVar = KnapsackInstance
     work_limit: ClassVar = 50_000_000
     smallest: ClassVar = 8
+    scratch: ClassVar = {"n": 6, "largest": 6, "distribution": "uncorrelated"}
     picture: ClassVar = Waterfall("weights", "capacity", order="by_density", values="values")
     formats: ClassVar = ("knapsack",)
     published: ClassVar = "knapsack"

@@ -55,6 +55,7 @@ class MaxClique(GraphSubset[Graph]):
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 30_000_000
     smallest: ClassVar = 27
+    scratch: ClassVar = {"n": 10, "distribution": "gnp"}
     picture: ClassVar = ChosenVertices(adjacent=True)
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "maximum_clique"

@@ -57,6 +57,7 @@ class MaxIndependentSet(GraphSubset[Graph]):
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 30_000_000
     smallest: ClassVar = 32
+    scratch: ClassVar = {"n": 10, "distribution": "gnp", "p": 0.4}
     picture: ClassVar = ChosenVertices(adjacent=False)
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "maximum_independent_set"

@@ -155,6 +155,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     own: ClassVar = ("grid", "capacity", "available", "room", "person")
     instance_type: ClassVar = MeetingSchedulingInstance
     smallest: ClassVar = 6
+    scratch: ClassVar = {"n": 4}
     picture: ClassVar = Meetings()
     published: ClassVar = "meeting_schedule"
 
@@ -248,7 +249,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         for meeting, room, start in rows:
             duration, attendees = instance.meetings[meeting]
             end = start + duration
-            people += len(attendees)
+            people += len(attendees)  # redundant: it decides how wrong a schedule is, not whether
             off += start % instance.step != 0
             standing += max(0, len(attendees) - instance.rooms[room])
             clashes += start < room_until.get(room, start)

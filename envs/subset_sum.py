@@ -75,6 +75,7 @@ class SubsetSum(Subset[SubsetSumInstance]):
     instance_type: ClassVar = SubsetSumInstance
     work_limit: ClassVar = 10_000_000
     smallest: ClassVar = 8
+    scratch: ClassVar = {"n": 6, "largest": 20}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size")
 
     n: int = 20

@@ -135,6 +135,7 @@ class TSP(Permutation[TSPInstance]):
     instance_type: ClassVar = TSPInstance
     work_limit: ClassVar = 60_000_000
     smallest: ClassVar = 5
+    scratch: ClassVar = {"n": 6, "grid": 5, "spacing": 100}
     picture: ClassVar = Tour()
     formats: ClassVar = ("tsplib",)
     published: ClassVar = "tsp"
@@ -211,6 +212,7 @@ class TSP(Permutation[TSPInstance]):
         return " ".join([instance.words[city] for city in solution[start + 1 :] + solution[:start]])
 
     def tiny(self, instance: TSPInstance) -> tuple[TSPInstance, Order]:
+        tour: Order
         square = ((0, 0), (4, 3), (4, 0), (0, 3))
         tiny, tour = TSPInstance(xy=square), (0, 2, 1, 3)
         if instance.size == 4:  # a tour of another length is never an answer to this instance

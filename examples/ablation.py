@@ -100,7 +100,7 @@ STUDIES = {
         "Six items: does quality beat feasibility where the best answers are nearly infeasible? " + PILOT,
         {"problem": ["Knapsack"]},
         FEASIBILITY,
-        warm={"sft_steps": 1000, "slip": 0.3},
+        warm={"sft_steps": 1000, "epsilon": 0.3},
     ),
     "curriculum": Study(
         "Tours of five to nine cities: a window of levels that follows the learner, or all levels from the start?",

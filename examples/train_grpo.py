@@ -72,29 +72,15 @@ from forge_gym.agents.demonstrations import Demonstrations
 from forge_gym.agents.scratch import build_model, chat_tokenizer, save, word_tokenizer
 from forge_gym.agents.sft import fine_tune
 from forge_gym.core.checks import check_choice
-from forge_gym.training.curriculum import Curriculum
 from forge_gym.core.instance import Instance
 from forge_gym.core.problem import Problem
+from forge_gym.core.registry import problem_class
 from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
+from forge_gym.training.curriculum import Curriculum
 
 console = Console() if Console().is_terminal else Console(width=110)
-
-RECIPES: dict[str, dict[str, Any]] = {
-    # Sizes at which a small model learns within minutes; each has millions of instances. Every item
-    # is one word. TSP's distances are fine enough to tell tours apart.
-    "BalancedMinCut": {"n": 8, "largest": 5},
-    "GraphColoring": {"n": 7, "p": 0.4},
-    "HamiltonianCycle": {"n": 8},
-    "Knapsack": {"n": 6, "largest": 6, "distribution": "uncorrelated"},
-    "MaxClique": {"n": 10, "distribution": "gnp"},
-    "MaxIndependentSet": {"n": 10, "distribution": "gnp", "p": 0.4},
-    "MeetingScheduling": {"n": 4},
-    "SetCover": {"n": 6, "elements": 6, "members": 3, "largest": 5},
-    "SubsetSum": {"n": 6, "largest": 20},
-    "TSP": {"n": 6, "grid": 5, "spacing": 100},
-}
 
 
 @dataclass
@@ -136,7 +122,7 @@ class Args:
     """Peak of a one-cycle schedule."""
     mix: str = '{"greedy": 1}'
     """Teachers' shares as JSON: greedy, random, search, exact."""
-    slip: float = 0.15
+    epsilon: float = 0.15
     """Probability that a choice of the demonstrating heuristic is its second best. Demonstrations
     without any leave a policy with nothing to explore."""
 
@@ -340,7 +326,7 @@ def make_problems(args: Args) -> list[Problem[Any, Any]]:
     for name in args.problem:
         own = dict(parameters.get(name, {}))
         if not args.model:
-            recipe = dict(RECIPES.get(name, {}))
+            recipe = dict(getattr(problem_class(name), "scratch", {}))
             if args.levels:  # which set the size
                 recipe.pop("n", None)
             own = recipe | own
@@ -385,7 +371,7 @@ def demonstrations(
     args: Args, problems: list[Problem[Any, Any]], exclude: Any = frozenset()
 ) -> Demonstrations:
     """Return the teacher of the warm start."""
-    return Demonstrations(at_levels(args, problems), json.loads(args.mix), args.slip, args.seed, exclude)
+    return Demonstrations(at_levels(args, problems), json.loads(args.mix), args.epsilon, args.seed, exclude)
 
 
 def build(args: Args, problems: list[Problem[Any, Any]]) -> Path:

@@ -31,17 +31,17 @@ from rich.progress import track
 from train_grpo import Args, console
 from transformers import set_seed
 
-from forge_gym.adapters.dialogue import Dialogue
 from forge_gym.agents import Agent, Task
 from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.agents.demonstrations import Example
 from forge_gym.agents.scratch import EOS, build_model, save, word_tokenizer
 from forge_gym.agents.sft import epochs, fine_tune
+from forge_gym.core.episode import Episode, Protocol
 from forge_gym.evaluation.evaluate import evaluate
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
 
-# A dialogue in words, as `Rollout` goes on with plain text: replies with their end, feedback on lines of its own.
+# A conversation in words, as `Rollout` goes on with plain text: replies with their end, feedback on lines of its own.
 TEMPLATE = "{% for m in messages %}{{ m.content + (m.role == 'assistant') * ' EOS' + '\n' }}{% endfor %}"
 RECIPE = Args(
     problem=("Knapsack",), turns=3, sft_steps=300, sft_batch=64, epsilon=0.3, steps=120, group=8, test_episodes=500,
@@ -128,13 +128,13 @@ def demonstrations(args: Args, problem: Any, exclude: set[str]) -> Iterator[Exam
     """Yield every reply of the dialogues with what is said before it, enough to see each about once."""
     rng, count = np.random.default_rng(args.seed), 1 + args.sft_steps * args.sft_batch // args.turns
     graded = islice(problem.graded_instances(args.seed), count)
-    for index, instance in track(graded, "dialogues", count, console=console):
-        dialogue = Dialogue(problem.spec(args.seed, index), turns=args.turns)
-        said = dialogue.prompt
-        while said not in exclude and not dialogue.over:
-            reply = problem.format(instance, problem.heuristic(instance, rng, args.slip))
+    for _, instance in track(graded, "dialogues", count, console=console):
+        episode = Episode(problem, instance, Protocol(turns=args.turns))
+        said = episode.prompt
+        while said not in exclude and not episode.over:
+            reply = problem.format(instance, problem.heuristic(instance, rng, args.epsilon))
             yield Example(said, reply)
-            said += f"\n{reply} {EOS}\n{dialogue.say(reply)}"
+            said += f"\n{reply} {EOS}\n{episode.say(reply)}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,16 @@ from forge_gym.core.registry import problem_class
 from forge_gym.kinds.kind import Kind
 
 PROBLEMS = forge_gym.problems()
-TEXTS = ["", "?", "[]", "[0]", "<answer>", "<answer></answer>", "<answer>[]</answer>", "<answer>[0, 0]</answer>"]
+TEXTS = [
+    "",
+    "?",
+    "[]",
+    "[0]",
+    "<answer>",
+    "<answer></answer>",
+    "<answer>[]</answer>",
+    "<answer>[0, 0]</answer>",
+]
 
 
 def kind_of(name: str) -> str:

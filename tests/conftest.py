@@ -13,7 +13,34 @@ from typing import Any
 
 import pytest
 
+from cases import ONE_PER_KIND, PROBLEMS
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+QUICK = ("core", "envs", "kinds", "pictures", "solvers", "training", "wrappers")
+"""Folders whose tests are quick, of one problem for each kind."""
+SECONDS = ("test_branch_and_cut_tsp.py", "test_curriculum.py", "test_pictures.py")
+"""Files in them that take longer."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `pytest -m quick` runs."""
+    for item in items:
+        folder, values = item.path.parent.name, getattr(item, "callspec", None)
+        name = "TSP" if values is None else values.params.get("name", "TSP")
+        of_problem = item.path.name.removeprefix("test_").removesuffix(".py")
+        other = folder == "envs" and of_problem not in (
+            "every_problem",
+            "reward_properties",
+            "tsp",
+            "knapsack",
+        )
+        if folder not in QUICK or item.path.name in SECONDS or item.get_closest_marker("slow") or other:
+            continue
+        if name in ONE_PER_KIND or name not in PROBLEMS:
+            item.add_marker(pytest.mark.quick)
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,10 @@ import pytest
 
 import forge_gym
 
-PARTS = ("core", "envs", "agents", "wrappers", "adapters", "evaluation")
 MODULES = ["forge_gym"] + [
     module.name
-    for part in PARTS
-    for module in pkgutil.walk_packages(
-        importlib.import_module(f"forge_gym.{part}").__path__, f"forge_gym.{part}."
-    )
+    for module in pkgutil.walk_packages(forge_gym.__path__, "forge_gym.")
+    if not module.name.endswith("__main__")
 ]
 
 

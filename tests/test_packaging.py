@@ -48,14 +48,12 @@ def test_the_list_of_packages_is_complete(root: Path) -> None:
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
     listed = set(config["options"]["packages"].split())
-    folders = {"forge_gym", "forge_gym_taskset"} | {
-        f"forge_gym.{path.parent.relative_to(root).as_posix().replace('/', '.')}"
-        for part in ("core", "envs", "agents", "wrappers", "adapters", "evaluation")
-        for path in (root / part).rglob("__init__.py")
-    }
-    mapped = dict(line.split(" = ") for line in config["options"]["package_dir"].strip().splitlines())
-    assert listed == folders == set(mapped)
-    assert all((root / folder).is_dir() for folder in mapped.values())
+    inside = {path.parent.relative_to(root / "src") for path in (root / "src").rglob("__init__.py")}
+    outside = {"forge_gym.envs", "forge_gym.agents", "forge_gym.wrappers"}
+    assert listed == {path.as_posix().replace("/", ".") for path in inside} | outside
+    lines = config["options"]["package_dir"].strip().splitlines()
+    mapped = {name.strip(): folder.strip() for name, _, folder in (line.partition("=") for line in lines)}
+    assert mapped == {"": "src", **{name: name.rpartition(".")[2] for name in outside}}
 
 
 def test_a_plain_install_needs_no_torch(root: Path) -> None:

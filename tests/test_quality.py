@@ -28,6 +28,6 @@ def test_ruff(root: Path) -> None:
 @pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="needs mypy")
 def test_mypy(root: Path, tmp_path: Path) -> None:
     package = Path(forge_gym.__file__).parent
-    if not (package / "core").is_dir():
+    if not (package / "envs").is_dir():
         pytest.skip("mypy cannot follow an editable install; `pip install .` checks types")
     run("mypy", "--config-file", root / "pyproject.toml", "-p", "forge_gym", cwd=tmp_path)

@@ -59,7 +59,7 @@ class Construct(NumericView):
     >>> while not over:
     ...     observation, reward, over, _, info = env.step(env.action_masks().argmax())
     ...     total += reward
-    >>> info["status"], env.unwrapped.reward(env.unwrapped.verdict) == total
+    >>> info["status"], env.scheme(env.unwrapped.verdict) == total
     (2, True)
     """
 

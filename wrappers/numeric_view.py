@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..core.instance import Instance
 from ..core.rewards import Reward, single_reward
 from ..kinds.encoding import Encoder, Observation
+from ..kinds.kind import as_kind
 from .episode import text_env
 
 
@@ -27,13 +28,14 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         base = text_env(env)
         if base.protocol.turns != 1:
             raise ValueError(
-                f"env must be made with turns=1, got turns={base.protocol.turns}: a solution in numbers is handed in once"
+                f"env must be made with turns=1, got turns={base.protocol.turns}: "
+                "a solution in numbers is handed in once"
             )
         super().__init__(env)
         self.text_env = base
         self.scheme: Reward = single_reward(base.protocol.reward)
         self.actions = 0
-        self.encoder = Encoder(base.problem, size)
+        self.encoder = Encoder(as_kind(base.problem), size)
         self.problem = self.encoder.problem
         self._data: Observation = {}
         self._mask: NDArray[np.int8] = np.zeros(0, np.int8)

@@ -21,8 +21,8 @@ def potential(problem: Kind[Any, Any], instance: Instance, partial: Any, reward:
     """Return the potential of the unfinished solution ``partial``, in the unit of ``reward``.
 
     Where nothing is missing, it is the reward of the solution itself. Where the share m of a constraint family is
-    missing, it is ``reward(g + v - g(m))``: g is greedy's objective, v the objective so far, and g(m) greedy's objective
-    when as much was missing. So a beginning that is as good as greedy's has the reward of greedy.
+    missing, it is ``reward(g + v - g(m))``: g is greedy's objective, v the objective so far, and g(m) greedy's
+    objective when as much was missing. So a beginning that is as good as greedy's has the reward of greedy.
 
     Examples
     --------

@@ -138,12 +138,14 @@ def test_renumbering_the_elements_renumbers_the_scores(name: str) -> None:
         for asked in (instance, instance.relabelled(order.tolist())):
             observation, _ = env.reset(options={"instance": asked})
             batch = {key: torch.as_tensor(array)[None].float() for key, array in observation.items()}
-            if problem.kind == "assignment":  # the next element is another one there: the same one is marked
+            if (
+                problem.solutions == "an assignment"
+            ):  # the next element is another one there: the same one is marked
                 batch["solution"][..., 1] = 0
             scores.append(extract(batch)[0].detach().numpy())
-        per = env.encoder.resources
+        per = env.encoder.choices // env.encoder.size if problem.solutions == "a schedule" else 1
         here, there = (found[: instance.size * per].reshape(instance.size, per) for found in scores)
-        if problem.kind != "assignment":  # labels are no elements
+        if problem.solutions != "an assignment":  # labels are no elements
             assert np.allclose(there[order], here, atol=1e-4)
         assert np.allclose(scores[0][env.actions :], scores[1][env.actions :], atol=1e-4)
 

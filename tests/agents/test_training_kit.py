@@ -52,7 +52,8 @@ def test_the_mix_is_kept_and_streams_go_on_where_they_stopped() -> None:
 def test_slips_explore() -> None:
     tsp = forge_gym.problem("TSP", n=8)
     greedy, slipping = (
-        [e.reply for e in islice(Demonstrations([tsp], epsilon=slip).stream(), 50)] for slip in (0.0, 0.3)
+        [e.reply for e in islice(Demonstrations([tsp], epsilon=epsilon).stream(), 50)]
+        for epsilon in (0.0, 0.3)
     )
     assert sum(a != b for a, b in zip(greedy, slipping, strict=True)) > 25
 

@@ -17,14 +17,20 @@ from forge_gym.core.verdict import Verdict
 TSP = forge_gym.problem("TSP", n=7)
 ANSWERS = ["?", "<answer>[9]</answer>"] + [
     TSP.format(TSP.instance(), solution)
-    for solution in (TSP.trivial(TSP.instance()), TSP.heuristic(TSP.instance()), TSP.reference(TSP.instance()).solution)
+    for solution in (
+        TSP.trivial(TSP.instance()),
+        TSP.heuristic(TSP.instance()),
+        TSP.reference(TSP.instance()).solution,
+    )
 ]
 
 
 @given(
     replies=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=6),
     keep=st.sampled_from(["best", "last"]),
-    reward=st.sampled_from(["tiered", "linear", "stepped", "binary", "np_engine", "ratio_power", "base_and_bonus"]),
+    reward=st.sampled_from(
+        ["tiered", "linear", "stepped", "binary", "np_engine", "ratio_power", "base_and_bonus"]
+    ),
 )
 @settings(max_examples=200, deadline=None)
 def test_payments_sum_to_the_kept_replys_own_reward(replies: list[str], keep: str, reward: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 from pathlib import Path
 
 import gymnasium as gym
@@ -107,7 +106,9 @@ def test_the_id_follows_the_version_of_the_class(tmp_path: Path, monkeypatch: py
 
 
 def test_a_parameter_hides_nothing_of_its_base() -> None:
-    with pytest.raises(TypeError, match="a parameter must not hide an attribute of its base, got 'noun' in Bad"):
+    with pytest.raises(
+        TypeError, match="a parameter must not hide an attribute of its base, got 'noun' in Bad"
+    ):
 
         class Bad(TSP):
             noun: str = "town"  # type: ignore[misc]

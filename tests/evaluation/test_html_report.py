@@ -346,7 +346,9 @@ def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
 
     def wrong(task: Task, number: int) -> str:
         nulls = [
-            null for null in task.problem.null_answers(task.instance) if task.problem.violations(task.instance, null)
+            null
+            for null in task.problem.null_answers(task.instance)
+            if task.problem.violations(task.instance, null)
         ]
         return task.problem.format(task.instance, nulls[number % len(nulls)])
 

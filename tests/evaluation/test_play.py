@@ -80,7 +80,7 @@ def test_other_shapes_of_answers() -> None:
     assert as_reply(compact, compact.instance(), "+ - +") == "<answer>+ - +</answer>"
     meetings = forge_gym.problem("MeetingScheduling", n=4)
     assert as_reply(meetings, meetings.instance(), "[[0, 0, 540]]") == "<answer>[[0, 0, 540]]</answer>"
-    halves = forge_gym.problem("BalancedMinCut", n=4, variant="published")
+    halves = forge_gym.problem("PublishedBisection", n=4)
     assert as_reply(halves, halves.instance(), "[[0, 1], [2, 3]]") == "<answer>[[0, 1], [2, 3]]</answer>"
 
 

@@ -9,15 +9,12 @@ import pytest
 import forge_gym
 from forge_gym.core.instance import Instance
 from forge_gym.core.problem import Problem
-from forge_gym.envs.balanced_min_cut import BalancedMinCutInstance
-from forge_gym.envs.graph_coloring import GraphColoringInstance
+from forge_gym.envs.exact_subset_sum import ExactSubsetSumInstance
 from forge_gym.envs.hamiltonian_cycle import HamiltonianCycleInstance
 from forge_gym.envs.knapsack import KnapsackInstance
-from forge_gym.envs.max_clique import MaxCliqueInstance
-from forge_gym.envs.max_independent_set import MaxIndependentSetInstance
 from forge_gym.envs.meeting_scheduling import MeetingSchedulingInstance
-from forge_gym.envs.subset_sum import SubsetSumInstance
 from forge_gym.envs.tsp import TSPInstance
+from forge_gym.kinds.graph import Graph, WeightedGraph
 
 SQUARE = ((0, 1), (0, 3), (1, 2), (2, 3))
 """Edges of a ring of four."""
@@ -28,19 +25,19 @@ tiered = forge_gym.reward("tiered")
 
 def published(name: str) -> Problem[Any, Any]:
     """The problem as the published system asks it, where it asks otherwise."""
-    variants = {"BalancedMinCut", "HamiltonianCycle", "MeetingScheduling", "SubsetSum"}
-    return forge_gym.problem(name, **({"variant": "published"} if name in variants else {}))
+    spellings = {"BalancedMinCut": "PublishedBisection", "HamiltonianCycle": "PublishedCycle"}
+    return forge_gym.problem(spellings.get(name, name))
 
 
 INSTANCES: dict[str, Instance] = {
-    "BalancedMinCut": BalancedMinCutInstance(4, tuple((u, v, 1 + u) for u, v in SQUARE)),
-    "GraphColoring": GraphColoringInstance(4, SQUARE),
+    "BalancedMinCut": WeightedGraph(4, tuple((u, v, 1 + u) for u, v in SQUARE)),
+    "GraphColoring": Graph(4, SQUARE),
     "HamiltonianCycle": HamiltonianCycleInstance(4, SQUARE),
     "Knapsack": KnapsackInstance(10, (4, 3, 5, 6), (10, 9, 8, 11)),
-    "MaxClique": MaxCliqueInstance(4, ((0, 1), (0, 2), (0, 3), (1, 2))),
-    "MaxIndependentSet": MaxIndependentSetInstance(4, ((0, 1), (1, 2), (2, 3))),
+    "MaxClique": Graph(4, ((0, 1), (0, 2), (0, 3), (1, 2))),
+    "MaxIndependentSet": Graph(4, ((0, 1), (1, 2), (2, 3))),
     "MeetingScheduling": MeetingSchedulingInstance(((60, (0, 1)), (60, (1, 2))), (WHOLE_DAY,) * 3, (3, 3)),
-    "SubsetSum": SubsetSumInstance(6, (1, 2, 3, 6), exact=True),
+    "ExactSubsetSum": ExactSubsetSumInstance(6, (1, 2, 3, 6)),
     "TSP": TSPInstance(matrix=((0, 10, 15, 20), (10, 0, 35, 25), (15, 35, 0, 30), (20, 25, 30, 0))),
 }
 
@@ -55,7 +52,7 @@ FAULTS: list[tuple[int, str, str, str]] = [
     (5, "MaxClique", "[True,False]", M),
     (5, "MaxClique", "[true,false]", M),
     (5, "MaxClique", '["0",0]', M),
-    (6, "SubsetSum", "[0,0,0,0,0,0]", I),
+    (6, "ExactSubsetSum", "[0,0,0,0,0,0]", I),
     (7, "MeetingScheduling", "[[0, 0, 540], [0, 0, 600]]", I),
     (7, "MeetingScheduling", "[(0, 0, 540), (0, 0, 600)]", M),
     (8, "MeetingScheduling", "[[0, 0, 540], [1, 1, 540]]", I),
@@ -81,8 +78,8 @@ FAULTS: list[tuple[int, str, str, str]] = [
     (18, "TSP", "[[1,2]]", M),
     (18, "TSP", "[1e999]", M),
     (20, "MaxIndependentSet", "[0,0,0]", I),
-    (20, "SubsetSum", "[0,0,0]", I),
-    (20, "SubsetSum", "[99]", I),
+    (20, "ExactSubsetSum", "[0,0,0]", I),
+    (20, "ExactSubsetSum", "[99]", I),
     (20, "HamiltonianCycle", "[0]", I),
     (20, "BalancedMinCut", "[[0,[1]],[2,3]]", M),
 ]
@@ -124,7 +121,7 @@ def test_14_a_reply_that_is_no_text_ends_nothing(reply: Any) -> None:
 def test_19_no_baseline_is_missing_or_zero() -> None:
     """Two rings: the best cut weighs 0, any other cut has ratio 0 and earns less than 1."""
     edges = tuple(sorted((u + off, v + off, 2) for off in (0, 4) for u, v in SQUARE))
-    instance, problem = BalancedMinCutInstance(8, edges), forge_gym.problem("BalancedMinCut")
+    instance, problem = WeightedGraph(8, edges), forge_gym.problem("BalancedMinCut")
     reference = problem.reference(instance)
     assert reference.proven and reference.value == 0
     best = problem.verify(instance, "<answer>[0, 1, 2, 3]</answer>")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -120,26 +120,31 @@ def test_a_transcript_says_everything(envs: Questions, tmp_path: Path) -> None:
         "feedback", "score", "verdict",
     ]  # fmt: skip
     assert first["finish"] == "stop" and first["cost"] == 0.25 and first["attempts"] == 2
-    assert set(first["verdict"]) == {field.name for field in Verdict.__dataclass_fields__.values()}
+    assert set(first["verdict"]) == set(Verdict._fields) - {"solution"}  # the reply states it
     again = read_run(path)
     assert again == run and (again.finished, again.missing) == (24, 0)
     assert again.total("completion_tokens") == 3 * len(lines)
     for row in again.rows:
         for sample in range(2):
             best = max(again.calls[row.id, sample], key=lambda call: call.score)
-            assert again.kept(row.id)[sample] == best.verdict
+            assert again.kept(row.id)[sample] == best.verdict and again.kept_call(row.id, sample) == best
             for call in again.calls[row.id, sample]:
-                assert row.problem.verify(row.use(), call.reply) == call.verdict
+                assert row.problem.verify(row.use(), call.reply).worth == call.verdict.worth
 
 
 def test_a_run_scores_as_an_evaluation_does(few: Questions, envs: Questions) -> None:
     expected = evaluate_suite(RandomAgent(), few.rows, turns=2, samples=3)
     for agent in (RandomAgent(), Remote()):
         found = record(agent, few, turns=2, samples=3).evaluation()
-        assert found.verdicts == expected.verdicts and found.rows == expected.rows
+        assert worths(found.verdicts) == worths(expected.verdicts) and found.rows == expected.rows
     problem = forge_gym.problem("TSP", n=7)
     verdicts = record(Remote(), envs).evaluation().verdicts[:6]
-    assert evaluate(Remote(), problem, held_out(problem, 6)).verdicts == verdicts
+    assert worths(evaluate(Remote(), problem, held_out(problem, 6)).verdicts) == worths(verdicts)
+
+
+def worths(verdicts: Sequence[Sequence[Verdict]]) -> list[list[Any]]:
+    """Return all of the verdicts but the solutions, which a record leaves to the replies."""
+    return [[verdict.worth for verdict in samples] for samples in verdicts]
 
 
 def test_an_agent_has_as_many_calls_under_way_as_it_can_bear(few: Questions) -> None:

@@ -90,9 +90,9 @@ def place(name: str, level: int = 0, seed: int = 1) -> dict[str, Any]:
     return {"problem": name, "level": level, "seed": seed}
 
 
-def asked(name: str, level: int = 0, seed: int = 1) -> tuple[Any, Any, str]:
+def asked(name: str, level: int = 0, seed: int = 1, names: int = 0) -> tuple[Any, Any, str]:
     """Return problem, instance, and the text of the optimum."""
-    problem = forge_gym.problem(name, level=level)
+    problem = forge_gym.problem(name, level=level, names=names)
     instance = problem.instance(seed, split="test")
     return problem, instance, problem.format_answer(instance, problem.reference(instance).solution)
 
@@ -106,10 +106,10 @@ def test_an_instance_tells_all_but_the_optimum(client: TestClient, name: str) ->
     reply = client.get("/api/instance", params=place(name))
     found = reply.json()
     assert found["prompt"] == problem.prompt(instance)
-    assert found["picture"].startswith("<?xml") and found["form"] == problem.kind
-    assert [len(numbers) for numbers in found["domains"]] == list(map(len, problem.domains(instance)))
+    assert found["picture"].startswith("<?xml") and found["form"] == problem.widget
+    assert found["columns"] == list(map(list, problem.columns_of(instance)))
     assert set(found) == {
-        "problem", "kind", "sense", "level", "parameters", "size", "form", "domains", "prompt", "picture"
+        "problem", "sense", "level", "parameters", "size", "form", "columns", "prompt", "picture"
     }  # fmt: skip
     assert best not in reply.text.replace(r"\n", "")
 
@@ -151,7 +151,12 @@ def test_instances_are_named_by_parameters_and_by_row(client: TestClient) -> Non
     found = client.get("/api/instance", params={"problem": "TSP", "parameters": parameters, "seed": 5}).json()
     problem = forge_gym.problem("TSP", n=7, distribution="clustered", style="compact")
     assert found["prompt"] == problem.prompt(problem.instance(5, split="test"))
-    assert found["form"] == ""  # not a JSON list: typed
+    assert (found["form"], found["columns"]) == ("", [])  # not a JSON list: typed
+    for problem, parameters in (
+        ("GraphColoring", {"n": 5, "names": "words"}), ("PublishedBisection", {"n": 6})
+    ):  # fmt: skip
+        asked = {"problem": problem, "parameters": json.dumps(parameters)}
+        assert client.get("/api/instance", params=asked).json()["form"] == ""
     row = next(row for row in suite_questions("forge-bench-v1", limit=1).rows if row.id == "SetCover-4-0")
     found = client.get("/api/instance", params={"row": "SetCover-4-0"}).json()
     assert (found["problem"], found["level"], found["prompt"]) == (
@@ -431,24 +436,29 @@ def test_every_problem_is_read_and_answered(visit: Callable[..., Any]) -> None:
         assert is_drawn(page, "#picture img")
 
 
+@pytest.mark.parametrize("first", [0, 7])
 @pytest.mark.parametrize("name", KINDS)
-def test_an_answer_is_clicked_together(visit: Callable[..., Any], name: str) -> None:
-    problem, instance, best = asked(name)
+def test_an_answer_is_clicked_together(visit: Callable[..., Any], name: str, first: int) -> None:
+    problem, instance, best = asked(name, names=first)
     solution = problem.reference(instance).solution
-    page = visit(f"/?problem={name}&level=0&seed=1")
+    page = visit(f'/?problem={name}&level=0&seed=1&parameters={{"names":{first}}}')
     chips = page.locator("#builder fieldset").first.locator("button")
-    if problem.kind == "schedule":
+    if problem.widget == "rows":
         for row in solution:
-            for select, number in zip(page.locator("#builder select").all(), row, strict=True):
+            element, *place = row
+            for select, number in zip(
+                page.locator("#builder select").all(), (first + element, *place), strict=True
+            ):
                 select.select_option(str(number))
             page.click("#add")
         assert page.locator("#builder li").count() == len(solution)
         page.click("#add")  # twice the last row, which is taken back
         page.locator("#builder li button").last.click()
-    elif problem.kind == "assignment":
+    elif problem.widget == "labels":
         palette = page.locator("#builder fieldset").last.locator("button")
         for label in solution:  # the next element is selected by itself
             palette.nth(label).click()
+        assert chips.first.inner_text().split()[0] == str(first)
     else:
         for element in solution:
             chips.nth(element).click()

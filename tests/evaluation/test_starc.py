@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import forge_gym
-from forge_gym.core.rewards import Group, REWARDS, tiered
+from forge_gym.core.rewards import REWARDS, Group, tiered
 from forge_gym.evaluation.starc import SCORES, Comparison, bank, compare, distance, heat_map, standardise
 
 NAMES = forge_gym.problems()
@@ -78,7 +78,7 @@ def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
             compare(*arguments)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="instances must be"):
         compare([tsp], instances=0)
-    monkeypatch.setattr(type(tsp), "write", lambda self, instance, solution: "by way of 0")
+    monkeypatch.setattr(type(tsp), "format_answer", lambda self, instance, solution: "by way of 0")
     with pytest.raises(ValueError, match="answers of TSP must be JSON lists, got 'by way of 0'"):
         bank(tsp, instances=1)
 
@@ -128,7 +128,7 @@ def test_comparison(comparison: Comparison) -> None:
         assert matrix.max() < 0.6  # every scheme wants answers of higher quality
     rows = comparison.to_dict()["overall"]
     assert rows["binary"]["success"] == 0 < rows["binary"]["quality"]
-    near = ("ssl", "base_and_bonus", "verpo", "linear", "ratio_power", "binary")
+    near = ("stepped", "base_and_bonus", "verpo", "linear", "ratio_power", "binary")
     assert 0 < max(rows["tiered"][name] for name in near[:3]) < rows["tiered"]["linear"]
     assert rows["tiered"]["linear"] < rows["tiered"]["ratio_power"] < rows["tiered"]["binary"]
     assert rows["tiered"]["quality"] < rows["binary"]["quality"]

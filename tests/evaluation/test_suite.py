@@ -20,11 +20,11 @@ import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
 from forge_gym.core.verdict import Verdict
 from forge_gym.data import suite
-from forge_gym.evaluation.cli import main
 from forge_gym.data.published import TASKS, convert, import_rows, published_ratio, published_scores
+from forge_gym.data.suite import SuiteError, build, content_hash, read, verify, write
+from forge_gym.evaluation.cli import main
 from forge_gym.evaluation.score import evaluate_suite
 from forge_gym.evaluation.stats import best_of
-from forge_gym.data.suite import SuiteError, build, content_hash, read, verify, write
 
 CONTROLS_UNDER_TEST = (TrivialAgent(), RandomAgent(), GreedyAgent(), LocalSearchAgent(), ExactAgent())
 
@@ -43,7 +43,7 @@ def lines(path: Path) -> list[str]:
 
 def test_a_built_suite_is_sound_and_reproducible(built: Path, tmp_path: Path) -> None:
     name, rows = read(built)
-    assert name == "small" and len(rows) == 10 * len(forge_gym.problems())
+    assert name == "small" and len(rows) == 10 * len(suite.PROBLEMS)
     assert verify(built, sample=len(rows)) == []
     assert [row.to_json() for row in rows] == lines(built)[1:]
     again = tmp_path / "again.jsonl.gz"
@@ -55,9 +55,7 @@ def test_a_built_suite_is_sound_and_reproducible(built: Path, tmp_path: Path) ->
 def test_a_killed_build_ends_with_the_same_bytes(built: Path, tmp_path: Path) -> None:
     path = tmp_path / "killed.jsonl.gz"
     partial = tmp_path / "killed.jsonl.gz.partial"
-    program = (
-        f"import pathlib, forge_gym.data.suite as s; s.build(pathlib.Path({str(path)!r}), 'small', 1)"
-    )
+    program = f"import pathlib, forge_gym.data.suite as s; s.build(pathlib.Path({str(path)!r}), 'small', 1)"
     for parts in (1, 8, 20):
         process = subprocess.Popen([sys.executable, "-c", program])
         deadline = time.monotonic() + 60
@@ -171,10 +169,8 @@ def test_scores_of_the_controls(built: Path) -> None:
         assert 0 < scores["greedy"].estimate("quality", group).mean < 1
         assert scores["trivial"].estimate("quality", group).mean == 0
     groups = scores["exact"].groups()
-    assert len(groups["overall"]) == len(rows) and all(
-        len(groups[name]) == 10 for name in forge_gym.problems()
-    )
-    assert len(groups["level 3"]) == len(forge_gym.problems())
+    assert len(groups["overall"]) == len(rows) and all(len(groups[name]) == 10 for name in suite.PROBLEMS)
+    assert len(groups["level 3"]) == len(suite.PROBLEMS)
     assert scores["exact"].to_dict()["published"]["overall"] == {"SR": 1, "QR": 1}
 
 
@@ -245,7 +241,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
-@pytest.mark.parametrize("task", [task for task, (name, *_) in TASKS.items() if name in forge_gym.problems()])
+@pytest.mark.parametrize("task", TASKS)
 def test_published_instances_are_read(task: str, tmp_path: Path) -> None:
     data, optimum = EXAMPLES[task]
     found, instance = convert(task, data)
@@ -287,7 +283,7 @@ def test_the_published_metric(built: Path) -> None:
     assert scores["TSP"] == scores["domain planning"] == scores["overall"] == {"SR": 0.5, "QR": 0.25}
 
 
-@pytest.mark.parametrize("task", [task for task, (name, *_) in TASKS.items() if name in forge_gym.problems()])
+@pytest.mark.parametrize("task", TASKS)
 def test_published_instances_have_the_published_optima(
     task: str, np_bench: Callable[[str], list[dict[str, Any]]]
 ) -> None:
@@ -302,7 +298,7 @@ def test_the_shipped_benchmark_is_sound() -> None:
     name, rows = read(suite.locate(suite.BENCHMARK))
     assert name == suite.BENCHMARK and len(rows) == 1000
     assert verify(suite.locate(suite.BENCHMARK), sample=100) == []
-    for problem in forge_gym.problems():
+    for problem in suite.PROBLEMS:
         mine = [row for row in rows if row.problem.name == problem]
         assert len(mine) == 100 and {row.level for row in mine} == set(suite.LEVELS)
         assert {row.distribution for row in mine} == set(suite.distributions(problem))
@@ -312,7 +308,7 @@ def test_the_shipped_benchmark_is_sound() -> None:
 def test_the_shipped_benchmark_is_what_a_build_draws() -> None:
     """Fails when an instance changes for the same seed: then its problem needs a new version."""
     _, rows = read(suite.locate(suite.BENCHMARK))
-    for problem in forge_gym.problems():
+    for problem in suite.PROBLEMS:
         for level in (0, 5):
             shipped = [row for row in rows if (row.problem.name, row.level) == (problem, level)]
             drawn = suite._draw(problem, level, suite.PER_LEVEL)
@@ -325,7 +321,7 @@ def test_the_shipped_benchmark_is_what_a_build_draws() -> None:
                 )
 
 
-@pytest.mark.parametrize("problem", forge_gym.problems())
+@pytest.mark.parametrize("problem", suite.PROBLEMS)
 def test_answers_that_never_read_the_instance_are_worth_nothing(problem: str) -> None:
     _, rows = read(suite.locate(suite.BENCHMARK))
     mine = [row for row in rows if row.problem.name == problem]
@@ -346,7 +342,7 @@ def test_the_controls_on_the_shipped_benchmark() -> None:
     _, rows = read(suite.locate(suite.BENCHMARK))
     scores = {agent.name: evaluate_suite(agent, rows) for agent in CONTROLS_UNDER_TEST}
     between = 0
-    for problem in forge_gym.problems():
+    for problem in suite.PROBLEMS:
         group = scores["exact"].groups()[problem]
         quality = {name: score.estimate("quality", group).mean for name, score in scores.items()}
         skill = {name: score.estimate("skill", group).mean for name, score in scores.items()}

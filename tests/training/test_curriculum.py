@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import forge_gym
-from forge_gym.training.curriculum import Curriculum, WindowConfig, Window, allocate
 from forge_gym.core.verdict import Verdict
+from forge_gym.training.curriculum import Curriculum, Window, WindowConfig, allocate
 
 PASSED, FAILED = Verdict("feasible", skill=0.8), Verdict("feasible", skill=0.1)
 

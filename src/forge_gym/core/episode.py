@@ -112,6 +112,8 @@ class Episode:
         """What the last reply was paid."""
         self.last: Judged | None = None
         self.kept: Judged | None = None
+        self.kept_turn = 0
+        """The turn of the kept reply, counted from 0."""
         self.scores: list[float] = []
         """What each reply is worth alone."""
         self.fault: Exception | None = None
@@ -170,7 +172,7 @@ class Episode:
         """Take the turn that a judged reply makes, and return the feedback on it."""
         before, self.last = self.total, judged
         if self.kept is None or self.protocol.keep == "last" or judged.score > self.kept.score:
-            self.kept = judged
+            self.kept, self.kept_turn = judged, self.turn
         self.paid = self.kept.score - before
         self.scores.append(judged.score)
         self.turn += 1

@@ -54,7 +54,8 @@ def choices(cls: Any, parameter: str) -> tuple[str, ...]:
 
 def check_parameters(owner: Any) -> None:
     """Raise ``ValueError`` for the first field of a dataclass whose value breaks the rule of its type."""
-    for parameter, hint in parameter_types(type(owner)).items():
+    cls: Any = type(owner)
+    for parameter, hint in parameter_types(cls).items():
         value = getattr(owner, parameter)
         rule = get_args(hint)[1] if get_origin(hint) is Annotated else None
         if get_origin(hint) is Literal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from .verdict import Number, Verdict
 
@@ -95,31 +95,21 @@ class Reference(Certificate[S]):
         return value - over if self.sense == "max" else over - value
 
     @cached_property
-    def _judged(self) -> dict[Number, tuple[Any, ...]]:
+    def _judged(self) -> dict[Number, Verdict]:
         """All fields of the verdicts given before but the solution, by objective: a group reaches few values."""
         return {}
 
     def verdict(self, value: Number, solution: S | None = None) -> Verdict:
         """Return the verdict on the feasible ``solution`` of objective ``value``."""
-        worth = self._judged.get(value)
-        if worth is None:
+        found = self._judged.get(value)
+        if found is None:
             quality, skill, ratio = self._scaled(value)
-            worth = (
-                "feasible",
-                "",
-                (),
-                0.0,
-                value,
-                quality,
-                skill,
-                ratio,
-                self.optimal(value),
-                self.beaten_by(value),
-            )
+            optimal, beats_bound = self.optimal(value), self.beaten_by(value)
+            found = Verdict("feasible", "", (), 0.0, value, quality, skill, ratio, optimal, beats_bound)
             if len(self._judged) >= _REMEMBERED:
                 self._judged.clear()
-            self._judged[value] = worth
-        return Verdict(*worth, solution)
+            self._judged[value] = found
+        return Verdict(*found[:-1], solution)
 
     def quality(self, value: Number) -> float:
         """Position of ``value`` between trivial (0) and reference (1), clipped to [0, 1]."""

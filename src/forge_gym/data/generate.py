@@ -24,11 +24,11 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Protocol
 
-from .rows import Sample, ladder, write_rows
 from ..core.checks import check_choice, check_int, check_known
 from ..core.instance import Instance
 from ..core.problem import MAX_UNGRADED, Problem
 from ..core.seeding import SPLITS
+from .rows import Sample, ladder, write_rows
 
 FORMATS = ("jsonl", "parquet", "hf")
 """``hf`` is Parquet in shards under ``data/``, as on the Hugging Face hub."""

@@ -82,6 +82,11 @@ class PublishedBisection(BalancedMinCut):
 
     published: ClassVar = ""
 
+    def check(self) -> None:
+        super().check()
+        if not isinstance(self.names, int):
+            raise ValueError(f"names must be a number for answers of two lists, got {short_repr(self.names)}")
+
     def answer(self, instance: WeightedGraph) -> str:
         return "a JSON list of two lists, the vertices of each half in any order, every vertex once,"
 
@@ -93,7 +98,7 @@ class PublishedBisection(BalancedMinCut):
             raise Malformed(f"an answer is a JSON list of two flat lists of integers, got {short_repr(text)}")
         one, other = lists
         if sorted(one + other) == list(range(instance.n)) and abs(len(one) - len(other)) <= 1:
-            return tuple(min(lists, key=len))
+            return tuple(other if len(other) < len(one) else one)
         return (*one, _MARK, *other)
 
     def write(self, instance: WeightedGraph, solution: Chosen, names: Names) -> str:

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.checks import check_int, short_repr
-from ..core.instance import Instance
+from ..core.instance import Instance, lists_to_tuples
 from ..core.parameters import choices
 from ..core.problem import Problem
 from ..core.reference import Certificate, CertificateError
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class
-from ..core.instance import lists_to_tuples
 from ..core.store import number
 from ..core.verdict import Number
 
@@ -122,7 +121,9 @@ class Row:
             value, bound, trivial, greedy = (
                 number(str(data[k])) for k in ("value", "bound", "trivial", "greedy")
             )
-            certificate = Certificate(lists_to_tuples(data["solution"]), value, bound, data["solver"], data["work"])
+            certificate = Certificate(
+                lists_to_tuples(data["solution"]), value, bound, data["solver"], data["work"]
+            )
             instance = found.from_json(json.dumps(data["instance"]))
             return cls(
                 data["id"],

@@ -125,7 +125,9 @@ class Case:
     @cached_property
     def poor(self) -> list[Any]:
         """The trivial answer, as JSON."""
-        found: list[Any] = json.loads(self.problem.format_answer(self.instance, self.problem.trivial(self.instance)))
+        found: list[Any] = json.loads(
+            self.problem.format_answer(self.instance, self.problem.trivial(self.instance))
+        )
         return found
 
     def say(self, answer: Any) -> str:
@@ -411,7 +413,9 @@ def copies(problem: Problem[Any, Any], instance: Instance, solution: Any) -> lis
     candidates = [given[::-1], given[1:] + given[:1], given[:1] + given[:0:-1], tuple(sorted(given))]
     distinct = sorted(set(given))
     renamed = dict(zip(distinct, distinct[1:] + distinct[:1], strict=True))
-    candidates.append(tuple([renamed[entry] for entry in given]))  # the same one where entries are mere labels
+    candidates.append(
+        tuple([renamed[entry] for entry in given])
+    )  # the same one where entries are mere labels
     form = problem.canonical(instance, solution)
     return [
         copy

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..training.reward_function import RewardFunction
 from ..core.checks import short_repr
 from ..core.env import TextEnv
 from ..core.problem import Problem
 from ..core.rewards import tiered
 from ..core.verdict import STATUSES, Verdict
+from ..training.reward_function import RewardFunction
 from .attacks import MAX_SECONDS, ROWS, Case, Outcome, Row
 from .definitions import Definition
 from .probes import PROBES, Probe

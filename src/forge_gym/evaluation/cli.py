@@ -14,12 +14,13 @@ from typing import Any
 from .._version import __version__
 from ..core.checks import check_int
 from ..core.problem import Problem
-from ..core.seeding import SPLITS
 from ..core.registry import problem as make_problem
-from ..core.registry import problem_class, problems, register_problem
+from ..core.registry import problem_class, problems
+from ..core.seeding import SPLITS
 from ..core.store import StoreError
 from ..data.generate import ENGINES, FORMATS, LAYOUTS, generate, whole
-from ..data.suite import BENCHMARK, LEVELS, build, locate, verify, write
+from ..data.suite import BENCHMARK, LEVELS, PROBLEMS, build, locate, verify, write
+from ..registration import register_problem
 from .terminal import console, print_json, progress_bar
 
 _ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
@@ -330,7 +331,7 @@ def _register(entry_point: str) -> str:
             f"ENV must be a problem, an id or module:Class, got {entry_point!r}: {error}"
         ) from None
     if found.name not in problems():
-        register_problem(found.name, entry_point, found.version)
+        register_problem(entry_point)
     return found.name
 
 
@@ -341,13 +342,13 @@ def _problems(arguments: argparse.Namespace) -> list[Problem[Any, Any]]:
 def _list(arguments: argparse.Namespace) -> None:
     from dataclasses import fields
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "problem": name,
             "id": f"Forge/{name}-v{cls.version}",
             "family": cls.family,
             "sense": cls.sense,
-            "kind": cls.kind,
+            "solutions": getattr(cls, "solutions", ""),
             "parameters": {field.name: field.default for field in fields(cls)},
         }
         for name, cls in ((name, problem_class(name)) for name in problems())
@@ -357,10 +358,12 @@ def _list(arguments: argparse.Namespace) -> None:
         return
     from rich.table import Table
 
-    table = Table("id", "family", "sense", "kind", "parameters")
+    table = Table("id", "family", "sense", "solutions", "parameters")
     for row in rows:
-        parameters = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())  # type: ignore[attr-defined]
-        table.add_row(str(row["id"]), str(row["family"]), str(row["sense"]), str(row["kind"]), parameters)
+        parameters = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
+        table.add_row(
+            str(row["id"]), str(row["family"]), str(row["sense"]), str(row["solutions"]), parameters
+        )
     console().print(table)
 
 
@@ -375,13 +378,14 @@ def _show(arguments: argparse.Namespace) -> None:
     prompt, reference = problem.prompt(instance), problem.reference(instance)
     verdict = None if arguments.reply is None else problem.verify(instance, arguments.reply)
     if arguments.png:
-        from ..core.drawing import picture
-
+        if problem.picture is None:
+            raise ValueError(f"--png needs a problem with a picture, got {problem.name}, which has none")
         drawn = reference.solution if arguments.solution else None
         if verdict is not None and verdict.status != "malformed":
-            drawn = problem.parse_reply(instance, arguments.reply)
+            drawn = verdict.solution
         format = "svg" if arguments.png.lower().endswith(".svg") else "png"
-        Path(arguments.png).write_bytes(picture(problem, instance, drawn, format=format, dpi=150))
+        image: bytes = problem.picture.image(problem, instance, drawn, format=format, dpi=150)
+        Path(arguments.png).write_bytes(image)
     if arguments.json:
         shown: dict[str, Any] = {
             "spec": None
@@ -582,7 +586,7 @@ def _generate(arguments: argparse.Namespace) -> None:
 
 def _suite_build(arguments: argparse.Namespace) -> None:
     check_int("--per-level", arguments.per_level, 1)
-    total = len(problems()) * len(LEVELS) * arguments.per_level
+    total = len(PROBLEMS) * len(LEVELS) * arguments.per_level
     with progress_bar("certifying", total) as advance:
         digest = build(arguments.out, _suite_name(arguments.out), arguments.per_level, advance)
     print(f"wrote {arguments.out}: {total} instances, content {digest}")

@@ -39,7 +39,8 @@ class Agreement:
 
 def families(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
     """Return the problem with every value of its parameter ``distribution``; as it is, where it has none."""
-    return [replace(problem, distribution=name) for name in choices(type(problem), "distribution")] or [problem]
+    cls: Any = type(problem)
+    return [replace(problem, **{"distribution": name}) for name in choices(cls, "distribution")] or [problem]
 
 
 def sized(problem: Problem[Any, Any], n: int) -> Problem[Any, Any] | None:

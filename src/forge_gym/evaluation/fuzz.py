@@ -199,7 +199,9 @@ class Asked:
         )
         if objective is None and (self.problem.style, self.problem.names) != ("prose", 0):
             return  # what is infeasible need not have a spelling of its own there
-        literal = body.isascii() and _words(body) == _words(self.problem.format_answer(self.instance, solution))
+        literal = body.isascii() and _words(body) == _words(
+            self.problem.format_answer(self.instance, solution)
+        )
         if objective is not None and not literal:
             yield f"read as {short_repr(solution)}"
         as_written = (self.problem.style, self.problem.names) == ("prose", 0)

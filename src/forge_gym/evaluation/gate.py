@@ -123,7 +123,9 @@ def find_definition(problem: Problem[Any, Any], entry_point: str | None = None) 
     try:
         found: Definition = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"definition must be module:function, got {short_repr(entry_point)}: {error}") from None
+        raise ValueError(
+            f"definition must be module:function, got {short_repr(entry_point)}: {error}"
+        ) from None
     return found
 
 

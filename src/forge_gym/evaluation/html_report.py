@@ -29,11 +29,11 @@ from ..agents import CONTROLS, make_agent
 from ..core.checks import check_int
 from ..core.rewards import TIER_EDGES
 from ..core.verdict import Malformed, Verdict
+from ..data.suite import Row
 from .evaluate import METRICS
 from .runs import Run
 from .score import SuiteEvaluation, evaluate_suite
 from .stats import Estimate, bootstrap
-from ..data.suite import Row
 from .transcript import Call
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Player:
     @cached_property
     def published(self) -> dict[str, float]:
         """The published success rate and quality ratio over all rows."""
-        return self.data.published()["overall"]
+        return self.evaluation.published()["overall"]
 
     def values(self, metric: str) -> list[float]:
         """Return one number per row: the mean over its samples."""
@@ -366,7 +366,7 @@ class Answer:
 
     @property
     def picture(self) -> str:
-        """The URI of its image."""
+        """The URI of its image; empty where the problem has no picture."""
         return _image(self.row.problem, self.row.instance, self.solution)
 
 
@@ -376,7 +376,7 @@ class Case:
 
     row: Row
     optimum: str
-    """The URI of its image."""
+    """The URI of its image; empty where the problem has no picture."""
     answers: tuple[Answer, ...]
 
     @property
@@ -395,10 +395,9 @@ def _examples(player: Player, rows: Sequence[Row], shown: Container[str]) -> Ite
     classes: dict[Kind, list[Answer]] = {}
     for row in rows:
         for sample in range(player.run.samples):
-            calls = player.run.calls[row.id, sample]
-            call = max(calls, key=lambda call: call.score)
+            call, turns = player.run.kept_call(row.id, sample), len(player.run.calls[row.id, sample])
             found = kind(call.verdict, families)
-            classes.setdefault(found, []).append(Answer(player, row, call, len(calls), found))
+            classes.setdefault(found, []).append(Answer(player, row, call, turns, found))
     broken = [each for each in (_INFEASIBLE, *_broken(families).values()) if each in classes]
     broken.sort(key=lambda each: -len(classes[each]))  # equals stay in the problem's order: sets have none
     short = [each for each in _FEASIBLE if each in classes and each.key not in ("optimal", "alarm")]
@@ -444,10 +443,13 @@ def _gallery(
 
 
 def _image(problem: Problem[Any, Any], instance: Any, solution: Any) -> str:
-    """Return a picture as the URI of an SVG image: unlike one that is part of the page, it can do nothing."""
-    from ..core.drawing import picture
+    """Return a picture as the URI of an SVG image: unlike one that is part of the page, it can do nothing.
 
-    found = picture(problem, instance, solution, format="svg", size=PICTURE, title="")
+    It is empty where the problem has no picture.
+    """
+    if problem.picture is None:
+        return ""
+    found: bytes = problem.picture.image(problem, instance, solution, format="svg", size=PICTURE, title="")
     return "data:image/svg+xml," + quote(_lean(found.decode()), safe=" /:=,;()+-.{}")
 
 

@@ -183,7 +183,13 @@ def _compared(node: ast.Compare, said: str) -> Iterator[tuple[ast.AST, str]]:
 def _in_place(function: FunctionType, tree: ast.FunctionDef) -> Iterator[None]:
     """Give ``function``, wherever it is referred to, the code of ``tree``."""
     space: dict[str, Any] = {}
-    module = ast.Module([ast.ImportFrom("__future__", [ast.alias("annotations")], 0), tree], [])
+    body: list[ast.stmt] = [tree]
+    if free := function.__code__.co_freevars:  # such as `__class__`, which `super()` looks for
+        outside = ast.parse(f"def outside({', '.join(free)}):\n    return {tree.name}").body[0]
+        assert isinstance(outside, ast.FunctionDef)
+        outside.body.insert(0, tree)
+        body = [outside, *ast.parse(f"{tree.name} = outside({', '.join('None' for _ in free)})").body]
+    module = ast.Module([ast.ImportFrom("__future__", [ast.alias("annotations")], 0), *body], [])
     exec(
         compile(ast.fix_missing_locations(module), function.__code__.co_filename, "exec"),
         function.__globals__,
@@ -300,7 +306,7 @@ def _is_feasible(asked: Asked, text: str, feasible: bool) -> bool:
 
 
 def _unfaulted(asked: Asked, text: str) -> bool:
-    return not asked.verify_solution(text)[2]
+    return not asked.judge(text)[2]
 
 
 def mutants(
@@ -350,6 +356,17 @@ def mutants(
             excuse = "" if killer else source[line - 1].partition(_REDUNDANT)[2].strip()
             found.append(Mutant(function.__qualname__, start + line - 1, words, killer, excuse))
             progress(1)
+    return found
+
+
+def excuses(problem: type[Kind[Any, Any]], shared: bool | None = None) -> dict[int, str]:
+    """Return the reasons that the functions of a verifier give beside redundant checks, by line of their files."""
+    found = {}
+    for function in functions(problem):
+        if shared in (None, _is_shared(function)):
+            source, start = inspect.getsourcelines(function)
+            said = [line.partition(_REDUNDANT)[2].strip() for line in source]
+            found.update({start + k: reason for k, reason in enumerate(said) if reason})
     return found
 
 

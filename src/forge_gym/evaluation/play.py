@@ -11,9 +11,10 @@ from typing import Any
 from ..core.answer import wrap_answer
 from ..core.checks import check_int
 from ..core.env import TextEnv
+from ..core.episode import Episode
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.verdict import Malformed, Verdict
+from ..core.verdict import Malformed
 from ..wrappers import HumanRender
 
 _HELP = """Type an answer as the problem asks for it, without the words around it: [0, 2, 1], or 0 2 1.
@@ -70,12 +71,12 @@ def play(
 
 
 def _play(env: HumanRender, inner: TextEnv) -> None:
-    verdicts: list[Verdict] = []
     over = False
     print("\nType an answer, hint, solve, next, help or quit.")
     for line in _lines():
-        problem, instance, command = inner.problem, inner.instance, " ".join(line.lower().split())
-        assert instance is not None
+        assert inner.episode is not None
+        episode, problem, command = inner.episode, inner.problem, " ".join(line.lower().split())
+        instance = episode.instance
         if command in ("quit", "exit", "q"):
             return
         if command == "help":
@@ -83,13 +84,13 @@ def _play(env: HumanRender, inner: TextEnv) -> None:
         elif command == "hint":
             print(f"greedy reaches {problem.objective(instance, problem.heuristic(instance))}")
         elif command in ("next", "n"):
-            verdicts, over = [], False
+            over = False
             print()
             env.reset()
         elif command in ("solve", "give up"):
             over = True
             print(problem.format(instance, problem.reference(instance).solution))
-            print(result(problem, instance, verdicts))
+            print(result(episode))
         elif over:
             print("This instance is over: next or quit?")
         elif command:
@@ -97,12 +98,10 @@ def _play(env: HumanRender, inner: TextEnv) -> None:
             if isinstance(reply, Malformed):
                 print(f"No turn taken: {reply}. Type help for the commands.")
                 continue
-            *_, terminated, truncated, _ = env.step(reply)
-            over = terminated or truncated
-            if inner.verdict is not None:
-                verdicts.append(inner.verdict)
+            env.step(reply)
+            over = episode.over
             if over:
-                print(result(problem, instance, verdicts))
+                print(result(episode))
 
 
 def _lines() -> Iterator[str]:
@@ -150,26 +149,24 @@ def as_reply(problem: Problem[Any, Any], instance: Instance, line: str) -> str |
     return reasons[bare]
 
 
-def result(problem: Problem[Any, Any], instance: Instance, verdicts: list[Verdict]) -> str:
+def result(episode: Episode) -> str:
     """Return what came of an episode, against greedy and the best known.
 
     Examples
     --------
     >>> import forge_gym
     >>> tsp = forge_gym.problem("TSP")
-    >>> instance = tsp.instance(seed=1)
-    >>> verdict = tsp.verify_solution(instance, tsp.heuristic(instance))
-    >>> print(result(tsp, instance, [verdict]))
+    >>> episode = Episode(tsp, tsp.instance(seed=1))
+    >>> feedback = episode.step(tsp.format(episode.instance, tsp.heuristic(episode.instance)))
+    >>> print(result(episode))
     Your best answer: 273 (quality 0.931, skill 0.000). Greedy: 273. Proven optimum: 263.
     Type next for another instance, or quit.
     """
-    reference = problem.reference(instance)
-    best = max((verdict for verdict in verdicts if verdict.feasible), key=lambda v: v.skill, default=None)
-    yours = (
-        "No feasible answer."
-        if best is None
-        else f"Your best answer: {best.objective} (quality {best.quality:.3f}, skill {best.skill:.3f})."
-    )
+    reference, kept = episode.problem.reference(episode.instance), episode.kept
+    yours = "No feasible answer."
+    if kept is not None and kept.verdict.feasible:
+        _, best, _ = kept
+        yours = f"Your best answer: {best.objective} (quality {best.quality:.3f}, skill {best.skill:.3f})."
     proof = "Proven optimum" if reference.proven else "Best known"
     return (
         f"{yours} Greedy: {reference.greedy}. {proof}: {reference.value}.\n"

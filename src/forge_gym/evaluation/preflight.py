@@ -392,12 +392,10 @@ def _replies(
 
 def _outcome(scheme: Scheme, problem: Problem[Any, Any], instance: Instance, texts: Sequence[str]) -> Outcome:
     verdicts = problem.verify_many(instance, texts)
-    rewards = [paid for paid in group_rewards(scheme, Group(problem, instance, texts, verdicts)) if paid is not None]
-    answers = [
-        problem.canonical(instance, problem.parse_reply(instance, text))
-        for text, verdict in zip(texts, verdicts, strict=True)
-        if verdict.feasible
+    rewards = [
+        paid for paid in group_rewards(scheme, Group(problem, instance, texts, verdicts)) if paid is not None
     ]
+    answers = [problem.canonical(instance, verdict.solution) for verdict in verdicts if verdict.feasible]
     anchors = (problem.trivial(instance), problem.heuristic(instance))
     trivial, greedy = (answers.count(problem.canonical(instance, anchor)) for anchor in anchors)
     return Outcome(

@@ -16,11 +16,10 @@ from gymnasium.error import ResetNeeded
 from ..core.checks import short_repr
 from ..core.env import TextEnv
 from ..core.instance import Instance
-from ..core.problem import Problem
+from ..core.rewards import UNPROVEN, tiered
 from ..core.seeding import SPLITS
 from ..kinds.kind import as_kind
 from ..training.reward_function import RewardFunction, completion_text
-from ..core.rewards import UNPROVEN, tiered
 from .attacks import Case, copies
 
 
@@ -38,7 +37,9 @@ def _paid(c: Case, instance: Instance, solution: Any) -> float:
     """Return the reward of a solution; the attack that found an alarm is over."""
     reward = tiered(c.problem.verify_solution(instance, solution))
     if reward is None:
-        raise ValueError(f"{short_repr(solution)} is better than the proven optimum of {short_repr(instance)}")
+        raise ValueError(
+            f"{short_repr(solution)} is better than the proven optimum of {short_repr(instance)}"
+        )
     return reward
 
 

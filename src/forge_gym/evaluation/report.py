@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ..data.suite import Row
     from .runs import Change, Run, Tally
     from .score import SuiteEvaluation
-    from ..data.suite import Row
 
 _EVERY_S = 30.0
 """Seconds between the lines about a run where there is no terminal."""
@@ -103,7 +103,7 @@ def _published(evaluations: Sequence[SuiteEvaluation], title: str) -> Table:
     table.add_column("")
     for evaluation in evaluations:
         table.add_column(Text(plain(evaluation.agent)), justify="right")
-    scores = [data.published() for evaluation in evaluations]
+    scores = [evaluation.published() for evaluation in evaluations]
     for label in scores[0]:
         table.add_row(label, *(f"{100 * s[label]['SR']:.1f} / {100 * s[label]['QR']:.1f}" for s in scores))
     return table

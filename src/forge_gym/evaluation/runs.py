@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,9 @@ def _questions(header: dict[str, Any], suite: str | Path | None) -> Questions:
         problems = [make_problem(env["problem"], **env["parameters"]) for env in header["env"]]
         found = env_questions(problems, header["episodes"], header["seed"], header["split"])
         if found.header["env"] != header["env"]:
-            raise ValueError(f"its problems are at other versions now: {short_repr(found.header['env'], 200)}")
+            raise ValueError(
+                f"its problems are at other versions now: {short_repr(found.header['env'], 200)}"
+            )
         return found
     found = suite_questions(str(suite or asked.get("file", asked["name"])), header["limit"])
     if found.header["suite"]["sha256"] != asked["sha256"]:
@@ -177,23 +180,43 @@ class Run:
         """Replies per episode, unless an optimum ends it."""
         return int(self.header["turns"])
 
+    @cached_property
+    def protocol(self) -> Protocol:
+        """How its episodes go."""
+        return Protocol(self.turns, reward=self.header["reward"])
+
+    @cached_property
+    def _rows(self) -> dict[str, Row]:
+        return {row.id: row for row in self.rows}
+
+    def episode(self, row: str, sample: int) -> Conversation:
+        """Return an episode as far as it is recorded, by the recorded verdicts."""
+        asked = self._rows[row]
+        episode = Conversation(asked.problem, asked.instance, self.protocol, row=row, sample=sample)
+        for call in self.calls.get((row, sample), ()):
+            episode.take(Judged(call.reply, call.verdict, call.score))
+        return episode
+
     def is_over(self, row: str, sample: int) -> bool:
         """Whether an episode was played to its end."""
-        calls = self.calls.get((row, sample), ())
-        return len(calls) == self.turns or any(call.verdict.optimal for call in calls)
+        return self.episode(row, sample).over
 
     def kept(self, row: str) -> list[Verdict]:
-        """Return the best turn's verdict of each finished sample of a row."""
-        return [
-            max(self.calls[row, sample], key=lambda call: call.score).verdict
-            for sample in range(self.samples)
-            if self.is_over(row, sample)
-        ]
+        """Return the kept turn's verdict of each finished sample of a row."""
+        episodes = [self.episode(row, sample) for sample in range(self.samples)]
+        return [episode.kept.verdict for episode in episodes if episode.kept and episode.over]
+
+    def kept_call(self, row: str, sample: int) -> Call:
+        """Return the kept turn of an episode of which some turn is recorded."""
+        kept = self.episode(row, sample).kept
+        return next(
+            call for call in self.calls[row, sample] if (call.reply, call.verdict, call.score) == kept
+        )
 
     @property
     def finished(self) -> int:
         """Episodes that were played to their ends."""
-        return sum(self.is_over(*episode) for episode in self.calls)
+        return sum(self.is_over(*played) for played in self.calls)
 
     @property
     def missing(self) -> int:
@@ -350,10 +373,7 @@ def record(
         If ``path`` holds something else, a run with other settings, or is in use by another process.
     """
     check_int("samples", samples, 1)
-    for problem in {
-        row.problem for row in questions.rows
-    }:  # refuses turns and reward before anything is written
-        TextEnv(problem, turns=turns, reward=reward)
+    Protocol(turns, reward=reward)  # refuses them before anything is written
     header = {
         "forge_gym": __version__,
         "format": FORMAT,
@@ -391,18 +411,18 @@ def _record(
 
     def judged(answered: Sequence[Answered]) -> None:
         nonlocal in_a_row
-        calls = [_call(episode, reply, verdict, run.turns) for episode, reply, verdict in answered]
+        calls = [_call(episode, reply) for episode, reply in answered]
         if transcript is not None:
             transcript.append(calls)
-        for call, (episode, *_) in zip(calls, answered, strict=True):
+        for call, (episode, _) in zip(calls, answered, strict=True):
             run.calls.setdefault((call.row, call.sample), []).append(call)
             tally.call(call)
-            if episode.best is not None and not episode.running:
-                tally.end(episode.best[1])
+            if episode.kept is not None and episode.over:
+                tally.end(episode.kept.verdict)
         in_a_row = 0
         progress(tally)
 
-    def failed(episode: Episode, error: AgentError) -> None:
+    def failed(episode: Conversation, error: AgentError) -> None:
         nonlocal in_a_row
         in_a_row += 1
         tally.failures += 1
@@ -421,40 +441,31 @@ class _GaveUp(Exception):
     pass
 
 
-def _call(episode: Episode, reply: Reply, verdict: Verdict, turns: int) -> Call:
-    feedback = episode.messages[-1]["content"] if turns > 1 else None
+def _call(episode: Conversation, reply: Reply) -> Call:
+    assert episode.last is not None
     took = {**asdict(reply), "reply": reply.text}
     del took["text"]
     return Call(
         episode.row,
         episode.sample,
         episode.turn - 1,
-        score=episode.score,
-        verdict=verdict,
-        feedback=feedback,
+        score=episode.last.score,
+        verdict=episode.last.verdict._replace(solution=None),
+        feedback=episode.feedback if episode.protocol.turns > 1 else None,
         **took,
     )
 
 
-def _unfinished(run: Run) -> Iterator[Episode]:
+def _unfinished(run: Run) -> Iterator[Conversation]:
     """Yield the episodes that are not over, each brought to where its record ends."""
     for row in run.rows:
         for sample in range(run.samples):
             if run.is_over(row.id, sample):
                 continue
-            episode = Episode(
-                row.problem,
-                row.use(),
-                sample=sample,
-                turns=run.turns,
-                reward=run.header["reward"],
-                row=row.id,
-            )
+            episode = Conversation(row.problem, row.use(), run.protocol, row=row.id, sample=sample)
             for call in run.calls.get((row.id, sample), ()):
-                if (
-                    episode.take(call.reply) != call.verdict
-                    or episode.messages[-1]["content"] != call.feedback
-                ):
+                judged = episode.judge(call.reply)
+                if judged.verdict.worth != call.verdict.worth or episode.take(judged) != call.feedback:
                     raise ValueError(
                         f"the transcript's verdict on turn {call.turn} of sample {sample} of {row.id} is not that of "
                         "the verifier of today, so the episode cannot go on: `forge-gym rescore` says what changed"
@@ -502,18 +513,14 @@ def rescore(run: Run) -> tuple[Run, list[Change]]:
     CertificateError
         If an answer beats a certificate: a bug of ours.
     """
-    scheme = reward_scheme(run.header["reward"])
     calls: dict[tuple[str, int], list[Call]] = {}
     changes = []
     for row in run.rows:
-        instance = row.use()
+        episode = Episode(row.problem, row.use(), run.protocol)
         for sample in range(run.samples):
             for call in run.calls.get((row.id, sample), ()):
-                verdict = row.problem.verify(instance, call.reply)
-                (score,) = group_rewards(scheme, Group(row.problem, instance, (call.reply,), (verdict,)))
-                if score is None:
-                    raise CertificateError(f"{row.id}: {verdict.objective} beats the certificate")
-                after = replace(call, verdict=verdict, score=score)
+                _, verdict, score = episode.judge(call.reply)
+                after = replace(call, verdict=verdict._replace(solution=None), score=score)
                 if _judgement(call) != _judgement(after):
                     changes.append(Change(call, after))
                 calls.setdefault((row.id, sample), []).append(after)
@@ -523,4 +530,4 @@ def rescore(run: Run) -> tuple[Run, list[Change]]:
 def _judgement(call: Call) -> tuple[Any, ...]:
     """Return all of a call's verdict and score but the words."""
     violations = [(v.family, v.amount, v.scale) for v in call.verdict.violations]
-    return call.score, violations, replace(call.verdict, reason="", violations=())
+    return call.score, violations, call.verdict._replace(reason="", violations=())

@@ -8,10 +8,10 @@ from typing import Any
 
 from ..agents.agent import Agent, AsyncAgent
 from ..core.verdict import STATUSES, Verdict
-from .evaluate import METRICS, kept_verdicts
 from ..data.published import published_scores
-from .stats import Estimate, best_of, bootstrap
 from ..data.suite import Row
+from .evaluate import METRICS, kept_verdicts
+from .stats import Estimate, best_of, bootstrap
 
 PUBLISHED_K = 3
 """The published metric takes the best of three samples."""

@@ -31,7 +31,7 @@ from ..core.checks import check_choice, check_int, short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.reference import CertificateError
-from ..core.rewards import Group, REWARDS, Scheme, group_rewards, reward
+from ..core.rewards import REWARDS, Group, Scheme, group_rewards, reward
 from ..core.verdict import STATUSES
 from .evaluate import METRICS
 
@@ -197,7 +197,8 @@ def distance(first: Paid, second: Paid) -> float:
     >>> bank_of_two = [[0.0, 1.0, 3.0], [2.0, 4.0]]
     >>> distance(bank_of_two, [[5.0, 7.0, 11.0], [0.0, 4.0]])  # doubled, and shifted in each instance
     0.0
-    >>> distance(bank_of_two, [[0.0, -1.0, -3.0], [-2.0, -4.0]]), distance(bank_of_two, [[1.0] * 3, [2.0] * 2])
+    >>> opposite, constant = [[0.0, -1.0, -3.0], [-2.0, -4.0]], [[1.0] * 3, [2.0] * 2]
+    >>> round(distance(bank_of_two, opposite), 6), round(distance(bank_of_two, constant), 6)
     (1.0, 0.5)
     """
     sizes = [[len(rewards) for rewards in paid] for paid in (first, second)]
@@ -315,7 +316,7 @@ def compare(
     >>> result.names
     ('tiered', 'linear', 'binary', 'quality', 'success')
     >>> result.overall[0].round(1)
-    array([0. , 0. , 0.4, 0.4, 0.4])
+    array([0. , 0.1, 0.4, 0.4, 0.4])
     """
     if not problems or not schemes:
         raise ValueError("problems and schemes must hold at least one each, got none")

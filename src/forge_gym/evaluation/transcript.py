@@ -34,6 +34,7 @@ class Call:
     score: float
     """Reward of this answer alone, by the run's scheme."""
     verdict: Verdict
+    """But for the solution, which the reply states."""
     feedback: str | None = None
     """What the environment said to it; None in runs of one turn."""
     finish: str = ""
@@ -105,7 +106,7 @@ def _check_kinds(data: dict[str, Any], kinds: dict[str, Any]) -> None:
 
 
 def verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
-    """Return a verdict but for its solution, which the reply states, as JSON-ready data; exact numbers become strings."""
+    """Return a verdict, but for its solution, as JSON-ready data; exact numbers become strings."""
     found = verdict._asdict()
     del found["solution"]
     found["violations"] = [[v.family, str(v.amount), str(v.scale), v.reason] for v in verdict.violations]
@@ -130,7 +131,7 @@ def verdict_from_dict(data: dict[str, Any]) -> Verdict:
         for family, amount, scale, reason in data["violations"]
     )
     found["objective"] = None if data["objective"] is None else _exact(data["objective"])
-    return Verdict(**found)
+    return Verdict(**found, solution=None)  # a TypeError where the data hold one
 
 
 def _text(value: object) -> str:

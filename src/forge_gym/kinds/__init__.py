@@ -1,0 +1,1 @@
+"""What problems whose solutions have one form share: texts, answers, moves, arrays, enumeration; one file a kind."""

@@ -52,6 +52,9 @@ class Assignment(Kind[I, Labels]):
         domain = self.domain(instance)
         return [x for x in domain if not any(self.broken(instance, (*before, x, *after)))]
 
+    def columns_of(self, instance: I) -> tuple[Sequence[int], ...]:
+        return (self.domain(instance),)
+
     # ---------------------------------------------------------------- texts and form
 
     def answer(self, instance: I) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -79,7 +78,9 @@ def features(instance: Instance) -> Features:
         value = getattr(instance, field.name)
         if field.shape.ends or field.shape.sets or field.shape.elements == (True, True):
             matrix = _linked(instance, field, value)
-            found.append(np.sort(matrix, axis=1).mean(axis=1))  # sorted: the same bits in any order of elements
+            found.append(
+                np.sort(matrix, axis=1).mean(axis=1)
+            )  # sorted: the same bits in any order of elements
             links = matrix if links is None else links
         elif field.per_element and value:
             numbers = np.abs(np.asarray(value, dtype=np.float64))

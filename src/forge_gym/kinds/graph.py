@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.bitset import mask_of
+from ..core.bitset import bits, mask_of
 from ..core.parameters import Range
 from .instance import Pairs, TypedInstance, WeightedPairs
 from .table import Data, Names, Table
@@ -37,6 +37,10 @@ class Graph(TypedInstance):
             masks[v] |= 1 << u
         return tuple(masks)
 
+    def adjacent(self, v: int) -> list[int]:
+        """Return the neighbours of ``v``."""
+        return bits(self.neighbours[v])
+
     @cached_property
     def complement(self) -> tuple[int, ...]:
         """(n,) bit masks of the complement: bit u of ``complement[v]`` is set where u and v are not adjacent."""
@@ -55,7 +59,7 @@ class WeightedGraph(TypedInstance):
     n: Annotated[int, Range(2, 5_000)]
     """Number of vertices; problems keep the weights as a matrix."""
     edges: Annotated[WeightedPairs, Range(1, 10**9)]
-    """(m, 3) rows u < v, weight: vertices counted from 0, sorted, each pair once. Sums of weights stay exact in floats."""
+    """(m, 3) rows u < v and weight, sorted, each pair once. Sums of weights stay exact in floats."""
 
     @cached_property
     def columns(self) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ else looks into a solution, and nobody asks of what kind a problem is. A new kin
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -50,6 +50,8 @@ class Kind(Problem[I, S], Generic[I, S]):
     """Families that an unfinished solution may break, because adding to it mends them."""
     smallest: ClassVar[int]
     """Number of elements at level 0."""
+    scratch: ClassVar[Mapping[str, Any]] = {}
+    """Parameters of instances, small and without end, on which a tiny model learns within minutes."""
     least: ClassVar[int] = 3
     """Fewest elements that leave a choice."""
     renumbered: ClassVar[bool] = False
@@ -134,6 +136,11 @@ class Kind(Problem[I, S], Generic[I, S]):
     def assemble(self, instance: I, parts: Iterable[Any]) -> S:
         """Return the solution that parts chosen by `greedy` make, in that order; of no parts the unfinished one."""
 
+    def columns_of(self, instance: I) -> tuple[Sequence[int], ...]:
+        """Return the numbers that may stand in each column of an answer: by default one, the elements' numbers."""
+        first = self.names if isinstance(self.names, int) else 0
+        return (range(first, first + instance.size),)
+
     # ---------------------------------------------------------------- building and moving
 
     @abstractmethod
@@ -181,7 +188,9 @@ class Kind(Problem[I, S], Generic[I, S]):
 
     def missing(self, instance: I, partial: S) -> float:
         """Return the share of a constraint family that adding has yet to mend, of the family that lacks most."""
-        return max([1.0 - violation.satisfied for violation in self.violations(instance, partial)], default=0.0)
+        return max(
+            [1.0 - violation.satisfied for violation in self.violations(instance, partial)], default=0.0
+        )
 
     # ---------------------------------------------------------------- everything, for tests
 

@@ -50,6 +50,9 @@ class Schedule(Kind[I, Rows]):
     def domains(self, instance: I) -> tuple[range, range]:
         """Return the resources, and the times at which something may start."""
 
+    def columns_of(self, instance: I) -> tuple[Sequence[int], ...]:
+        return (*super().columns_of(instance), *self.domains(instance))
+
     @abstractmethod
     def horizon(self, instance: I) -> int:
         """Return the time before which every start lies that is in range at all, sensible or not."""
@@ -67,7 +70,7 @@ class Schedule(Kind[I, Rows]):
     def read(self, instance: I, text: str, names: Names) -> Rows:
         if self.style != "compact":
             if names.words:
-                return tuple([(names.number(name), *row) for name, *row in read_named_rows(text, 3)])  # type: ignore[misc]
+                return tuple([(names.number(name), *row) for name, *row in read_named_rows(text, 3)])
             rows = read_rows(text, 3)
             return tuple([(element - names.first, resource, time) for element, resource, time in rows])
         words = read_words(text)
@@ -75,7 +78,9 @@ class Schedule(Kind[I, Rows]):
             rule = f"one word per {self.noun}, {instance.size}"
             raise Malformed(f"an answer has {rule}, got {len(words)} words")
         cells = [(element, *word.partition(".")[::2]) for element, word in enumerate(words) if word != "-"]
-        return tuple([(element, read_number(resource), read_number(time)) for element, resource, time in cells])
+        return tuple(
+            [(element, read_number(resource), read_number(time)) for element, resource, time in cells]
+        )
 
     def write(self, instance: I, solution: Rows, names: Names) -> str:
         if self.style != "compact":
@@ -92,8 +97,12 @@ class Schedule(Kind[I, Rows]):
             return [], tuple(sorted(known, key=_time))
         broken = list[Violation]()
         if unknown := len(solution) - len(known):
-            rule = f"{plural(self.noun)} are {self.names_of(instance).span}, {self.ranges.format(resources - 1)}"
-            broken.append(Violation("known", unknown, len(solution), f"{rule}, got {unknown} rows with others"))
+            rule = (
+                f"{plural(self.noun)} are {self.names_of(instance).span}, {self.ranges.format(resources - 1)}"
+            )
+            broken.append(
+                Violation("known", unknown, len(solution), f"{rule}, got {unknown} rows with others")
+            )
         if repeats:
             rule = f"each {self.noun} is scheduled at most once"
             broken.append(Violation("once", repeats, len(solution), f"{rule}, got {repeats} repetitions"))
@@ -133,7 +142,9 @@ class Schedule(Kind[I, Rows]):
 
     def _additions(self, instance: I, partial: Rows) -> list[Row]:
         """Return the earliest row of each element that may come in."""
-        earliest = {row[0]: row for row in sorted(self.extensions(instance, partial), key=_time, reverse=True)}
+        earliest = {
+            row[0]: row for row in sorted(self.extensions(instance, partial), key=_time, reverse=True)
+        }
         return list(earliest.values())
 
     def move_names(self, size: int) -> list[str]:

@@ -18,7 +18,8 @@ STYLES = ("prose", "compact", "json", "csv", "markdown")
 form; ``compact`` is bare tokens for models that are trained from scratch."""
 _FORMS = {
     "json": ". The data are a JSON object.",
-    "csv": ". The data are comma-separated tables, each below its column names; blanks stand between the parts of a list.",
+    "csv": ". The data are comma-separated tables, each below its column names; "
+    "blanks stand between the parts of a list.",
     "markdown": ". The data are Markdown tables; blanks stand between the parts of a list.",
 }
 """The end of the sentence that introduces the data, where the names of the columns explain the rest."""
@@ -154,7 +155,9 @@ class Table:
     def data(self, names: Names) -> list[Any]:
         """Return a dictionary for each row, as JSON writes it; each pair is one too."""
         rows = range(self._count)
-        columns: dict[str, Sequence[Any]] = {self.noun: [names[row] for row in rows] if self.elements else rows}
+        columns: dict[str, Sequence[Any]] = {
+            self.noun: [names[row] for row in rows] if self.elements else rows
+        }
         for name, cells in self.columns.items():
             keys = name.split("/")
             columns[name] = (
@@ -170,7 +173,9 @@ class Table:
         for name, cells in self.columns.items():
             if self.across and not isinstance(cells[0], int):
                 each = range(max(map(len, cells)))
-                head += [f"to {names[j]}" if self.across == "elements" else f"{self.across} {j}" for j in each]
+                head += [
+                    f"to {names[j]}" if self.across == "elements" else f"{self.across} {j}" for j in each
+                ]
                 columns += [[str(row[j]) if j < len(row) else "" for row in cells] for j in each]
             else:
                 head.append(name)
@@ -270,7 +275,9 @@ class Data:
             case "json":
                 return self._json(names)
             case "csv":
-                return "\n\n".join("\n".join(map(",".join, (head, *rows))) for head, rows in self._grids(names))
+                return "\n\n".join(
+                    "\n".join(map(",".join, (head, *rows))) for head, rows in self._grids(names)
+                )
             case _:
                 return "\n\n".join(_markdown(head, rows) for head, rows in self._grids(names))
 

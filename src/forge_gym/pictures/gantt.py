@@ -20,7 +20,9 @@ class Meetings(Picture):
         count, people = len(seats), len(hours)
         known = [r for r in solution or () if 0 <= r[0] < n and 0 <= r[1] < count and 0 <= r[2] < _DAY]
         rows = sorted(set(known), key=lambda row: row[::-1])
-        times = [t for spans in hours for span in spans for t in span]  # not of the solution: hours stay in place
+        times = [
+            t for spans in hours for span in spans for t in span
+        ]  # not of the solution: hours stay in place
         low, high = min(times, default=0) // 60, -(-max(times, default=_DAY) // 60)
         # Lines from above: rooms, people, and what is not scheduled, one after the other.
         middle = [*(1.5 * room for room in range(count)), *(1.5 * count + person for person in range(people))]

@@ -47,7 +47,8 @@ class Timetable:
             shift = min(reach, length - reach)
             free &= free >> shift
             reach += shift
-        return free & self.instance.starts[meeting]
+        allowed: int = self.instance.starts[meeting]
+        return free & allowed
 
     def place(self, meeting: int, room: int, slot: int) -> None:
         """Schedule ``meeting`` in ``room`` from step ``slot`` on."""

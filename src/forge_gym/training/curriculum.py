@@ -66,7 +66,7 @@ class WindowConfig:
     feasible: float = 0.9
     """Least share of feasible rollouts that raises the top level."""
     down: float = 0.1
-    """Largest share of passed rollouts that lowers the top level, if `zero_pass` groups failed at two checks running."""
+    """Largest pass rate that lowers the top level, if `zero_pass` groups failed at two checks in a row."""
     zero_pass: float = 0.5
     """Least share of groups in which nobody passed that lowers the top level."""
 
@@ -243,7 +243,8 @@ class Curriculum:
         for name, level in starts.items():
             if name not in self.problems:
                 raise ValueError(
-                    f"start must name problems of the curriculum, got {short_repr(name)}: {did_you_mean(name, self.problems)}"
+                    f"start must name problems of the curriculum, got {short_repr(name)}: "
+                    f"{did_you_mean(name, self.problems)}"
                 )
             check_int(f"start of {name}", level, 0)
         self.seed, self.split = seed, split
@@ -258,7 +259,9 @@ class Curriculum:
         self._draws = 0
         self._again: deque[tuple[int, str, int, int]] = deque()
         self._planned: list[tuple[str, int, int]] = []  # (problem, level, index), the next one last
-        self._rng = np.random.default_rng(np.random.SeedSequence([SEEDING_VERSION, seed, SPLITS.index(split)]))
+        self._rng = np.random.default_rng(
+            np.random.SeedSequence([SEEDING_VERSION, seed, SPLITS.index(split)])
+        )
 
     @property
     def top_levels(self) -> dict[str, int]:

@@ -225,7 +225,9 @@ class BaseAndBonus:
         gated = {
             i: problem.canonical(instance, verdict.solution)
             for i, verdict in enumerate(group.verdicts)
-            if verdict.feasible and 0.0 <= verdict.skill < 1.0 and not (verdict.optimal or verdict.beats_bound)
+            if verdict.feasible
+            and 0.0 <= verdict.skill < 1.0
+            and not (verdict.optimal or verdict.beats_bound)
         }
         copies = Counter(gated.values())
         for i, solution in gated.items():
@@ -294,5 +296,3 @@ def _rank(verdict: Verdict, sign: int) -> tuple[int, Number | float]:
     elif verdict.objective is not None:
         within = sign * verdict.objective
     return STATUSES.index(verdict.status), within
-
-

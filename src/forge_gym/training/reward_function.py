@@ -210,7 +210,9 @@ class RewardFunction:
         if isinstance(self.scheme, Stateful):
             self.scheme.load_state_dict(state)
         elif state:
-            raise ValueError(f"state must be empty for {self.__name__}, which has none, got {short_repr(state)}")
+            raise ValueError(
+                f"state must be empty for {self.__name__}, which has none, got {short_repr(state)}"
+            )
 
 
 def gathered(results: list[Any]) -> list[Any]:

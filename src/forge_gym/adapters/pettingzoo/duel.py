@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import gymnasium as gym
@@ -11,12 +12,11 @@ from pettingzoo import ParallelEnv
 
 from ...core.checks import check_int
 from ...core.env import TextEnv
-from ...core.episode import KEEP, Judged
+from ...core.episode import KEEP
 from ...core.problem import Problem
 from ...core.reference import CertificateError
 from ...core.rewards import Group, group_rewards
 from ...training.group_rewards import Pairwise
-from ...core.verdict import Verdict
 from ...wrappers.construct import Construct
 from .table import LENGTH, RENDER_MODES, Table, make, own
 
@@ -26,11 +26,11 @@ class _Build(Construct):
 
     def __init__(self, env: gym.Env[str, str], size: int | None) -> None:
         super().__init__(env, size, dense=False)
-        self.wait = self.encoder.choices + self.stops
+        self.wait = self.actions
         self._set_spaces(self.wait + 1)
 
-    def _allow(self, actions: Any) -> None:
-        super()._allow([self.wait] if self._over else actions)
+    def _allow_only(self, actions: Iterable[int]) -> None:
+        super()._allow_only([self.wait] if self._over else actions)
 
 
 class Duel(Table, ParallelEnv[str, Any, Any]):
@@ -65,7 +65,8 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
 
     Notes
     -----
-    Rewards come at the end, for all at once: those of `forge_gym.core.rewards.Pairwise`, from -1 to 1 with sum 0. A
+    Rewards come at the end, for all at once: those of `forge_gym.training.group_rewards.Pairwise`, from -1 to 1 with
+    sum 0. A
     feasible answer beats an infeasible one, that a malformed one, and feasible ones compare by objective.
 
     Nobody leaves before the end. An agent that has finished (in text: with a proven optimum) waits, and what it does
@@ -121,7 +122,6 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
             self._spaces(build.observation_space, build.action_space)
         self._seen: dict[str, Any] = {}
         self._infos: dict[str, dict[str, Any]] = {}
-        self._kept: dict[str, tuple[float, str, Verdict]] = {}
         self._waiting: set[str] = set()
 
     def reset(
@@ -132,7 +132,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         Other options are ignored.
         """
         self.agents = []
-        self._kept, self._waiting = {}, set()
+        self._waiting = set()
         asked = own(options)
         for agent, answer in self._answers.items():
             env: gym.Env[Any, Any] = self._builds.get(agent, answer)
@@ -185,10 +185,6 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         answer = self._answers[agent]
         env: gym.Env[Any, Any] = self._builds.get(agent, answer)
         self._seen[agent], _, over, _, self._infos[agent] = env.step(action)
-        if answer.verdict is not None:
-            kept, score = self._kept.get(agent), self._infos[agent]["score"]
-            if kept is None or answer.keep == "last" or score > kept[0]:
-                self._kept[agent] = (score, answer._reply, answer.verdict)
         if over:
             self._waiting.add(agent)
 
@@ -196,8 +192,9 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         """Return what the answers that count are paid against each other."""
         instance = self._answers[self.agents[0]].instance
         assert instance is not None
-        kept = [self._kept[agent] for agent in self.agents]
-        group = Group(self.problem, instance, [text for _, text, _ in kept], [found for *_, found in kept])
+        episodes = [self._answers[agent].episode for agent in self.agents]
+        kept = [episode.kept for episode in episodes if episode is not None and episode.kept is not None]
+        group = Group(self.problem, instance, [one.reply for one in kept], [one.verdict for one in kept])
         paid = group_rewards(Pairwise(), group)
         if None in paid:
             raise CertificateError(f"{self.problem.name}: an answer beats the certificate of {instance}")
@@ -215,7 +212,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         return self._answers[self.possible_agents[0]].instance is not None
 
     def _text(self) -> str:
-        standing = "\n".join(f"{agent}: {answer._caption()}" for agent, answer in self._answers.items())
+        standing = "\n".join(f"{agent}: {answer.caption()}" for agent, answer in self._answers.items())
         return f"{self.problem.prompt(self._answers[self.possible_agents[0]].instance)}\n\n{standing}"
 
     def _picture(self) -> NDArray[np.uint8]:

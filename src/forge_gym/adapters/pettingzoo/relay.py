@@ -14,11 +14,11 @@ from pettingzoo.utils import AgentSelector
 
 from ...core.checks import check_choice, check_int, check_share
 from ...core.env import TextEnv
-from ...kinds.kind import touched
-from ...kinds.encoding import Observation
 from ...core.instance import Instance
 from ...core.problem import Problem
 from ...core.verdict import Number
+from ...kinds.encoding import Observation
+from ...kinds.kind import Kind, as_kind
 from ...wrappers.improve import Improve
 from .table import LENGTH, RENDER_MODES, Table, make, own
 
@@ -31,8 +31,8 @@ class _Board(TextEnv):
     """Judges one solution after another, and pays each for what it adds to the best so far."""
 
     def put(self, solution: Solution) -> tuple[float, dict[str, Any]]:
-        assert self.instance is not None
-        self._over = False  # of one answer; the relay decides when it is over
+        assert self.episode is not None
+        self.episode.over = False  # of one answer; the relay decides when it is over
         _, paid, _, _, info = self.step(self.problem.format(self.instance, solution))
         return paid, info
 
@@ -43,7 +43,9 @@ class _Sight(Improve):
     def __init__(self, board: _Board, size: int | None, steps: int) -> None:
         super().__init__(board, size, steps=steps)
         progress = spaces.Box(0.0, 1.0, (2,), np.float32)
-        self._set_spaces(self.moves.count + 1, progress=progress)
+        self.passing = len(self.moves)
+        """The action that passes."""
+        self._set_spaces(self.passing + 1, progress=progress)
         self.volume = sum(int(np.prod(part.shape)) for part in (*self.encoder.spaces.values(), progress))
         """How many numbers an observation has, those of its mask aside."""
 
@@ -56,12 +58,12 @@ class _Sight(Improve):
         """Show ``solution`` after so many turns."""
         self._value, self._best_value, self._taken = value, best, taken
         if solution != self.solution or not self._outcomes:
-            self._stand(solution)
-            self._outcomes[self.moves.count] = solution
+            self._move_to(solution)
+            self._outcomes[self.passing] = solution
 
     def show(self, allowed: Collection[int]) -> Observation:
         """Return the observation of somebody who may do what is ``allowed``."""
-        self._allow(allowed)
+        self._allow_only(allowed)
         return self._observe()
 
 
@@ -78,10 +80,10 @@ def deal(problem: Problem[Any, Any], instance: Instance, agents: int) -> list[fr
     >>> [sorted(places) for places in deal(tsp, tsp.instance(), 2)]
     [[0, 1, 2], [3, 4]]
     >>> [sorted(items) for items in deal(knapsack, knapsack.instance(), 2)]
-    [[0, 3, 4], [1, 2]]
+    [[0, 2, 4], [1, 3]]
     """
     n = instance.size
-    if problem.kind == "permutation":
+    if as_kind(problem).in_order:
         return [frozenset(places.tolist()) for places in np.array_split(np.arange(n), agents)]
     order = np.random.default_rng(int(problem.digest(instance)[:16], 16)).permutation(n).tolist()
     return [frozenset(order[first::agents]) for first in range(agents)]
@@ -100,7 +102,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
         Turns of each agent.
     view
         ``text``: prompts and whole solutions; ``codes``: the same as arrays, see `Codes`; ``numeric``: arrays and
-        the moves of `forge_gym.kinds.kind.Moves`.
+        the moves of `forge_gym.wrappers.Improve`.
     owned
         Whether the variables of a solution are divided among the agents, see `deal`: each may change only its own.
     start
@@ -187,7 +189,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
         check_int("rounds", rounds, 1)
         check_choice("start", start, STARTS)
         check_share("penalty", penalty)
-        self.problem, self.rounds, self.owned, self.start = problem, rounds, owned, start
+        self.problem: Kind[Any, Any] = as_kind(problem)
+        self.rounds, self.owned, self.start = rounds, owned, start
         self.penalty = penalty
         self._seat(agents, view, length, render_mode)
         drawn = "rgb_array" if render_mode == "rgb_array" else None
@@ -221,7 +224,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
         self._board.reset(seed=seed, options=own(options))
         problem, instance = self.problem, self.instance
         start = problem.heuristic(instance) if self.start == "greedy" else problem.trivial(instance)
-        self.solution = self.best = start if self._sight else self._spelt(problem.format(instance, start))
+        self.solution = self.best = start
         self._said, self._taken, self._accepted, self._solved = "", 0, True, False
         everything = frozenset(range(instance.size))
         shares = deal(problem, instance, len(self.possible_agents))
@@ -306,9 +309,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
 
     def _foreign(self, agent: str, solution: Solution) -> set[int]:
         """Return the variables that ``solution`` changes and ``agent`` does not own."""
-        return (
-            touched(self.problem.kind, self.solution, solution) - self.shares[agent] if self.owned else set()
-        )
+        return self.problem.changed(self.solution, solution) - self.shares[agent] if self.owned else set()
 
     def _moved(self, agent: str, move: int) -> Solution | None:
         """Return what the move makes of the shared solution; None if it is impossible."""
@@ -334,7 +335,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
         elif not verdict.feasible:
             why = f"was infeasible: {'; '.join(violation.reason for violation in verdict.violations)}"
         else:
-            stated = self._spelt(reply)
+            stated = verdict.solution
             foreign = self._foreign(agent, stated)
             if foreign:
                 why = f"changed what {agent} does not own: {self._names(foreign)}"
@@ -347,17 +348,10 @@ class Relay(Table, AECEnv[str, Any, Any]):
         self._said = f"The answer of {agent} just now {why}{kept}."
         return solution
 
-    def _spelt(self, text: str) -> Solution:
-        """Return the solution that ``text`` states, in the plain form of its kind."""
-        solution: Solution = self.problem.parse_reply(self.instance, text)
-        if self.problem.kind == "subset" and solution and isinstance(solution[0], tuple):  # two lists
-            return tuple(self.problem.canonical(self.instance, solution))
-        return solution
-
     def _names(self, variables: Collection[int]) -> str:
-        """Return the variables by the numbers that the prompt gives them."""
-        first = 0 if self.problem.kind == "permutation" else getattr(self.instance, "first", 0)
-        return ", ".join(str(variable + first) for variable in sorted(variables)) or "none"
+        """Return places by their numbers, and elements by the names that the prompt gives them."""
+        names = range(self.instance.size) if self.problem.in_order else self.problem.names_of(self.instance)
+        return ", ".join(str(names[variable]) for variable in sorted(variables)) or "none"
 
     def _read_out(self, agent: str) -> str:
         """Return what ``agent`` reads when it is its turn."""
@@ -372,13 +366,9 @@ class Relay(Table, AECEnv[str, Any, Any]):
         if self._said:
             lines.append(self._said)
         if self.owned:
-            what, may = {
-                "permutation": ("places of the list, counted from 0", "move only what stands there"),
-                "assignment": ("elements", "give only these another value"),
-                "subset": ("elements", "take in or leave out only these"),
-                "sequence": ("elements", "take in or leave out only these, in any order"),
-                "schedule": ("elements", "add, move or leave out only these"),
-            }[problem.kind]
+            what, may = "elements", "change only their part in the solution"
+            if problem.in_order:
+                what, may = "places of the list, counted from 0", "move only what stands there"
             lines.append(f"You own these {what}: {self._names(self.shares[agent])}. You may {may}.")
         lines.append(
             "Answer with a whole solution: it becomes the shared one if it is feasible and no worse. "
@@ -405,7 +395,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
     def _text(self) -> str:
         shared = self.problem.format_answer(self.instance, self.solution)
         turns = f"[turn {self._taken} of {self.rounds * len(self.possible_agents)}]"
-        return f"{self.problem.prompt(self.instance)}\n\n{turns} {shared}: {self._board._caption()}"
+        return f"{self.problem.prompt(self.instance)}\n\n{turns} {shared}: {self._board.caption()}"
 
     def close(self) -> None:
         """Close what judges the solutions."""

@@ -29,17 +29,17 @@ from starlette.exceptions import HTTPException
 
 from ...core.answer import wrap_answer
 from ...core.checks import check_choice, check_int, check_known, short_repr
-from ...core.drawing import picture
 from ...core.instance import Instance
 from ...core.problem import Problem
-from ...core.seeding import SPLITS
 from ...core.registry import problem as make_problem
 from ...core.registry import problem_class, problems
 from ...core.rewards import tiered
+from ...core.seeding import SPLITS
 from ...core.verdict import STATUSES, Malformed, Verdict
+from ...data.suite import BENCHMARK, Row, locate, read
+from ...kinds.kind import Kind, as_kind
 from ..html_report import kind
 from ..runs import Run, read_run
-from ...data.suite import BENCHMARK, Row, locate, read
 from ..transcript import Call, verdict_to_dict
 from .guard import Guard
 
@@ -102,7 +102,7 @@ class Asked:
     def picture(self, solution: Any = None) -> str | None:
         """Return an SVG, or None where there is too much to draw."""
         size = sum(len(part) if isinstance(part, tuple) else 1 for part in solution or ())
-        if size > MAX_DRAWN + 4 * self.instance.size:
+        if size > MAX_DRAWN + 4 * self.instance.size or self.problem.picture is None:
             return None
         return _svg(self.problem, self.instance, solution)
 
@@ -114,19 +114,26 @@ class Asked:
             return None
 
     def form(self) -> str:
-        """Return how an answer can be clicked together: the solution's kind, or nothing for other spellings."""
+        """Return how an answer can be clicked together: the kind's widget, or nothing for other spellings."""
         problem, instance = self.problem, self.instance
-        if problem.style != "prose":
+        if not isinstance(problem, Kind) or problem.style == "compact" or not isinstance(problem.names, int):
             return ""
-        width = len(problem.domains(instance))
+        width = len(problem.columns_of(instance))
         written = json.loads(problem.format_answer(instance, problem.heuristic(instance)))
         rows = [value if isinstance(value, list) else [value] for value in written]
-        return problem.kind if all(len(row) == width for row in rows) else ""
+        return problem.widget if all(len(row) == width for row in rows) else ""
+
+    def columns(self) -> list[list[int]]:
+        """Return the numbers that may stand in each column of an answer that is clicked together."""
+        if not self.form():
+            return []
+        return [list(numbers) for numbers in as_kind(self.problem).columns_of(self.instance)]
 
 
 @lru_cache(maxsize=64)
 def _svg(problem: Problem[Any, Any], instance: Instance, solution: Any) -> str:
-    return picture(problem, instance, solution, format="svg").decode()
+    image: bytes = problem.picture.image(problem, instance, solution, format="svg")
+    return image.decode()
 
 
 @lru_cache(maxsize=256)
@@ -340,13 +347,12 @@ def _add_instances(app: FastAPI, runs: Runs) -> None:
         return _json(
             {
                 "problem": problem.name,
-                "kind": problem.kind,
                 "sense": problem.sense,
                 "level": asked.level,
                 "parameters": problem.parameters,
                 "size": instance.size,
                 "form": asked.form(),
-                "domains": [list(numbers) for numbers in problem.domains(instance)],
+                "columns": asked.columns(),
                 "prompt": problem.prompt(instance),
                 "picture": asked.picture(),
             }
@@ -362,7 +368,7 @@ def _add_instances(app: FastAPI, runs: Runs) -> None:
         bare = not whole and _MARKS[problem.answer_format] not in text
         reply = wrap_answer(text.strip(), problem.answer_format) if bare else text
         verdict = problem.verify(asked.instance, reply)
-        solution = asked.solution(reply)
+        solution = verdict.solution
         drawn = None if solution is None else asked.picture(solution)
         return _json({**_verdict(verdict), "wrapped": bare, "picture": drawn})
 

@@ -56,7 +56,7 @@ async function busy(button, work) {
 function draw(figure, svg, what) {
   for (const image of figure.querySelectorAll("img")) URL.revokeObjectURL(image.src);
   if (svg === null) {
-    figure.replaceChildren(make("p", { class: "faint" }, "No picture: this is no answer, or too large a one."));
+    figure.replaceChildren(make("p", { class: "faint" }, "No picture: this is no answer, too large a one, or of a problem without pictures."));
     return;
   }
   const address = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
@@ -88,7 +88,7 @@ function address(parameters) {
 // ---------------------------------------------------------------- verdicts
 
 function status(verdict) {
-  const word = verdict.alarm ? "alarm" : verdict.optimal ? "optimal" : verdict.status;
+  const word = verdict.beats_bound ? "alarm" : verdict.optimal ? "optimal" : verdict.status;
   return make("span", { class: `status ${word}` }, word);
 }
 
@@ -176,8 +176,9 @@ function elements(numbers, ordered) {
   return [[group(legend, buttons)], refresh];
 }
 
-/** Click an element, then its label; the next element without one follows by itself. */
-function labels(numbers) {
+/** Click an element, then its label; the next element without one follows by itself. Texts count elements from `first`. */
+function labels(size, first, choices) {
+  const numbers = Array.from({ length: size }, (_, element) => element);
   let selected = numbers[0];
   const set = (label) => {
     const values = numbers.map((number) => read()[number] ?? null);
@@ -189,15 +190,15 @@ function labels(numbers) {
   const badges = numbers.map(() => make("small"));
   const select = (number) => { selected = number; refresh(); };
   const buttons = numbers.map((number, i) =>
-    make("button", { type: "button", click: () => select(number) }, String(number), badges[i]),
+    make("button", { type: "button", click: () => select(number) }, String(first + number), badges[i]),
   );
-  const palette = numbers.map((label) => make("button", { type: "button", click: () => set(label) }, String(label)));
+  const palette = choices.map((label) => make("button", { type: "button", click: () => set(label) }, String(label)));
   const refresh = () => {
     const values = read();
     numbers.forEach((number, i) => {
       const label = Number.isInteger(values[number]) ? values[number] : null;
       buttons[i].setAttribute("aria-pressed", number === selected);
-      buttons[i].setAttribute("aria-label", label === null ? `element ${number}` : `element ${number}, label ${label}`);
+      buttons[i].setAttribute("aria-label", `element ${first + number}${label === null ? "" : `, label ${label}`}`);
       badges[i].textContent = label === null ? "–" : `→ ${label}`;
     });
   };
@@ -222,13 +223,12 @@ function rows(domains) {
 }
 
 function builder(instance) {
-  const numbers = instance.domains[0];
+  const numbers = instance.columns[0];
   const built = {
-    permutation: () => elements(numbers, true),
-    sequence: () => elements(numbers, true),
+    order: () => elements(numbers, true),
     subset: () => elements(numbers, false),
-    assignment: () => labels(numbers),
-    schedule: () => rows(instance.domains),
+    labels: () => labels(instance.size, instance.parameters.names ?? 0, numbers),
+    rows: () => rows(instance.columns),
   }[instance.form];
   if (!built) {
     find("builder").replaceChildren(make("p", { class: "faint" }, "This form of answer is typed, as the prompt says."));
