@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 QUICK = ("core", "envs", "kinds", "pictures", "solvers", "training", "wrappers")
 """Folders whose tests are quick, of one problem for each kind."""
-SECONDS = ("test_branch_and_cut_tsp.py", "test_curriculum.py", "test_pictures.py")
+SECONDS = (
+    *("test_branch_and_cut_tsp.py", "test_curriculum.py", "test_pictures.py"),
+    *("test_relabel.py", "test_vector.py", "test_skin.py", "test_human_render.py"),
+)
 """Files in them that take longer."""
 
 

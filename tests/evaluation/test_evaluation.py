@@ -124,6 +124,16 @@ def test_show(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert told["status"] == "malformed" and told["objective"] is None
 
 
+def test_a_problem_without_pictures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(type(forge_gym.problem("TSP")), "picture", None)
+    png = tmp_path / "x.png"
+    told = run(capsys, "show", "TSP", "--png", str(png), status=2)
+    assert told == "forge-gym: --png needs a problem with a picture, got TSP, which has none\n"
+    assert not png.exists() and "visits" in run(capsys, "show", "TSP")
+
+
 def test_eval(capsys: pytest.CaptureFixture[str]) -> None:
     common = [
         "eval",

@@ -341,6 +341,14 @@ def test_turns_samples_and_equal_names(tmp_path: Path) -> None:
     assert 'id="levels"' not in text  # instances drawn for the run have none
 
 
+def test_a_problem_without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    tsp = forge_gym.problem("TSP", n=6)
+    run = record(Scripted("greedy", greedy), env_questions([tsp], 2))
+    assert "has no picture" not in html_report([run]) and "<img" in html_report([run])
+    monkeypatch.setattr(type(tsp), "picture", None)
+    assert "The problem has no picture." in html_report([run]) and "<img" not in html_report([run])
+
+
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
     """In another process too, where sets have another order; two constraints are broken equally often."""
 

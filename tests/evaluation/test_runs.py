@@ -132,6 +132,16 @@ def test_a_transcript_says_everything(envs: Questions, tmp_path: Path) -> None:
                 assert row.problem.verify(row.use(), call.reply).worth == call.verdict.worth
 
 
+def test_elements_may_have_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, names = tmp_path / "a.jsonl", '["ada", "bob", "cyd", "dan", "eve", "fay"]'
+    given = ["eval", "--agent", "greedy", "--env", "TSP", "--set", "n=6", "--set", f"names={names}"]
+    run_cli(capsys, *given, "--episodes", "3", "--out", str(path))
+    run = read_run(path)
+    assert run.missing == 0 and "ada" in run.calls["TSP-" + str(run.rows[0].source["index"]), 0][0].reply
+    assert run.rows[0].problem.names == tuple(json.loads(names))
+    assert "nothing is asked" in run_cli(capsys, *given, "--episodes", "3", "--out", str(path))[1]
+
+
 def test_a_run_scores_as_an_evaluation_does(few: Questions, envs: Questions) -> None:
     expected = evaluate_suite(RandomAgent(), few.rows, turns=2, samples=3)
     for agent in (RandomAgent(), Remote()):

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._version import __version__
 from ..core.checks import check_int
+from ..core.instance import lists_to_tuples
 from ..core.problem import Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems
@@ -305,7 +306,7 @@ def _problem(name: str, arguments: argparse.Namespace) -> Problem[Any, Any]:
         if not equals:
             raise ValueError(f"--set must be NAME=VALUE, got {pair!r}")
         try:
-            parameters[key] = json.loads(value)
+            parameters[key] = lists_to_tuples(json.loads(value))
         except ValueError:
             parameters[key] = value
     if ":" in name and "/" not in name:
@@ -369,6 +370,8 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _show(arguments: argparse.Namespace) -> None:
     problem = _problem(arguments.env, arguments)
+    if arguments.png and problem.picture is None:
+        raise ValueError(f"--png needs a problem with a picture, got {problem.name}, which has none")
     if arguments.file:
         from ..data.formats import read_instance
 
@@ -378,8 +381,6 @@ def _show(arguments: argparse.Namespace) -> None:
     prompt, reference = problem.prompt(instance), problem.reference(instance)
     verdict = None if arguments.reply is None else problem.verify(instance, arguments.reply)
     if arguments.png:
-        if problem.picture is None:
-            raise ValueError(f"--png needs a problem with a picture, got {problem.name}, which has none")
         drawn = reference.solution if arguments.solution else None
         if verdict is not None and verdict.status != "malformed":
             drawn = verdict.solution

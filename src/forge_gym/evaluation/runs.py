@@ -30,6 +30,7 @@ from .._version import __version__
 from ..agents.agent import Agent, AgentError, AsyncAgent, Reply
 from ..core.checks import check_int, short_repr
 from ..core.episode import Episode, Judged, Protocol
+from ..core.instance import lists_to_tuples
 from ..core.problem import Problem
 from ..core.registry import problem as make_problem
 from ..core.verdict import Verdict
@@ -138,9 +139,12 @@ def _questions(header: dict[str, Any], suite: str | Path | None) -> Questions:
     """Rebuild what the run of this header asked."""
     asked = header["suite"]
     if asked is None:
-        problems = [make_problem(env["problem"], **env["parameters"]) for env in header["env"]]
+        problems = [
+            make_problem(env["problem"], **{key: lists_to_tuples(x) for key, x in env["parameters"].items()})
+            for env in header["env"]
+        ]
         found = env_questions(problems, header["episodes"], header["seed"], header["split"])
-        if found.header["env"] != header["env"]:
+        if json.loads(json.dumps(found.header["env"])) != json.loads(json.dumps(header["env"])):
             raise ValueError(
                 f"its problems are at other versions now: {short_repr(found.header['env'], 200)}"
             )

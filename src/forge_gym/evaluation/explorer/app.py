@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 
 from ...core.answer import wrap_answer
 from ...core.checks import check_choice, check_int, check_known, short_repr
-from ...core.instance import Instance
+from ...core.instance import Instance, lists_to_tuples
 from ...core.problem import Problem
 from ...core.registry import problem as make_problem
 from ...core.registry import problem_class, problems
@@ -164,7 +164,8 @@ def _drawn(place: Place) -> Asked:
                 f"{name} must be a number from {-MAX_NUMBER} to {MAX_NUMBER} here, got {short_repr(value)}: "
                 f"did you mean {MAX_NUMBER}?"
             )
-    problem = make_problem(place.problem, level=place.level, **given)
+    parameters = {name: lists_to_tuples(value) for name, value in given.items()}
+    problem = make_problem(place.problem, level=place.level, **parameters)
     check_int("seed", place.seed, 0, 2**63)
     check_int("index", place.index, 0, 2**63)
     return Asked(problem, problem.instance(place.seed, place.index, place.split), place.level)
