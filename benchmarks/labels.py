@@ -30,7 +30,8 @@ from forge_gym.core.instance import Instance
 from forge_gym.core.parameters import choices
 from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Certificate
-from forge_gym.data.suite import BENCHMARK, LEVELS, distributions, locate, read
+from forge_gym.core.registry import problem_class
+from forge_gym.data.suite import BENCHMARK, LEVELS, locate, read
 from forge_gym.envs.tsp import TSP, TSPInstance
 from forge_gym.solvers import cpsat
 
@@ -81,7 +82,7 @@ def labelled(id: str, problem: str, level: int | None, found: Iterable[Solved]) 
 
 def by_level(name: str, levels: Iterable[int], instances: int) -> Iterator[Row]:
     """Yield a row for each level of a problem."""
-    choices = distributions(name)
+    choices = choices(problem_class(name), "distribution")
     for level in levels:
         found = []
         for k in range(instances):
