@@ -81,12 +81,12 @@ def labelled(id: str, problem: str, level: int | None, found: Iterable[Solved]) 
 
 
 def by_level(name: str, levels: Iterable[int], instances: int) -> Iterator[Row]:
-    """Yield a row for each level of a problem."""
+    families = choices(problem_class(name), "distribution") or ("",)
     choices = choices(problem_class(name), "distribution")
     for level in levels:
         found = []
         for k in range(instances):
-            choice = choices[k % len(choices)]
+            choice = families[k % len(families)]
             drawn = {"distribution": choice} if choice else {}
             problem = forge_gym.problem(name, level=level, **drawn)
             found.append(solved(problem, problem.instance(0, k, "test")))

@@ -18,6 +18,8 @@ import pytest
 
 import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
+from forge_gym.core.parameters import choices
+from forge_gym.core.registry import problem_class
 from forge_gym.core.verdict import Verdict
 from forge_gym.data import suite
 from forge_gym.data.published import TASKS, convert, import_rows, published_ratio, published_scores
@@ -301,7 +303,7 @@ def test_the_shipped_benchmark_is_sound() -> None:
     for problem in suite.PROBLEMS:
         mine = [row for row in rows if row.problem.name == problem]
         assert len(mine) == 100 and {row.level for row in mine} == set(suite.LEVELS)
-        assert {row.distribution for row in mine} == set(suite.distributions(problem))
+        assert {row.distribution for row in mine} == set(choices(problem_class(problem), "distribution"))
     assert content_hash(["a", "b"]) != content_hash(["a b"])
 
 
