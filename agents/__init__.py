@@ -36,7 +36,7 @@ def make_agent(name: str, **options: Any) -> Agent:
     Raises
     ------
     ValueError
-        If there is no such agent or option; the message suggests the did_you_mean.
+        If there is no such agent or option; the message suggests the nearest.
     ImportError
         If the library behind it is not installed.
 

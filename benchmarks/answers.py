@@ -11,6 +11,9 @@ from timing import Work
 from forge_gym.core.instance import Instance
 from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Reference
+from forge_gym.kinds.assignment import Assignment
+from forge_gym.kinds.schedule import Schedule
+from forge_gym.kinds.subset import Subset
 
 AnyProblem: TypeAlias = Problem[Any, Any]
 
@@ -25,16 +28,16 @@ def thought(characters: int) -> str:
 
 
 def certified(problem: AnyProblem, instance: Instance) -> Reference[Any]:
-    """Return the reference of ``instance``, found by little work and remembered by the instance."""
-    if "reference" not in instance.memo:
+    """Return the reference of ``instance``, found by little work and remembered from then on."""
+    if not problem.has_reference(instance):
         solved = problem.certificate(instance, min(_WORK, problem.work_limit))
-        instance.memo["reference"] = problem.certify(instance, solved)
+        problem.keep_reference(instance, problem.certify(instance, solved))
     return problem.reference(instance)
 
 
 def ours(problem: AnyProblem, pairs: Sequence[tuple[Instance, str]]) -> Work:
     """Return work that judges every text to its instance and remembers no verdict for the next."""
-    known = [(instance, certified(problem, instance)._verdicts, text) for instance, text in pairs]
+    known = [(instance, certified(problem, instance)._judged, text) for instance, text in pairs]
 
     def work() -> None:
         for instance, memory, text in known:
@@ -64,27 +67,27 @@ def different(problem: AnyProblem, instance: Instance, count: int) -> list[Any]:
         if len(found) >= count:
             break
         solution = problem.random(instance, rng)
-        if problem.kind in ("subset", "schedule"):  # where order means nothing, another order is another text
+        if isinstance(
+            problem, (Subset, Schedule)
+        ):  # where order means nothing, another order is another text
             solution = tuple(solution[i] for i in rng.permutation(len(solution)))
         found.setdefault(problem.format_answer(instance, solution), solution)
     return list(found.values())[:count]
 
 
-def spoilt(kind: str, n: int, solution: Any) -> dict[str, Any]:
-    """Return solutions with one mistake each, by its kind; some may still be feasible.
+def spoilt(problem: AnyProblem, n: int, solution: Any) -> dict[str, Any]:
+    """Return solutions with one mistake each, by its name; some may still be feasible.
 
     Examples
     --------
-    >>> spoilt("permutation", 3, (0, 2, 1))
+    >>> import forge_gym
+    >>> spoilt(forge_gym.problem("TSP"), 3, (0, 2, 1))
     {'duplicate': (0, 2, 0), 'out of range': (0, 2, 3), 'wrong length': (0, 2)}
     """
-    if kind == "subset" and isinstance(solution[0], tuple):  # two halves
-        one, other = solution
-        return {mistake: (half, other) for mistake, half in spoilt(kind, n, one).items()}
-    foreign = (n, *solution[0][1:]) if kind == "schedule" else n
+    foreign = (n, *solution[0][1:]) if isinstance(problem, Schedule) else n
     same = (solution[0],) * len(solution)
     return {
-        "duplicate": same if kind == "assignment" else (*solution[:-1], solution[0]),
+        "duplicate": same if isinstance(problem, Assignment) else (*solution[:-1], solution[0]),
         "out of range": (*solution[:-1], foreign),
         "wrong length": solution[:-1],
     }

@@ -3,9 +3,9 @@
     python benchmarks/growth.py [--json FILE] [--repeats 5] [--only TEXT]
 
 Sizes double up to 10,000 elements; a problem stops after the first size at which one piece of work took more than
-0.6 s. Times are medians of process CPU time. An exponent is the slope of log cost over log characters of the
-prompt at the five largest sizes: 1 is linear in the input, whatever the number of elements. Up to 1.2 counts as
-linear, which leaves room for caches that are too small.
+0.6 s, or at the largest size that it accepts. Times are medians of process CPU time. An exponent is the slope of
+log cost over log characters of the prompt at the five largest sizes: 1 is linear in the input, whatever the number
+of elements. Up to 1.2 counts as linear, which leaves room for caches that are too small.
 
 GEN is an instance from a seed, PROMPT its question. SCORE is a reply to its verdict: greedy's answer, which is
 feasible; the same with a word too many, which is malformed; and of the answers that ignore the instance, such as
@@ -21,8 +21,8 @@ import argparse
 import json
 import statistics
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isqrt
 from pathlib import Path
@@ -33,8 +33,11 @@ from timing import Row, Work, interleaved, seconds
 
 import forge_gym
 from forge_gym.core.instance import Instance
+from forge_gym.core.parameters import parameter_types
 from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Certificate
+from forge_gym.core.registry import problem_class
+from forge_gym.kinds.table import plural
 
 SIZES = tuple(10_000 >> k for k in range(6, -1, -1))
 LINEAR = 1.2
@@ -47,6 +50,13 @@ _DEGREE = 8
 """Mean number of neighbours in sparse graphs."""
 
 
+BY_SIZE: dict[str, Callable[[int], Any]] = {
+    "grid": lambda n: max(100, 2 * isqrt(n)),
+    "p": lambda n: min(1.0, _DEGREE / n),
+}
+"""Parameters that follow the size, wherever a problem has them: places for all, and sparse graphs."""
+
+
 @dataclass(frozen=True)
 class Case:
     """Instances of one problem that differ in size only."""
@@ -54,34 +64,24 @@ class Case:
     problem: str
     input: str
     """What the data of an instance are."""
-    parameters: Callable[[int], dict[str, Any]] = lambda n: {}
-    """Parameters beside ``n`` by size."""
-    most: int = SIZES[-1]
-    """Largest size that the problem accepts."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters that are the same at all sizes."""
 
     def at(self, n: int) -> Problem[Any, Any]:
         """Return the problem of size ``n``."""
-        return forge_gym.problem(self.problem, n=n, **self.parameters(n))
+        known = parameter_types(problem_class(self.problem))
+        by_size = {key: value(n) for key, value in BY_SIZE.items() if key in known}
+        return forge_gym.problem(self.problem, n=n, **{**by_size, **self.fixed})
 
 
-def _sparse(n: int) -> dict[str, Any]:
-    return {"p": min(1.0, _DEGREE / n)}
-
-
-CASES = (
-    Case("BalancedMinCut", "sparse graph", _sparse, most=5_000),
-    Case("GraphColoring", "sparse graph", _sparse),
-    Case("HamiltonianCycle", "sparse graph"),
-    Case("Knapsack", "items"),
-    Case("MaxClique", "sparse graph", _sparse),
-    Case("MaxClique", "dense graph"),
-    Case("MaxIndependentSet", "sparse graph", _sparse),
-    Case("MeetingScheduling", "meetings"),
-    Case("SetCover", "subsets"),
-    Case("SubsetSum", "numbers"),
-    Case("TSP", "points", lambda n: {"grid": max(100, 2 * isqrt(n))}),
-    Case("TSP", "matrix", lambda n: {"distribution": "matrix"}),
-)
+def cases() -> Iterator[Case]:
+    """Yield every problem as it is by default, graphs sparse; then the same data in other forms."""
+    for name in forge_gym.problems():
+        cls = problem_class(name)
+        sparse = {"p", "degree"} & set(parameter_types(cls))
+        yield Case(name, "sparse graph" if sparse else plural(cls.noun))  # type: ignore[attr-defined] # a kind's
+    yield Case("MaxClique", "dense graph", {"p": 0.5})
+    yield Case("TSP", "matrix", {"distribution": "matrix", "grid": 100})
 
 
 def unproven(problem: Problem[Any, Any], instance: Instance) -> Certificate[Any]:
@@ -93,7 +93,7 @@ def unproven(problem: Problem[Any, Any], instance: Instance) -> Certificate[Any]
 
 def works(problem: Problem[Any, Any], instance: Instance, certificate: Certificate[Any]) -> dict[str, Work]:
     """Return all timed work on ``instance`` by its id; the status of every reply is checked."""
-    instance.memo["reference"] = problem.certify(instance, certificate)
+    problem.keep_reference(instance, problem.certify(instance, certificate))
     best = problem.format(instance, certificate.solution)
     null = [null for null in problem.null_answers(instance) if problem.violations(instance, null)][-1]
     replies = {"feasible": best, "malformed": best.replace("</answer>", " so</answer>")}
@@ -126,7 +126,7 @@ def peak_mb(problem: Problem[Any, Any], certificate: Certificate[Any], reply: st
     """Return the megabytes that an instance, its reference and the verdict of ``reply`` take at their peak."""
     tracemalloc.start()
     instance = problem.instance()
-    instance.memo["reference"] = problem.certify(instance, certificate)
+    problem.keep_reference(instance, problem.certify(instance, certificate))
     problem.verify(instance, reply)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -142,8 +142,12 @@ def grow(case: Case, sizes: Sequence[int], repeats: int) -> Iterator[Row]:
     """Yield a row for each piece of work."""
     done, chars = [], []
     costs: dict[str, list[float]] = {}
-    for n in filter(case.most.__ge__, sizes):
+    for n in sizes:
         problem = case.at(n)
+        try:
+            problem.instance().check()
+        except ValueError:  # more than the problem accepts
+            break
         instance = problem.instance()
         certificate = unproven(problem, instance)
         done.append(n)
@@ -163,7 +167,7 @@ def grow(case: Case, sizes: Sequence[int], repeats: int) -> Iterator[Row]:
 
 def measure(repeats: int = 5, sizes: Sequence[int] = SIZES, only: str = "") -> Iterator[Row]:
     """Yield the rows of all problems whose name contains ``only``; at least two ``sizes``, rising."""
-    for case in CASES:
+    for case in cases():
         if only in case.problem:
             yield from grow(case, sizes, repeats)
 

@@ -81,13 +81,12 @@ def labelled(id: str, problem: str, level: int | None, found: Iterable[Solved]) 
 
 
 def by_level(name: str, levels: Iterable[int], instances: int) -> Iterator[Row]:
-    families = choices(problem_class(name), "distribution") or ("",)
-    choices = choices(problem_class(name), "distribution")
+    """Yield a row for each level of a problem."""
+    listed = choices(problem_class(name), "distribution")
     for level in levels:
         found = []
         for k in range(instances):
-            choice = families[k % len(families)]
-            drawn = {"distribution": choice} if choice else {}
+            drawn: dict[str, Any] = {"distribution": listed[k % len(listed)]} if listed else {}
             problem = forge_gym.problem(name, level=level, **drawn)
             found.append(solved(problem, problem.instance(0, k, "test")))
         yield labelled("LABEL LEVEL", name, level, found)
@@ -121,7 +120,7 @@ def circuit(instance: TSPInstance, limit: int = _CIRCUIT_LIMIT) -> Certificate[N
 
 def race(distribution: str, instances: int, cities: int = _CITIES) -> Row:
     """Return the row of TSP against CP-SAT, ``instances`` at least two."""
-    tsp = TSP(n=cities, distribution=distribution)
+    tsp = forge_gym.problem("TSP", n=cities, distribution=distribution)
     ours: list[Solved] = []
     theirs: list[Solved] = []
     for k in range(instances):

@@ -13,7 +13,7 @@ import random
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,9 +21,7 @@ from typing import Any
 from answers import AnyProblem, certified, different, ours, spoilt, theirs, thought
 from timing import Race
 
-import forge_gym
 from forge_gym.core.instance import Instance
-from forge_gym.data.published import TASKS as PUBLISHED
 from forge_gym.data.published import convert
 
 
@@ -118,9 +116,8 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
 
     questions = [stored(seed) for seed in range(3)]
     problem, instance = convert(name, questions[0])
-    row = (PUBLISHED[name][0], task.drawn["n"], "NP-Engine")
-    variant = {key: value for key, value in problem.parameters.items() if key == "variant"}
-    drawn: AnyProblem = forge_gym.problem(row[0], **variant, **task.drawn)
+    row = (problem.name, task.drawn["n"], "NP-Engine")
+    drawn: AnyProblem = replace(problem, **task.drawn)
     yield Race("GEN", *row, lambda: drawn.instance(next(seeds)), generate, task.gen)
 
     page = root / prompts.create_md_dict()[task.title]
@@ -133,7 +130,7 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
         yield Race("GEN+PROMPT", *row, lambda: drawn.prompt(drawn.instance(next(seeds))), ask, task.rendered)
 
     def write(instance: Instance, solution: Any) -> str:
-        return f"Answer: {task.format_answer(solution) if task.write else problem.format_answer(instance, solution)}"
+        return f"Answer: {task.write(solution) if task.write else problem.format_answer(instance, solution)}"
 
     asked: list[list[tuple[Any, Any, str, str]]] = []
     for question in questions:
@@ -153,7 +150,7 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
         yield Race(f"SCORE{label}", *row, we, they, floor, len(some))
 
     instance, texts = asked[0][0][0], [text for _, _, text, _ in asked[0]]
-    memory = certified(problem, instance)._verdicts
+    memory = certified(problem, instance)._judged
 
     def group() -> None:
         memory.clear()
@@ -162,11 +159,9 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
     they = theirs(validate, [(question, spelt) for _, question, _, spelt in asked[0]])
     yield Race("GROUP-64", *row, group, they, None, len(texts))
 
-    best = problem.parse_answer(
-        instance, problem.format_answer(instance, certified(problem, instance).solution)
-    )
+    best = certified(problem, instance).solution
     wrong = {"prose": ("I give up.", "I give up.")}
-    for mistake, solution in spoilt(problem.kind, instance.size, best).items():
+    for mistake, solution in spoilt(problem, instance.size, best).items():
         wrong[mistake] = problem.format(instance, solution), write(instance, solution)
     for mistake, (text, spelt) in wrong.items():
         if not problem.verify(instance, text).feasible:  # a clique less one vertex is still one

@@ -90,8 +90,9 @@ def referenced(problem: AnyProblem) -> dict[tuple[int, int], str]:
 
     def again(seed: int, index: int = 0, split: str = "train") -> Instance:
         instance: Instance = draw(seed, index % _KEPT, split)
-        instance.memo["reference"] = reference = references[seed, index % _KEPT]
-        reference._verdicts.clear()
+        reference = references[seed, index % _KEPT]
+        problem.keep_reference(instance, reference)
+        reference._judged.clear()
         return instance
 
     object.__setattr__(problem, "instance", again)
@@ -155,12 +156,12 @@ def gem() -> Iterator[Race]:
     yield Race("EPV-64", *row, steps, their_steps, 2.0, len(_SEEDS) * _KEPT)
 
 
-RLVE: dict[str, tuple[str, dict[str, Any], Callable[[Any], tuple[Any, ...]]]] = {
-    "knapsack": ("Knapsack", {}, lambda p: (p["W_max"], tuple(p["W"]), tuple(p["V"]))),
-    "maximum_clique": ("MaxClique", {}, lambda p: (p["N"], tuple(sorted(p["edges"])))),
-    "subset_sum": ("SubsetSum", {"variant": "published"}, lambda p: (p["target"], tuple(p["A"]), 0, True)),
+RLVE: dict[str, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
+    "knapsack": ("Knapsack", lambda p: (p["W_max"], tuple(p["W"]), tuple(p["V"]))),
+    "maximum_clique": ("MaxClique", lambda p: (p["N"], tuple(sorted(p["edges"])))),
+    "subset_sum": ("ExactSubsetSum", lambda p: (p["target"], tuple(p["A"]))),
 }
-"""Our problem, its parameters and the data of an instance, by the peer's module."""
+"""Our problem and the data of an instance, by the peer's module."""
 
 
 def rlve(root: Path) -> Iterator[Race]:
@@ -178,10 +179,10 @@ def rlve(root: Path) -> Iterator[Race]:
 
     seeds = itertools.count()
     sums, knapsack = environment("subset_sum", 20), environment("knapsack", 100)
-    drawn: AnyProblem = forge_gym.problem("SubsetSum", n=20, variant="published", largest=20)
+    drawn: AnyProblem = forge_gym.problem("ExactSubsetSum", n=20, largest=20)
     packed: AnyProblem = forge_gym.problem("Knapsack", n=100)
     yield Race(
-        "GEN, no label", "SubsetSum", 20, "RLVE",
+        "GEN, no label", "ExactSubsetSum", 20, "RLVE",
         lambda: drawn.instance(next(seeds)), lambda: sums.generator(next(seeds), {"N": 20}), 10.0,
     )  # fmt: skip
     yield Race(
@@ -190,8 +191,8 @@ def rlve(root: Path) -> Iterator[Race]:
         lambda: knapsack.generator(next(seeds), {"N": 100}), 5.0,
     )  # fmt: skip
     for name, size in (("knapsack", 20), ("knapsack", 100), ("maximum_clique", 20), ("subset_sum", 20)):
-        env, (title, parameters, data) = environment(name, size), RLVE[name]
-        problem: AnyProblem = forge_gym.problem(title, **parameters)
+        env, (title, data) = environment(name, size), RLVE[name]
+        problem: AnyProblem = forge_gym.problem(title)
         instance = problem.instance_type(*data(env.parameter))
         best, texts, replies = certified(problem, instance).value, [], []
         for solution in different(problem, instance, 16):

@@ -34,6 +34,8 @@ import forge_gym
 from forge_gym.adapters.trl import RewardFunction
 from forge_gym.core.env import TextEnv
 from forge_gym.core.problem import Problem
+from forge_gym.kinds.permutation import Permutation
+from forge_gym.kinds.schedule import Schedule
 from forge_gym.wrappers import Construct, Improve
 
 COLD_FLOOR_S, COLD_FLOOR_MB = 0.2, 45.0
@@ -60,12 +62,12 @@ def thoughtful(answer: str, length: int) -> str:
 def mistaken(problem: Problem[Any, Any], best: str) -> dict[str, str]:
     """Return replies that are wrong, by how: in prose, with an element twice, a foreign one, or one missing."""
     numbers = json.loads(best.partition("<answer>")[2].partition("</answer>")[0])
-    foreign = [999, 0, 0] if problem.kind == "schedule" else 999_999
+    foreign = [999, 0, 0] if isinstance(problem, Schedule) else 999_999
     found = {
         "prose": "I would rather not say.",
         "duplicate": [*numbers[:-1], numbers[0]],
         "out of range": [*numbers[:-1], foreign],
-        "wrong length": numbers[:-1] if problem.kind in ("permutation", "labels", "bisection") else [],
+        "wrong length": numbers[:-1] if isinstance(problem, Permutation) else [],
     }
     return {
         how: wrong if isinstance(wrong, str) else f"<answer>{wrong}</answer>" for how, wrong in found.items()
@@ -92,14 +94,14 @@ def rows(name: str, repeats: int) -> list[Row]:
 
     def score(text: str) -> Callable[[], object]:
         def work() -> None:
-            reference._verdicts.clear()
+            reference._judged.clear()
             problem.verify(instance, text)
 
         return work
 
     def group(size: int) -> Callable[[], object]:
         def work() -> None:
-            reference._verdicts.clear()
+            reference._judged.clear()
             problem.verify_many(instance, distinct[:size])
 
         return work
@@ -107,7 +109,7 @@ def rows(name: str, repeats: int) -> list[Row]:
     def compiled() -> None:
         instance.__dict__.clear()
         instance.__dict__.update(fresh)
-        instance.memo["reference"] = reference
+        problem.keep_reference(instance, reference)
         problem.verify(instance, best)
 
     fresh = {key: value for key, value in instance.__getstate__().items()}
@@ -170,7 +172,8 @@ def checks(repeats: int) -> list[Row]:
             return plain.contains(text)
 
         row: Row = {"id": f"CHECK {length:,}", "problem": "", "size": length, "peer": "Gymnasium", "note": ""}
-        measured.append(row | judged(*interleaved([ours, theirs], repeats), CHECK_FLOOR))
+        us, them = interleaved([ours, theirs], repeats)
+        measured.append(row | judged(us, them, CHECK_FLOOR))
     return measured
 
 
@@ -204,7 +207,9 @@ def vectors(name: str, repeats: int) -> list[Row]:
     measured = []
     for count in EPV_SIZES:
         for of, reply in kinds.items():
-            pair = [gym.make_vec(f"Forge/{name}-v0", count, mode, turns=10**9) for mode in (None, "sync")]
+            pair: list[Any] = [
+                gym.make_vec(f"Forge/{name}-v0", count, mode, turns=10**9) for mode in (None, "sync")
+            ]
             for envs in pair:
                 envs.reset(options={"instance": instances[0]})
                 if of == "of its own":
@@ -214,15 +219,15 @@ def vectors(name: str, repeats: int) -> list[Row]:
 
             def once(envs: Any, batches: list[list[str]] = batches) -> float:
                 for instance in instances:  # what was said of an objective before is forgotten
-                    problem.reference(instance)._verdicts.clear()
+                    problem.reference(instance)._judged.clear()
                 return seconds(lambda: [envs.step(actions) for actions in batches], 1) * 1e6
 
             turns = [[once(envs) for envs in pair] for _ in range(repeats)]
             floor = EPV_FLOOR if count == 64 and of != "of its own" else None
             row: Row = {"id": f"EPV-{count}, replies {of}", "problem": name, "size": instances[0].size}
             row |= {"peer": "sync vector", "note": ""}
-            sides = [list(side) for side in zip(*turns, strict=True)]
-            measured.append(row | judged(*sides, floor, len(batches) * count))
+            us, them = zip(*turns, strict=True)
+            measured.append(row | judged(us, them, floor, len(batches) * count))
     return measured
 
 

@@ -86,7 +86,11 @@ def module_page(module: str, file: Path) -> str:
 
 def exported(module: str, file: Path) -> dict[str, str]:
     """Return the names that a package imports from its modules, with the place where each is documented."""
-    found = griffe.visit(module, filepath=file, code=file.read_text(encoding="utf-8"))
+    *above, name = module.split(".")
+    parent: griffe.Module | None = None
+    for package in above:  # relative imports lead up to them
+        parent = griffe.Module(package, parent=parent)
+    found = griffe.visit(name, filepath=file, code=file.read_text(encoding="utf-8"), parent=parent)
     places = {
         name: member.target_path
         for name, member in found.members.items()

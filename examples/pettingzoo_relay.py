@@ -38,14 +38,6 @@ from forge_gym.evaluation.stats import bootstrap, wilson
 
 console = Console() if Console().is_terminal else Console(width=110)
 
-SIZES: dict[str, dict[str, Any]] = {
-    "TSP": {"n": 12},
-    "MaxIndependentSet": {"n": 24},
-    "GraphColoring": {"n": 12, "p": 0.4},
-    "BalancedMinCut": {"n": 16},
-}
-"""Parameters where greedy leaves room and two dozen moves go far."""
-
 Mover = Callable[[Relay, list[int], np.random.Generator], int]
 
 
@@ -55,8 +47,8 @@ class Args:
 
     problem: tuple[str, ...] = ("TSP", "MaxIndependentSet", "GraphColoring")
     """Problems, one table each; see `forge-gym list`."""
-    parameters: str = ""
-    """Their parameters as JSON. Empty: small sizes."""
+    parameters: str = '{"level": 4}'
+    """Their level, or their parameters, as JSON. At level 4 greedy leaves room and two dozen moves go far."""
     agents: int = 4
     """Agents of a team."""
     rounds: int = 6
@@ -154,10 +146,7 @@ def talk(args: Args, problem: Problem[Any, Any]) -> Table:
 def main(args: Args) -> None:
     """Print a table for each problem, and one relay in text."""
     started = time.monotonic()
-    given = json.loads(args.parameters) if args.parameters else None
-    problems = [
-        forge_gym.problem(name, **(SIZES.get(name, {}) if given is None else given)) for name in args.problem
-    ]
+    problems = [forge_gym.problem(name, **json.loads(args.parameters)) for name in args.problem]
     for problem in problems:
         console.print(compare(args, problem))
     console.print(

@@ -13,6 +13,8 @@ from types import ModuleType
 import pytest
 
 import forge_gym
+from forge_gym.data.suite import PROBLEMS
+from forge_gym.envs.knapsack import KnapsackInstance
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_growth_measures_every_problem(
     monkeypatch.setattr(growth, "_LEAST_S", 0.0)
     rows = list(growth.measure(repeats=2, sizes=(12, 24)))
     assert {row["problem"] for row in rows} == set(forge_gym.problems())
-    assert len(rows) == 8 * len(growth.CASES)
+    assert len(rows) == 8 * len(list(growth.cases()))
     for row in rows:
         assert row["sizes"] == [12, 24] and len(row["mb" if "PEAK" in row["id"] else "us"]) == 2
         assert (row["limit"] is None) == (row["id"] == "GROW CERTIFY")
@@ -44,8 +46,15 @@ def test_growth_measures_every_problem(
     json.dumps(rows)
 
 
-def test_growth_stops_at_the_largest_size_a_problem_accepts(benchmarks: dict[str, ModuleType]) -> None:
-    case = benchmarks["growth"].Case("Knapsack", "items", most=20)
+def test_growth_stops_at_the_largest_size_a_problem_accepts(
+    benchmarks: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(instance: KnapsackInstance) -> None:
+        if instance.size > 20:
+            raise ValueError("at most 20 items")
+
+    monkeypatch.setattr(KnapsackInstance, "check", check)
+    case = benchmarks["growth"].Case("Knapsack", "items")
     assert all(row["sizes"] == [10, 20] for row in benchmarks["growth"].grow(case, (10, 20, 40), 2))
 
 
@@ -55,7 +64,7 @@ def test_labels_are_proven_in_every_row(benchmarks: dict[str, ModuleType]) -> No
     counted = {id: [row["problem"] for row in rows if row["id"] == id] for id in {row["id"] for row in rows}}
     names = forge_gym.problems()
     assert sorted(counted["LABEL LEVEL"]) == sorted([*names, *names])
-    assert counted["LABEL SUITE"] == list(names)
+    assert counted["LABEL SUITE"] == list(PROBLEMS)
     for row in rows:
         assert row["proven"] == 1 and row["per_second"] > 0 and row["p95"] <= row["max"]
         assert row["problem"] in labels.line(row)

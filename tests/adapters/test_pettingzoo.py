@@ -121,9 +121,8 @@ def replies(problem: Kind[Any, Any], instance: Any, rng: np.random.Generator) ->
         problem.heuristic(instance),
         *(problem.random(instance, rng) for _ in range(3)),
         problem.trivial(instance),
-        *(
-            problem.null_answers(instance) if problem.style == "prose" else ()
-        ),  # some have no compact spelling
+        # Some have no compact spelling.
+        *(problem.null_answers(instance) if problem.style == "prose" else ()),
     ]
     return [*(problem.format(instance, solution) for solution in solutions), "", "no idea \ud800"]
 
@@ -592,17 +591,18 @@ def test_made_by_name() -> None:
         (parallel_env, {"split": "tset"}, "did you mean 'test'"),
     ):
         with pytest.raises(ValueError, match=message):
-            make("TSP", **wrong)  # type: ignore[operator]
+            make("TSP", **wrong)
 
 
 def test_what_comes_at_the_wrong_time_or_in_the_wrong_type() -> None:
     from gymnasium.error import ResetNeeded
 
-    for game in (relay("TSP"), duel("TSP")):
-        assert game.render() is None
-        with pytest.raises(ResetNeeded):
-            game.step("" if isinstance(game, Relay) else {})
     versus, together = duel("TSP"), relay("TSP")
+    assert versus.render() is None and together.render() is None
+    with pytest.raises(ResetNeeded):
+        versus.step({})
+    with pytest.raises(ResetNeeded):
+        together.step("")
     versus.reset(seed=0)
     with pytest.raises(ValueError, match=r"got none for \['agent_1'\]"):
         versus.step({"agent_0": ""})

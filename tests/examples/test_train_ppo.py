@@ -82,6 +82,6 @@ def test_the_page_says_what_the_results_say(root: Path) -> None:
         if problem == "TSP":
             start = "| the same with" if name.startswith("sparse") else f"| {policy}, "
             (row,) = [line for line in page.splitlines() if line.startswith(start)]
-            skill = f"{test[policy]['mean']:.2f}".removeprefix("0")
+            skill = f"{test[policy]['mean']:.2f}"
             assert row.rstrip(" |").split("| ")[-1].split(", ")[result["arguments"]["seed"]] == skill
             assert test[policy]["low"] > test["local-search"]["mean"] > 0

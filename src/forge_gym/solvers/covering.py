@@ -57,7 +57,7 @@ def cheapest_cover(
         model.add_bool_or(literals)
     model.minimize(sum(cost * take for cost, take in zip(costs, takes, strict=True)))
     solved = cpsat.solve(model, limit, linearization_level=2)
-    largest = max(map(len, subsets))
+    largest = max(1, *map(len, subsets))
     bound = max(solved.bound, ceil(price(start) / sum(Fraction(1, k) for k in range(1, largest + 1))))
     best = start
     if solved.feasible:

@@ -52,7 +52,9 @@ def solve(
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
-    solver.parameters.catch_sigint_signal = False  # it would leave Ctrl-C to kill the process, ever after
+    solver.parameters.catch_sigint_signal = (
+        False  # CP-SAT would install its own handler, and later Ctrl-C would kill the process
+    )
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
     solver.parameters.max_deterministic_time = max(limit, 0) / 1e6

@@ -37,8 +37,8 @@ _VIOLATED = 1e-3
 class Cut:
     """What every tour obeys about the legs between a set of cities, the handle, and the other cities.
 
-    It has at least two of them [1]_. And as it has an even number, it cannot have an odd set of them, the teeth,
-    and no other: the rest and the teeth left out are at least one [2]_.
+    Subtour elimination: x(d(H)) >= 2, for a handle H and the legs d(H) that leave it [1]_. 2-matching inequality:
+    x(d(H) - T) - x(T) >= 1 - |T|, for an odd set T of these legs, the teeth [2]_.
     """
 
     handle: NDArray[np.bool_]

@@ -32,9 +32,9 @@ class _Board(TextEnv):
 
     def put(self, solution: Solution) -> tuple[float, dict[str, Any]]:
         assert self.episode is not None
-        self.episode.over = False  # of one answer; the relay decides when it is over
-        _, paid, _, _, info = self.step(self.problem.format(self.instance, solution))
-        return paid, info
+        verdict = self.problem.verify_solution(self.instance, solution)
+        self.episode.take(self.episode.judge(self.problem.format(self.instance, solution), verdict))
+        return self.episode.paid, self.info()
 
 
 class _Sight(Improve):
