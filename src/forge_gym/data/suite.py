@@ -116,7 +116,7 @@ class Row:
         try:
             data = json.loads(text)
             given = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
-        found = make_problem(data["problem"], **given)
+            found = make_problem(data["problem"], **given)
             if data["version"] != found.version:
                 raise ValueError(f"{found.name} is at version {found.version}, the row at {data['version']}")
             value, bound, trivial, greedy = (

@@ -119,7 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         "--out",
         type=Path,
         metavar="RUN.jsonl",
-        help="transcript; a run that stopped goes on from it; for a model on a suite runs/<agent>-<suite>.jsonl by default",
+        help="transcript; a run that stopped goes on from it; for a model on a suite "
+        "runs/<agent>-<suite>.jsonl by default",
     )
     evaluate.set_defaults(run=_eval)
     server = evaluate.add_argument_group("models behind a server")
