@@ -76,6 +76,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     instance_type: ClassVar = ExactSubsetSumInstance
     work_limit: ClassVar = 10_000_000
     smallest: ClassVar = 8
+    scratch: ClassVar = {"n": 6, "largest": 20}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size", exact=True)
     published: ClassVar = "subset_sum"
 

@@ -11,11 +11,15 @@ import pytest
 
 import forge_gym
 
-MODULES = ["forge_gym"] + [
+PACKAGES = [importlib.import_module(f"forge_gym{name}") for name in ("", ".agents", ".envs", ".wrappers")]
+"""An editable install maps the last three to other folders, where a walk from the first does not come by."""
+FOUND = {
     module.name
-    for module in pkgutil.walk_packages(forge_gym.__path__, "forge_gym.")
+    for package in PACKAGES
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     if not module.name.endswith("__main__")
-]
+}
+MODULES = sorted(FOUND | {package.__name__ for package in PACKAGES})
 
 
 def load(name: str) -> ModuleType | None:

@@ -143,7 +143,14 @@ def test_an_instance_again_under_other_names_is_found(built: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"text", gzip.compress(b""), gzip.compress(b"{}\n"), gzip.compress(b"[1]\n")]
+    "content",
+    [
+        b"",
+        b"text",
+        gzip.compress(b"", mtime=0),
+        gzip.compress(b"{}\n", mtime=0),
+        gzip.compress(b"[1]\n", mtime=0),
+    ],
 )
 def test_what_is_no_suite(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "x.gz"
