@@ -2,103 +2,109 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from .drawing import FAINT, INK, PALETTE, WRONG, Picture, Rectangle, boxes, hatched, label, name_rows
+from . import drawing
+from .drawing import FAINT, INK, PALETTE, WRONG, Rectangle, boxes
+from .picture import Picture
 
-_DAY = 24 * 60
+_HOUR, _DAY = 60, 24 * 60
 Interval: TypeAlias = tuple[int, int]
 
 
 class Meetings(Picture):
-    """A line for each room and each person, and what takes place there; below, what is not scheduled."""
+    """A line for each room and each person with what takes place there, and below all meetings, coloured if held.
 
-    def paint(self, problem: Any, instance: Any, solution: Any, ax: Any) -> str:
-        n, seats, hours = instance.size, instance.rooms, instance.availability
-        count, people = len(seats), len(hours)
-        known = [r for r in solution or () if 0 <= r[0] < n and 0 <= r[1] < count and 0 <= r[2] < _DAY]
-        rows = sorted(set(known), key=lambda row: row[::-1])
-        times = [
-            t for spans in hours for span in spans for t in span
-        ]  # not of the solution: hours stay in place
-        low, high = min(times, default=0) // 60, -(-max(times, default=_DAY) // 60)
-        # Lines from above: rooms, people, and what is not scheduled, one after the other.
-        middle = [*(1.5 * room for room in range(count)), *(1.5 * count + person for person in range(people))]
+    Meetings that clash share the height of their line. They have a frame in the colour of errors, and so have those
+    that are repeated, off the grid, or too large for their room. Hatched is when people are not available.
+    """
 
-        def bar(line: int, start: int, end: int) -> Rectangle:
-            tall = 1.3 if line < count else 0.8
-            return start, middle[line] - tall / 2, end - start, tall
+    def draw_elements(self, instance: Any, solution: Any, names: Any, ax: Any) -> str:
+        n, rooms, seats, hours = instance.size, len(instance.rooms), instance.rooms, instance.availability
+        in_range = (range(n), range(rooms), range(_DAY))
+        known = [row for row in solution or () if all(x in xs for x, xs in zip(row, in_range, strict=True))]
+        held, repeated = drawing.classify_listed(n, [meeting for meeting, _, _ in known])
+        lines: list[list[tuple[int, int, int, bool]]] = [[] for _ in (*seats, *hours)]
+        for start, room, meeting in sorted({row[::-1] for row in known}):
+            duration, people = instance.meetings[meeting]
+            flawed = meeting in repeated or start % instance.step > 0 or len(people) > seats[room]
+            for line in (room, *(rooms + person for person in people)):
+                lines[line].append((start, start + duration, meeting, flawed))
 
-        busy: list[list[Interval]] = [[] for _ in middle]
-        bars: list[Rectangle] = []
-        names = []
-        for meeting, room, start in rows:
-            duration, attendees = instance.meetings[meeting]
-            for line in (room, *(count + person for person in attendees)):
-                busy[line].append((start, start + duration))
-                bars.append(bar(line, start, start + duration))
-                names.append(meeting)
-        absent = [
-            bar(count + person, *part)
-            for person, spans in enumerate(busy[count:])
-            for span in spans
-            for part in _outside(hours[person], *span)
-        ]
-        clashes = [[bar(line, *part) for part in _overlaps(spans)] for line, spans in enumerate(busy)]
-        again = sorted(m for m, times in Counter([row[0] for row in known]).items() if times > 1)
-        crowded = [row for row in rows if len(instance.meetings[row[0]][1]) > seats[row[1]]]
-        off = [row for row in rows if row[2] % instance.step]
-        left = sorted({*range(n)}.difference(row[0] for row in rows))
-        waiting: list[Rectangle] = []
-        at, below = 60 * low, middle[-1] + 1.5
-        for meeting in left:
-            duration = instance.meetings[meeting][0]
-            if at > 60 * low and at + duration > 60 * high:
-                at, below = 60 * low, below + 1
-            waiting.append((at, below - 0.4, duration, 0.8))
-            at += duration
-
-        free = [bar(count + person, *span) for person, spans in enumerate(hours) for span in spans]
+        centres = [1.5 * min(line, rooms) + max(0, line - rooms) for line in range(len(lines))]
+        bars, framed, absent = list[tuple[int, Rectangle]](), list[Rectangle](), list[Rectangle]()
+        for line, spans in enumerate(lines):
+            tall, open_hours = (1.3, [(0, 2 * _DAY)]) if line < rooms else (0.8, hours[line - rooms])
+            for (start, end, meeting, flawed), (lane, lanes) in zip(spans, _lanes(spans), strict=True):
+                top, height = centres[line] + tall * (lane / lanes - 0.5), tall / lanes
+                bars.append((meeting, (start, top, end - start, height)))
+                framed += [bars[-1][1]] * (flawed or lanes > 1)
+                absent += [(low, top, high - low, height) for low, high in _outside(open_hours, start, end)]
+        times = [time for spans in hours for span in spans for time in span] or [0, _DAY]
+        listed = _in_lines(
+            [duration for duration, _ in instance.meetings], *_whole_hours(times), centres[-1] + 1.1
+        )
+        bars += [(meeting, listed[meeting]) for meeting in held]
+        waiting = [(meeting, listed[meeting]) for meeting in range(n) if meeting not in held]
+        free = [(a, centres[rooms + p] - 0.4, b - a, 0.8) for p, spans in enumerate(hours) for a, b in spans]
+        outline = INK if len(lines) <= drawing.MANY else "none"  # or there would be nothing else
+        shades = [PALETTE[meeting % len(PALETTE)] for meeting, _ in bars]
         boxes(ax, free, facecolors=FAINT)
-        shades = [PALETTE[meeting % len(PALETTE)] for meeting in names]
-        boxes(ax, bars, facecolors=shades, edgecolors=INK, linewidths=0.6)
-        boxes(ax, waiting, facecolors="white", edgecolors=INK, linestyles="dotted")
-        hatched(ax, [*absent, *(part for parts in clashes for part in parts)])
-        flawed = {*crowded, *off, *(row for row in rows if row[0] in again)}
-        framed = [bar(room, start, start + instance.meetings[m][0]) for m, room, start in sorted(flawed)]
-        boxes(ax, framed, facecolors="none", edgecolors=WRONG, linewidths=2.5, zorder=4)
-        hourly = range(low, high + 1, 1 + (high - low) // 9)
-        ax.set_xticks([60 * hour for hour in hourly], [f"{hour}:00" for hour in hourly], fontsize=8)
-        ax.set_xlim(60 * low, 60 * high)
-        ax.set_ylim((below if left else middle[-1]) + 0.6, -0.75)
+        boxes(ax, [bar for _, bar in bars], facecolors=shades, edgecolors=outline, linewidths=0.6)
+        boxes(ax, [bar for _, bar in waiting], facecolors="white", edgecolors=outline, linestyles=":")
+        drawing.hatched(ax, absent)
+        boxes(ax, framed, facecolors="none", edgecolors=WRONG, linewidths=2, zorder=4)
+
+        times += [time for spans in lines for start, end, *_ in spans for time in (start, end)]
+        (low, high), bottom = _whole_hours(times), listed[-1][1] + 1
+        ticks = range(low, high + 1, _HOUR * (1 + (high - low) // 540))
+        ax.set_xticks(ticks, [f"{time // _HOUR}:00" for time in ticks])
+        ax.set(xlim=(low, high), ylim=(bottom, -0.75))
         ax.spines[["left", "top", "right"]].set_visible(False)
         titles = [f"room {room}, {number} seats" for room, number in enumerate(seats)]
-        titles += [f"person {person}" for person in range(people)]
-        last = ["not scheduled" if solution else "meetings"] if left else []
-        fontsize = name_rows(ax, titles + last, [*middle, *(middle[-1] + 1.5 for _ in last)])
-        named = list(zip([*names, *left], [*bars, *waiting], strict=True))
-        for meeting, (x, y, width, height) in named if fontsize and len(named) < 1000 else ():
-            place = (x + width / 2, y + height / 2)
-            label(ax, problem.names_of(instance)[meeting], place, fontsize=fontsize, halo=False)
-        return f"scheduled: {n - len(left)} of {n} meetings; grey: people are available"
+        titles += [*(f"person {person}" for person in range(len(hours))), "meetings"]
+        fontsize = drawing.name_rows(ax, titles, [*centres, centres[-1] + 1.5])
+        unit = drawing.extent(ax)[1] / (bottom + 0.75)
+        for meeting, (x, y, width, height) in (*bars, *waiting) if fontsize else ():
+            if (size := min(fontsize, unit * height)) >= drawing.READABLE:
+                drawing.label(ax, names[meeting], (x + width / 2, y + height / 2), fontsize=size, halo=False)
+        shown = f"{n} meetings" if solution is None else f"scheduled (coloured): {len(held)} of {n}"
+        return f"{shown}; grey: people are available"
 
 
-def _overlaps(spans: Sequence[Interval]) -> list[Interval]:
-    """Return when one of the intervals begins before another has ended, up to the first end of both.
+def _in_lines(widths: Sequence[int], left: int, right: int, top: float) -> list[Rectangle]:
+    """Return boxes side by side from ``left`` to ``right``, in as many lines as they need."""
+    placed, x = list[Rectangle](), left
+    for width in widths:
+        if x > left and x + width > right:
+            x, top = left, top + 1
+        placed.append((x, top, width, 0.8))
+        x += width
+    return placed
+
+
+def _whole_hours(times: Sequence[int]) -> Interval:
+    """Return the last full hour before all ``times``, and the first one after, in minutes."""
+    return min(times) // _HOUR * _HOUR, -(-max(times) // _HOUR) * _HOUR
+
+
+def _lanes(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
+    """Return for each interval, in order of start, its lane, and how many lanes those around it have.
 
     Examples
     --------
-    >>> _overlaps([(0, 30), (10, 20), (25, 40)])
-    [(10, 20), (25, 30)]
+    >>> _lanes([(0, 30), (10, 20), (25, 40), (40, 50)])
+    [(0, 2), (1, 2), (1, 2), (0, 1)]
     """
-    found, until = [], 0
-    for start, end in sorted(spans):
-        if start < until:
-            found.append((start, min(end, until)))
-        until = max(until, end)
-    return found
+    placed, ends = list[tuple[int, list[int]]](), list[int]()
+    for start, end, *_ in spans:
+        if all(over <= start for over in ends):
+            ends = []  # of the last interval in each lane; a new list for those that overlap from here on
+        lane = next((lane for lane, over in enumerate(ends) if over <= start), len(ends))
+        ends[lane : lane + 1] = [end]
+        placed.append((lane, ends))
+    return [(lane, len(ends)) for lane, ends in placed]
 
 
 def _outside(hours: Sequence[Interval], start: int, end: int) -> list[Interval]:
@@ -109,11 +115,5 @@ def _outside(hours: Sequence[Interval], start: int, end: int) -> list[Interval]:
     >>> _outside([(10, 20), (30, 40)], 15, 50)
     [(20, 30), (40, 50)]
     """
-    found = []
-    for low, high in hours:
-        if start < low:
-            found.append((start, min(end, low)))
-        start = max(start, high)
-        if start >= end:
-            return found
-    return [*found, (start, end)]
+    edges = [start, *(min(max(time, start), end) for span in hours for time in span), end]
+    return [(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True) if low < high]

@@ -2,174 +2,169 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
-from typing import Any
+from math import comb
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.checks import short_repr
-from .drawing import (
-    CHOSEN,
-    COST,
-    FAINT,
-    MANY,
-    PALETTE,
-    PATH,
-    WRONG,
-    Picture,
-    bare,
-    circle,
-    dots,
-    label,
-    lines,
-    links,
-    sorted_out,
-)
+from . import drawing
+from .drawing import CHOSEN, MANY, PALETTE, WRONG, Pair, classify_listed
+from .picture import Picture
 
 _BLOT = 10_000
-"""More lines than these would be no more than a blot."""
+"""More lines than these are no more than a blot: every second or third is enough for it."""
 
 
 @dataclass(frozen=True)
-class ChosenVertices(Picture):
-    """A set of vertices in which every two are adjacent, or no two are."""
+class Marks:
+    """What a solution takes of a graph, and what is wrong with that."""
+
+    shown: str
+    shades: str | Sequence[str] = "white"
+    """One colour for all vertices, or one for each."""
+    taken: Sequence[Pair] = ()
+    """Edges that are drawn thick, in the colour of the picture."""
+    wrong: Sequence[Pair] = ()
+    """Edges that should not be: thick, in the colour of errors."""
+    missing: Sequence[Pair] = ()
+    """Pairs that should be edges: dashed, in the colour of errors."""
+    ringed: Iterable[int] = ()
+    labels: Sequence[Pair] = ()
+    """Vertices and the numbers that stand beside them."""
+
+
+class GraphPicture(Picture):
+    """A graph with its vertices on a circle. Edges with weights are the thicker the heavier they are."""
+
+    thick: ClassVar = drawing.PATH
+    """Colour of the edges that a solution takes."""
+    margin: ClassVar = 0.07
+    """Free room on each side, as a share of the drawing."""
+    untangled: ClassVar = False
+    """Whether linked vertices of small graphs are near each other, and not the vertices in the order of numbers."""
+
+    @abstractmethod
+    def marks(self, instance: Any, solution: Any) -> Marks:
+        """Return how the drawing differs where there is a solution."""
+
+    def draw_elements(self, instance: Any, solution: Any, names: Any, ax: Any) -> str:
+        n, pairs = instance.n, [edge[:2] for edge in instance.edges]
+        weights = {edge[:2]: edge[2] for edge in instance.edges if edge[2:]}
+        size = f"{n} vertices, {len(pairs)} edges{', the thicker the heavier' if weights else ''}"
+        marks = Marks(size) if solution is None else self.marks(instance, solution)
+        places = drawing.circular_layout(n)
+        if self.untangled and n <= MANY:
+            places = places[_near_linked(n, pairs)]
+
+        def edges(drawn: Sequence[Pair], width: float, zorder: int = 2, **style: Any) -> None:
+            drawn, heaviest = drawn[:: 1 + len(drawn) // _BLOT], max(weights.values(), default=1)
+            widths = [0.5 + 2.5 * (weights[pair] / heaviest) if pair in weights else width for pair in drawn]
+            drawing.lines(ax, drawing.arcs(places, drawn), linewidths=widths, zorder=zorder, **style)
+
+        thin = min(1.0, max(0.25, 12 / (len(pairs) + 1) ** 0.5))
+        edges(pairs, thin, 1, edgecolors="#AAAAAA" if len(pairs) <= 100 else drawing.FAINT)
+        edges(marks.taken, 2, edgecolors=self.thick)
+        edges(marks.wrong, 3, edgecolors=WRONG)
+        edges(marks.missing, 1.8, edgecolors=WRONG, linestyles=(0, (3, 2)))
+        called, beside = [names[v] for v in range(n)], pairs if n <= MANY else None
+        drawing.dots(ax, places, called, marks.shades, marks.ringed, self.margin, beside)
+        for v, number in marks.labels if n <= MANY else ():
+            drawing.label(ax, number, 1.14 * places[v], fontsize=7)
+        if weights and len(marks.taken) <= MANY // 4:
+            texts = [short_repr(weights[pair], 8) for pair in marks.taken]
+            drawing.name_lines(ax, drawing.arcs(places, marks.taken), texts, places)
+        drawing.hide_axes(ax)
+        return marks.shown
+
+
+@dataclass(frozen=True)
+class ChosenVertices(GraphPicture):
+    """A set of vertices, and the edges that it must have inside, or must not have."""
 
     adjacent: bool | None = None
     """Whether chosen vertices must be adjacent, True, or must not, False; None where neither is asked."""
 
-    def paint(self, problem: Any, instance: Any, solution: Any, ax: Any) -> str:
-        n = instance.n
-        chosen, again = sorted_out(n, solution)
-        taken = set(chosen)
-        inside = [(u, v) for u, v, *_ in instance.edges if u in taken and v in taken]
-        missing: list[tuple[int, int]] = []
+    def marks(self, instance: Any, solution: Any) -> Marks:
+        members, repeated = classify_listed(instance.n, solution)
+        apart = list[Pair]()
+        inside = [(u, v) for u, v, *_ in instance.edges if u in members and v in members]
         if self.adjacent:
-            joined = set(inside)
-            missing = list(
-                islice((pair for pair in combinations(sorted(taken), 2) if pair not in joined), _BLOT)
-            )
-        shades = [CHOSEN if v in taken else "white" for v in range(n)]
-        _draw_graph(
-            problem,
-            instance,
-            ax,
-            shades,
-            marked=() if self.adjacent is False else inside,
-            wrong=inside if self.adjacent is False else (),
-            missing=missing,
-            ringed=again,
-        )
-        return _size(instance) if solution is None else f"chosen (coloured): {len(chosen)} of {n} vertices"
+            joined, lacking = set(inside), comb(len(members), 2) - len(inside)
+            others = (pair for pair in combinations(sorted(members), 2) if pair not in joined)
+            apart = list(islice(others, min(lacking, _BLOT)))
+        shown = f"chosen (coloured): {len(members)} of {instance.n} vertices"
+        taken, wrong = inside if self.adjacent else (), inside if self.adjacent is False else ()
+        return Marks(shown, _coloured(instance.n, members), taken, wrong, apart, repeated)
 
 
-class ColoredVertices(Picture):
-    """A colour for each vertex."""
+class ColoredVertices(GraphPicture):
+    """A colour for each vertex; its number stands outside, since areas repeat after eight colours."""
 
-    def paint(self, problem: Any, instance: Any, solution: Any, ax: Any) -> str:
-        n, labels = instance.n, solution or ()
-        used = sorted({label for label in labels[:n] if label in range(n)})
-        ranks = {v: used.index(label) for v, label in enumerate(labels[:n]) if label in range(n)}
-        blank = () if solution is None else [v for v in range(n) if v not in ranks]
-        clashes = [(u, v) for u, v in instance.edges if u in ranks and ranks[u] == ranks.get(v)]
-        shades = [PALETTE[ranks[v] % len(PALETTE)] if v in ranks else "white" for v in range(n)]
-        _draw_graph(problem, instance, ax, shades, wrong=clashes, ringed=blank, margin=0.14)
-        if (
-            len(used) > len(PALETTE) or solution is None
-        ):  # areas repeat themselves: numbers tell colours apart
-            few = n <= MANY and solution is not None
-            for v, (x, y) in enumerate(circle(n)) if few else ():
-                if v in ranks:
-                    label(ax, used[ranks[v]], (1.15 * x, 1.15 * y), fontsize=6)
-        return _size(instance) if solution is None else f"{n} vertices in {len(used)} colours"
+    margin: ClassVar = 0.12
+
+    def marks(self, instance: Any, solution: Any) -> Marks:
+        n = instance.n
+        labels = {v: number for v, number in enumerate(solution[:n]) if number in range(n)}
+        ranks = {number: rank for rank, number in enumerate(sorted({*labels.values()}))}
+        shown = f"colours{', with their numbers outside' if n <= MANY else ''}: {len(ranks)}"
+        shades = [PALETTE[ranks[labels[v]] % len(PALETTE)] if v in labels else "white" for v in range(n)]
+        clashes = [(u, v) for u, v, *_ in instance.edges if u in labels and labels[u] == labels.get(v)]
+        return Marks(shown, shades, (), clashes, (), {*range(n)}.difference(labels), [*labels.items()])
 
 
-class Route(Picture):
+class Route(GraphPicture):
     """A cycle through vertices, in order."""
 
-    def paint(self, problem: Any, instance: Any, solution: Any, ax: Any) -> str:
-        n = instance.n
-        visited, again = sorted_out(n, solution)
-        steps = links(solution or (), n)
-        joined = set(instance.edges)
-        absent = [(a, b) for a, b in steps if (min(a, b), max(a, b)) not in joined]
-        shades = [CHOSEN if v in visited else "white" for v in range(n)]
-        marked = sorted(set(steps).difference(absent))
-        few = visited if len(visited) < 3 else ()
-        _draw_graph(problem, instance, ax, shades, marked, missing=absent, ringed=[*again, *few])
-        return _size(instance) if solution is None else f"visited (coloured): {len(visited)} of {n} vertices"
+    untangled: ClassVar = True
+
+    def marks(self, instance: Any, solution: Any) -> Marks:
+        n, joined = instance.n, {edge[:2] for edge in instance.edges}
+        visited, repeated = classify_listed(n, solution)
+        steps = {(min(step), max(step)) for step in drawing.consecutive_pairs(n, solution)}
+        ringed = {*repeated, *(visited if len(visited) < 3 else ())}
+        shown, shades = f"visited (coloured): {len(visited)} of {n} vertices", _coloured(n, visited)
+        return Marks(shown, shades, sorted(steps & joined), (), sorted(steps - joined), ringed)
 
 
-class Halves(Picture):
+class Halves(GraphPicture):
     """The vertices of one half, and the weighted edges that cross to the other."""
 
-    def paint(self, problem: Any, instance: Any, solution: Any, ax: Any) -> str:
-        n, where = instance.n, circle(instance.n)
-        heaviest = max((weight for _, _, weight in instance.edges), default=1)
-        west, again = sorted_out(n, solution)
-        half = set(west)
+    thick: ClassVar = drawing.COST
+    untangled: ClassVar = True
+
+    def marks(self, instance: Any, solution: Any) -> Marks:
+        half, repeated = classify_listed(instance.n, solution)
         cut = [edge for edge in instance.edges if (edge[0] in half) != (edge[1] in half)]
-        within = sorted(set(instance.edges).difference(cut))
-        for drawn, colour, order in ((within, FAINT, 1), (cut, COST, 2)):
-            widths = [0.5 + 2.5 * (weight / heaviest) for _, _, weight in drawn]
-            lines(ax, where, [(u, v) for u, v, _ in drawn], colors=colour, linewidths=widths, zorder=order)
-        other = "white" if solution is None else PALETTE[3]
-        names = [problem.names_of(instance)[v] for v in range(n)]
-        dots(ax, where, names, [CHOSEN if v in half else other for v in range(n)], again)
-        bare(ax)
-        if solution is None:
-            return f"{_size(instance)}, the thicker the heavier"
-        taken = list(where)
-        for u, v, weight in cut if len(cut) <= MANY // 4 else ():
-            choices = where[u] + np.linspace(0.25, 0.75, 9)[:, None] * (where[v] - where[u])
-            free = [np.hypot(*(np.array(taken) - choice).T).min() for choice in choices]
-            taken.append(choices[int(np.argmax(np.round(free, 6)))])
-            label(ax, short_repr(weight, 8), taken[-1])
-        total = short_repr(sum(weight for *_, weight in cut))
-        return f"halves of {len(half)} and {n - len(half)}; {len(cut)} edges between them weigh {total}"
+        shown = f"halves of {len(half)} and {instance.n - len(half)}; {len(cut)} edges between them weigh "
+        shown += short_repr(sum([weight for *_, weight in cut]))
+        shades = _coloured(instance.n, half, PALETTE[3])
+        return Marks(shown, shades, [edge[:2] for edge in cut], ringed=repeated)
 
 
-def _size(graph: Any) -> str:
-    return f"{graph.n} vertices, {len(graph.edges)} edges"
+def _coloured(n: int, members: Collection[int], other: str = "white") -> list[str]:
+    return [CHOSEN if v in members else other for v in range(n)]
 
 
-def _draw_graph(
-    problem: Any,
-    graph: Any,
-    ax: Any,
-    shades: Any = "white",
-    marked: Sequence[tuple[int, int]] = (),
-    *,
-    wrong: Sequence[tuple[int, int]] = (),
-    missing: Sequence[tuple[int, int]] = (),
-    ringed: Iterable[int] = (),
-    margin: float = 0.07,
-) -> None:
-    """Draw a graph on a circle, what a solution takes of it, and what is wrong with that.
+def _near_linked(n: int, pairs: Sequence[Pair]) -> NDArray[np.int64]:
+    """Return a rank on the circle for each vertex: exchanges of two shorten the edges until none does.
 
-    Parameters
-    ----------
-    problem, graph, ax
-        The problem, the graph, and the matplotlib axes to draw on.
-    shades
-        One colour for all vertices, or one per vertex.
-    marked
-        Edges that are drawn above the others, thick.
-    wrong, missing
-        Edges that should not be, drawn thick, and pairs that should be edges, dashed; both in the colour of errors.
-    ringed
-        Vertices that break a constraint.
-    margin
-        Free room on each side, as a share of the drawing.
+    Integers throughout, so that every machine finds the same ranks.
     """
-    where, pairs = circle(graph.n), [(u, v) for u, v, *_ in graph.edges]
-    few = len(pairs) <= 100
-    thin = min(1.0, max(0.25, 12 / (len(pairs) + 1) ** 0.5))
-    lines(ax, where, pairs, colors="#AAAAAA" if few else FAINT, linewidths=thin, zorder=1)
-    lines(ax, where, marked, colors=PATH, linewidths=2, zorder=2)
-    lines(ax, where, wrong, colors=WRONG, linewidths=3, zorder=2)
-    lines(ax, where, missing, colors=WRONG, linewidths=1.8, linestyles=(0, (3, 2)), zorder=2)
-    names = [problem.names_of(graph)[v] for v in range(graph.n)]
-    dots(ax, where, names, shades, ringed, margin)
-    bare(ax)
+    steps = np.abs(np.arange(n)[:, None] - np.arange(n))
+    lengths, linked, ranks = np.minimum(steps, n - steps), np.zeros((n, n), dtype=np.int64), np.arange(n)
+    for u, v in pairs:
+        linked[u, v] = linked[v, u] = 1
+    while True:
+        apart = lengths[ranks][:, ranks]
+        total = linked @ apart  # [i, j]: the lengths of i's edges if i had j's rank
+        change = total + total.T - total.diagonal() - total.diagonal()[:, None] + 2 * linked * apart
+        i, j = divmod(int(change.argmin()), n)
+        if change[i, j] >= 0:
+            return ranks
+        ranks[[i, j]] = ranks[[j, i]]

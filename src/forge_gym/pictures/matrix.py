@@ -7,41 +7,43 @@ from typing import Any
 
 import numpy as np
 
-from .drawing import CHOSEN, FAINT, INK, MANY, Picture, hatched, name_rows, sorted_out
+from . import drawing
+from .picture import Picture
 
 
 @dataclass(frozen=True)
 class Incidence(Picture):
-    """A row for each subset, a column for each element of the universe; rows of chosen subsets are coloured."""
+    """A row for each set, a column for each element of the universe: chosen rows are coloured, what they lack hatched.
 
-    subsets: str
-    """The field of the instance with the subsets."""
+    ``sets``, ``universe`` and ``costs`` are the fields of the instance with the sets, with the number of their elements
+    and with the cost of each set, if sets have one; it is shown where costs differ.
+    """
+
+    sets: str
     universe: str
-    """The field with the number of their elements."""
     costs: str = ""
-    """The field with the cost of each subset, named where costs differ."""
 
-    def paint(self, problem: Any, instance: Any, solution: Any, ax: Any) -> str:
+    def draw_elements(self, instance: Any, solution: Any, names: Any, ax: Any) -> str:
         from matplotlib.colors import to_rgb
 
         n, universe = instance.size, getattr(instance, self.universe)
-        chosen, again = sorted_out(n, solution)
+        times, _ = drawing.classify_listed(n, solution)
         held = np.zeros((n, universe), dtype=np.uint8)
-        for j, members in enumerate(getattr(instance, self.subsets)):
-            held[j, list(members)] = 2 if j in chosen else 1
-        shades = np.array([to_rgb(colour) for colour in ("white", FAINT, CHOSEN)])
+        for row, members in enumerate(getattr(instance, self.sets)):
+            held[row, list(members)] = 1
+        held[list(times)] *= 2
+        shades = np.array([to_rgb(colour) for colour in ("white", drawing.FAINT, drawing.CHOSEN)])
         ax.imshow((255 * shades).astype(np.uint8)[held], aspect="auto", interpolation="nearest")
-        if max(n, universe) <= 2 * MANY:
-            style = {"color": "white", "linewidth": 1}
-            ax.vlines(np.arange(0.5, universe - 1), -0.5, n - 0.5, **style)
-            ax.hlines(np.arange(0.5, n - 1), -0.5, universe - 0.5, **style)
-        uncovered = [] if solution is None else np.flatnonzero(held.max(axis=0) < 2).tolist()
-        hatched(ax, [(e - 0.5, -0.5, 1, n) for e in uncovered])
+        if max(n, universe) <= 2 * drawing.MANY:  # a grid, while its cells are wider than its lines
+            ax.vlines(np.arange(0.5, universe - 1), -0.5, n - 0.5, color="white", linewidth=1)
+            ax.hlines(np.arange(0.5, n - 1), -0.5, universe - 0.5, color="white", linewidth=1)
+        uncovered = np.flatnonzero(held.max(axis=0) < 2) if solution is not None else np.zeros(0)
+        runs = np.split(uncovered, np.flatnonzero(np.diff(uncovered) > 1) + 1)
+        drawing.hatched(ax, [(run[0] - 0.5, -0.5, len(run), n) for run in runs if len(run)])
         costs = getattr(instance, self.costs) if self.costs else ()
-        named = len(set(costs)) > 1
-        names = [f"{problem.names_of(instance)[j]}{f' (cost {costs[j]})' if named else ''}" for j in range(n)]
-        name_rows(ax, names, bold=chosen, wrong=again)
-        ax.tick_params(axis="x", labelsize=8)
+        notes = [f" (cost {cost})" for cost in costs] if len(set(costs)) > 1 else [""] * n
+        drawing.name_rows(ax, [f"{names[row]}{notes[row]}" for row in range(n)], range(n), times)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set_ylabel(problem.noun, fontsize=8, color=INK)
-        return "element" if solution is None else f"element; chosen (coloured): {len(chosen)} of {n} rows"
+        ax.set_ylabel(self.sets, fontsize=8, color=drawing.INK, parse_math=False)
+        chosen = "" if solution is None else f"; chosen (coloured): {len(times)} of {n} {self.sets}"
+        return f"element{chosen}"

@@ -7,22 +7,26 @@ from typing import Any
 import numpy as np
 
 from ..core.checks import short_repr
-from .drawing import MANY, PATH, Picture, bare, circle, dots, label, lines, links, sorted_out
+from . import drawing
+from .drawing import MANY
+from .picture import Picture
 
 
 class Tour(Picture):
     """Cities where they are, or on a circle where only distances are known, and the legs of a tour."""
 
-    def paint(self, problem: Any, instance: Any, solution: Any, ax: Any) -> str:
-        n = instance.size
-        visited, again = sorted_out(n, solution)
+    def draw_elements(self, instance: Any, solution: Any, names: Any, ax: Any) -> str:
+        n, legs = instance.size, drawing.consecutive_pairs(instance.size, solution or ())
+        visited, repeated = drawing.classify_listed(n, solution)
         missing = () if solution is None else set(range(n)).difference(visited)
-        legs = links(solution or (), n)
-        where = np.array(instance.xy, dtype=float) if instance.xy else circle(n)
-        lines(ax, where, legs, colors=PATH, linewidths=1.8, zorder=2)
-        names = [problem.names_of(instance)[city] for city in range(n)]
-        dots(ax, where, names, ringed={*missing, *again}, margin=0.1, beside=legs if n <= MANY else None)
-        for a, b in legs if not instance.xy and n <= MANY // 4 else ():
-            label(ax, short_repr(instance.rows[a][b], 8), 0.7 * where[a] + 0.3 * where[b], color=PATH)
-        bare(ax)
+        places = np.array(instance.xy, dtype=float) if instance.xy else drawing.circular_layout(n)
+        paths = (
+            places[np.array(legs, dtype=int).reshape(-1, 2)] if instance.xy else drawing.arcs(places, legs)
+        )
+        drawing.lines(ax, paths, edgecolors=drawing.PATH, linewidths=1.8, zorder=2)
+        called, beside = [names[city] for city in range(n)], legs if n <= MANY else None
+        drawing.dots(ax, places, called, ringed={*missing, *repeated}, margin=0.1, beside=beside)
+        if not instance.xy and n <= MANY // 4:
+            drawing.name_lines(ax, paths, [short_repr(instance.rows[a][b], 8) for a, b in legs], places)
+        drawing.hide_axes(ax)
         return f"{n} cities" if solution is None else f"{n} cities, {len(legs)} legs"
