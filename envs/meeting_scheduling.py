@@ -35,7 +35,7 @@ from ..kinds.kind import Choose
 from ..kinds.schedule import Row, Rows, Schedule
 from ..kinds.table import Data, Table, Value
 from ..pictures.gantt import Meetings
-from ..solvers.meetings import Timetable, block, by_classes, first_bit
+from ..solvers.meetings import Timetable, block, by_classes, first_bit, fits
 
 Interval: TypeAlias = tuple[int, int]
 """Minutes of the day from the first up to and without the second."""
@@ -98,6 +98,12 @@ class MeetingSchedulingInstance(TypedInstance):
         lengths = scaled([duration for duration, _ in self.meetings], _DAY)
         rooms = scaled([len(rooms) for rooms in self.suitable], len(self.rooms))
         return Features(columns(lengths, invited.mean(axis=1), rooms, *slots.T), invited @ invited.T > 0)
+
+    @cached_property
+    def times(self) -> range:
+        """The starts from the first opening of anybody's day to the last end."""
+        hours = [minute for free in self.availability for interval in free for minute in interval]
+        return range(min(hours, default=0) // self.step * self.step, max(hours, default=0), self.step)
 
     @cached_property
     def slots(self) -> tuple[int, ...]:
@@ -204,9 +210,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
 
     def domains(self, instance: MeetingSchedulingInstance) -> tuple[range, range]:
         """Return rooms, and the starts from the first opening of anybody's day to the last end."""
-        hours = [minute for free in instance.availability for interval in free for minute in interval]
-        first = min(hours, default=0) // instance.step * instance.step
-        return range(len(instance.rooms)), range(first, max(hours, default=0), instance.step)
+        return range(len(instance.rooms)), instance.times
 
     def horizon(self, instance: MeetingSchedulingInstance) -> int:
         return _DAY
@@ -243,6 +247,8 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return tiny, ((0, 1, 540), (1, 0, 600), (2, 0, 720))
 
     def broken(self, instance: MeetingSchedulingInstance, rows: Rows) -> Iterator[Violation]:
+        if fits(instance, rows):
+            return
         off = standing = absent = clashes = doubles = people = 0
         room_until: dict[int, int] = {}  # the latest end so far of each room's and each person's meetings
         until: dict[int, int] = {}
@@ -250,13 +256,14 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
             duration, attendees = instance.meetings[meeting]
             end = start + duration
             people += len(attendees)  # redundant: it decides how wrong a schedule is, not whether
-            off += start % instance.step != 0
+            off += start % instance.step != 0  # redundant: the same
             standing += max(0, len(attendees) - instance.rooms[room])
-            clashes += start < room_until.get(room, start)
+            clashes += start < room_until.get(room, start)  # redundant: the same
             room_until[room] = max(room_until.get(room, end), end)
             for person in attendees:
-                absent += not any(low <= start and end <= high for low, high in instance.availability[person])
-                doubles += start < until.get(person, start)
+                free = instance.availability[person]
+                absent += not any(low <= start and end <= high for low, high in free)  # redundant: the same
+                doubles += start < until.get(person, start)  # redundant: the same
                 until[person] = max(until.get(person, end), end)
         count, grid = len(rows), f"starts are multiples of {instance.step}"
         for family, amount, scale, rule, got in (

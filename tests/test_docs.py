@@ -40,7 +40,7 @@ ELSEWHERE = {
     "README.md": "tests/test_readme.py",
     "docs/training.md": "tests/test_readme.py",
     "docs/classic_rl.md": "tests/test_readme.py",
-    "docs/data.md": "tests/evaluation/test_generate.py",
+    "docs/data.md": "tests/data/test_generate.py",
     "docs/evaluation.md": "tests/evaluation/test_runs.py",
     "docs/adapters/gem.md": "tests/adapters/test_gem.py",
     "docs/adapters/nemo_gym.md": "tests/adapters/test_nemo_gym.py",

@@ -23,7 +23,7 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
     "wrappers": ("core", "kinds", "pictures"),
     "agents": ("core", "kinds", "wrappers", "training"),
     "evaluation": (
-        *("core", "kinds", "pictures", "data", "wrappers", "agents", "training"),
+        *("core", "kinds", "solvers", "pictures", "data", "wrappers", "agents", "training"),
         *("registration", "shared_texts", "_version"),
     ),
     "adapters": ("core", "kinds", "data", "wrappers", "agents", "training", "evaluation", *TOP),

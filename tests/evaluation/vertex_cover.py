@@ -1,10 +1,6 @@
 """A problem from outside the package, as CONTRIBUTING asks for it, and the ways in which its verifier could be weak.
 
-Minimum vertex cover: as few vertices as possible such that every edge has an end among them.
-
-References
-----------
-R. Karp, "Reducibility among combinatorial problems", 1972.
+Minimum vertex cover (R. Karp, 1972): as few vertices as possible such that every edge has an end among them.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def _after_thoughts(text: str) -> str:
 
 def _between_tags(text: str) -> str:
     # The quick path of most replies: the reply ends with </answer>, and its first "<" opens the answer.
-    if text[-9:] == _CLOSE:
+    if text[-9:] == _CLOSE:  # redundant: it only saves time
         start = text.find("<") + 8
         body = text[start:-9]
         if text[start - 8 : start] == _OPEN and "<" not in body:
@@ -220,7 +220,7 @@ def _loads(body: str) -> Any:
 
     Negative zeros and huge integers are none.
     """
-    if "-" in body and "-0" in body:
+    if "-" in body and "-0" in body:  # redundant: the first search only saves time
         return None
     try:
         value, stop = _scan(body, 0)

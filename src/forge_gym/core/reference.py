@@ -109,7 +109,7 @@ class Reference(Certificate[S]):
             if len(self._judged) >= _REMEMBERED:
                 self._judged.clear()
             self._judged[value] = found
-        return Verdict(*found[:-1], solution)
+        return Verdict._make((*found[:-1], solution))
 
     def quality(self, value: Number) -> float:
         """Position of ``value`` between trivial (0) and reference (1), clipped to [0, 1]."""

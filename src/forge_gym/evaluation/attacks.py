@@ -42,11 +42,18 @@ class Outcome:
     holds: Callable[[Verdict, float], bool] = field(repr=False)
 
 
+def stated(verdict: Verdict) -> bool:
+    """Whether each constraint that a verdict states to be broken is broken, and stated once."""
+    families = {violation.family for violation in verdict.violations}
+    amounts = [violation.amount for violation in verdict.violations]
+    return len(families) == len(amounts) and all(amount > 0 for amount in amounts)
+
+
 F = Outcome("F", "malformed, at -1", lambda verdict, reward: verdict.status == "malformed" and reward == -1)
 I = Outcome(  # noqa: E741 - the letters of the battery's source: F, I, V
     "I",
     "infeasible, in [-0.9, -0.4)",
-    lambda verdict, reward: verdict.status == "infeasible" and -0.9 <= reward < -0.4,
+    lambda verdict, reward: verdict.status == "infeasible" and -0.9 <= reward < -0.4 and stated(verdict),
 )
 F_OR_I = Outcome(
     "FI",

@@ -18,7 +18,7 @@ from ..core.parameters import choices
 from ..core.problem import Problem
 from ..core.verdict import Number, Verdict
 from ..kinds.kind import as_kind
-from .attacks import question
+from .attacks import question, stated
 from .definitions import Definition
 
 LIMIT = 200_000
@@ -121,6 +121,8 @@ def difference(verdict: Verdict, worth: int | None, optimum: Number) -> str:
     by_definition = "by the definition infeasible" if worth is None else f"by the definition worth {worth}"
     if verdict.status == "malformed":
         return f"cannot be read: {verdict.reason}"
+    if not stated(verdict):
+        return f"breaks each constraint once and by more than 0, got {short_repr(verdict.violations)}"
     if verdict.objective != worth:
         verdict_says = (
             f"is worth {verdict.objective}" if verdict.feasible else f"is infeasible, {verdict.reason}"

@@ -22,7 +22,7 @@ from functools import partial
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .. import kinds
+from .. import kinds, solvers
 from ..core import answer as core_answer
 from ..core.checks import short_repr
 from ..core.instance import Instance
@@ -75,7 +75,8 @@ def functions(problem: type[Kind[Any, Any]]) -> list[FunctionType]:
         function = waiting.pop(0)
         if not isinstance(function, FunctionType) or function in reached:
             continue
-        if function.__module__ != problem.__module__ and not _is_shared(function):
+        own = function.__module__ == problem.__module__ or function.__module__.startswith(solvers.__name__)
+        if not own and not _is_shared(function):
             continue
         reached[function] = None
         for name in _names(function.__code__):
@@ -123,7 +124,8 @@ def changes(tree: ast.FunctionDef) -> Iterator[tuple[ast.FunctionDef, int, str]]
         for name, values in ast.iter_fields(node):
             for place, value in enumerate(values if isinstance(values, list) else [values]):
                 if isinstance(value, ast.AST):
-                    line = next((part.lineno for part in ast.walk(value) if hasattr(part, "lineno")), 0)
+                    shown = value.ifs[0] if isinstance(value, ast.comprehension) and value.ifs else value
+                    line = next((part.lineno for part in ast.walk(shown) if hasattr(part, "lineno")), 0)
                     for changed, words in _changed(value):
                         if id(value) in accepting and words.startswith("false"):
                             continue
@@ -264,6 +266,16 @@ def _mutated(problem: Problem[Any, Any], definition: Definition) -> Iterator[Tes
                 body = target.problem.format_answer(target.instance, verdict.solution)
                 reply = template.replace("REPLY", text).replace("BODY", body)
                 yield f"form {template!r}", partial(_is_feasible, target, reply, feasible)
+        for null in target.problem.null_answers(target.instance):
+            if not target.problem.violations(target.instance, null):
+                reply = target.problem.format(target.instance, null)
+                yield "null answer", partial(_is_feasible, target, reply, True)
+        if target.problem.names == "words":
+            solution = target.problem.reference(target.instance).solution
+            body = target.plain.format_answer(target.instance, solution)
+            if body != target.problem.format_answer(target.instance, solution):
+                reply = core_answer.wrap_answer(body, target.problem.answer_format)
+                yield "numbers for names", partial(_is_feasible, target, reply, False)
     for k in range(_REPLIES):
         target = asked[k % len(asked)]
         text = mutate(rng, rng.choice(target.good), rng.choice(target.good))
@@ -283,6 +295,7 @@ _IN_EVERY_FORM = {
         "So: REPLY.": True,
         "REPLY REPLY": False,
         "<answer>no idea</answer>": False,
+        "<answer> </answer>": False,
         "<answer>BODY\u2003</answer>": False,
         "<answer>BODY\x1c</answer>": False,
         f"<answer>{'9' * 5_000}</answer>": False,
@@ -359,14 +372,14 @@ def mutants(
     return found
 
 
-def excuses(problem: type[Kind[Any, Any]], shared: bool | None = None) -> dict[int, str]:
-    """Return the reasons that the functions of a verifier give beside redundant checks, by line of their files."""
+def excuses(problem: type[Kind[Any, Any]], shared: bool | None = None) -> dict[tuple[str, int], str]:
+    """Return the reasons that a verifier gives beside redundant checks, by function and line of its file."""
     found = {}
     for function in functions(problem):
         if shared in (None, _is_shared(function)):
             source, start = inspect.getsourcelines(function)
             said = [line.partition(_REDUNDANT)[2].strip() for line in source]
-            found.update({start + k: reason for k, reason in enumerate(said) if reason})
+            found.update({(function.__qualname__, start + k): why for k, why in enumerate(said) if why})
     return found
 
 

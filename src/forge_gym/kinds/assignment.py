@@ -84,7 +84,7 @@ class Assignment(Kind[I, Labels]):
             broken.append(Violation("known", strange, max(n, strange), reason))
         cleaned: Partial = solution[:n]
         if not self.interchangeable:
-            cleaned = [label if label in domain else None for label in cleaned]
+            cleaned = [x if x in domain else None for x in cleaned]  # redundant: the answer is refused anyway
         return broken, (*cleaned, *[None] * (n - len(cleaned)))
 
     def assemble(self, instance: I, parts: Iterable[tuple[int, int]]) -> Labels:

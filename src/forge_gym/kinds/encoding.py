@@ -194,4 +194,7 @@ class Encoder:
 
     def number(self, piece: Any) -> int:
         """Return the number of a piece that may be added to a solution."""
-        return int(np.ravel_multi_index(self.problem.place(piece), self._axes))
+        number = 0
+        for at, extent in zip(self.problem.place(piece), self._axes, strict=True):
+            number = number * extent + at
+        return number

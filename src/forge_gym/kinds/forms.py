@@ -39,7 +39,7 @@ def in_range(numbers: Sequence[int], n: int) -> Sequence[int]:
     """
     if elements(n).issuperset(numbers):
         return numbers
-    return [number for number in numbers if 0 <= number < n]
+    return [number for number in numbers if 0 <= number < n]  # redundant: with a foreign one, all is refused
 
 
 def listed_once(noun: str, names: Names, listed: Sequence[int]) -> list[Violation]:

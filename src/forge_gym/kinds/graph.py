@@ -151,4 +151,5 @@ def pairs_without(masks: Sequence[int], chosen: Iterable[int]) -> tuple[int, Ite
     members = mask_of(chosen)
     apart = sum([(members & ~masks[v]).bit_count() - 1 for v in chosen]) // 2
     ordered = combinations(sorted(chosen), 2) if apart else iter(())
-    return apart, islice((pair for pair in ordered if not masks[pair[0]] >> pair[1] & 1), apart)
+    without = (pair for pair in ordered if not masks[pair[0]] >> pair[1] & 1)  # redundant: for a reason only
+    return apart, islice(without, apart)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, ClassVar, Generic, Self, TypeAlias
 
@@ -29,6 +29,8 @@ Choose: TypeAlias = Callable[[Iterable[Any]], Any]
 """Picks one of the candidates of a greedy step, given best first, or None where there are none.
 
 It looks at two of them at most, so they may come from a generator."""
+_REMEMBERED = 64
+"""Worked examples that a problem remembers."""
 _SYLLABLES = ("ka", "mo", "ri", "ne", "tu", "sa", "vo", "li")
 
 
@@ -264,6 +266,13 @@ class Kind(Problem[I, S], Generic[I, S]):
             return f"{data.text('compact', names)} >"
         tiny, solution = self.tiny(instance)
         others = _names(self.names, tiny.size, instance.size if self.renumbered else 0)
+        example = self._examples.get((tiny, others))
+        if example is None:
+            answer = wrap_answer(self.write(tiny, solution, others), self.answer_format)
+            example = f"{self.table(tiny).text(self.style, others)}\n{answer}"
+            if len(self._examples) >= _REMEMBERED:
+                self._examples.clear()
+            self._examples[tiny, others] = example
         what = self.answer(instance)
         rule = {
             "tags": f"End your reply with {what} between <answer> and </answer>, stated once.",
@@ -272,9 +281,13 @@ class Kind(Problem[I, S], Generic[I, S]):
         }[self.answer_format]
         return (
             f"{self.question(instance)}{data.introduction(self.style, names)}\n{data.text(self.style, names)}\n\n"
-            f"{rule}\n\nExample, for another instance:\n{self.table(tiny).text(self.style, others)}\n"
-            f"{wrap_answer(self.write(tiny, solution, others), self.answer_format)}"
+            f"{rule}\n\nExample, for another instance:\n{example}"
         )
+
+    @cached_property
+    def _examples(self) -> dict[tuple[I, Names], str]:
+        """The worked examples written so far: instances of one size share one."""
+        return {}
 
     def parse_answer(self, instance: I, text: str) -> S:
         return self.read(instance, text, self.names_of(instance))

@@ -91,7 +91,8 @@ class Schedule(Kind[I, Rows]):
 
     def clean(self, instance: I, solution: Rows) -> tuple[list[Violation], Rows]:
         n, resources, end = instance.size, len(self.domains(instance)[0]), self.horizon(instance)
-        known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < resources and 0 <= row[2] < end]
+        known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < resources]
+        known = [row for row in known if 0 <= row[2] < end]  # redundant: nobody is available at other times
         repeats = len(known) - len({row[0] for row in known})
         if len(known) == len(solution) and not repeats:
             return [], tuple(sorted(known, key=_time))
@@ -106,7 +107,7 @@ class Schedule(Kind[I, Rows]):
         if repeats:
             rule = f"each {self.noun} is scheduled at most once"
             broken.append(Violation("once", repeats, len(solution), f"{rule}, got {repeats} repetitions"))
-        return broken, tuple(sorted(set(known), key=_time))
+        return broken, tuple(sorted(set(known), key=_time))  # redundant: a repetition is refused anyway
 
     def assemble(self, instance: I, parts: Iterable[Row]) -> Rows:
         return tuple(sorted(parts))

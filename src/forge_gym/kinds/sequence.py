@@ -63,7 +63,7 @@ class Sequence(Kind[I, Walk]):
 
     def clean(self, instance: I, solution: Walk) -> tuple[list[Violation], Walk]:
         listed = in_range(solution, instance.size)
-        if len(listed) == len(solution) == len(set(listed)):
+        if len(set(listed)) == len(solution):
             return [], solution
         return listed_once(self.noun, self.names_of(instance), solution), solution
 
