@@ -52,34 +52,27 @@ class AgentError(Exception):
     """A reply that could not be had: the server's fault or the network's, never the model's answer."""
 
 
-class Agent(Protocol):
-    """Text in, text out."""
-
+class _Named(Protocol):
     @property
     def name(self) -> str:
         """How tables call the agent."""
-        ...
+
+
+class Agent(_Named, Protocol):
+    """Text in, text out."""
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Return one reply per task, in order."""
-        ...
 
 
-class AsyncAgent(Protocol):
+class AsyncAgent(_Named, Protocol):
     """An agent behind a network: many tasks are under way at once, and each ends when it ends."""
-
-    @property
-    def name(self) -> str:
-        """How tables call the agent."""
-        ...
 
     async def __aenter__(self) -> Any:
         """Open connections in the running event loop."""
-        ...
 
     async def __aexit__(self, *error: object) -> None:
         """Close them."""
-        ...
 
     async def reply(self, task: Task) -> Reply:
         """Return the reply to one task; the agent itself bounds how many are under way.
@@ -89,7 +82,6 @@ class AsyncAgent(Protocol):
         AgentError
             If there is none after all attempts.
         """
-        ...
 
 
 Stop: TypeAlias = Callable[[str], bool]
@@ -103,14 +95,7 @@ class StreamingAgent(AsyncAgent, Protocol):
     """One whose replies can be broken off."""
 
     async def reply(self, task: Task, stop: Stop | None = None) -> Reply:
-        """Return the reply to one task, with finish `PRUNED` where ``stop`` broke it off.
-
-        Raises
-        ------
-        AgentError
-            If there is none after all attempts.
-        """
-        ...
+        """Return the reply to one task, with finish `PRUNED` where ``stop`` broke it off."""
 
 
 def answers(agent: AsyncAgent, tasks: Sequence[Task]) -> list[str]:

@@ -152,16 +152,9 @@ def committed(text: str, answer_format: str, thinking: bool = False) -> int | No
 
 
 class Watch:
-    """Told the text of a reply as it grows, says whether it is without hope.
+    """Told the text of a reply as it grows, says whether it is without hope of being feasible and beating ``best``.
 
-    Parameters
-    ----------
-    problem, instance
-        What was asked.
-    best
-        The objective that is to be beaten; None if anything feasible will do.
-    thinking
-        See `BestOf`.
+    Without a ``best`` objective, anything feasible will do. For ``thinking``, see `BestOf`.
     """
 
     def __init__(

@@ -101,15 +101,12 @@ class TransformersAgent:
         with torch.inference_mode(), torch.random.fork_rng():  # the caller's generator stays as it was
             for start in range(0, len(order), self.batch_size):
                 batch = order[start : start + self.batch_size]
-                torch.manual_seed(self._batch_seed([tasks[i] for i in batch]))
+                # With one seed for all batches, samples of a group that are asked in two calls would repeat.
+                asked = [(tasks[i].messages, tasks[i].sample) for i in batch]
+                torch.manual_seed(sampling_seed([self.seed, asked]))
                 for i, reply in zip(batch, self._generate([texts[i] for i in batch]), strict=True):
                     replies[i] = reply
         return replies
-
-    def _batch_seed(self, tasks: Sequence[Task]) -> int:
-        """64 bits that tell batches apart: with one seed for all, samples of a group asked in two calls repeat."""
-        asked = [(task.messages, task.sample) for task in tasks]
-        return int.from_bytes(hashlib.sha256(json.dumps([self.seed, asked]).encode()).digest()[:8], "big")
 
     def _text(self, task: Task) -> str:
         if self.tokenizer.chat_template is None:
@@ -126,37 +123,35 @@ class TransformersAgent:
             texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=not chat
         ).to(self.model.device)
         inputs.pop("token_type_ids", None)
-        sampling = {"do_sample": True, "temperature": self.temperature, "top_k": 0, "top_p": self.top_p}
+        pad = tokenizer.pad_token_id
+        warm = self.temperature > 0
         output: torch.Tensor = self.model.generate(
             **inputs,
             max_new_tokens=self.max_new_tokens,
-            pad_token_id=tokenizer.pad_token_id
-            if tokenizer.pad_token_id is not None
-            else tokenizer.eos_token_id,
-            **(
-                sampling
-                if self.temperature
-                else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-            ),
+            pad_token_id=tokenizer.eos_token_id if pad is None else pad,
+            do_sample=warm,
+            temperature=self.temperature if warm else None,
+            top_k=0 if warm else None,
+            top_p=self.top_p if warm else None,
         )
         new = output[:, inputs["input_ids"].shape[1] :]
-        ends = torch.tensor(_ids(self.model.generation_config.eos_token_id), device=new.device)
+        eos: Any = self.model.generation_config.eos_token_id  # none, one or several
+        ends = torch.tensor([] if eos is None else eos, dtype=torch.long, device=new.device)
         ended = torch.isin(new, ends)  # what follows the end is padding
         lengths = torch.where(ended.any(1), ended.int().argmax(1) + 1, new.shape[1]).tolist()
         asked = inputs["attention_mask"].sum(1).tolist()
+        finishes = ["stop" if any_end else "length" for any_end in ended.any(1).tolist()]
         replies: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
         seconds = (time.perf_counter() - start) / len(texts)
-        finishes = ["stop" if any_end else "length" for any_end in ended.any(1).tolist()]
         return [
-            Reply(text, finish, prompt_tokens, completion_tokens, seconds=seconds)
-            for text, finish, prompt_tokens, completion_tokens in zip(
-                replies, finishes, asked, lengths, strict=True
-            )
+            Reply(*completion, seconds=seconds)
+            for completion in zip(replies, finishes, asked, lengths, strict=True)
         ]
 
 
-def _ids(ids: int | list[int] | None) -> list[int]:
-    return [] if ids is None else [ids] if isinstance(ids, int) else ids
+def sampling_seed(asked: Any) -> int:
+    """Return 64 bits that follow from JSON-ready data."""
+    return int.from_bytes(hashlib.sha256(json.dumps(asked).encode()).digest()[:8], "big")
 
 
 def check_sampling(temperature: float, top_p: float) -> None:

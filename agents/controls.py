@@ -43,7 +43,6 @@ class TrivialAgent(_Solver):
     name: ClassVar = "trivial"
 
     def solution(self, task: Task) -> Any:
-        """Return the trivial solution."""
         return task.problem.trivial(task.instance)
 
 
@@ -55,7 +54,6 @@ class RandomAgent(_Solver):
     seed: int = 0
 
     def solution(self, task: Task) -> Any:
-        """Return a random feasible solution."""
         return task.problem.random(task.instance, _generator(self.seed, task))
 
 
@@ -65,7 +63,6 @@ class GreedyAgent(_Solver):
     name: ClassVar = "greedy"
 
     def solution(self, task: Task) -> Any:
-        """Return the heuristic's solution."""
         return task.problem.heuristic(task.instance)
 
 
@@ -79,7 +76,6 @@ class LocalSearchAgent(_Solver):
     """Moves tried per element of the instance."""
 
     def solution(self, task: Task) -> Any:
-        """Return the last, best solution."""
         rng = _generator(self.seed, task)
         *_, (solution, _) = climb(task.problem, task.instance, rng, self.moves)
         return solution
@@ -110,5 +106,4 @@ class ExactAgent(_Solver):
     name: ClassVar = "exact"
 
     def solution(self, task: Task) -> Any:
-        """Return the reference's witness."""
         return task.problem.reference(task.instance).solution

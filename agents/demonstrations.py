@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class Example:
     prompt: str
     reply: str
     weight: float = 1.0
-    """Relative weight in the loss."""
+    """How often it is trained on relative to others; see `forge_gym.agents.sft.epochs`."""
     index: int = 0
     """Of the instance in its stream: where to go on."""
 
@@ -44,7 +45,7 @@ class Demonstrations:
     problems
         One or several, in turn.
     mix
-        Shares of `TEACHERS`.
+        Shares of `TEACHERS`; greedy alone by default.
     epsilon
         Probability that a choice of the greedy heuristic is its second best. Demonstrations without any
         leave a policy with nothing to explore.
@@ -69,16 +70,16 @@ class Demonstrations:
     """
 
     problems: Sequence[Problem[Any, Any]]
-    mix: Mapping[str, float] | None = None
+    mix: Mapping[str, float] = field(default_factory=lambda: {"greedy": 1.0})
     epsilon: float = 0.15
     seed: int = 0
     exclude: Container[str] = frozenset()
 
     def __post_init__(self) -> None:
-        for teacher, share in self.shares.items():
+        for teacher, share in self.mix.items():
             check_choice("mix", teacher, TEACHERS)
             check_share(f"mix of {teacher}", share, 0.0, math.inf)
-        if not sum(self.shares.values()) > 0:
+        if not sum(self.mix.values()) > 0:
             raise ValueError(
                 f"mix must have a positive share, got {self.mix!r}: did you mean {{'greedy': 1}}?"
             )
@@ -86,26 +87,17 @@ class Demonstrations:
         if not self.problems:
             raise ValueError("problems must hold at least one problem, got none")
 
-    @property
-    def shares(self) -> Mapping[str, float]:
-        """The mix; greedy alone by default."""
-        return {"greedy": 1.0} if self.mix is None else self.mix
-
     def stream(self, start: int = 0) -> Iterator[Example]:
         """Yield demonstrations from number ``start`` on; to go on after one, start at its index plus 1."""
-        teachers = list(self.shares)
-        shares = np.array([self.shares[teacher] for teacher in teachers], dtype=float)
-        bounds = np.cumsum(shares / shares.sum())
-        index = start
-        while True:
+        teachers, shares = list(self.mix), np.array(list(self.mix.values()), dtype=float)
+        for index in count(start):
             problem = self.problems[index % len(self.problems)]
             instance = problem.instance(self.seed, index)
             prompt = problem.prompt(instance)
             if prompt not in self.exclude:
                 rng = np.random.default_rng(np.random.SeedSequence([self.seed, index]))
-                teacher = teachers[min(int(np.searchsorted(bounds, rng.random())), len(teachers) - 1)]
+                teacher = teachers[rng.choice(len(teachers), p=shares / shares.sum())]
                 yield Example(prompt, self._reply(problem, instance, teacher, rng), index=index)
-            index += 1
 
     def _reply(
         self, problem: Problem[Any, Any], instance: Instance, teacher: str, rng: np.random.Generator
@@ -138,16 +130,41 @@ def search_trace(problem: Problem[Any, Any], instance: Instance, rng: np.random.
     <answer>[0, 4, 5]</answer>
     """
     steps = list(climb(problem, instance, rng, _MOVES))
-    best = steps[-1][0]
     if problem.answer_format == "raw":
-        return problem.format(instance, best)
-    lines, last = [], None
+        return problem.format(instance, steps[-1][0])
+    better: dict[Any, Any] = {}
     for solution, value in steps:
-        if value != last:
-            said = "Greedy" if last is None else "Better"
-            lines.append(f"{said}: {problem.format_answer(instance, solution)}, objective {value}.")
-            last, best = value, solution
-    return "\n".join([*lines, problem.format(instance, best)])
+        better.setdefault(value, solution)
+    answer = problem.format(instance, [*better.values()][-1])
+    lines = [
+        f"{problem.format_answer(instance, solution)}, objective {value}."
+        for value, solution in better.items()
+    ]
+    return "\n".join([f"Greedy: {lines[0]}", *(f"Better: {line}" for line in lines[1:]), answer])
+
+
+def replies(
+    agent: Agent,
+    problem: Problem[Any, Any],
+    instances: Sequence[Instance],
+    samples: int,
+    batch_size: int,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Iterator[list[str]]:
+    """Yield the ``samples`` replies of each instance, asked for in batches of up to ``batch_size``."""
+    tasks = [
+        Task(problem, instance, ({"role": "user", "content": problem.prompt(instance)},), sample)
+        for instance in instances
+        for sample in range(samples)
+    ]
+    texts: list[str] = []
+    for start in range(0, len(tasks), batch_size):
+        batch = tasks[start : start + batch_size]
+        texts += [text for _, text in zip(batch, agent.answer(batch), strict=True)]
+        progress(len(batch))
+        while len(texts) >= samples:
+            yield texts[:samples]
+            del texts[:samples]
 
 
 def rejection_sample(
@@ -168,8 +185,6 @@ def rejection_sample(
     ----------
     agent
         Has to sample: greedy decoding gives the same reply every time.
-    problem, instances
-        What is asked.
     samples
         Replies per instance.
     skill
@@ -196,29 +211,18 @@ def rejection_sample(
     check_share("skill", skill, -1.0, 1.0)
     check_int("batch_size", batch_size, 1)
     kept: list[Example] = []
-    for start in range(0, len(instances), max(1, batch_size // samples)):
-        chunk = instances[start : start + max(1, batch_size // samples)]
-        prompts = [problem.prompt(instance) for instance in chunk]
-        tasks = [
-            Task(problem, instance, ({"role": "user", "content": prompt},), sample)
-            for instance, prompt in zip(chunk, prompts, strict=True)
-            for sample in range(samples)
+    for index, texts in enumerate(replies(agent, problem, instances, samples, batch_size)):
+        instance = instances[index]
+        good = [
+            (verdict, text)
+            for text, verdict in zip(texts, problem.verify_many(instance, texts), strict=True)
+            if verdict.feasible and not verdict.beats_bound and verdict.skill >= skill
         ]
-        replies = agent.answer(tasks)
-        for i, (instance, prompt) in enumerate(zip(chunk, prompts, strict=True)):
-            of_instance = replies[i * samples : (i + 1) * samples]
-            verdicts = problem.verify_many(instance, of_instance)
-            good = [
-                (verdict.skill, reply)
-                for reply, verdict in zip(of_instance, verdicts, strict=True)
-                if verdict.feasible and not verdict.beats_bound and verdict.skill >= skill
-            ]
-            best = max([found for found, _ in good], default=0.0)
-            unique = {
-                problem.canonical(instance, problem.parse_reply(instance, reply)): reply
-                for found, reply in reversed(good)
-                if found == best
-            }
-            weight = math.exp((best - 1.0) / _TEMPERATURE)
-            kept += [Example(prompt, reply, weight, start + i) for reply in reversed(unique.values())]
+        best = max([verdict.skill for verdict, _ in good], default=0.0)
+        unique: dict[Any, str] = {}
+        for verdict, text in good:
+            if verdict.skill == best:
+                unique.setdefault(problem.canonical(instance, verdict.solution), text)
+        weight = math.exp((best - 1.0) / _TEMPERATURE)
+        kept += [Example(problem.prompt(instance), text, weight, index) for text in unique.values()]
     return kept

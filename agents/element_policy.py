@@ -42,15 +42,13 @@ class Scores(BaseFeaturesExtractor):
         super().__init__(observation_space, self.actions + width)
         size, self.columns = shapes["solution"]
         self.square = "links" in shapes and shapes["links"] == (size, size)
-        self.linked = "links" in shapes
         # An element has a score, one for each resource, or none where labels are scored; a last action stops.
         self.labels = self.columns - 2 if self.columns == size + 2 and self.actions == size else 0
-        self.per_element = 0 if self.labels else self.actions // size
-        inputs = shapes["elements"][1] + self.columns * (2 if self.linked else 1)
+        inputs = shapes["elements"][1] + self.columns * (2 if "links" in shapes else 1)
         self.embed = nn.Linear(inputs, width)
-        self.blocks = nn.ModuleList([_Block(width, self.square) for _ in range(layers)])
+        self.blocks = nn.ModuleList([_Block(width) for _ in range(layers)])
         self.context = nn.Sequential(nn.Linear(width * (2 + 2), width), nn.ReLU(), nn.Linear(width, width))
-        outputs = 1 if self.labels else self.per_element
+        outputs = 1 if self.labels else self.actions // size
         self.score = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, outputs))
         self.stop = nn.Linear(width, 1)
 
@@ -59,13 +57,13 @@ class Scores(BaseFeaturesExtractor):
         elements, solution = observations["elements"], observations["solution"]
         links = observations.get("links")
         present = elements[..., :1]
-        inputs = [elements, solution]
+        inputs, near = [elements, solution], None
         if links is not None:  # how each element is linked to those chosen, to the last, to each label, ...
-            linked = links if self.square else links @ links.transpose(1, 2) / links.shape[2]
-            inputs.append((linked @ solution).clamp(max=4.0))
+            near = links if self.square else links @ links.transpose(1, 2) / links.shape[2]
+            inputs.append((near @ solution).clamp(max=4.0))
         hidden = self.embed(torch.cat(inputs, dim=-1))
         for block in self.blocks:
-            hidden = block(hidden, links, present)
+            hidden = block(hidden, near, present)
         count = present.sum(dim=1).clamp(min=1.0)
         mean = (hidden * present).sum(dim=1) / count
         top = hidden.masked_fill(present == 0, -1e4).amax(dim=1)
@@ -84,21 +82,19 @@ class Scores(BaseFeaturesExtractor):
 class _Block(nn.Module):
     """Attention between elements, with a bias for each link; where links lead elsewhere, there and back again."""
 
-    def __init__(self, width: int, square: bool) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.square = square
         self.queries = nn.Linear(width, 3 * width)
         self.bias = nn.Linear(1, HEADS)
         self.out = nn.Linear(width, width)
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
         self.mix = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 
-    def forward(self, hidden: Tensor, links: Tensor | None, present: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, near: Tensor | None, present: Tensor) -> Tensor:
         batch, size, width = hidden.shape
         q, k, v = self.queries(self.norms[0](hidden)).view(batch, size, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
         bias = present[:, None].transpose(2, 3).log().clamp(min=-1e4)  # nobody attends to padding
-        if links is not None:
-            near = links if self.square else links @ links.transpose(1, 2) / links.shape[2]
+        if near is not None:
             bias = bias + self.bias(near[..., None]).permute(0, 3, 1, 2)
         attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         hidden = hidden + self.out(attended.transpose(1, 2).reshape(batch, size, width))

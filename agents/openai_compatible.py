@@ -7,12 +7,12 @@ import json
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.checks import check_choice, check_int, short_repr
-from .agent import PRUNED, AgentError, Message, Reply, Stop, Task, answers
+from .agent import PRUNED, AgentError, Reply, Stop, Task, answers
 from .pacing import Clock, Pacer, backoff, retry_after
 from .prompting import Prompting
 
@@ -29,8 +29,12 @@ _RETRIED = frozenset({408, 409, 425, 429})
 _MAX_BODY = 64 * 2**20
 """Longest response that is read, in bytes."""
 _CHARACTERS_PER_TOKEN = 4
+_LEAST_COUNTS = {"concurrency": 1, "attempts": 1, "max_tokens": 1, "seed": 0}
+_ABOVE_0 = ("timeout", "connect_timeout", "read_timeout", "requests_per_minute", "tokens_per_minute")
+_AT_LEAST_0 = ("temperature", "longest_wait", "prompt_price", "completion_price")
 
 
+@dataclass(eq=False, repr=False)
 class OpenAICompatibleAgent:
     """A chat model that is asked over HTTP, many tasks at a time.
 
@@ -40,43 +44,6 @@ class OpenAICompatibleAgent:
 
     Only the content of a reply is its text: thoughts that a server reports apart are not looked at.
 
-    Parameters
-    ----------
-    model
-        As the server calls it.
-    base_url
-        Up to and without ``/chat/completions``; by default the environment's ``OPENAI_BASE_URL``, or OpenAI's.
-    api_key_env
-        Name of the environment variable that holds the key. By default ``OPENAI_API_KEY``, which may be unset,
-        for servers that ask for none. The key goes to ``base_url`` and nowhere else.
-    name
-        How tables call the agent; the model's name by default.
-    system, shots
-        See `Prompting`.
-    temperature, top_p, max_tokens
-        Sent if given; otherwise the server's own.
-    max_tokens_field
-        ``max_tokens``, or what newer models of OpenAI want, ``max_completion_tokens``.
-    seed
-        Sent plus the task's sample number, so that samples differ; if given.
-    extra
-        More fields of the request, as a mapping or as JSON.
-    concurrency
-        Requests under way at a time.
-    attempts
-        Requests per reply, at most.
-    timeout, connect_timeout, read_timeout
-        Seconds for a whole request, for its connection, and between two parts of its response; the last is as
-        long as the first by default, since a reply that is not streamed comes in one part.
-    longest_wait
-        Seconds beyond which a ``Retry-After`` is not waited for: the reply is given up.
-    requests_per_minute, tokens_per_minute
-        Limits to keep to, if any. Requests are spaced evenly.
-    prompt_price, completion_price
-        Of a million tokens.
-    clock
-        For tests.
-
     Raises
     ------
     ValueError
@@ -85,40 +52,60 @@ class OpenAICompatibleAgent:
         If httpx is not installed.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        base_url: str | None = None,
-        api_key_env: str | None = None,
-        name: str | None = None,
-        system: str = "",
-        shots: int = 0,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        max_tokens: int | None = None,
-        max_tokens_field: str = LIMIT_FIELDS[0],
-        seed: int | None = None,
-        extra: Mapping[str, Any] | str | None = None,
-        concurrency: int = 16,
-        attempts: int = 6,
-        timeout: float = 600.0,
-        connect_timeout: float = 15.0,
-        read_timeout: float | None = None,
-        longest_wait: float = 600.0,
-        requests_per_minute: float | None = None,
-        tokens_per_minute: float | None = None,
-        prompt_price: float = 0.0,
-        completion_price: float = 0.0,
-        clock: Clock | None = None,
-    ) -> None:
+    model: str
+    """As the server calls it."""
+    _: KW_ONLY
+    base_url: str = ""
+    """Up to and without ``/chat/completions``; by default the environment's ``OPENAI_BASE_URL``, or OpenAI's."""
+    api_key_env: str = ""
+    """Name of the environment variable that holds the key, which goes to ``base_url`` and nowhere else.
+
+    By default ``OPENAI_API_KEY``, which may be unset, for servers that ask for none.
+    """
+    name: str = ""
+    """How tables call the agent; the model's name by default."""
+    system: str = ""
+    shots: int = 0
+    """System message and number of solved examples; see `Prompting`."""
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    """Each of the three is sent if given; otherwise the server has its own."""
+    max_tokens_field: str = LIMIT_FIELDS[0]
+    """``max_tokens``, or what newer models of OpenAI want, ``max_completion_tokens``."""
+    seed: int | None = None
+    """If given, it is sent plus the task's sample number, so that samples differ."""
+    extra: Mapping[str, Any] | str | None = None
+    """More fields of the request, as a mapping or as JSON."""
+    concurrency: int = 16
+    """Requests under way at a time."""
+    attempts: int = 6
+    """Requests per reply, at most."""
+    timeout: float = 600.0
+    """Seconds for a whole request."""
+    connect_timeout: float = 15.0
+    """Seconds to connect."""
+    read_timeout: float | None = None
+    """Seconds between two parts of a response; by default ``timeout``, since many a response comes in one part."""
+    longest_wait: float = 600.0
+    """Seconds beyond which a ``Retry-After`` is not waited for: the reply is given up."""
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    """Both are limits to keep to, if any. Requests are spaced evenly."""
+    prompt_price: float = 0.0
+    completion_price: float = 0.0
+    """Both are of a million tokens."""
+    clock: Clock = field(default_factory=Clock)
+    """For tests."""
+
+    def __post_init__(self) -> None:
         try:
             import httpx
         except ImportError:
             raise ImportError("api:MODEL needs httpx: pip install 'forge-gym[api]'") from None
-        if not model:
+        if not self.model:
             raise ValueError("model must be the name of a model at the server, got ''")
-        self.base_url = (base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
+        self.base_url = (self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
         try:
             address = httpx.URL(self.base_url)
         except httpx.InvalidURL:
@@ -127,43 +114,27 @@ class OpenAICompatibleAgent:
             raise ValueError(
                 f"base_url must be like https://host/v1 or http://localhost:8000/v1, got {short_repr(self.base_url)}"
             )
-        check_choice("max_tokens_field", max_tokens_field, LIMIT_FIELDS)
-        for option, count in (("concurrency", concurrency), ("attempts", attempts)):
-            check_int(option, count, 1)
-        for option, number in (("max_tokens", max_tokens), ("seed", seed)):
-            if number is not None:
-                check_int(option, number, 1 if option == "max_tokens" else 0)
-        for option, value in (
-            ("timeout", timeout),
-            ("connect_timeout", connect_timeout),
-            ("read_timeout", read_timeout),
-            ("requests_per_minute", requests_per_minute),
-            ("tokens_per_minute", tokens_per_minute),
-        ):
-            if value is not None and not value > 0:
-                raise ValueError(f"{option} must be above 0, got {value!r}")
-        for option, value in (
-            ("temperature", temperature),
-            ("longest_wait", longest_wait),
-            ("prompt_price", prompt_price),
-            ("completion_price", completion_price),
-        ):
-            if value is not None and not value >= 0:
-                raise ValueError(f"{option} must be at least 0, got {value!r}: did you mean 0.0?")
-        if top_p is not None and not 0 < top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {top_p!r}: did you mean 1.0?")
-        self.model, self.name = model, name or model
-        self.prompting = Prompting(system, shots)
-        self.concurrency, self.attempts = concurrency, attempts
-        self.timeout, self.longest_wait = timeout, longest_wait
-        self._connect_timeout, self._read_timeout = connect_timeout, read_timeout or timeout
-        self._prices = prompt_price / 1e6, completion_price / 1e6
-        self._key = _read_key(api_key_env)
-        self._seed, self._limit = seed, max_tokens or 0
-        given = {"temperature": temperature, "top_p": top_p, max_tokens_field: max_tokens}
-        self._options = {key: value for key, value in given.items() if value is not None} | _extra(extra)
-        self._clock = clock or Clock()
-        self._pacer = Pacer(self._clock, requests_per_minute, tokens_per_minute)
+        check_choice("max_tokens_field", self.max_tokens_field, LIMIT_FIELDS)
+        options = {option: value for option, value in vars(self).items() if value is not None}
+        for option, least in _LEAST_COUNTS.items():
+            if option in options:
+                check_int(option, options[option], least)
+        for option in _ABOVE_0:
+            if option in options and not options[option] > 0:
+                raise ValueError(f"{option} must be above 0, got {options[option]!r}")
+        for option in _AT_LEAST_0:
+            if option in options and not options[option] >= 0:
+                raise ValueError(f"{option} must be at least 0, got {options[option]!r}: did you mean 0.0?")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p!r}: did you mean 1.0?")
+        self.name = self.name or self.model
+        self.prompting = Prompting(self.system, self.shots)
+        self._prices = self.prompt_price / 1e6, self.completion_price / 1e6
+        self._key = _read_key(self.api_key_env)
+        sent = {option: options[option] for option in ("temperature", "top_p") if option in options}
+        limit = {} if self.max_tokens is None else {self.max_tokens_field: self.max_tokens}
+        self._options = sent | limit | _extra(self.extra)
+        self._pacer = Pacer(self.clock, self.requests_per_minute, self.tokens_per_minute)
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -175,7 +146,7 @@ class OpenAICompatibleAgent:
         self._client = httpx.AsyncClient(
             verify=_certificates(),
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx.Timeout(self._read_timeout, connect=self._connect_timeout, pool=None),
+            timeout=httpx.Timeout(self.read_timeout or self.timeout, connect=self.connect_timeout, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
         )
         self._slots, self._drawing = asyncio.Semaphore(self.concurrency), asyncio.Lock()
@@ -195,14 +166,9 @@ class OpenAICompatibleAgent:
     async def reply(self, task: Task, stop: Stop | None = None) -> Reply:
         """Return the reply to one task.
 
-        Parameters
-        ----------
-        task
-            What is asked.
-        stop
-            If given, the reply is streamed, and broken off where ``stop`` says so. The reply is then what had
-            come, with finish ``pruned``. Servers say at the end of a stream how many tokens it took: before that
-            each piece counts as one, and every four characters of the prompt.
+        With ``stop``, the reply is streamed, and broken off where ``stop`` says so. The reply is then what had come,
+        with finish ``pruned``. Servers say at the end of a stream how many tokens it took: before that each piece
+        counts as one, and every four characters of the prompt.
 
         Raises
         ------
@@ -215,14 +181,14 @@ class OpenAICompatibleAgent:
         if stop is not None:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         asked = sum(len(message["content"]) for message in body["messages"]) // _CHARACTERS_PER_TOKEN
-        reserved = asked + self._limit
+        reserved = asked + (self.max_tokens or 0)
         async with self._slots:
             for attempt in range(1, self.attempts + 1):
                 await self._pacer.turn(reserved)
-                start = self._clock.now()
+                start = self.clock.now()
                 try:
                     async with asyncio.timeout(self.timeout):
-                        found = await self._attempt(body, stop, asked)
+                        completion = await self._attempt(body, stop, asked)
                 except _Failure as error:
                     failure = error
                 except TimeoutError:
@@ -230,42 +196,41 @@ class OpenAICompatibleAgent:
                 except httpx.RequestError as error:
                     failure = _Failure(type(error).__name__, str(error))
                 else:
-                    text, finish, prompt_tokens, completion_tokens = found
+                    text, finish, prompt_tokens, completion_tokens = completion
                     self._pacer.settle(reserved, (prompt_tokens + completion_tokens) or reserved)
                     cost = prompt_tokens * self._prices[0] + completion_tokens * self._prices[1]
-                    seconds = self._clock.now() - start
+                    seconds = self.clock.now() - start
                     return Reply(text, finish, prompt_tokens, completion_tokens, cost, seconds, attempt)
                 await self._wait(failure, attempt)
         raise AssertionError("the last attempt returns or raises")
 
     async def _wait(self, failure: _Failure, attempt: int) -> None:
         """Wait for as long as there is hope after ``failure``, or raise."""
-        seconds = max(backoff(attempt, self._clock.random()), failure.wait or 0.0)
+        seconds = max(backoff(attempt, self.clock.random()), failure.wait or 0.0)
         if failure.shared and seconds <= self.longest_wait:
             self._pacer.pause(seconds)  # also where this one is given up: others are to wait
         # The key is taken out before the text is cut: servers may repeat what they refuse.
         detail = failure.detail.replace(self._key, "[key]") if self._key else failure.detail
-        said = f"{failure.reason}: {short_repr(detail, 200)}" if detail else failure.reason
+        message = f"{failure.reason}: {short_repr(detail, 200)}" if detail else failure.reason
         if not failure.passing:
-            raise AgentError(f"{self.name}: {said}")
+            raise AgentError(f"{self.name}: {message}")
         if attempt == self.attempts:
-            raise AgentError(f"{self.name}: no reply after {attempt} attempts, the last: {said}")
+            raise AgentError(f"{self.name}: no reply after {attempt} attempts, the last: {message}")
         if seconds > self.longest_wait:
-            raise AgentError(f"{self.name}: the server asks to wait {seconds:.0f} s: {said}")
+            raise AgentError(f"{self.name}: the server asks to wait {seconds:.0f} s: {message}")
         if not failure.shared:
-            await self._clock.sleep(seconds)
+            await self.clock.sleep(seconds)
 
     async def _body(self, task: Task) -> dict[str, Any]:
-        messages: list[Message] = list(task.messages)
         if self.prompting.shots:
             # Examples are solved once per problem, by a thread: requests under way go on.
             async with self._drawing:
                 messages = await asyncio.to_thread(self.prompting.messages, task)
-        elif self.prompting.system:
+        else:
             messages = self.prompting.messages(task)
         body: dict[str, Any] = {"model": self.model, "messages": messages, **self._options}
-        if self._seed is not None:
-            body["seed"] = self._seed + task.sample
+        if self.seed is not None:
+            body["seed"] = self.seed + task.sample
         return body
 
     async def _attempt(
@@ -300,7 +265,7 @@ class OpenAICompatibleAgent:
         status, error = response.status_code, data.get("error")
         spent = isinstance(error, dict) and "insufficient_quota" in (error.get("code"), error.get("type"))
         passing = (status in _RETRIED or status >= 500) and not spent
-        wait = retry_after(response.headers.get("Retry-After"), self._clock.wall()) if passing else None
+        wait = retry_after(response.headers.get("Retry-After"), self.clock.wall()) if passing else None
         shared = passing and (status == 429 or wait is not None)
         return _Failure(f"HTTP {status}", _message(data), passing, wait, shared)
 
@@ -328,7 +293,7 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _read_key(variable: str | None) -> str:
+def _read_key(variable: str) -> str:
     """Return the key that an environment variable holds, never saying what it is."""
     key = os.environ.get(variable or DEFAULT_KEY, "").strip()
     if variable and not key:
@@ -340,35 +305,36 @@ def _read_key(variable: str | None) -> str:
 
 def _extra(extra: Mapping[str, Any] | str | None) -> dict[str, Any]:
     try:
-        found = json.loads(extra) if isinstance(extra, str) else extra or {}
-        json.dumps(found)
+        extra_fields = json.loads(extra) if isinstance(extra, str) else extra or {}
+        json.dumps(extra_fields)
     except (ValueError, TypeError, RecursionError):
-        found = None
-    if not isinstance(found, Mapping):
+        extra_fields = None
+    if not isinstance(extra_fields, Mapping):
         raise ValueError(f"extra must be a JSON object of fields of the request, got {short_repr(extra)}")
-    if taken := sorted(_FIXED.intersection(found)):
-        raise ValueError(f"extra must leave {taken[0]} alone, got {short_repr(found[taken[0]])}")
-    return dict(found)
+    if taken := sorted(_FIXED.intersection(extra_fields)):
+        raise ValueError(f"extra must leave {taken[0]} alone, got {short_repr(extra_fields[taken[0]])}")
+    return dict(extra_fields)
 
 
-async def _read(response: httpx.Response) -> bytes:
-    parts, length = [], 0
+async def _parts(response: httpx.Response) -> AsyncGenerator[bytes]:
+    """Yield the response as it comes, up to its longest length."""
+    length = 0
     async for part in response.aiter_bytes():
-        parts.append(part)
         length += len(part)
         if length > _MAX_BODY:
             raise _Failure(f"a response of more than {_MAX_BODY} bytes")
-    return b"".join(parts)
+        yield part
+
+
+async def _read(response: httpx.Response) -> bytes:
+    return b"".join([part async for part in _parts(response)])
 
 
 async def _events(response: httpx.Response) -> AsyncGenerator[bytes]:
     """Yield the data of server-sent events, one line each, as chat servers send them."""
-    rest, length = b"", 0
+    rest = b""
     # Not by the library's lines: they would break at U+2028, which JSON may hold.
-    async for part in response.aiter_bytes():
-        length += len(part)
-        if length > _MAX_BODY:
-            raise _Failure(f"a response of more than {_MAX_BODY} bytes")
+    async for part in _parts(response):
         *lines, rest = (rest + part).split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):
@@ -406,12 +372,12 @@ async def _follow(response: httpx.Response, stop: Stop, asked: int) -> tuple[str
 
 def _loads(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data)
+        response = json.loads(data)
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        response = None
+    if not isinstance(response, dict):
         raise _Failure("the response is no JSON object", data.decode(errors="replace"))
-    return found
+    return response
 
 
 def _choice(data: dict[str, Any]) -> dict[str, Any] | None:

@@ -73,40 +73,25 @@ class Pacer:
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
 
 
-def backoff(attempt: int, chance: float, base: float = 1.0, longest: float = 60.0) -> float:
+def backoff(attempt: int, chance: float) -> float:
     """Return the seconds to wait after failed attempt number ``attempt``: exponential, with full jitter.
 
     Full jitter draws between 0 and the exponential bound, so clients that failed together do not return
-    together (M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
-
-    Parameters
-    ----------
-    attempt
-        From 1.
-    chance
-        A draw from 0 to 1.
-    base, longest
-        Bound after the first attempt, and of all; in seconds.
+    together (M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015). ``chance`` is the draw, from
+    0 to 1. The bound is 1 s after attempt number 1, and never more than a minute.
 
     Examples
     --------
     >>> [backoff(attempt, 1.0) for attempt in (1, 2, 3, 10, 10_000)]
     [1.0, 2.0, 4.0, 60.0, 60.0]
     """
-    return chance * min(longest, base * 2.0 ** min(attempt - 1, 30))
+    return chance * min(60.0, 2.0 ** min(attempt - 1, 30))
 
 
 def retry_after(value: str | None, wall: float) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for, or None where it says nothing.
 
-    Both forms of RFC 9110, section 10.2.3: seconds, and a date.
-
-    Parameters
-    ----------
-    value
-        The header.
-    wall
-        Seconds since 1970 now.
+    Both forms of RFC 9110, section 10.2.3: seconds, and a date, which is held against ``wall``, the seconds since 1970.
 
     Examples
     --------

@@ -62,11 +62,13 @@ class Prompting:
         ValueError
             If the problem has no other graded instances to show.
         """
-        found: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
-        for instance in examples(task.problem, task.instance, self.shots):
-            found.append({"role": "user", "content": task.problem.prompt(instance)})
-            found.append({"role": "assistant", "content": _solved(task.problem, instance)})
-        return found
+        messages: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
+        problem = task.problem
+        for instance in examples(problem, task.instance, self.shots):
+            solution = problem.canonical(instance, problem.reference(instance).solution)
+            messages.append({"role": "user", "content": problem.prompt(instance)})
+            messages.append({"role": "assistant", "content": problem.format(instance, solution)})
+        return messages
 
 
 def examples(problem: Problem[Any, Any], asked: Instance, count: int) -> list[Instance]:
@@ -77,14 +79,14 @@ def examples(problem: Problem[Any, Any], asked: Instance, count: int) -> list[In
     ValueError
         If there are not as many.
     """
-    found: list[Instance] = []
+    instances: list[Instance] = []
     index = -1
     for _ in range(count + _MISSES):
-        if len(found) == count:
-            return found
+        if len(instances) == count:
+            return instances
         index, instance = _graded(problem, index + 1)
         if instance.isomorphism_key() != asked.isomorphism_key():
-            found.append(instance)
+            instances.append(instance)
     raise ValueError(
         f"shots must be examples other than the asked instance, got {_MISSES} like it from {problem!r}: "
         "try a larger size or level"
@@ -94,11 +96,6 @@ def examples(problem: Problem[Any, Any], asked: Instance, count: int) -> list[In
 @lru_cache(maxsize=1024)
 def _graded(problem: Problem[Any, Any], start: int) -> tuple[int, Instance]:
     return next(problem.graded_instances(_SEED, _SPLIT, start))
-
-
-def _solved(problem: Problem[Any, Any], instance: Instance) -> str:
-    solution = problem.reference(instance).solution
-    return problem.format(instance, problem.canonical(instance, solution))
 
 
 def without_system(messages: Sequence[Message]) -> list[Message]:

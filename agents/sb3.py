@@ -13,7 +13,6 @@ import numpy as np
 
 from ..core.checks import check_choice
 from ..core.env import TextEnv
-from ..kinds.encoding import Observation
 from ..wrappers.construct import Construct
 from ..wrappers.improve import Improve
 from ..wrappers.numeric_view import NumericView
@@ -59,12 +58,8 @@ class SB3Agent:
         name: str | None = None,
     ) -> None:
         self.model = load(model) if isinstance(model, (str, Path)) else model
-        if view is None:
-            view = (
-                "improve"
-                if "progress" in getattr(self.model.observation_space, "spaces", {})
-                else "construct"
-            )
+        self._parts = getattr(self.model.observation_space, "spaces", {})
+        view = view or ("improve" if "progress" in self._parts else "construct")
         if isinstance(view, str):
             check_choice("view", view, VIEWS)
         self.view, self.deterministic = view, deterministic
@@ -74,25 +69,34 @@ class SB3Agent:
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Return one reply per task."""
-        episodes = [self._start(task) for task in tasks]
-        while running := [episode for episode in episodes if not episode.over]:
-            batch = {key: np.stack([each.seen[key] for each in running]) for key in running[0].seen}
+        views = [self._view(task) for task in tasks]
+        seen = [
+            view.reset(options={"instance": task.instance})[0]
+            for view, task in zip(views, tasks, strict=True)
+        ]
+        running = list(range(len(tasks)))
+        while running:
+            batch = {key: np.stack([seen[i][key] for i in running]) for key in seen[0]}
             if self.normalize is not None:
                 batch = self.normalize.normalize_obs(batch)
-            masks = np.stack([each.view.action_masks() for each in running])
-            more = {"action_masks": masks} if self._masked else {}
+            more = {}
+            if self._masked:
+                more["action_masks"] = np.stack([views[i].action_masks() for i in running])
             actions, _ = self.model.predict(batch, deterministic=self.deterministic, **more)
-            for episode, action in zip(running, actions, strict=True):
-                episode.step(action)
-        return [episode.reply for episode in episodes]
+            going_on = []
+            for i, action in zip(running, actions, strict=True):
+                seen[i], _, terminated, truncated, _ = views[i].step(action)
+                if not (terminated or truncated):
+                    going_on.append(i)
+            running = going_on
+        return [view.reply for view in views]
 
-    def _start(self, task: Task) -> _Episode:
+    def _view(self, task: Task) -> NumericView:
         env = TextEnv(task.problem)
         expected = self.model.observation_space
         if isinstance(self.view, str):
-            shape = expected["elements"].shape if "elements" in getattr(expected, "spaces", {}) else (0,)
-            own = task.problem.instance().size
-            view = VIEWS[self.view](env, size=max(int(shape[0]), own))
+            room = int(self._parts["elements"].shape[0]) if "elements" in self._parts else 0
+            view = VIEWS[self.view](env, size=max(room, task.problem.instance().size))
         else:
             view = self.view(env)
         if view.observation_space != expected or view.action_space != self.model.action_space:
@@ -101,25 +105,7 @@ class SB3Agent:
                 f"{_shapes(expected)}, {self.model.action_space} for {_shapes(view.observation_space)}, "
                 f"{view.action_space}"
             )
-        return _Episode(view, task)
-
-
-class _Episode:
-    """A view in the middle of an episode."""
-
-    def __init__(self, view: NumericView, task: Task) -> None:
-        self.view, self.task = view, task
-        self.seen: Observation
-        self.seen, _ = view.reset(options={"instance": task.instance})
-        self.over = False
-
-    def step(self, action: Any) -> None:
-        self.seen, _, terminated, truncated, _ = self.view.step(action)
-        self.over = terminated or truncated
-
-    @property
-    def reply(self) -> str:
-        return self.view.reply
+        return view
 
 
 def load(path: str | Path) -> BaseAlgorithm:
@@ -148,15 +134,15 @@ def load(path: str | Path) -> BaseAlgorithm:
     algorithms = {MaskableActorCriticPolicy: MaskablePPO, ActorCriticPolicy: PPO, DQNPolicy: DQN}
     for policy, algorithm in algorithms.items():
         if issubclass(wanted, policy):
-            found: BaseAlgorithm = algorithm.load(path, device="cpu")
-            return found
+            model: BaseAlgorithm = algorithm.load(path, device="cpu")
+            return model
     raise ValueError(f"model must be one of PPO, MaskablePPO, A2C or DQN, got a policy {wanted.__name__}")
 
 
 def _statistics(path: str | Path) -> VecNormalize:
     with Path(path).open("rb") as file:
-        found: VecNormalize = pickle.load(file)
-    return found
+        statistics: VecNormalize = pickle.load(file)
+    return statistics
 
 
 def _shapes(space: Any) -> str:

@@ -136,7 +136,7 @@ def chat_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTo
         show_progress=False,
     )
     pieces.train_from_iterator(
-        (text for given in texts for text in (given, "user", "assistant", "tool")), trainer
+        (text for content in texts for text in (content, "user", "assistant", "tool")), trainer
     )
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=pieces, pad_token=PAD, eos_token="<|im_end|>", padding_side="left"

@@ -1,17 +1,17 @@
-"""Supervised fine-tuning on demonstrations: a plain loop for small models, which resumes bit by bit.
-
-For large pretrained models use a trainer made for them, such as TRL's ``SFTTrainer``, on the same examples.
-"""
+"""Supervised fine-tuning on demonstrations with TRL's ``SFTTrainer``, which resumes bit by bit."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..core.checks import check_int
+from ..training.checkpoints import last_checkpoint
 from .causal_lm import render
 from .demonstrations import Example
 
@@ -22,39 +22,39 @@ if TYPE_CHECKING:
 def fine_tune(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Callable[[int], Iterator[Example]],
+    examples: Callable[[], Iterable[Example]],
+    checkpoints: Path,
     *,
     steps: int,
     batch: int = 256,
     learning_rate: float = 3e-3,
     bf16: bool = False,
-    checkpoint: Path | None = None,
     save_steps: int = 50,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> list[float]:
-    """Train ``model`` in place to give the replies; loss on the reply alone, AdamW, one-cycle schedule.
+    """Train ``model`` in place to give the replies; loss on the reply alone, AdamW, cosine schedule.
 
     Parameters
     ----------
     model, tokenizer
         With a chat template, prompts are rendered as conversations; otherwise as they are.
     examples
-        Called with an index, yields examples from there on, such as `Demonstrations.stream`.
+        Called without arguments, gives the same examples every time, such as `Demonstrations.stream`.
+    checkpoints
+        Folder that training goes on from; written every ``save_steps`` steps, removed at the end.
     steps, batch
-        Steps, and examples per step.
+        Steps, and examples per step of all processes together.
     learning_rate
         Peak of the schedule; warms up over the first twentieth.
     bf16
         Whether to compute in bfloat16; weights stay in their own type.
-    checkpoint
-        File that training goes on from if it exists; written every ``save_steps`` steps, removed at the end.
     progress
-        Wraps the steps, for a progress bar.
+        Called with the number of steps since the last call.
 
     Returns
     -------
     list of float
-        Loss of every step of this call, in nats per token of the replies.
+        Loss of every step, in nats per token of the replies.
 
     Raises
     ------
@@ -62,108 +62,90 @@ def fine_tune(
         If ``steps`` or ``batch`` is not positive, or the examples end too soon.
     """
     import torch
+    from accelerate import PartialState
+    from datasets import IterableDataset
+    from transformers import PrinterCallback, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    class Advance(TrainerCallback):
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            progress(1)
+
+    def rows() -> Iterator[dict[str, list[int]]]:
+        stream = iter(examples())
+        for step in range(steps):
+            chunk = list(islice(stream, batch))
+            if len(chunk) < batch:
+                raise ValueError(f"examples must last for {steps} steps of {batch}, ended in step {step}")
+            yield from tokens(tokenizer, chunk)
 
     check_int("steps", steps, 1)
     check_int("batch", batch, 1)
     check_int("save_steps", save_steps, 1)
-    device = model.device
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=steps, pct_start=0.05
+    trainer = SFTTrainer(
+        model,
+        SFTConfig(
+            output_dir=str(checkpoints),
+            max_steps=steps,
+            per_device_train_batch_size=max(1, batch // PartialState().num_processes),
+            learning_rate=learning_rate,
+            lr_scheduler_type="cosine",
+            adam_beta1=0.85,  # small models learn faster than with 0.9
+            warmup_steps=max(1, steps // 20),
+            max_length=None,
+            bf16=bf16,
+            gradient_checkpointing=False,
+            use_cpu=not torch.cuda.is_available(),
+            save_steps=save_steps,
+            save_total_limit=2,
+            logging_steps=1,
+            report_to="none",
+            disable_tqdm=True,
+            log_level="error",
+        ),
+        train_dataset=IterableDataset.from_generator(rows),
+        processing_class=tokenizer,
+        callbacks=[Advance()],
     )
-    first = index = 0
-    if checkpoint is not None and checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first, index = state["step"], state["index"]
-    stream, losses = examples(index), []
-    was_training = model.training
-    model.train()
-    for step in progress(range(first, steps)):
-        if checkpoint is not None and step > first and step % save_steps == 0:
-            parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-            state = {name: part.state_dict() for name, part in parts.items()}
-            torch.save(state | {"step": step, "index": index}, checkpoint.with_suffix(".tmp"))
-            checkpoint.with_suffix(".tmp").replace(checkpoint)
-        rows = list(islice(stream, batch))
-        if len(rows) < batch:
-            raise ValueError(f"examples must last for {steps} steps of {batch}, ended in step {step}")
-        index = rows[-1].index + 1
-        with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
-            loss = _loss(model, {key: value.to(device) for key, value in collate(tokenizer, rows).items()})
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        losses.append(loss.detach())  # a device is not waited for until the end
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    model.train(was_training)
-    return [float(loss) for loss in losses]
+    trainer.remove_callback(PrinterCallback)
+    last = last_checkpoint(checkpoints)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        shutil.rmtree(checkpoints)
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
-def epochs(examples: Sequence[Example], seed: int = 0) -> Callable[[int], Iterator[Example]]:
-    """Return a stream over a fixed set of examples for `fine_tune`, again and again, shuffled anew each time.
+def epochs(examples: Sequence[Example], seed: int = 0) -> Iterator[Example]:
+    """Yield a fixed set of examples again and again, shuffled anew each time.
+
+    The heaviest are in every round, the others with a probability in proportion to their weight.
 
     Examples
     --------
-    >>> stream = epochs([Example("a", "b"), Example("c", "d")])
-    >>> first = list(islice(stream(0), 4))
-    >>> sorted(example.prompt for example in first), [example.index for example in first]
-    (['a', 'a', 'c', 'c'], [0, 1, 2, 3])
-    >>> list(islice(stream(3), 1)) == first[3:]
-    True
+    >>> stream = epochs([Example("a", "b"), Example("c", "d"), Example("e", "f", weight=0.0)])
+    >>> first = list(islice(stream, 4))
+    >>> sorted(example.prompt for example in first)
+    ['a', 'a', 'c', 'c']
     """
-    import numpy as np
-
-    def stream(start: int) -> Iterator[Example]:
-        index = start
-        while True:
-            epoch, at = divmod(index, len(examples))
-            order = np.random.default_rng(np.random.SeedSequence([seed, epoch])).permutation(len(examples))
-            for i in order[at:].tolist():
-                chosen = examples[i]
-                yield Example(chosen.prompt, chosen.reply, chosen.weight, index)
-                index += 1
-
-    return stream
+    rng, heaviest = np.random.default_rng(seed), max(example.weight for example in examples)
+    while True:
+        for i in rng.permutation(len(examples)).tolist():
+            if heaviest * rng.random() <= examples[i].weight:
+                yield examples[i]
 
 
-def collate(tokenizer: PreTrainedTokenizerBase, rows: Sequence[Example]) -> dict[str, Any]:
-    """Return a batch padded on the right: (batch, length) ids, mask, and each token's weight in the loss."""
-    import torch
-
+def tokens(tokenizer: PreTrainedTokenizerBase, examples: Sequence[Example]) -> list[dict[str, list[int]]]:
+    """Return the token ids of prompt, reply and end of each example, and as labels those of reply and end."""
     own: Any = tokenizer
     chat = own.chat_template is not None  # its special tokens are already in the text
-    texts = [render(tokenizer, [{"role": "user", "content": row.prompt}]) for row in rows]
+    texts = [render(tokenizer, [{"role": "user", "content": example.prompt}]) for example in examples]
     prompts = own(texts, add_special_tokens=not chat)["input_ids"]
-    replies = own([row.reply for row in rows], add_special_tokens=False)["input_ids"]
-    length = max(len(prompt) + len(reply) + 1 for prompt, reply in zip(prompts, replies, strict=True))
-    ids = torch.full((len(rows), length), own.pad_token_id)
-    mask = torch.zeros_like(ids)
-    weights = torch.zeros(ids.shape)
-    for i, (row, prompt, reply) in enumerate(zip(rows, prompts, replies, strict=True)):
-        text = torch.tensor([*prompt, *reply, own.eos_token_id])
-        ids[i, : len(text)] = text
-        mask[i, : len(text)] = 1
-        weights[i, len(prompt) : len(text)] = row.weight
-    return {"input_ids": ids, "attention_mask": mask, "weights": weights}
-
-
-def _loss(model: PreTrainedModel, batch: dict[str, Any]) -> Any:
-    import torch
-
-    weights = batch.pop("weights")[:, 1:]
-    # Logits of the prompts are not needed: with a large vocabulary they would be most of the memory.
-    first = int((weights > 0).any(dim=0).nonzero()[0])
-    kept = weights.shape[1] - first
-    logits = model(**batch, logits_to_keep=kept + 1).logits[:, :-1]
-    targets = batch["input_ids"][:, 1 + first :]
-    nats = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1).float(), targets.flatten(), reduction="none"
-    )
-    weights = weights[:, first:]
-    return (nats * weights.flatten()).sum() / weights.sum()
+    replies = own([example.reply for example in examples], add_special_tokens=False)["input_ids"]
+    return [
+        {
+            "input_ids": [*prompt, *reply, own.eos_token_id],
+            "labels": [-100] * len(prompt) + [*reply, own.eos_token_id],
+        }
+        for prompt, reply in zip(prompts, replies, strict=True)
+    ]

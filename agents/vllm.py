@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -11,7 +9,7 @@ from typing import Any
 
 from ..core.checks import check_int
 from .agent import Reply, Task
-from .causal_lm import check_sampling, fitted, plain
+from .causal_lm import check_sampling, fitted, plain, sampling_seed
 from .prompting import Prompting
 
 
@@ -22,19 +20,11 @@ class VLLMAgent:
     ----------
     model
         A folder or a hub name.
-    name
-        How tables call the agent; the model's name by default.
-    max_new_tokens
-        Longest reply, in tokens.
+    name, max_new_tokens, top_p, system, shots, dtype
+        As of `TransformersAgent`.
     temperature
         0 decodes greedily; above 0 samples, each reply with draws of its own that follow from ``seed``, the
         conversation and the sample number.
-    top_p
-        Share of the probability, most likely tokens first, that is sampled from.
-    system, shots
-        See `Prompting`.
-    dtype
-        Weights' type, such as ``"bfloat16"``; ``"auto"`` is the checkpoint's own.
     engine
         More arguments of ``vllm.LLM``, such as ``{"tensor_parallel_size": 2, "max_model_len": 16384}``.
 
@@ -83,7 +73,15 @@ class VLLMAgent:
         if not tasks:
             return []
         start = time.perf_counter()
-        parameters = [self._parameters(task) for task in tasks]
+        parameters = [
+            self._sampling(
+                temperature=self.temperature,
+                top_p=self.top_p,
+                max_tokens=self.max_new_tokens,
+                seed=sampling_seed([self.seed, task.messages, task.sample]) >> 33,  # 31 bits are accepted
+            )
+            for task in tasks
+        ]
         if self._tokenizer.chat_template is None:
             texts = [plain(self.prompting, task) for task in tasks]
             outputs = self._engine.generate(texts, parameters, use_tqdm=False)
@@ -101,12 +99,3 @@ class VLLMAgent:
             )
             for output in outputs
         ]
-
-    def _parameters(self, task: Task) -> Any:
-        told = json.dumps([self.seed, task.messages, task.sample])
-        return self._sampling(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            max_tokens=self.max_new_tokens,
-            seed=int.from_bytes(hashlib.sha256(told.encode()).digest()[:4], "big") >> 1,
-        )

@@ -15,24 +15,19 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core.checks import check_int
-from ..core.parameters import Range, Share
-from ..core.reference import Certificate
-from ..core.verdict import Violation
+from ..core import Certificate, Range, Share, Violation, check_int
+from ..kinds import Choose, Chosen, Subset, WeightedGraph
 from ..kinds.forms import fixed_permutations
-from ..kinds.graph import WeightedGraph
-from ..kinds.kind import Choose
 from ..kinds.random_graphs import edges_of, random_adjacency
-from ..kinds.subset import Chosen, Subset
 from ..pictures.graph import Halves
 from ..solvers.bisection import lightest_bisection
+from ..solvers.greedy import two_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +123,16 @@ class BalancedMinCut(Subset[WeightedGraph]):
         yield added
         for _ in range(instance.n // 2 - 1):
             gain[added] = -np.inf
-            yield (added := choose(_by_gain(gain)))
+            yield (added := choose(two_least(range(instance.n), (-gain).tolist().__getitem__)))
             gain += 2 * weights[added]
 
     def complete(self, instance: WeightedGraph, start: Iterable[int], order: Iterable[int]) -> list[int]:
         half = list(start)
         rest = [v for v in order if v not in half]
         return half + rest[: max(0, instance.n // 2 - len(half))]
+
+    def prune(self, instance: WeightedGraph, chosen: Sequence[int]) -> Chosen:
+        return tuple(sorted(chosen))  # a half needs all its vertices
 
     def extensions(self, instance: WeightedGraph, partial: Chosen) -> list[int]:
         full = len(partial) == instance.n // 2
@@ -153,12 +151,3 @@ class BalancedMinCut(Subset[WeightedGraph]):
         others = set(range(instance.n)).difference(solution)
         first = (len(solution), 0 in others) < (len(others), 0 not in others)
         return tuple(sorted(solution if first else others))
-
-
-def _by_gain(gain: NDArray[np.float64]) -> Iterator[int]:
-    """Yield the vertex of greatest gain, then the second."""
-    best = int(gain.argmax())
-    yield best
-    others = gain.copy()
-    others[best] = -np.inf
-    yield int(others.argmax())

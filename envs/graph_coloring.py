@@ -20,14 +20,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from ..core.bitset import bits
-from ..core.checks import check_int
-from ..core.parameters import Range, Share
-from ..core.reference import Certificate
-from ..core.verdict import Violation
-from ..kinds.assignment import Assignment, Labels, Partial
-from ..kinds.graph import Graph
-from ..kinds.kind import Choose
+from ..core import Certificate, Range, Share, Violation, bits, check_int
+from ..kinds import Assignment, Choose, Graph, Labels, Partial
 from ..kinds.random_graphs import edges_of, random_adjacency
 from ..pictures.graph import ColoredVertices
 from ..solvers.coloring import fewest_colors

@@ -24,15 +24,10 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core.bitset import bits
-from ..core.parameters import Between
-from ..core.reference import Certificate
-from ..core.verdict import Violation
+from ..core import Between, Certificate, Violation, bits
+from ..kinds import Choose, Graph, Sequence, Walk
 from ..kinds.forms import elements
-from ..kinds.graph import Graph
-from ..kinds.kind import Choose
 from ..kinds.random_graphs import edges_of, paired_adjacency, random_adjacency
-from ..kinds.sequence import Sequence, Walk
 from ..pictures.graph import Route
 from ..solvers import longest_cycle as cycles
 

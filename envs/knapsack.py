@@ -20,14 +20,9 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core.parameters import Between, Range
-from ..core.reference import Certificate
-from ..core.verdict import Violation
+from ..core import Between, Certificate, Range, Violation
+from ..kinds import Choose, Chosen, Data, Subset, Table, TypedInstance, Value, Vector
 from ..kinds.encoding import Features, columns, scaled
-from ..kinds.instance import TypedInstance, Vector
-from ..kinds.kind import Choose
-from ..kinds.subset import Chosen, Subset
-from ..kinds.table import Data, Table, Value
 from ..pictures.bars import Waterfall
 from ..solvers.knapsack import first_fit, nemhauser_ullmann
 

@@ -23,13 +23,9 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core.parameters import Between, Share
-from ..core.reference import Certificate
-from ..core.verdict import Violation
-from ..kinds.graph import Graph, pairs_without
-from ..kinds.kind import Choose
+from ..core import Between, Certificate, Share, Violation
+from ..kinds import Choose, Chosen, Graph, GraphSubset, pairs_without
 from ..kinds.random_graphs import edges_of, planted_set, random_adjacency
-from ..kinds.subset import Chosen, GraphSubset
 from ..pictures.graph import ChosenVertices
 from ..solvers import clique
 

@@ -25,15 +25,10 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.bitset import bits
-from ..core.parameters import Range
-from ..core.reference import Certificate
-from ..core.verdict import Violation
+from ..core import Certificate, Range, Violation, bits
+from ..kinds import Choose, Data, Plan, Row, Schedule, Table, Value
 from ..kinds.encoding import Features, columns, scaled
 from ..kinds.instance import Shape, TypedInstance, weisfeiler_lehman_histograms
-from ..kinds.kind import Choose
-from ..kinds.schedule import Row, Rows, Schedule
-from ..kinds.table import Data, Table, Value
 from ..pictures.gantt import Meetings
 from ..solvers.meetings import Timetable, block, by_classes, first_bit, fits
 
@@ -113,7 +108,7 @@ class MeetingSchedulingInstance(TypedInstance):
     @cached_property
     def starts(self) -> tuple[int, ...]:
         """Steps at which each meeting finds all its attendees available, as bit masks."""
-        found = []
+        masks = []
         for duration, attendees in self.meetings:
             common = -1
             for person in attendees:
@@ -121,19 +116,14 @@ class MeetingSchedulingInstance(TypedInstance):
                     block(-(-start // self.step), (end - duration) // self.step + 1)
                     for start, end in self.availability[person]
                 )
-            found.append(common)
-        return tuple(found)
+            masks.append(common)
+        return tuple(masks)
 
     @cached_property
     def suitable(self) -> tuple[tuple[int, ...], ...]:
         """The rooms with seats enough for each meeting, smallest first."""
         rooms = sorted(range(len(self.rooms)), key=lambda r: (self.rooms[r], r))
         return tuple(tuple(r for r in rooms if self.rooms[r] >= len(people)) for _, people in self.meetings)
-
-    @cached_property
-    def by_attendance(self) -> tuple[int, ...]:
-        """The meetings by falling attendance, ties by rising duration."""
-        return tuple(sorted(range(self.size), key=lambda m: (-len(self.meetings[m][1]), self.meetings[m][0])))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,13 +230,13 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         )
         return Data(parts, ", each with its duration and its attendees.")
 
-    def tiny(self, instance: MeetingSchedulingInstance) -> tuple[MeetingSchedulingInstance, Rows]:
+    def tiny(self, instance: MeetingSchedulingInstance) -> tuple[MeetingSchedulingInstance, Plan]:
         meetings = ((60, (0, 1, 2)), (30, (0, 1)), (60, (1, 2)), (60, (0, 2)))
         availability = (((540, 660),), ((540, 660), (720, 780)), ((540, 600), (720, 780)))
         tiny = MeetingSchedulingInstance(meetings, availability, (2, 3), gcd(instance.step, 60))
         return tiny, ((0, 1, 540), (1, 0, 600), (2, 0, 720))
 
-    def broken(self, instance: MeetingSchedulingInstance, rows: Rows) -> Iterator[Violation]:
+    def broken(self, instance: MeetingSchedulingInstance, rows: Plan) -> Iterator[Violation]:
         if fits(instance, rows):
             return
         off = standing = absent = clashes = doubles = people = 0
@@ -276,24 +266,25 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
             if amount:
                 yield Violation(family, amount, scale, f"{rule}, got {amount} {got}")
 
-    def objective(self, instance: MeetingSchedulingInstance, solution: Rows) -> int:
+    def objective(self, instance: MeetingSchedulingInstance, solution: Plan) -> int:
         return sum([len(instance.meetings[meeting][1]) for meeting, _, _ in solution])
 
-    def trivial(self, instance: MeetingSchedulingInstance) -> Rows:
+    def trivial(self, instance: MeetingSchedulingInstance) -> Plan:
         return ()
 
     def greedy(self, instance: MeetingSchedulingInstance, choose: Choose) -> Iterable[Row]:
-        """Generate serially [4]_: largest meeting first, at its earliest start, in the smallest room.
+        """Generate serially [4]_: largest, then shortest meeting first, at its earliest start, in the smallest room.
 
         No constant factor: a large, long meeting may keep out many. Never worse than the empty schedule.
         """
-        left, table = list(instance.by_attendance), Timetable(instance)
+        meetings, table = instance.meetings, Timetable(instance)
+        left = sorted(range(instance.size), key=lambda m: (-len(meetings[m][1]), meetings[m][0]))
         while left:
             left.remove(meeting := choose(left))
             table.first_fit([meeting])
         return table.schedule
 
-    def extensions(self, instance: MeetingSchedulingInstance, partial: Rows) -> list[Row]:
+    def extensions(self, instance: MeetingSchedulingInstance, partial: Plan) -> list[Row]:
         table = Timetable(instance)
         for meeting, room, start in partial:
             table.place(meeting, room, start // instance.step)
@@ -301,10 +292,10 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         places = [(m, r, table.starts(m, r)) for m in left for r in sorted(instance.suitable[m])]
         return [(m, r, first_bit(slots) * instance.step) for m, r, slots in places if slots]
 
-    def bound(self, instance: MeetingSchedulingInstance, partial: Rows) -> int:
+    def bound(self, instance: MeetingSchedulingInstance, partial: Plan) -> int:
         return self.objective(instance, self.with_all_that_fits(instance, partial))
 
-    def random(self, instance: MeetingSchedulingInstance, rng: np.random.Generator) -> Rows:
+    def random(self, instance: MeetingSchedulingInstance, rng: np.random.Generator) -> Plan:
         """Return meetings in random order, each at one random place of its own, if that is not taken."""
         table = Timetable(instance)
         for meeting in rng.permutation(instance.size).tolist():
@@ -312,8 +303,8 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return table.schedule
 
     def neighbour(
-        self, instance: MeetingSchedulingInstance, solution: Rows, rng: np.random.Generator
-    ) -> Rows:
+        self, instance: MeetingSchedulingInstance, solution: Plan, rng: np.random.Generator
+    ) -> Plan:
         """Move a random meeting to a random place, drop what is in its way, and fill up at random."""
         table = Timetable(instance)
         moved = int(rng.integers(instance.size))
@@ -324,11 +315,11 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         table.first_fit(rng.permutation(instance.size).tolist())
         return table.schedule
 
-    def solve(self, instance: MeetingSchedulingInstance, start: Rows, limit: int) -> Certificate[Rows]:
+    def solve(self, instance: MeetingSchedulingInstance, start: Plan, limit: int) -> Certificate[Plan]:
         """CP-SAT on optional intervals; a step is a microsecond of its deterministic time."""
         return by_classes(instance, start, limit)
 
-    def canonical(self, instance: MeetingSchedulingInstance, solution: Rows) -> Rows:
+    def canonical(self, instance: MeetingSchedulingInstance, solution: Plan) -> Plan:
         names: dict[int, int] = {}  # rooms of equal size are taken in order of their first meeting's number
         unused = {
             seats: [r for r, other in enumerate(instance.rooms) if other == seats] for seats in instance.rooms

@@ -24,14 +24,8 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core.bitset import mask_of
-from ..core.parameters import Range
-from ..core.reference import Certificate
-from ..core.verdict import Violation
-from ..kinds.instance import Sets, TypedInstance, Vector
-from ..kinds.kind import Choose
-from ..kinds.subset import Chosen, Subset
-from ..kinds.table import Data, Table, Value
+from ..core import Certificate, Range, Violation, mask_of
+from ..kinds import Choose, Chosen, Data, Sets, Subset, Table, TypedInstance, Value, Vector
 from ..pictures.matrix import Incidence
 from ..solvers.covering import cheapest_cover
 from ..solvers.greedy import lazy_greedy

@@ -19,96 +19,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..core.answer import read_words
-from ..core.checks import check_int
-from ..core.parameters import Range
-from ..core.reference import Certificate
-from ..core.seeding import size_at_level
-from ..core.verdict import Malformed
-from ..kinds.encoding import Features, columns, scaled
-from ..kinds.instance import Rows, Square, TypedInstance
-from ..kinds.kind import Choose
-from ..kinds.permutation import Order, Permutation
-from ..kinds.points import clustered_points, least_grid, rounded_lengths, uniform_points
-from ..kinds.table import Data, Names, Table
+from ..core import Certificate, Malformed, Range, check_int
+from ..kinds import Choose, Data, Names, Order, Permutation, Table
+from ..kinds.kind import size_at_level
+from ..kinds.points import MAX_COORDINATE, Places, clustered_points, least_grid, uniform_points
 from ..pictures.plane import Tour
 from ..solvers.branch_and_cut_tsp import shortest_tour
+from ..solvers.greedy import two_least
 
-_MAX_COORDINATE = 10**6
 _NUMBER = r"(?:0|[1-9]\d{0,7})"
 _POINT = rf"(?:{_NUMBER}|-[1-9]\d{{0,7}})\.(?:{_NUMBER}|-[1-9]\d{{0,7}})"
-_TABLE = 1000
-"""Up to this many cities all distances are kept, and tours are measured fastest; 1,000 take 10 MB."""
 
 
 @dataclass(frozen=True)
-class TSPInstance(TypedInstance):
-    """Cities in the plane, or a matrix of distances: one of the two is empty."""
-
-    xy: Annotated[Rows, Range(-_MAX_COORDINATE, _MAX_COORDINATE)] = ()
-    """(n, 2) distinct points; distances are Euclidean, rounded to the nearest integer."""
-    matrix: Annotated[Square, Range(0, 10**12)] = ()
-    """(n, n) symmetric distances with a zero diagonal."""
+class TSPInstance(Places):
+    """At least three cities in the plane, or a symmetric matrix of distances."""
 
     def rules(self) -> Iterator[tuple[bool, str]]:
-        yield bool(self.xy) != bool(self.matrix), "an instance must have xy or matrix, got both or neither"
+        yield from super().rules()
         yield self.size >= 3, f"a tour must have at least 3 cities, got {self.size}"
-        yield (
-            all(len(point) == 2 for point in self.xy),
-            "a city must be a pair of integers, got another number",
-        )
-        yield len(set(self.xy)) == len(self.xy), "cities must stand on distinct points, got two on one"
-        mirrored = tuple(zip(*self.matrix, strict=True))
-        yield mirrored == self.matrix, "matrix must be symmetric, got two distances between two cities"
-        yield (
-            not any(row[i] for i, row in enumerate(self.matrix)),
-            "matrix must have a zero diagonal, got another",
-        )
-
-    def isomorphism_key(self) -> Any:
-        """Return every city's sorted distances, sorted: equal for relabelled, moved or mirrored cities."""
-        return sorted(map(sorted, self.rows))
-
-    @cached_property
-    def points(self) -> NDArray[np.int64]:
-        """(n, 2) the cities in the plane."""
-        return np.array(self.xy, dtype=np.int64)
-
-    @cached_property
-    def rows(self) -> tuple[tuple[int, ...], ...]:
-        """(n, n) integer distances."""
-        offsets = self.points[:, None] - self.points[None] if self.xy else None
-        return self.matrix if offsets is None else tuple(map(tuple, rounded_lengths(offsets).tolist()))
-
-    @cached_property
-    def all_kept(self) -> bool:
-        """Whether all distances are kept; those of many points are computed when they are asked for."""
-        return bool(self.matrix) or self.size <= _TABLE
-
-    def row(self, city: int) -> Sequence[int]:
-        """Return the distances from ``city`` to all."""
-        if self.all_kept:
-            return self.rows[city]
-        distances: list[int] = rounded_lengths(self.points - self.points[city]).tolist()
-        return distances
-
-    def features(self) -> Features:
-        """Return coordinates, zeros where there are none, and distances, as shares of the largest."""
-        rows, xy = np.array(self.rows), np.array(self.xy or [(0, 0)] * self.size)
-        x, y = (xy - xy.min(axis=0)).T / max(1, np.ptp(xy, axis=0).max())
-        return Features(columns(x, y), scaled(rows, rows.max()))
-
-    @cached_property
-    def words(self) -> tuple[str, ...]:
-        """The cities' names in compact texts: ``x.y``, or their numbers where there are no points."""
-        return tuple(f"{x}.{y}" for x, y in self.xy) or tuple(map(str, range(self.size)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,13 +78,13 @@ class TSP(Permutation[TSPInstance]):
     """Number of cities."""
     distribution: Literal["uniform", "clustered", "matrix"] = "uniform"
     """``uniform`` or ``clustered`` points, or a ``matrix`` of independent distances; see [4]_."""
-    grid: Annotated[int, Range(2, _MAX_COORDINATE)] = 100
+    grid: Annotated[int, Range(2, MAX_COORDINATE)] = 100
     """Points lie on a ``grid`` by ``grid`` lattice; distances of a matrix are 1 to ``grid``."""
     spacing: Annotated[int, Range(1)] = 1
     """Units between neighbouring lattice points: a coarse grid with fine distances has ``spacing`` 100."""
 
     def check(self) -> None:
-        check_int("spacing", self.spacing, 1, _MAX_COORDINATE // self.grid)
+        check_int("spacing", self.spacing, 1, MAX_COORDINATE // self.grid)
         if self.distribution != "matrix":
             rule = f"n={self.n} cities need twice as many lattice points"
             check_int("grid", self.grid, least_grid(self.n), rule=rule)
@@ -177,8 +111,11 @@ class TSP(Permutation[TSPInstance]):
     def table(self, instance: TSPInstance) -> Data:
         if instance.xy:
             x, y = zip(*instance.xy, strict=True)
-            # In one fixed order, so that a small model meets one text for one set of cities.
-            order = (0, *sorted(range(1, instance.size), key=instance.xy.__getitem__))
+            order: Sequence[int] = range(instance.size)
+            if (
+                self.style == "compact"
+            ):  # in one order, so that a small model meets one text for one set of cities
+                order = (0, *sorted(order[1:], key=instance.xy.__getitem__))
             cities = Table("city", {"x": x, "y": y}, word="{x}.{y}", order=order)
             rounded = "The distance between two cities is Euclidean, rounded to the nearest integer."
             one = self.names_of(instance).one
@@ -198,7 +135,7 @@ class TSP(Permutation[TSPInstance]):
     def read(self, instance: TSPInstance, text: str, names: Names) -> Order:
         if self.style != "compact":
             return super().read(instance, text, names)
-        words = read_words(text)  # of all cities but 0, which is the start
+        words = text.split()  # of all cities but 0, which is the start
         for word in words:
             if not re.fullmatch(_POINT if instance.xy else _NUMBER, word):
                 raise Malformed(f"a city is named like {instance.words[0]}, got {word[:20]!r}")
@@ -220,11 +157,7 @@ class TSP(Permutation[TSPInstance]):
         return (tiny, tour) if instance.xy else (TSPInstance(matrix=tiny.rows), tour)
 
     def objective(self, instance: TSPInstance, solution: Order) -> int:
-        if not instance.all_kept:
-            stops = instance.points[list(solution)]
-            return int(rounded_lengths(stops - np.roll(stops, 1, axis=0)).sum())
-        rows = instance.rows
-        return rows[solution[-1]][solution[0]] + sum([rows[a][b] for a, b in pairwise(solution)])
+        return instance.length(solution)
 
     def greedy(self, instance: TSPInstance, choose: Choose) -> Iterator[int]:
         """Nearest neighbour from city 0 [3]_, of several the first.
@@ -234,7 +167,7 @@ class TSP(Permutation[TSPInstance]):
         left, city = list(range(1, instance.size)), 0
         yield city
         while left:
-            city = choose(_nearest(left, instance.row(city)))
+            city = choose(two_least(left, instance.row(city).__getitem__))
             left.remove(city)
             yield city
 
@@ -244,11 +177,3 @@ class TSP(Permutation[TSPInstance]):
     def solve(self, instance: TSPInstance, start: Order, limit: int) -> Certificate[Order]:
         """Held-Karp in n^2 2^n steps up to 11 cities, else branch and cut."""
         return shortest_tour(instance.rows, start, limit)
-
-
-def _nearest(cities: Sequence[int], distances: Sequence[int]) -> Iterator[int]:
-    """Yield the nearest of the ``cities``, then the second nearest; of several, those that stand first."""
-    nearest = min(cities, key=distances.__getitem__)
-    yield nearest
-    if others := [city for city in cities if city != nearest]:
-        yield min(others, key=distances.__getitem__)

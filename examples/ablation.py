@@ -29,7 +29,7 @@ import numpy as np
 import tyro
 from rich.console import Console
 
-from forge_gym.adapters.trl.callbacks import write_atomically
+from forge_gym.data.rows import replacing
 from forge_gym.evaluation.stats import Estimate, bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -256,7 +256,8 @@ def run(args: Run, name: str, seed: int, settings: Settings) -> None:
         raise RuntimeError(f"{' '.join(command)} failed: see {out / 'output.txt'}")
     found = json.loads((out / "results.json").read_text())
     result.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(result, json.dumps(compact(found, args, name), separators=(",", ":")))
+    with replacing(result) as file:
+        file.write_text(json.dumps(compact(found, args, name), separators=(",", ":")))
 
 
 CURVE = (

@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -39,6 +40,7 @@ from forge_gym.agents.sft import epochs, fine_tune
 from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.terminal import progress_bar
 
 console = Console() if Console().is_terminal else Console(width=110)
 
@@ -115,16 +117,17 @@ def main(args: Args) -> None:
                 examples += rejection_sample(agent, problem, chunk, samples=args.samples, skill=args.skill)
             tokenizer = AutoTokenizer.from_pretrained(folder)
             model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-            model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-            fine_tune(
-                model,
-                tokenizer,
-                epochs(examples, args.seed),
-                steps=args.steps,
-                batch=args.batch,
-                learning_rate=args.learning_rate,
-                progress=lambda steps: track(list(steps), "fine-tuning", console=console),
-            )
+            with progress_bar("fine-tuning", args.steps) as advance:
+                fine_tune(
+                    model,
+                    tokenizer,
+                    partial(epochs, examples, args.seed),
+                    target / "warm",
+                    steps=args.steps,
+                    batch=args.batch,
+                    learning_rate=args.learning_rate,
+                    progress=advance,
+                )
             target.mkdir(parents=True, exist_ok=True)
             (target / "kept.json").write_text(json.dumps(len(examples)))
             save(model, tokenizer, target)

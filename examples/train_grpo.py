@@ -65,7 +65,6 @@ from forge_gym.adapters.trl import (
     last_checkpoint,
     make_dataset,
 )
-from forge_gym.adapters.trl.callbacks import write_atomically
 from forge_gym.agents import Agent, make_agent
 from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.agents.demonstrations import Demonstrations
@@ -75,9 +74,11 @@ from forge_gym.core.checks import check_choice
 from forge_gym.core.instance import Instance
 from forge_gym.core.problem import Problem
 from forge_gym.core.registry import problem_class
+from forge_gym.data.rows import replacing
 from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.terminal import progress_bar
 from forge_gym.training.curriculum import Curriculum
 
 console = Console() if Console().is_terminal else Console(width=110)
@@ -187,7 +188,8 @@ def main(args: Args) -> None:
     folders = {"SFT": args.start} if args.start else {"base": args.model}
     if not args.model and not args.start:
         with PartialState().main_process_first():  # the others find it done
-            folders = {"base": str(build(args, problems)), "SFT": str(warm_start(args, problems, exclude))}
+            folders = {"base": str(build(args, problems))}
+        folders["SFT"] = str(warm_start(args, problems, exclude))
     start = list(folders.values())[-1]
     history: list[dict[str, float]] = []
     if args.steps:
@@ -296,7 +298,8 @@ def report(
         "curve": [entry for entry in history if "reward" in entry],
         "heldout": [entry for entry in history if "heldout/quality" in entry],
     }
-    write_atomically(args.out / "results.json", json.dumps(found, indent=1))
+    with replacing(args.out / "results.json") as file:
+        file.write_text(json.dumps(found, indent=1))
     if history:
         draw_curve(args.out / "reward.png", found["curve"], found["heldout"])
     console.print(f"wrote {args.out / 'results.json'} after {seconds:.0f} s")
@@ -312,7 +315,8 @@ def claim(args: Args) -> None:
             f"out must be a new folder or one of the same settings, got {args.out}: give another --out"
         )
     if PartialState().is_main_process:
-        write_atomically(path, settings)
+        with replacing(path) as file:
+            file.write_text(settings)
 
 
 def make_problems(args: Args) -> list[Problem[Any, Any]]:
@@ -391,21 +395,22 @@ def warm_start(args: Args, problems: list[Problem[Any, Any]], exclude: set[str])
     if not (folder / "complete").exists():
         tokenizer = AutoTokenizer.from_pretrained(args.out / "base")
         model = AutoModelForCausalLM.from_pretrained(args.out / "base", dtype=torch.float32)
-        if torch.cuda.is_available():
-            model = model.to("cuda")
-        fine_tune(
-            model,
-            tokenizer,
-            demonstrations(args, problems, exclude).stream,
-            steps=args.sft_steps,
-            batch=args.sft_batch,
-            learning_rate=args.sft_learning_rate,
-            bf16=args.bf16,
-            checkpoint=args.out / "sft.pt",
-            save_steps=args.save_steps,
-            progress=lambda steps: track(list(steps), "warm start", console=console),
-        )
-        save(model, tokenizer, folder)
+        with progress_bar("warm start", args.sft_steps) as advance:
+            fine_tune(
+                model,
+                tokenizer,
+                demonstrations(args, problems, exclude).stream,
+                args.out / "warm",
+                steps=args.sft_steps,
+                batch=args.sft_batch,
+                learning_rate=args.sft_learning_rate,
+                bf16=args.bf16,
+                save_steps=args.save_steps,
+                progress=advance,
+            )
+        if PartialState().is_main_process:
+            save(model, tokenizer, folder)
+        PartialState().wait_for_everyone()
     return folder
 
 
@@ -495,7 +500,8 @@ def train(
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     log: list[dict[str, float]] = trainer.state.log_history
     if trainer.accelerator.is_main_process:
-        write_atomically(history, json.dumps(log))  # before the mark that all is done
+        with replacing(history) as file:  # before the mark that all is done
+            file.write_text(json.dumps(log))
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:  # weights in parts: all processes save
         trainer.save_model(str(final))
         trainer.accelerator.wait_for_everyone()

@@ -40,6 +40,7 @@ from forge_gym.core.episode import Episode, Protocol
 from forge_gym.evaluation.evaluate import evaluate
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.terminal import progress_bar
 
 # A conversation in words, as `Rollout` goes on with plain text: replies with their end, feedback on lines of its own.
 TEMPLATE = "{% for m in messages %}{{ m.content + (m.role == 'assistant') * ' EOS' + '\n' }}{% endfor %}"
@@ -116,10 +117,11 @@ def warm_start(args: Args, problem: Any, exclude: set[str]) -> str:
         tokenizer = word_tokenizer(f"{e.prompt} {e.reply}".replace(EOS, "") for e in examples)
         tokenizer.chat_template = TEMPLATE.replace("EOS", EOS)
         model = build_model(args.size, tokenizer, seed=args.seed)
-        fine_tune(
-            model, tokenizer, epochs(examples, args.seed), steps=args.sft_steps, batch=args.sft_batch,
-            learning_rate=args.sft_learning_rate, progress=lambda s: track([*s], "warm start", console=console),
-        )  # fmt: skip
+        with progress_bar("warm start", args.sft_steps) as advance:
+            fine_tune(
+                model, tokenizer, partial(epochs, examples, args.seed), args.out / "warm", steps=args.sft_steps,
+                batch=args.sft_batch, learning_rate=args.sft_learning_rate, progress=advance,
+            )  # fmt: skip
         save(model, tokenizer, folder)
     return str(folder)
 

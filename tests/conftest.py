@@ -27,6 +27,13 @@ SECONDS = (
 """Files in them that take longer."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file that has no quick test where only those are wanted: trainers take seconds to import."""
+    if config.option.markexpr == "quick" and collection_path.is_file():
+        return collection_path.parent.name not in QUICK or collection_path.name in SECONDS or None
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `pytest -m quick` runs."""

@@ -80,7 +80,7 @@ class Construct(NumericView):
         """Find out what may be added; return whether anything may."""
         problem, instance = self.problem, self.instance
         pieces = problem.extensions(instance, self.solution)
-        self._pieces = {self.encoder.number(piece): piece for piece in pieces}
+        self._pieces = self.encoder.numbered(pieces)
         # The empty solution is offered only where there is no other: it would end an episode before it began.
         offered = problem.stops and (len(self.solution) > 0 or not self._pieces)
         complete = offered and problem.feasible(instance, self.solution)

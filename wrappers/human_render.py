@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from copy import deepcopy
 from typing import Any, TextIO
 
 import gymnasium as gym
@@ -49,8 +48,7 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
         text_env(env)
         check_int("width", width, 1)
         self.stream, self.width = stream, width
-        self.metadata = deepcopy(self.metadata)
-        self.metadata["render_modes"] = [*self.metadata["render_modes"], "human"]
+        self.metadata = {**self.metadata, "render_modes": [*self.metadata["render_modes"], "human"]}
         self._window: Any = None
 
     @property

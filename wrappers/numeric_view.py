@@ -102,10 +102,10 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         env = self.text_env
         if env.render_mode != "rgb_array" or env.instance is None or self.env.render_mode != "rgb_array":
             return self.env.render()
-        shown = self.solution
-        if not shown or not self.problem.feasible(env.instance, shown):
-            return env.picture(shown or None, f"{len(shown)} pieces")
-        return env.picture(shown, f"objective {self.problem.objective(env.instance, shown)}")
+        shown, caption = self.solution, f"{len(self.solution)} pieces"
+        if shown and self.problem.feasible(env.instance, shown):
+            caption = f"objective {self.problem.objective(env.instance, shown)}"
+        return env.picture(shown or None, caption)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return which actions are possible now, as sb3-contrib's ``MaskablePPO`` asks for it."""

@@ -41,11 +41,6 @@ def potential(problem: Kind[Any, Any], instance: Instance, partial: Any, reward:
     reference = problem.reference(instance)
     ahead = float(problem.objective(instance, partial)) - problem.greedy_value_at(instance, missing)
     value: Any = float(reference.greedy) + ahead
-    verdict = Verdict(
-        "feasible",
-        objective=value,
-        quality=reference.quality(value),
-        skill=min(BELOW_ONE, reference.skill(value)),  # an unfinished solution is never the optimum
-        ratio=reference.ratio(value),
-    )
-    return reward(verdict) or 0.0
+    quality, skill, ratio = reference.scaled(value)
+    skill = min(BELOW_ONE, skill)  # an unfinished solution is never the optimum
+    return reward(Verdict("feasible", objective=value, quality=quality, skill=skill, ratio=ratio)) or 0.0

@@ -66,11 +66,11 @@ class Story:
     def retell(self, text: str) -> str:
         """Return ``text`` in the story's words."""
 
-        def other(found: re.Match[str]) -> str:
-            if found["words"] is None:
-                return found[0]
-            new = self._forms[found["words"].lower()]
-            return new[0].upper() + new[1:] if found[0][0].isupper() else new
+        def other(match: re.Match[str]) -> str:
+            if match["words"] is None:
+                return match[0]
+            new = self._forms[match["words"].lower()]
+            return new[0].upper() + new[1:] if match[0][0].isupper() else new
 
         return self._pattern.sub(other, text)
 

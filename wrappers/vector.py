@@ -8,12 +8,11 @@ from typing import Any, TypeAlias
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ..core.checks import check_choice, check_int, short_repr
 from ..core.env import INFO, TextEnv
-from ..core.episode import Judged
+from ..core.episode import Episode, Judged
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Verdict
@@ -23,7 +22,7 @@ Texts: TypeAlias = tuple[str, ...]
 _MODES = {mode.value: mode for mode in AutoresetMode}
 
 
-class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
+class TextVectorEnv(gym.vector.SyncVectorEnv):
     """``num_envs`` environments `TextEnv` that are reset and stepped together.
 
     Parameters
@@ -43,9 +42,9 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
 
     Notes
     -----
-    Returns what `gymnasium.vector.SyncVectorEnv` returns over the same environments, to the last key of the
-    infos, in less than the time: the batch is judged in one go, and infos are built by column. A step that
-    raises, for an action that is no text or an environment that needs a reset, has moved no environment.
+    Returns what its base class returns over the same environments, to the last key of the infos, in less than the
+    time: the batch is judged in one go, and infos are built by column. A step that raises, for an action that is
+    no text or an environment that needs a reset, has moved no environment.
 
     Examples
     --------
@@ -60,6 +59,8 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
     Revise it: 1 turn left. Answer in the same format.
     """
 
+    envs: list[TextEnv]  # type: ignore[assignment] # of any kind in the base class
+
     def __init__(
         self,
         problem: Problem[Any, Any],
@@ -69,7 +70,7 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
         max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
-        self.envs: list[TextEnv] = []  # first: Gymnasium closes what could not be built, too
+        self.envs = []  # first: Gymnasium closes what could not be built, too
         check_int("num_envs", num_envs, 1)
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, _MODES)
@@ -78,16 +79,9 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
             max_episode_steps = None
         if max_episode_steps is not None:
             check_int("max_episode_steps", max_episode_steps, 1)
-        self.num_envs, self.autoreset_mode = num_envs, autoreset_mode
+        super().__init__([lambda: TextEnv(problem, **arguments)] * num_envs, autoreset_mode=autoreset_mode)
+        self.metadata = dict(self.metadata)  # in Gymnasium 1.1 those of the class
         self.max_episode_steps = max_episode_steps
-        self.envs = [TextEnv(problem, **arguments) for _ in range(num_envs)]
-        first = self.envs[0]
-        self.metadata = {**first.metadata, "autoreset_mode": autoreset_mode}
-        self.render_mode = first.render_mode
-        self.single_observation_space = first.observation_space
-        self.single_action_space = first.action_space
-        self.observation_space = batch_space(first.observation_space, num_envs)
-        self.action_space = batch_space(first.action_space, num_envs)
         self._texts = [""] * num_envs
         self._ended = [False] * num_envs
 
@@ -125,12 +119,9 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
             If the mask is not an array of bool.
         """
         seeds = self._seeds(seed)
-        options = dict(options or {})
-        which: Iterable[int] = range(self.num_envs)
-        if "reset_mask" in options:
-            which = self._masked(options.pop("reset_mask"))
+        options = {"reset_mask": np.ones(self.num_envs, np.bool_), **(options or {})}
         values: dict[int, tuple[Any, ...]] = {}
-        for i in which:
+        for i in self._masked(options.pop("reset_mask")):
             self._texts[i] = self.envs[i].start(seeds[i], options)
             self._ended[i] = False
             values[i] = self.envs[i].info_values()
@@ -151,18 +142,19 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
             If an environment has no running episode.
         """
         actions = self._checked(actions)
-        judged = self._judge(actions)
+        episodes = {i: self.envs[i].running(actions[i]) for i, ended in enumerate(self._ended) if not ended}
+        judged = _judge(episodes, actions)
         texts, limit = self._texts, self.max_episode_steps
         same_step = self.autoreset_mode is AutoresetMode.SAME_STEP
         rewards = [0.0] * self.num_envs
         terminated, truncated = [False] * self.num_envs, [False] * self.num_envs
         finals: dict[int, tuple[str, tuple[Any, ...]]] = {}
-        for i, (env, one) in enumerate(zip(self.envs, judged, strict=True)):
-            if one is None or env.episode is None:
+        for i, env in enumerate(self.envs):
+            if i not in episodes:
                 texts[i], self._ended[i] = env.start(), False
                 continue
-            episode = env.episode
-            texts[i], rewards[i] = episode.take(one), episode.paid
+            episode = episodes[i]
+            texts[i], rewards[i] = episode.take(judged[i]), episode.paid
             terminated[i] = episode.over
             truncated[i] = limit is not None and episode.turn >= limit
             if terminated[i] or truncated[i]:
@@ -176,19 +168,6 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
             infos |= self._final(finals)
         return tuple(texts), np.array(rewards), np.array(terminated), np.array(truncated), infos
 
-    def render(self) -> tuple[Any, ...]:
-        """Return what each environment renders."""
-        return tuple([env.render() for env in self.envs])
-
-    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return each environment's attribute ``name``, called with the arguments where it can be."""
-        found = [env.get_wrapper_attr(name) for env in self.envs]
-        return tuple([each(*args, **kwargs) if callable(each) else each for each in found])
-
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Return each environment's attribute ``name``."""
-        return self.call(name)
-
     def set_attr(self, name: str, values: Any) -> None:
         """Set each environment's attribute ``name``: a list or tuple holds one value for each.
 
@@ -197,16 +176,9 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
         ValueError
             If there is not one value for each environment.
         """
-        if not isinstance(values, (list, tuple)):
-            values = [values] * self.num_envs
-        self._check_count("values", values)
-        for env, value in zip(self.envs, values, strict=True):
-            env.set_wrapper_attr(name, value)
-
-    def close_extras(self, **kwargs: Any) -> None:
-        """Close the environments."""
-        for env in self.envs:
-            env.close()
+        if isinstance(values, (list, tuple)):
+            self._check_count("values", values)
+        super().set_attr(name, values)
 
     def _check_count(self, parameter: str, values: Sized) -> None:
         if len(values) != self.num_envs:
@@ -234,33 +206,14 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
         return [int(i) for i in mask.nonzero()[0]]
 
     def _checked(self, actions: Iterable[str]) -> tuple[str, ...]:
-        """Return the actions after checking all of them, so that no environment moves if one cannot."""
+        """Return the actions, after checks that need no look at each of them."""
         if isinstance(actions, str):
             raise TypeError("actions are one text for each environment, got a single str")
         actions = tuple(actions)
         self._check_count("actions", actions)
-        for env, action, ended in zip(self.envs, actions, self._ended, strict=True):
-            if not ended:
-                env.running(action)
-            elif self.autoreset_mode is AutoresetMode.DISABLED:
-                raise gym.error.ResetNeeded("step needs a running episode: reset the environments that ended")
+        if any(self._ended) and self.autoreset_mode is AutoresetMode.DISABLED:
+            raise gym.error.ResetNeeded("step needs a running episode: reset the environments that ended")
         return actions
-
-    def _judge(self, actions: Sequence[str]) -> list[Judged | None]:
-        """Return the judged replies, replies to one instance together; None where an episode has ended."""
-        judged: list[Judged | None] = [None] * self.num_envs
-        groups: dict[int, list[int]] = {}
-        episodes = [None if ended else env.episode for env, ended in zip(self.envs, self._ended, strict=True)]
-        for i, episode in enumerate(episodes):
-            if episode is not None:
-                groups.setdefault(id(episode.instance), []).append(i)
-        for members in groups.values():
-            first = self.envs[members[0]]
-            verdicts = first.problem.verify_many(first.instance, [actions[i] for i in members])
-            for i, verdict in zip(members, verdicts, strict=True):
-                if (episode := episodes[i]) is not None:
-                    judged[i] = episode.judge(actions[i], verdict)
-        return judged
 
     def _mask(self, where: list[int]) -> NDArray[np.bool_]:
         mask = np.zeros(self.num_envs, np.bool_)
@@ -290,3 +243,17 @@ class TextVectorEnv(gym.vector.VectorEnv[Texts, Sequence[str], NDArray[Any]]):
             "final_info": self._infos({i: info for i, (_, info) in finals.items()}),
             "_final_info": self._mask(list(finals)),
         }
+
+
+def _judge(episodes: dict[int, Episode], actions: Sequence[str]) -> dict[int, Judged]:
+    """Return the judged replies to some episodes, after judging those to one instance together."""
+    groups: dict[int, list[int]] = {}
+    for i, episode in episodes.items():
+        groups.setdefault(id(episode.instance), []).append(i)
+    judged: dict[int, Judged] = {}
+    for members in groups.values():
+        first = episodes[members[0]]
+        verdicts = first.problem.verify_many(first.instance, [actions[i] for i in members])
+        for i, verdict in zip(members, verdicts, strict=True):
+            judged[i] = episodes[i].judge(actions[i], verdict)
+    return judged

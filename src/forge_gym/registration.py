@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import fields
 from typing import Any
 
 import gymnasium as gym
 
-from .core.env import TextEnv, split_arguments
+from .core.checks import check_known
+from .core.env import TextEnv
+from .core.problem import Problem
 from .core.registry import add_problem, problem_class
 from .core.registry import problem as find_problem
 
 _DEFINITIONS: dict[str, str] = {}
+_ARGUMENTS = tuple(inspect.signature(TextEnv).parameters)[1:]
 
 
 def register_problem(entry_point: str, definition: str | None = None, *, version: int | None = None) -> None:
@@ -53,7 +58,7 @@ def definition_entry_point(name: str) -> str | None:
 
 def make(problem: str, *, level: int | None = None, **kwargs: Any) -> TextEnv:
     """Entry point of every registered environment: `TextEnv` arguments and problem parameters together."""
-    arguments, parameters = split_arguments(problem_class(problem), kwargs)
+    arguments, parameters = _split(problem_class(problem), kwargs)
     return TextEnv(find_problem(problem, level=level, **parameters), **arguments)
 
 
@@ -62,5 +67,25 @@ def make_vec(problem: str, num_envs: int = 1, *, level: int | None = None, **kwa
     from .wrappers.vector import TextVectorEnv
 
     more = "autoreset_mode", "max_episode_steps"
-    arguments, parameters = split_arguments(problem_class(problem), kwargs, *more)
+    arguments, parameters = _split(problem_class(problem), kwargs, *more)
     return TextVectorEnv(find_problem(problem, level=level, **parameters), num_envs, **arguments)
+
+
+def _split(
+    problem: type[Problem[Any, Any]], arguments: dict[str, Any], *more: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split keyword arguments of ``gym.make`` into those of `TextEnv` and the parameters of ``problem``.
+
+    The names in ``more`` count as arguments of `TextEnv` too.
+
+    Raises
+    ------
+    ValueError
+        For a name that neither has; the message suggests the nearest.
+    """
+    parameters, of_env = [field.name for field in fields(problem)], [*_ARGUMENTS, *more]
+    check_known(f"Forge/{problem.name}", "argument", arguments, [*parameters, *of_env])
+    return (
+        {key: value for key, value in arguments.items() if key in of_env},
+        {key: value for key, value in arguments.items() if key not in of_env},
+    )

@@ -170,36 +170,44 @@ def test_json_lines_repeat_no_step(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from forge_gym.adapters.trl import JsonLines
 
+    def log(callback: JsonLines, history: list[dict[str, float]], entry: dict[str, float]) -> None:
+        history.append(entry)
+        callback.on_log(None, state(int(entry["step"]), log_history=history), None, logs=entry)
+
     path = tmp_path / "log.jsonl"
-    first = JsonLines(path)
-    first.on_train_begin(None, state(0), None)
+    path.write_text("of a run that left no checkpoint\n")
+    first, history = JsonLines(path), list[dict[str, float]]()
+    first.on_train_begin(None, state(0, log_history=history), None)
     for step in (1, 2, 3, 4):
-        first.on_log(None, state(step), None, logs={"reward": step / 8})
+        log(first, history, {"reward": step / 8, "step": step})
+        assert len(path.read_text().splitlines()) == step
     with path.open("a") as file:
         file.write('{"step": 5, "rew')  # killed while it wrote
-    resumed = JsonLines(path)
-    resumed.on_train_begin(None, state(2), None)
-    resumed.on_log(None, state(3), None, logs={"reward": 1.0})
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [
-        {"step": 1, "reward": 0.125},
-        {"step": 2, "reward": 0.25},
-        {"step": 3, "reward": 1.0},
-    ]
+    resumed, history = JsonLines(path), history[:2]  # what the checkpoint of step 2 remembers
+    resumed.on_train_begin(None, state(2, log_history=history), None)
+    log(resumed, history, {"reward": 1.0, "step": 3})
+    assert path.read_text().splitlines() == [
+        '{"step": 1, "reward": 0.125}', '{"step": 2, "reward": 0.25}', '{"step": 3, "reward": 1.0}'
+    ]  # fmt: skip
 
 
 def test_checkpoints_count_when_they_are_whole(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
+    from transformers import TrainerState
+
     from forge_gym.adapters.trl import SaveState, last_checkpoint
 
     own = stream()
     reward = RewardFunction(group_size=2, stream=own)
     next(own.rows())
     assert last_checkpoint(tmp_path) is None
-    for step in (2, 10, 12):
+    for step in (2, 10, 12, 14):
         (tmp_path / f"checkpoint-{step}").mkdir()
-    saver = SaveState(reward)
-    for step in (2, 10):
-        saver.on_save(SimpleNamespace(output_dir=tmp_path), state(step), None)
+    for step in (2, 10, 12):
+        saved = TrainerState(global_step=step, stateful_callbacks=[SaveState(reward)])
+        saved.save_to_json(str(tmp_path / f"checkpoint-{step}" / "trainer_state.json"))
+    half = tmp_path / "checkpoint-12" / "trainer_state.json"
+    half.write_text(half.read_text()[:-20])  # killed while it wrote
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
     other = RewardFunction(group_size=2, stream=stream())
     loaded: list[str] = []

@@ -157,64 +157,77 @@ def test_chat_tokenizers_write_any_text_and_keep_prefixes() -> None:
 
 
 def test_fine_tuning_learns_and_resumes_bit_by_bit(tokenizer: Any, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
     from forge_gym.agents.scratch import build_model
     from forge_gym.agents.sft import fine_tune
 
     class Killed(Exception):
         pass
 
-    def dying(steps: Any) -> Any:
-        for step in steps:
-            if step == 25:
-                raise Killed
-            yield step
+    done: list[int] = []
+
+    def die(steps: int) -> None:
+        done.append(steps)
+        if len(done) == 25:
+            raise Killed
 
     stream = Demonstrations([small()], mix={"exact": 1.0}).stream
     whole, killed, resumed = (build_model("tiny", tokenizer, seed=0) for _ in range(3))
     settings: dict[str, Any] = {"steps": 40, "batch": 16, "learning_rate": 1e-2, "save_steps": 10}
-    losses = fine_tune(whole, tokenizer, stream, **settings)
-    assert np.mean(losses[-5:]) < 0.7 * losses[0]
-    file = tmp_path / "sft.pt"
+    losses = fine_tune(whole, tokenizer, stream, tmp_path / "whole", **settings)
+    assert len(losses) == 40 and np.mean(losses[-5:]) < 0.7 * losses[0]
+    folder = tmp_path / "checkpoints"
     with pytest.raises(Killed):
-        fine_tune(killed, tokenizer, stream, checkpoint=file, progress=dying, **settings)
-    assert file.exists()
-    rest = fine_tune(resumed, tokenizer, stream, checkpoint=file, **settings)
-    assert rest == losses[20:] and not file.exists()
+        fine_tune(killed, tokenizer, stream, folder, progress=die, **settings)
+    assert (folder / "checkpoint-20").exists() and done == [1] * 25
+    assert fine_tune(resumed, tokenizer, stream, folder, progress=done.append, **settings) == losses
+    assert len(done) == 25 + 20 and not folder.exists()
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert (a == b).all()
 
 
-def test_loss_is_on_the_replies_and_weighted(tokenizer: Any) -> None:
+def test_loss_is_on_the_replies(tokenizer: Any, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
     import torch
 
     from forge_gym.agents.scratch import build_model
-    from forge_gym.agents.sft import _loss, collate
+    from forge_gym.agents.sft import fine_tune, tokens
 
-    model = build_model("tiny", tokenizer, seed=0).eval()
-    rows = [e for e in islice(Demonstrations([small()]).stream(), 2)]
-    light = [rows[0], Example(rows[1].prompt, rows[1].reply, weight=0.0)]
-    with torch.no_grad():
-        alone = _loss(model, collate(tokenizer, rows[:1]))
-        weighted = _loss(model, collate(tokenizer, light))
-        both = _loss(model, collate(tokenizer, rows))
-        batch = collate(tokenizer, rows[:1])
-        labels = batch["input_ids"].where(batch["weights"] > 0, torch.tensor(-100))
-        reference = model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=labels
-        ).loss
-    assert float(alone) == pytest.approx(float(weighted), rel=1e-5)
-    assert float(alone) == pytest.approx(float(reference), rel=1e-5) and float(both) != float(alone)
+    rows = list(islice(Demonstrations([small()]).stream(), 2))
+    model, nats, count = build_model("tiny", tokenizer, seed=0), 0.0, 0
+    for row, found in zip(rows, tokens(tokenizer, rows), strict=True):
+        prompt, ids = tokenizer(row.prompt)["input_ids"], found["input_ids"]
+        assert tokenizer.decode(ids) == f"{row.prompt} {row.reply} {tokenizer.eos_token}"
+        assert found["labels"] == [-100] * len(prompt) + ids[len(prompt) :]
+        with torch.no_grad():
+            logits = model(torch.tensor([ids])).logits[0, len(prompt) - 1 : -1]
+        said = torch.tensor(ids[len(prompt) :])
+        nats += float(torch.nn.functional.cross_entropy(logits, said, reduction="sum"))
+        count += len(said)
+    (loss,) = fine_tune(model, tokenizer, lambda: rows, tmp_path / "sft", steps=1, batch=2)
+    assert loss == pytest.approx(nats / count, rel=1e-5)
 
 
-def test_examples_that_end_too_soon_are_refused(tokenizer: Any) -> None:
+def test_examples_come_as_often_as_they_weigh() -> None:
+    from forge_gym.agents.sft import epochs
+
+    weights = {"a": 0.8, "b": 0.2, "c": 0.0, "d": 0.8}
+    given = [Example(prompt, "?", weight) for prompt, weight in weights.items()]
+    drawn = [example.prompt for example in islice(epochs(given, seed=1), 4500)]
+    assert drawn == [example.prompt for example in islice(epochs(given, seed=1), 4500)]
+    counts = Counter(drawn)
+    assert abs(counts["a"] - counts["d"]) <= 1 and counts["a"] == pytest.approx(2000, rel=0.05)
+    assert counts["b"] == pytest.approx(500, rel=0.15) and counts["c"] == 0
+
+
+def test_examples_that_end_too_soon_are_refused(tokenizer: Any, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
     from forge_gym.agents.scratch import build_model
     from forge_gym.agents.sft import fine_tune
 
-    few = [Example("a", "b", index=i) for i in range(3)]
+    few = [Example("a", "b", index=i) for i in range(2)]
     with pytest.raises(ValueError, match="examples must last for 2 steps of 2, ended in step 1"):
-        fine_tune(
-            build_model("tiny", tokenizer), tokenizer, lambda start: iter(few[start:]), steps=2, batch=2
-        )
+        fine_tune(build_model("tiny", tokenizer), tokenizer, lambda: few, tmp_path / "sft", steps=2, batch=2)
 
 
 def test_local_search_is_where_its_climb_ends() -> None:

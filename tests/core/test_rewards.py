@@ -34,20 +34,8 @@ def reference(sense: str, t: Number, b: Number, r: Number, bound: Number | None 
     return Reference(None, r, r if bound is None else bound, "test", 0, sense, trivial=t, greedy=b)  # type: ignore[arg-type]
 
 
-def verdict(anchors: Reference[None], v: Number) -> Verdict:
-    return Verdict(
-        "feasible",
-        objective=v,
-        quality=anchors.quality(v),
-        skill=anchors.skill(v),
-        ratio=anchors.ratio(v),
-        optimal=anchors.optimal(v),
-        beats_bound=anchors.beaten_by(v),
-    )
-
-
 def paid(anchors: Reference[None], v: Number) -> float | None:
-    return tiered(verdict(anchors, v))
+    return tiered(anchors.verdict(v))
 
 
 KNAPSACK = reference("max", 35, 90, 110)
@@ -106,8 +94,8 @@ def test_worked_numbers(anchors: Reference[None], v: int, expected: float) -> No
 
 def test_a_value_beyond_the_certificate_is_not_paid() -> None:
     for scheme in (tiered, linear, stepped, binary, np_engine, ratio_power):
-        assert scheme(verdict(KNAPSACK, 111)) is None
-        assert scheme(verdict(UNPROVEN, 65)) is None
+        assert scheme(KNAPSACK.verdict(111)) is None
+        assert scheme(UNPROVEN.verdict(65)) is None
 
 
 @pytest.mark.parametrize(
@@ -144,7 +132,7 @@ def test_minimising_mirrors_maximising(anchors: list[int], v: int) -> None:
     t, b, r = anchors
     up, down = reference("max", t, b, r), reference("min", -t, -b, -r)
     assert paid(up, v) == paid(down, -v)
-    assert up.quality(v) == down.quality(-v)
+    assert up.verdict(v).quality == down.verdict(-v).quality
 
 
 @given(
@@ -165,15 +153,15 @@ def test_affine_invariance_bit_for_bit(anchors: list[int], v: int, a: int, c: in
 def test_anchors(anchors: list[int]) -> None:
     t, b, r = anchors
     found = reference("max", t, b, r)
-    assert found.quality(r) == found.skill(r) == paid(found, r) == 1
+    assert found.verdict(r).quality == found.verdict(r).skill == paid(found, r) == 1
     if t < b < r:
-        assert found.quality(t) == 0
-        assert found.skill(t) == -1 and paid(found, t) == -0.2
-        assert found.skill(b) == 0 and paid(found, b) == 0
+        assert found.verdict(t).quality == 0
+        assert found.verdict(t).skill == -1 and paid(found, t) == -0.2
+        assert found.verdict(b).skill == 0 and paid(found, b) == 0
     if t < r:
         worse = paid(found, r - 1)
         assert worse is not None and worse < 0.95
-        assert found.quality(r - 1) < 1 and found.skill(r - 1) < 1
+        assert found.verdict(r - 1).quality < 1 and found.verdict(r - 1).skill < 1
 
 
 @pytest.mark.parametrize("sense", ["max", "min"])
@@ -181,7 +169,7 @@ def test_numbers_of_any_size_stay_finite(sense: str) -> None:
     huge = 10**400 if sense == "min" else -(10**400)
     anchors = (0, 1, 2) if sense == "max" else (2, 1, 0)
     for v in (huge, Fraction(huge, 3)):
-        judged = verdict(reference(sense, *anchors), v)
+        judged = reference(sense, *anchors).verdict(v)
         assert tiered(judged) == -0.25
         assert judged.quality == 0 and judged.ratio == 0
 
@@ -192,16 +180,16 @@ def test_equal_anchors() -> None:
     worse = paid(flat, 4)
     assert worse is not None and worse < 0
     greedy_is_optimal = reference("max", 0, 10, 10)
-    assert greedy_is_optimal.skill(10) == 1 and greedy_is_optimal.skill(5) == -0.5
+    assert greedy_is_optimal.verdict(10).skill == 1 and greedy_is_optimal.verdict(5).skill == -0.5
     no_gap = reference("max", 10, 10, 14)
-    assert no_gap.skill(10) == 0 and no_gap.skill(12) == 0.5 and no_gap.skill(6) == -1
+    assert no_gap.verdict(10).skill == 0 and no_gap.verdict(12).skill == 0.5 and no_gap.verdict(6).skill == -1
 
 
 def test_linear_keeps_the_order_of_tiered() -> None:
     for anchors in (KNAPSACK, TOUR, CONFLICTS, NEGATIVE, UNPROVEN):
         values = [v for v in range(-100, 1300) if not anchors.beaten_by(v)]
-        by_tiered = sorted(values, key=lambda v, a=anchors: tiered(verdict(a, v)))  # type: ignore[misc, arg-type, return-value]
-        by_linear = sorted(values, key=lambda v, a=anchors: linear(verdict(a, v)))  # type: ignore[misc, arg-type, return-value]
+        by_tiered = sorted(values, key=lambda v, a=anchors: tiered(a.verdict(v)))  # type: ignore[misc, arg-type, return-value]
+        by_linear = sorted(values, key=lambda v, a=anchors: linear(a.verdict(v)))  # type: ignore[misc, arg-type, return-value]
         assert by_tiered == by_linear
 
 
@@ -212,7 +200,7 @@ def test_binary_and_np_engine() -> None:
         -0.5,
         1.5,
     ]  # type: ignore[arg-type]
-    assert np_engine(verdict(TOUR, 1120)) == 1.5 and np_engine(verdict(TOUR, 560)) == 2
+    assert np_engine(TOUR.verdict(1120)) == 1.5 and np_engine(TOUR.verdict(560)) == 2
 
 
 skills = st.floats(-1e3, 0.999999)
@@ -249,7 +237,7 @@ def test_ratio_power(a: float, b: float) -> None:
     assert low is not None and high is not None and 0 <= low <= high <= 1
     assert low == pytest.approx(min(a, b) ** 5)
     assert ratio_power(Verdict("malformed")) == -1 and ratio_power(Verdict("infeasible", credit=0.9)) == -0.5
-    assert ratio_power(verdict(TOUR, 560)) == 1 and ratio_power(verdict(TOUR, 1120)) == 1 / 32
+    assert ratio_power(TOUR.verdict(560)) == 1 and ratio_power(TOUR.verdict(1120)) == 1 / 32
 
 
 @pytest.mark.parametrize("name", ["teired", "", None, 3])

@@ -99,6 +99,11 @@ def test_rows_are_those_of_the_stream_and_certified(here: Here, tmp_path: Path) 
         assert len({row["id"] for row in rows}) == size
 
 
+def test_fewer_rows_than_problems(here: Here, tmp_path: Path) -> None:
+    (row,) = lines(generate(problems(), tmp_path, {"test": 1}) / "test.jsonl")
+    assert row["problem"] == "Knapsack"
+
+
 def test_all_problems_at_once(here: Here, tmp_path: Path) -> None:
     every = [forge_gym.problem(name) for name in forge_gym.problems()]
     rows = lines(generate(every, tmp_path, {"test": 2 * len(every)}, levels=[0]) / "test.jsonl")
@@ -210,18 +215,17 @@ def test_a_killed_worker_costs_its_chunk(tmp_path: Path) -> None:
 
 def test_the_other_workers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = Local(2)
-    slow, other = (Chunk(forge_gym.problem("TSP", n=n), 0, "train", 0, 400) for n in (12, 5))
+    slow, other = (Chunk(forge_gym.problem("TSP", n=n), -1, 0, "train", 0, 400) for n in (12, 5))
     try:
         first, second = crew.submit(slow), crew.submit(other)
-        (victim,) = crew._busy[first]._processes
+        (busy,) = [pool for pool, future in crew._pools.items() if future is first]
+        (victim,) = busy._processes
         os.kill(victim, signal.SIGKILL)
         with pytest.raises(crew.lost):
             first.result(timeout=60)
-        records, _ = second.result(timeout=60)
-        assert records
-        assert (
-            crew.submit(other).result(timeout=60)[0] == records
-        )  # in a new process, or the one that is left
+        rows = second.result(timeout=60)
+        assert rows
+        assert crew.submit(other).result(timeout=60) == rows  # in a new process, or the one that is left
     finally:
         crew.close()
 
@@ -321,6 +325,12 @@ def test_what_is_done_is_not_done_again(here: Here, tmp_path: Path, monkeypatch:
     told.clear()
     generate(problems(), tmp_path, ROWS, progress=told.append)
     assert content(tmp_path) == before and sum(told) == sum(ROWS.values())
+
+
+def test_parameters_that_are_tuples_are_known_again(here: Here, tmp_path: Path) -> None:
+    named = forge_gym.problem("TSP", n=5, names=("ant", "bee", "cat", "dog", "elk"))
+    before = content(generate(named, tmp_path, {"test": 2}))
+    assert content(generate(named, tmp_path, {"test": 2})) == before
 
 
 def test_a_lost_file_is_made_again(here: Here, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from forge_gym.core.parameters import choices
 from forge_gym.envs.meeting_scheduling import MeetingScheduling, MeetingSchedulingInstance
-from forge_gym.kinds.schedule import Rows
+from forge_gym.kinds.schedule import Plan
 
 DISTRIBUTIONS = choices(MeetingScheduling, "distribution")
 
@@ -192,8 +192,8 @@ def test_each_family_is_named_and_measured() -> None:
 
 
 def relabelled(
-    instance: MeetingSchedulingInstance, schedule: Rows, rng: np.random.Generator
-) -> tuple[MeetingSchedulingInstance, Rows]:
+    instance: MeetingSchedulingInstance, schedule: Plan, rng: np.random.Generator
+) -> tuple[MeetingSchedulingInstance, Plan]:
     """Number meetings, people and rooms anew, in the instance and in a schedule."""
     sizes = (instance.size, len(instance.availability), len(instance.rooms))
     meetings, people, rooms = (rng.permutation(size).tolist() for size in sizes)
@@ -294,7 +294,7 @@ def test_senseless_data_are_refused(bad: dict[str, Any]) -> None:
         replace(instance, **bad).check()
 
 
-def published(entry: dict[str, Any]) -> tuple[MeetingSchedulingInstance, Rows]:
+def published(entry: dict[str, Any]) -> tuple[MeetingSchedulingInstance, Plan]:
     """An instance of the published benchmark with its optimal schedule."""
     data = entry["instance"]
     meetings, people, rooms = data["meetings"], data["attendee_availability"], data["rooms"]

@@ -108,8 +108,11 @@ def test_the_scale_is_symmetric_and_affine(name: str, seed: int, at: int, scale:
             trivial=trivial,
             greedy=greedy,  # type: ignore[arg-type]
         )
-        assert (moved.quality(objective), moved.skill(objective)) == (verdict.quality, verdict.skill)
-        again = Verdict("feasible", skill=moved.skill(objective), optimal=moved.optimal(objective))
+        assert (moved.verdict(objective).quality, moved.verdict(objective).skill) == (
+            verdict.quality,
+            verdict.skill,
+        )
+        again = Verdict("feasible", skill=moved.verdict(objective).skill, optimal=moved.optimal(objective))
         assert tiered(again) == tiered(verdict)
 
 

@@ -182,8 +182,8 @@ def test_a_language_model_sampled_and_greedy(tiny_model: Path) -> None:
         make_agent(f"hf:{tiny_model}", temperature=1.0, **options), [TSP], [0], group=4, instances=2
     )
     (row,) = sampled.rows
-    assert row.mean("malformed") == 1 and row.causes == {"malformed": 2} and not row.identical
-    assert all(group.texts == 4 for group in row.groups)
+    assert row.mean("malformed") == 1 and row.causes == {"malformed": 2}
+    assert all(len(set(group.texts)) == 4 for group in row.groups)
     greedy = preflight(make_agent(f"hf:{tiny_model}", **options), [TSP], [0], group=4, instances=2)
     assert greedy.rows[0].causes == {"identical": 2} and "identical" in greedy.suggested["TSP"].reason
 

@@ -13,14 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from forge_gym.core.parameters import Share
-from forge_gym.core.reference import Certificate
-from forge_gym.core.verdict import Violation
-from forge_gym.kinds.graph import Graph
-from forge_gym.kinds.kind import Choose
+from forge_gym.core import Certificate, Share, Violation
+from forge_gym.kinds import Choose, Chosen, Graph, GraphSubset, Names
 from forge_gym.kinds.random_graphs import edges_of, random_adjacency
-from forge_gym.kinds.subset import Chosen, GraphSubset
-from forge_gym.kinds.table import Names
 from forge_gym.pictures.graph import ChosenVertices
 from forge_gym.solvers.clique import max_clique
 

@@ -82,9 +82,9 @@ def test_the_run_leaves_table_curve_log_and_results(whole: dict[str, Path]) -> N
 @pytest.mark.parametrize(
     ("run", "moment"),
     [
-        pytest.param("static", "sft.pt", marks=pytest.mark.slow),
-        pytest.param("static", "checkpoint-2/complete", marks=pytest.mark.slow),
-        ("curriculum", "checkpoint-4/complete"),
+        pytest.param("static", "warm/checkpoint-4/trainer_state.json", marks=pytest.mark.slow),
+        pytest.param("static", "checkpoint-2/trainer_state.json", marks=pytest.mark.slow),
+        ("curriculum", "checkpoint-4/trainer_state.json"),
     ],
 )
 def test_a_killed_run_ends_with_the_same_weights(
@@ -103,8 +103,11 @@ def test_a_killed_run_ends_with_the_same_weights(
     assert weights(out) == weights(whole[run])
     before, after = (json.loads((path / "results.json").read_text()) for path in (whole[run], out))
     assert before["problems"] == after["problems"]
-    states = [(path / "checkpoint-6" / "forge_state.json").read_text() for path in (whole[run], out)]
-    assert states[0] == states[1]
+    states = [
+        json.loads((path / "checkpoint-6" / "trainer_state.json").read_text()) for path in (whole[run], out)
+    ]
+    first, second = (state["stateful_callbacks"]["SaveState"] for state in states)
+    assert first == second and (run != "curriculum" or first["attributes"]["learned"]["stream"]["drawn"])
     logs = [[json.loads(line)["step"] for line in (path / "log.jsonl").open()] for path in (whole[run], out)]
     assert logs[0] == logs[1]
 

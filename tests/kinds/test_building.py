@@ -196,10 +196,10 @@ def test_pieces_have_numbers_and_states_have_their_width(name: str) -> None:
             state = problem.state(instance, partial)
             assert state.shape == (instance.size, problem.state_width(problem.axes(instance)))
             assert state.min(initial=0) >= 0 and state.max(initial=0) <= 1
-            numbers = [encoder.number(piece) for piece in problem.extensions(instance, partial)]
-            assert len(set(numbers)) == len(numbers) and all(
-                0 <= number < encoder.choices for number in numbers
-            )
+            pieces = problem.extensions(instance, partial)
+            numbered = encoder.numbered(pieces)
+            assert list(numbered.values()) == list(pieces)
+            assert all(0 <= number < encoder.choices for number in numbered)
 
 
 @pytest.mark.parametrize(

@@ -138,23 +138,22 @@ class ForgeGemEnv(Env):
             If there was no reset yet.
         """
         episode = self._running()
-        paid = 0.0
-        over = episode.over
+        done = episode.over
         feedback = episode.say(action)
-        if not over:
+        if not done:
             self._replies.append(action)
-            paid = episode.paid
         info: dict[str, Any] = {"spec": episode.spec, "feedback": feedback}
         failed = episode.fault is not None
         if not failed:
             info |= episode.numbers()
         observation = TERMINAL_STATE if episode.over else feedback
-        return observation, paid, episode.over and not failed, failed, info
+        return observation, 0.0 if done else episode.paid, episode.over and not failed, failed, info
 
     def sample_random_action(self) -> str:
         """Return a reply with a random feasible answer; the draws of an episode depend on its instance alone."""
-        problem, instance = from_spec(self._running().spec)
-        return problem.format(instance, problem.random(instance, self._random))
+        episode = self._running()
+        solution = episode.problem.random(episode.instance, self._random)
+        return episode.problem.format(episode.instance, solution)
 
     def get_state(self) -> dict[str, Any]:
         """Return the episode so far, as plain data: the ``spec`` of the instance, and the ``replies``."""
@@ -175,13 +174,13 @@ class ForgeGemEnv(Env):
                 f"a state must have a spec and a list of replies, got {short_repr(state)}: see get_state"
             )
         from_spec(spec)
-        found = json.loads(spec)
-        if spec != self.problem.spec(found["seed"], found["index"], self.split):
+        source = json.loads(spec)
+        if spec != self.problem.spec(source["seed"], source["index"], self.split):
             raise ValueError(
                 f"a state must be of {self.problem!r} and the split {self.split!r}, "
                 f"got the spec {short_repr(spec, 300)}"
             )
-        self._begin(found["seed"], found["index"])
+        self._begin(source["seed"], source["index"])
         for reply in replies:
             self.step(reply)
 

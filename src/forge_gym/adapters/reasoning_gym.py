@@ -14,7 +14,7 @@ Examples
 
 from __future__ import annotations
 
-from dataclasses import field, fields, make_dataclass, replace
+from dataclasses import dataclass, fields, make_dataclass, replace
 from typing import Any, ClassVar
 
 from reasoning_gym.dataset import ProceduralDataset
@@ -30,19 +30,42 @@ _IDENTIFIERS = 2**32
 """Entries of a seed: each is a stream of its own, so that an entry needs no other one."""
 
 
-class ForgeDataset(ProceduralDataset):
-    """Graded instances of one problem, scored by quality: 0 is a thoughtless answer, 1 a proven optimum.
-
-    The configuration has ``seed``, ``size``, ``split``, ``level`` (which sets the sizes) and the problem's own
-    parameters. Questions ask for the bare answer (``answer_format="raw"``), as reasoning-gym extracts it.
-    """
+@dataclass(kw_only=True)
+class ForgeConfig:
+    """The configuration of all data sets; the problem's own parameters are fields too."""
 
     problem: ClassVar[str]
     """Name of the problem."""
+    seed: int | None = None
+    size: int = 500
+    split: str = SPLITS[0]
+    level: int | None = None
+    """Difficulty, which sets the sizes."""
 
-    def __init__(self, config: Any) -> None:
+    def validate(self) -> None:
+        """Raise ``ValueError`` unless the parameters make sense."""
+        if self.seed is not None:
+            check_int("seed", self.seed, 0)
+        check_int("size", self.size, 1, _IDENTIFIERS)
+        check_choice("split", self.split, SPLITS)
+        self.asked()
+
+    def asked(self) -> Problem[Any, Any]:
+        """Return the problem with its parameters."""
+        own = [(field.name, field.default) for field in fields(problem_class(self.problem))]
+        changed = {name: getattr(self, name) for name, default in own if getattr(self, name) != default}
+        return problem(self.problem, level=self.level, **changed)
+
+
+class ForgeDataset(ProceduralDataset):
+    """Graded instances of one problem, scored by quality: 0 is a thoughtless answer, 1 a proven optimum.
+
+    Questions ask for the bare answer (``answer_format="raw"``), as reasoning-gym extracts it.
+    """
+
+    def __init__(self, config: ForgeConfig) -> None:
         super().__init__(config=config, seed=config.seed, size=config.size)
-        self._problem = _problem(self.problem, config)
+        self.problem, self._asked = config.problem, config.asked()
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
         """Return entry ``idx``, the same for the same seed and configuration.
@@ -54,7 +77,7 @@ class ForgeDataset(ProceduralDataset):
         """
         if not 0 <= idx < self.size:
             raise IndexError(f"idx must be from 0 to {self.size - 1}, got {idx}")
-        stream, asked = self.seed * _IDENTIFIERS + idx, self._problem
+        stream, asked = self.seed * _IDENTIFIERS + idx, self._asked
         index, instance = next(asked.graded_instances(stream, self.config.split))
         return {
             "question": asked.prompt(instance),
@@ -77,40 +100,19 @@ class ForgeDataset(ProceduralDataset):
         return asked.verify(instance, answer).quality
 
 
-def _problem(name: str, config: Any) -> Problem[Any, Any]:
-    cls = problem_class(name)
-    given = {each.name: getattr(config, each.name) for each in fields(cls)}
-    changed = {each.name: given[each.name] for each in fields(cls) if given[each.name] != each.default}
-    return problem(name, level=config.level, **changed)
-
-
 def register() -> None:
     """Register the datasets of all problems; what is registered already stays as it is."""
     for name in problems():
         if task_name(name) in DATASETS:
             continue
-        own: list[Any] = [
-            (each.name, each.type, field(default="raw" if each.name == "answer_format" else each.default))
-            for each in fields(problem_class(name))
+        own = [
+            (field.name, field.type, "raw" if field.name == "answer_format" else field.default)
+            for field in fields(problem_class(name))
         ]
-        shared: list[Any] = [
-            ("seed", "int | None", field(default=None)),
-            ("size", "int", field(default=500)),
-            ("split", "str", field(default=SPLITS[0])),
-            ("level", "int | None", field(default=None)),
-        ]
-
-        def validate(self: Any, name: str = name) -> None:
-            """Raise ``ValueError`` unless the parameters make sense."""
-            if self.seed is not None:
-                check_int("seed", self.seed, 0)
-            check_int("size", self.size, 1, _IDENTIFIERS)
-            check_choice("split", self.split, SPLITS)
-            _problem(name, self)
-
-        config = make_dataclass(f"{name}Config", shared + own, kw_only=True, namespace={"validate": validate})
-        dataset = type(f"{name}Dataset", (ForgeDataset,), {"problem": name, "__module__": __name__})
-        register_dataset(task_name(name), dataset, config)
+        config = make_dataclass(
+            f"{name}Config", own, bases=(ForgeConfig,), kw_only=True, namespace={"problem": name}
+        )
+        register_dataset(task_name(name), ForgeDataset, config)
 
 
 register()

@@ -78,9 +78,9 @@ class HeldOut(BaseCallback):
     def _measure(self) -> None:
         self._training_s += time.perf_counter() - self._since
         agent = SB3Agent(self.model, view=self.view, normalize=self.normalize)
-        found = evaluate(agent, self.problem, self.instances)
+        result = evaluate(agent, self.problem, self.instances)
         entry: dict[str, Any] = {"step": self.num_timesteps, "seconds": round(self._training_s, 2)}
-        entry |= {metric: [round(number, 4) for number in found.estimate(metric)] for metric in CURVE}
+        entry |= {metric: [round(number, 4) for number in result.estimate(metric)] for metric in CURVE}
         self.curve.append(entry)
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")

@@ -80,16 +80,12 @@ class ForgeSkyRLEnv(BaseTextEnv):
         extra = _mapping("extra_info", columns.get("extra_info"))
         of_row = {key: extra[key] for key in _DEFAULTS if key in extra}
         self._options = _checked("env_config", _mapping("env_config", env_config) | of_row)
-        self._begin()
-
-    def _begin(self) -> None:
-        keep, reward = self._options["keep"], self._options["reward"]
-        self._episode = Episode.of_spec(self._spec, Protocol(self.max_turns, keep, reward))
-        self.turns = 0
+        self._protocol = Protocol(self.max_turns, self._options["keep"], self._options["reward"])
+        self.init([])
 
     def init(self, prompt: list[dict[str, str]]) -> tuple[list[dict[str, str]], dict[str, Any]]:
         """Start the episode anew; return the row's ``prompt`` as it is, and no metadata."""
-        self._begin()
+        self._episode, self.turns = Episode.of_spec(self._spec, self._protocol), 0
         return prompt, {}
 
     def step(self, action: str) -> dict[str, Any]:
@@ -113,16 +109,10 @@ class ForgeSkyRLEnv(BaseTextEnv):
 
 
 def row(sample: Sample, index: int, **options: str) -> dict[str, Any]:
-    """Return row number ``index`` of a data set.
+    """Return row number ``index`` of a data set: a graded instance of `forge_gym.data.rows.samples`.
 
-    Parameters
-    ----------
-    sample
-        The instance; see `forge_gym.data.rows.samples`.
-    index
-        Counts the rows.
-    **options
-        ``keep``, ``reward`` and ``pay``, see `ForgeSkyRLEnv`; what is not given is left to the configuration.
+    The ``options`` are ``keep``, ``reward`` and ``pay``, see `ForgeSkyRLEnv`; what is not given is left to the
+    configuration.
 
     Raises
     ------
@@ -157,19 +147,19 @@ def row(sample: Sample, index: int, **options: str) -> dict[str, Any]:
     }
 
 
-def _mapping(name: str, given: Any) -> dict[str, Any]:
-    """Return what is set in ``given``: columns of files and fields of configurations may be None."""
-    if given is not None and is_dataclass(given):
-        given = vars(given)
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(f"{name} must be a mapping or a dataclass, got {short_repr(given)}")
-    return {key: value for key, value in (given or {}).items() if value is not None}
+def _mapping(name: str, mapping: Any) -> dict[str, Any]:
+    """Return what is set in ``mapping``: columns of files and fields of configurations may be None."""
+    if mapping is not None and is_dataclass(mapping):
+        mapping = vars(mapping)
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise ValueError(f"{name} must be a mapping or a dataclass, got {short_repr(mapping)}")
+    return {key: value for key, value in (mapping or {}).items() if value is not None}
 
 
-def _checked(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options, where ``given`` has some."""
-    check_known(owner, "option", given, _DEFAULTS)
-    options = _DEFAULTS | dict(given)
+def _checked(owner: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all options, where ``overrides`` has some."""
+    check_known(owner, "option", overrides, _DEFAULTS)
+    options = _DEFAULTS | dict(overrides)
     check_choice("pay", options["pay"], PAY)
     Protocol(keep=options["keep"], reward=options["reward"])  # refuses what is wrong
     return options

@@ -15,7 +15,7 @@ import verifiers.v1 as vf
 from verifiers.v1.harnesses import NullHarnessConfig
 
 from ..core.checks import check_choice, check_int, check_known
-from ..core.episode import Episode, Judged, Protocol
+from ..core.episode import Episode, Protocol
 from ..core.registry import from_spec, problem_class, problems
 from ..core.registry import problem as find_problem
 from ..core.seeding import SPLITS
@@ -72,18 +72,13 @@ class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
         CertificateError
             If the answer beats a certificate, a bug of ours: the rollout then counts as failed, not as bad.
         """
-        return (await self._judged(trace)).score
+        return (await self._numbers(trace))["score"]
 
     @vf.metric
     async def verdict(self, trace: Any) -> dict[str, float]:
         """Return ``quality``, ``skill`` (floored at -1), ``feasible`` and ``optimal`` of the reply."""
-        verdict = (await self._judged(trace)).verdict
-        return {
-            "quality": verdict.quality,
-            "skill": max(-1.0, verdict.skill),  # unbounded below: one bad answer would drown a mean
-            "feasible": float(verdict.feasible),
-            "optimal": float(verdict.optimal),
-        }
+        numbers = await self._numbers(trace)
+        return {name: numbers[name] for name in ("quality", "skill", "feasible", "optimal")}
 
     async def validate(self, runtime: Any) -> bool:
         """Whether the spec gives this prompt, and a proven optimum that the verifier takes for one."""
@@ -95,13 +90,14 @@ class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
         prompt: object = self.data.prompt
         return prompt == problem.prompt(instance) and problem.verify(instance, optimum).optimal
 
-    async def _judged(self, trace: Any) -> Judged:
+    async def _numbers(self, trace: Any) -> dict[str, float]:
         """Judge the kept reply of several turns, or the last one; in a thread, for the first waits for a solver."""
         reply = trace.info.get(ANSWER)
         if reply is None:
             reply = _reply(trace.root_reply, trace.assistant_messages)
         episode = Episode.of_spec(self.data.spec, Protocol(reward=self.config.reward))
-        return await asyncio.to_thread(episode.judge, reply)
+        await asyncio.to_thread(episode.step, reply)
+        return episode.numbers()
 
 
 class ForgeConfig(vf.TasksetConfig):
@@ -145,9 +141,9 @@ class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
         check_choice("split", config.split, SPLITS)
         check_int("seed", config.seed, 0)
         names: Sequence[str] = config.problems or problems()
-        for parameter, given in ("problems", names), ("levels", config.levels):
-            if len(set(given)) < len(given):  # a task's key must be its own
-                raise ValueError(f"{parameter} must be distinct, got {list(given)}")
+        for parameter, values in ("problems", names), ("levels", config.levels):
+            if len(set(values)) < len(values):  # a task's key must be its own
+                raise ValueError(f"{parameter} must be distinct, got {list(values)}")
         for name in names:
             check_known(name, "parameter", config.parameters, [f.name for f in fields(problem_class(name))])
         self._problems = [find_problem(name, **config.parameters) for name in names]
@@ -157,8 +153,8 @@ class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
     def load(self) -> Iterator[ForgeTask]:
         """Yield the tasks, problems and levels in turn."""
         config = self.config
-        found = samples(self._problems, levels=config.levels or None, seed=config.seed, split=config.split)
-        return map(self._task, found)
+        stream = samples(self._problems, levels=config.levels or None, seed=config.seed, split=config.split)
+        return map(self._task, stream)
 
     def _task(self, sample: Sample) -> ForgeTask:
         name = sample.problem.name
@@ -199,11 +195,11 @@ class ForgeEnv(vf.Env[ForgeEnvConfig]):
         async with agents.agent.interaction(task) as interaction:
             segment = await interaction.turn()
             while not segment.terminated:
-                said = await asyncio.to_thread(episode.say, _reply(segment.root_reply, segment.messages))
+                feedback = await asyncio.to_thread(episode.say, _reply(segment.root_reply, segment.messages))
                 interaction.trace.info[ANSWER] = episode.kept_reply
                 if episode.over:
                     break
-                segment = await interaction.turn(said)
+                segment = await interaction.turn(feedback)
 
 
 def _reply(root: str | None, messages: Sequence[Any]) -> str:

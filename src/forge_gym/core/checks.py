@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 
@@ -54,7 +54,7 @@ def check_known(owner: str, what: str, names: Iterable[str], valid: Iterable[str
             raise ValueError(f"{owner} has no {what} {short_repr(name)}: {did_you_mean(str(name), valid)}")
 
 
-def check_choice(parameter: str, value: Any, valid: Iterable[str]) -> None:
+def check_choice(parameter: str, value: Any, valid: Collection[str]) -> None:
     """Raise ``ValueError`` unless ``value`` is one of the ``valid`` names.
 
     Examples
@@ -63,10 +63,9 @@ def check_choice(parameter: str, value: Any, valid: Iterable[str]) -> None:
     Traceback (most recent call last):
     ValueError: split must be one of ['train', 'test'], got 'tset': did you mean 'test'?
     """
-    valid = list(valid)
     if not isinstance(value, str) or value not in valid:
         hint = did_you_mean(value if isinstance(value, str) else "", valid)
-        raise ValueError(f"{parameter} must be one of {valid}, got {short_repr(value)}: {hint}")
+        raise ValueError(f"{parameter} must be one of {list(valid)}, got {short_repr(value)}: {hint}")
 
 
 def check_int(parameter: str, value: Any, low: int, high: int | None = None, rule: str = "") -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import fields
 from typing import Any
 
 import gymnasium as gym
@@ -244,26 +242,3 @@ def _to_float(objective: Any) -> float:
         return float(objective)
     except OverflowError:
         return float("inf") if objective > 0 else float("-inf")
-
-
-_ARGUMENTS = tuple(inspect.signature(TextEnv).parameters)[1:]
-
-
-def split_arguments(
-    problem: type[Problem[Any, Any]], arguments: dict[str, Any], *more: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split keyword arguments of ``gym.make`` into those of `TextEnv` and the parameters of ``problem``.
-
-    The names in ``more`` count as arguments of `TextEnv` too.
-
-    Raises
-    ------
-    ValueError
-        For a name that neither has; the message suggests the nearest.
-    """
-    parameters, of_env = [field.name for field in fields(problem)], [*_ARGUMENTS, *more]
-    check_known(f"Forge/{problem.name}", "argument", arguments, [*parameters, *of_env])
-    return (
-        {key: value for key, value in arguments.items() if key in of_env},
-        {key: value for key, value in arguments.items() if key not in of_env},
-    )

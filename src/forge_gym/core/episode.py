@@ -106,6 +106,7 @@ class Episode:
     def __init__(self, problem: Problem[Any, Any], instance: Any, protocol: Protocol | None = None) -> None:
         self.problem, self.instance, self.protocol = problem, instance, protocol or Protocol()
         self.scheme = single_reward(self.protocol.reward)
+        self._reads_text = hasattr(self.scheme, "group")
         self.prompt = problem.prompt(instance)
         self.turn, self.over = 0, False
         self.paid = 0.0
@@ -154,7 +155,7 @@ class Episode:
         """
         if verdict is None:
             verdict = self.problem.verify(self.instance, reply)
-        if hasattr(self.scheme, "group"):  # some look at the text as well
+        if self._reads_text:
             (score,) = group_rewards(self.scheme, Group(self.problem, self.instance, (reply,), (verdict,)))
         else:
             score = self.scheme(verdict)
@@ -170,10 +171,11 @@ class Episode:
 
     def take(self, judged: Judged) -> str:
         """Take the turn that a judged reply makes, and return the feedback on it."""
-        before, self.last = self.total, judged
-        if self.kept is None or self.protocol.keep == "last" or judged.score > self.kept.score:
+        kept, self.last = self.kept, judged
+        before = 0.0 if kept is None else kept.score
+        if kept is None or judged.score > before or self.protocol.keep == "last":
             self.kept, self.kept_turn = judged, self.turn
-        self.paid = self.kept.score - before
+        self.paid = judged.score - before if self.kept is judged else 0.0
         self.scores.append(judged.score)
         self.turn += 1
         self.over = judged.verdict.optimal or self.turn == self.protocol.turns

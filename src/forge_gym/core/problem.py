@@ -215,8 +215,7 @@ class Problem(ABC, Generic[I, S]):
         Greedy beats trivial, the proven optimum beats greedy, and the anchors and 32 random solutions attain at
         least four different objectives.
         """
-        trivial = self.objective(instance, self.trivial(instance))
-        greedy = self.objective(instance, self.heuristic(instance))
+        trivial, greedy = [self.objective(instance, solution) for solution in self.anchors(instance)]
         if not self.better(greedy, trivial):  # the cheap test first: it needs no solver
             return False
         reference = self.reference(instance)
@@ -338,6 +337,8 @@ class Problem(ABC, Generic[I, S]):
 
         Equal texts, frequent in a group of rollouts, are judged once.
         """
+        if len(texts) == 1:
+            return [self.verify(instance, texts[0])]
         distinct = dict.fromkeys(text for text in texts if isinstance(text, str))
         judged = {text: self.verify(instance, text) for text in distinct}
         return [judged[text] if isinstance(text, str) else self.verify(instance, text) for text in texts]
@@ -393,10 +394,14 @@ class Problem(ABC, Generic[I, S]):
         pick: Callable[..., S] = max if self.sense == "max" else min
         return pick(solutions, key=lambda solution: self.objective(instance, solution))
 
+    def anchors(self, instance: I) -> tuple[S, S]:
+        """Return the trivial and the greedy solution; found once, then remembered."""
+        return self._derived(instance, "anchors", lambda it: (self.trivial(it), self.heuristic(it)))
+
     def certificate(self, instance: I, limit: int | None = None) -> Certificate[S]:
         """Solve ``instance`` from the heuristic's solution on; see `solve`."""
-        limit = self.work_limit if limit is None else limit
-        return self.solve(instance, self.heuristic(instance), limit)
+        _, greedy = self.anchors(instance)
+        return self.solve(instance, greedy, self.work_limit if limit is None else limit)
 
     def reference(self, instance: I) -> Reference[S]:
         """Return the anchors and the certified best of ``instance``; solved once, then remembered.
@@ -410,8 +415,8 @@ class Problem(ABC, Generic[I, S]):
         """
         known = instance.memo.get(self._key)  # this way, since every verdict asks
         if known is not None and "reference" in known:
-            found: Reference[S] = known["reference"]
-            return found
+            reference: Reference[S] = known["reference"]
+            return reference
         return self._derived(instance, "reference", self._certified)
 
     def has_reference(self, instance: I) -> bool:
@@ -437,7 +442,7 @@ class Problem(ABC, Generic[I, S]):
         CertificateError
             If the witness fails the verifier, has another value, or a heuristic beats the bound.
         """
-        trivial, greedy = self.trivial(instance), self.heuristic(instance)
+        trivial, greedy = self.anchors(instance)
         for solution in (trivial, greedy, certificate.solution):
             if violations := self.violations(instance, solution):
                 raise CertificateError(f"{self.name}: an anchor is infeasible: {violations[0].reason}")

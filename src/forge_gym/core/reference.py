@@ -66,8 +66,8 @@ class Reference(Certificate[S]):
     Examples
     --------
     >>> knapsack = Reference((), 110, 110, "none", 0, "max", trivial=35, greedy=90)
-    >>> knapsack.skill(100), knapsack.skill(60), knapsack.quality(35)
-    (0.5, -0.5454545454545454, 0.0)
+    >>> [knapsack.scaled(value)[:2] for value in (100, 60, 35)]
+    [(0.8666666666666667, 0.5), (0.3333333333333333, -0.5454545454545454), (0.0, -1.0)]
     """
 
     sense: Sense
@@ -96,38 +96,29 @@ class Reference(Certificate[S]):
 
     @cached_property
     def _judged(self) -> dict[Number, Verdict]:
-        """All fields of the verdicts given before but the solution, by objective: a group reaches few values."""
+        """The first verdict on each objective: a group reaches few, and but for the solution its verdicts are equal."""
         return {}
 
     def verdict(self, value: Number, solution: S | None = None) -> Verdict:
         """Return the verdict on the feasible ``solution`` of objective ``value``."""
-        found = self._judged.get(value)
-        if found is None:
-            quality, skill, ratio = self._scaled(value)
-            optimal, beats_bound = self.optimal(value), self.beaten_by(value)
-            found = Verdict("feasible", "", (), 0.0, value, quality, skill, ratio, optimal, beats_bound)
-            if len(self._judged) >= _REMEMBERED:
-                self._judged.clear()
-            self._judged[value] = found
-        return Verdict._make((*found[:-1], solution))
+        known = self._judged.get(value)
+        if known is not None:
+            return Verdict._make((*known[:-1], solution))
+        scales, optimal, beats_bound = self.scaled(value), self.optimal(value), self.beaten_by(value)
+        verdict = Verdict("feasible", "", (), 0.0, value, *scales, optimal, beats_bound, solution)
+        if len(self._judged) >= _REMEMBERED:
+            self._judged.clear()
+        self._judged[value] = verdict
+        return verdict
 
-    def quality(self, value: Number) -> float:
-        """Position of ``value`` between trivial (0) and reference (1), clipped to [0, 1]."""
-        return self._scaled(value)[0]
+    def scaled(self, value: Number) -> tuple[float, float, float]:
+        """Return quality, skill and ratio of ``value``.
 
-    def skill(self, value: Number) -> float:
-        """Position of ``value`` on the scale trivial -1, greedy 0, reference 1; not clipped.
-
-        Where greedy attains the reference, its value has skill 1 and only the branch below it remains.
+        Quality is its position between trivial (0) and reference (1), clipped to [0, 1]. Skill is its position on the
+        scale trivial -1, greedy 0, reference 1, not clipped; where greedy attains the reference, its value has skill 1
+        and only the branch below remains. Ratio is value over reference (max) or reference over value (min), clipped to
+        [0, 1]; 0 where it is undefined.
         """
-        return self._scaled(value)[1]
-
-    def ratio(self, value: Number) -> float:
-        """Value over reference (max) or reference over value (min), clipped to [0, 1]; 0 if undefined."""
-        return self._scaled(value)[2]
-
-    def _scaled(self, value: Number) -> tuple[float, float, float]:
-        """Return quality, skill and ratio."""
         best, span, greedy_gap = self.value, self.span, self.greedy_gap
         small, large, gain = (
             (value, best, value - best) if self.sense == "max" else (best, value, best - value)

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from .checks import check_choice
 from .verdict import Verdict
@@ -45,25 +45,11 @@ Reward: TypeAlias = Callable[[Verdict], float | None]
 """A scheme of single verdicts."""
 
 
-@runtime_checkable
 class GroupScheme(Protocol):
     """A scheme that pays the answers of a group together."""
 
     def group(self, group: Group) -> list[float | None]:
         """Return one reward per answer; None for a verdict that beats a certificate."""
-        ...
-
-
-@runtime_checkable
-class Stateful(GroupScheme, Protocol):
-    """A scheme that remembers; its state belongs beside a training run's checkpoint."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as JSON-ready data."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
         ...
 
 

@@ -49,20 +49,6 @@ def keyed_generator(key: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([SEEDING_VERSION, int(key[:16], 16)]))
 
 
-def size_at_level(smallest: int, level: int) -> int:
-    """Return the number of elements at a difficulty level: ``smallest`` at level 0, then at most 1.3 times the last.
-
-    Growth is quadratic, so levels have no end and sizes do not overflow. ``smallest`` is at least 5.
-
-    Examples
-    --------
-    >>> [size_at_level(5, level) for level in (0, 1, 2, 3, 5, 10, 20)]
-    [5, 6, 7, 9, 13, 27, 75]
-    """
-    check_int("level", level, 0)
-    return smallest + level + level * level // 8
-
-
 def _words(number: int) -> list[int]:
     """Return ``number`` in words of 32 bits, the lowest first.
 

@@ -1,7 +1,8 @@
 """The reference store: solved instances on disk, shared by processes and runs.
 
-One sqlite file in write-ahead mode, keyed by problem, version and instance hash. It only ever saves
-time: what it returns is what solving again would return, and the caller checks the witness first.
+One sqlite file in write-ahead mode, keyed by problem, version and instance hash. It only saves time: what it returns is
+what solving again would return, and the caller checks the witness first. Whatever is wrong with the file, one warning
+says so, the file is left as it is, and references are solved again.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -23,50 +24,39 @@ from .verdict import Number
 
 _APPLICATION = 0x464F5247  # "FORG": tells our files from other sqlite files
 _FORMAT = 1
-_BUSY_S = 30.0
+_BUSY_S = 0.1
+"""Seconds that a verdict waits at most while another process writes."""
 _WORTH_STORING_S = 0.02
 """Seconds of solving above which a certificate is stored; quicker ones are solved again."""
 
 T = TypeVar("T")
 
 
-class StoreError(RuntimeError):
-    """The file is not a reference store, or is damaged. It is left as it is."""
-
-
 def default_path() -> Path | None:
-    """Return the store's file: ``$FORGE_GYM_STORE``, or one in the user's cache folder; None for ``off``."""
+    """Return the store's file: ``$FORGE_GYM_STORE``, or one in the cache folder; None for ``off`` or without a home."""
     chosen = os.environ.get("FORGE_GYM_STORE", "")
     if chosen:
         return None if chosen == "off" else Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
+    try:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # the user has no home
+        return None
     return base / "forge_gym" / "references.sqlite"
 
 
 class ReferenceStore:
     """Certificates by problem, version and instance hash, in one file.
 
-    Safe under several threads and processes, also after a fork.
+    Safe under several threads and processes, also after a fork. Nothing here raises.
 
     Parameters
     ----------
     path
         The file; it and its folder are made when missing.
 
-    Raises
-    ------
-    StoreError
-        If the file exists and is something else, or is damaged.
-
     Examples
     --------
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
+    >>>     >>> folder = tempfile.TemporaryDirectory()
     >>> store = ReferenceStore(Path(folder.name) / "references.sqlite")
     >>> store.put("TSP", 0, "abc", Certificate((0, 1, 2), 12, 12, "by hand", 1))
     >>> store.get("TSP", 0, "abc").value, store.get("TSP", 0, "abd")
@@ -76,88 +66,19 @@ class ReferenceStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self.usable = True
+        """False from the first fault on."""
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
-        with self._lock:
-            self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is not None and self._owner == os.getpid():
-            return self._connection  # sqlite connections must not cross a fork
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None
-            )
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path} cannot be used as a reference store: {error}") from error
-        try:
-            self._prepare(connection)
-        except sqlite3.Error as error:
-            connection.close()
-            raise StoreError(f"{self.path} cannot be used as a reference store: {error}") from error
-        except StoreError:
-            connection.close()
-            raise
-        self._connection, self._owner = connection, os.getpid()
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Refuse what is not ours before anything is written; make the table where there is none."""
-        if not self._ours(connection):
-            connection.execute("BEGIN IMMEDIATE")  # other processes may be about to make it too
-            try:
-                if not self._ours(connection):
-                    connection.execute(
-                        "CREATE TABLE reference (problem TEXT, version INTEGER, instance TEXT, value TEXT, bound TEXT, "
-                        "solver TEXT, work INTEGER, solution TEXT, PRIMARY KEY (problem, version, instance)) "
-                        "WITHOUT ROWID"
-                    )
-                    connection.execute(f"PRAGMA application_id={_APPLICATION}")
-                    connection.execute(f"PRAGMA user_version={_FORMAT}")
-            finally:
-                connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    def _ours(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file has our table; False for an empty one, and an error for any other."""
-        application, tables, found = connection.execute(
-            "SELECT application_id, (SELECT count(*) FROM sqlite_master), user_version "
-            "FROM pragma_application_id, pragma_user_version"
-        ).fetchone()  # in one statement: one state of the file
-        if application != _APPLICATION:
-            if application or tables:
-                raise StoreError(
-                    f"{self.path} is another program's sqlite file: give another path for the store"
-                )
-            return False
-        if found != _FORMAT:
-            raise StoreError(f"{self.path} has store format {found}, not {_FORMAT}: give another path")
-        return True
 
     def get(self, problem: str, version: int, instance: str) -> Certificate[Any] | None:
-        """Return the stored certificate, or None.
-
-        Raises
-        ------
-        StoreError
-            If the row cannot be read.
-        """
-        with self._lock:
-            try:
-                row = (
-                    self._open()
-                    .execute(
-                        "SELECT solution, value, bound, solver, work FROM reference "
-                        "WHERE problem = ? AND version = ? AND instance = ?",
-                        (problem, version, instance),
-                    )
-                    .fetchone()
-                )
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path} cannot be read: {error}") from error
+        """Return the stored certificate; None where there is none, or where the file cannot be read."""
+        row = self._execute(
+            "SELECT solution, value, bound, solver, work FROM reference "
+            "WHERE problem = ? AND version = ? AND instance = ?",
+            (problem, version, instance),
+        )
         if row is None:
             return None
         try:
@@ -165,32 +86,21 @@ class ReferenceStore:
             return Certificate(
                 lists_to_tuples(json.loads(solution)), number(value), number(bound), str(solver), int(work)
             )
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"{self.path} has a damaged row for {problem} {instance}: {error}") from error
+        except (ValueError, TypeError, RecursionError) as error:
+            self.give_up(f"it has a damaged row for {problem} {instance}: {error}")
+            return None
 
     def put(self, problem: str, version: int, instance: str, certificate: Certificate[Any]) -> None:
         """Store ``certificate``; one with a proof replaces one without."""
-        values = (
-            problem,
-            version,
-            instance,
-            str(certificate.value),
-            str(certificate.bound),
-            certificate.solver,
-            certificate.work,
-            json.dumps(certificate.solution),
+        value, bound = str(certificate.value), str(certificate.bound)
+        solution = json.dumps(certificate.solution)
+        self._execute(
+            "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+            "value = excluded.value, bound = excluded.bound, solver = excluded.solver, "
+            "work = excluded.work, solution = excluded.solution "
+            "WHERE reference.value <> reference.bound AND excluded.value = excluded.bound",
+            (problem, version, instance, value, bound, certificate.solver, certificate.work, solution),
         )
-        with self._lock:
-            try:
-                self._open().execute(
-                    "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                    "value = excluded.value, bound = excluded.bound, solver = excluded.solver, "
-                    "work = excluded.work, solution = excluded.solution "
-                    "WHERE reference.value <> reference.bound AND excluded.value = excluded.bound",
-                    values,
-                )
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path} cannot be written: {error}") from error
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
@@ -199,6 +109,63 @@ class ReferenceStore:
                 self._connection.close()
             self._connection = None
 
+    def give_up(self, reason: str) -> None:
+        """Warn once, and leave the file alone from now on."""
+        if self.usable:
+            self.usable = False
+            warnings.warn(f"{self.path} is not used to remember references: {reason}", stacklevel=2)
+
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> Any:
+        """Return the first row that ``statement`` finds; None also where it could not be executed."""
+        if not self.usable:
+            return None
+        try:
+            with self._lock:
+                return self._open().execute(statement, values).fetchone()
+        except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+                self.give_up(str(error))
+            return None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._owner == os.getpid():
+            return self._connection  # sqlite connections must not cross a fork
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None
+        )
+        try:
+            _prepare(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        self._connection, self._owner = connection, os.getpid()
+        return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Refuse what is not ours before anything is written; make the table where there is none."""
+    application, version, tables = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id, pragma_user_version"
+    ).fetchone()  # in one statement: one state of the file
+    if application != _APPLICATION and (application or tables):
+        raise sqlite3.DatabaseError("it is another program's file, so give another path")
+    if application == _APPLICATION and version != _FORMAT:
+        raise sqlite3.DatabaseError(f"it has format {version}, not {_FORMAT}, so give another path")
+    if application != _APPLICATION:
+        connection.execute("BEGIN IMMEDIATE")  # other processes may be about to make it too
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS reference (problem TEXT, version INTEGER, instance TEXT, value TEXT, "
+            "bound TEXT, solver TEXT, work INTEGER, solution TEXT, "
+            "PRIMARY KEY (problem, version, instance)) WITHOUT ROWID"
+        )
+        connection.execute(f"PRAGMA application_id={_APPLICATION}")
+        connection.execute(f"PRAGMA user_version={_FORMAT}")
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
 
 def number(text: str) -> Number:
     """Return the exact number that ``str`` wrote."""
@@ -206,19 +173,16 @@ def number(text: str) -> Number:
     return exact.numerator if exact.denominator == 1 else exact
 
 
-_active: dict[str, ReferenceStore | None] = {}
+_active: dict[str, ReferenceStore] = {}
 
 
 def active_store() -> ReferenceStore | None:
-    """Return the store in use, opened once a process; None where it is off or its folder is not writable."""
+    """Return the store in use, one a process and path; None where it is off or has been given up."""
     path = default_path()
-    key = str(path)
-    if key not in _active:
-        try:
-            _active[key] = None if path is None else ReferenceStore(path)
-        except OSError:  # a machine without a writable home solves again, which is only slower
-            _active[key] = None
-    return _active[key]
+    if path is None:
+        return None
+    store = _active.get(str(path)) or _active.setdefault(str(path), ReferenceStore(path))
+    return store if store.usable else None
 
 
 def recalled(
@@ -243,7 +207,10 @@ def recalled(
     place = key()
     stored = store.get(*place)
     if stored is not None:
-        return certify(stored)
+        try:
+            return certify(stored)
+        except Exception as error:  # whatever stands in the file, a verdict does not depend on it
+            store.give_up(f"it has a wrong row for {place[0]} {place[2]}: {error}")
     start = time.perf_counter()  # decides what is remembered, never what is returned
     certificate = solve()
     spent = time.perf_counter() - start

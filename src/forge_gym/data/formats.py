@@ -56,8 +56,8 @@ def read_instance(problem: str, path: Path | str) -> Instance:
     try:
         text = Path(path).read_text()
         if text.lstrip().startswith("{"):
-            found: Instance = cls.instance_type.from_json(text)
-            return found
+            instance: Instance = cls.instance_type.from_json(text)
+            return instance
         formats: tuple[str, ...] = getattr(cls, "formats", ())
         if not formats:
             raise ValueError(f"{problem} has no library format, only JSON")
@@ -91,11 +91,8 @@ def _tsplib(text: str) -> dict[str, Any]:
         return {"matrix": tuple(map(tuple, _explicit(weights, n, head["EDGE_WEIGHT_FORMAT"])))}
     numbers = sections["NODE_COORD_SECTION"]
     points = [(float(numbers[3 * i + 1]), float(numbers[3 * i + 2])) for i in range(n)]
-    if (
-        kind == "EUC_2D"
-        and all(x.is_integer() and y.is_integer() for x, y in points)
-        and len(set(points)) == n
-    ):
+    integral = all(x.is_integer() and y.is_integer() for x, y in points)
+    if kind == "EUC_2D" and integral and len(set(points)) == n:
         return {"xy": tuple((int(x), int(y)) for x, y in points)}
     if kind not in DISTANCES:
         raise ValueError(f"EDGE_WEIGHT_TYPE must be EXPLICIT or one of {sorted(DISTANCES)}, got {kind}")
@@ -128,10 +125,6 @@ def _euclidean(xa: float, ya: float, xb: float, yb: float) -> float:
     return float(((xa - xb) ** 2 + (ya - yb) ** 2) ** 0.5)
 
 
-def _att(xa: float, ya: float, xb: float, yb: float) -> int:
-    return ceil(_euclidean(xa, ya, xb, yb) / 10**0.5)
-
-
 def _geo(xa: float, ya: float, xb: float, yb: float) -> int:
     def radians(degrees: float) -> float:  # DDD.MM; the report's own value of pi
         return 3.141592 * (int(degrees) + 5.0 * (degrees - int(degrees)) / 3.0) / 180.0
@@ -145,7 +138,7 @@ def _geo(xa: float, ya: float, xb: float, yb: float) -> int:
 DISTANCES: dict[str, Callable[[float, float, float, float], int]] = {
     "EUC_2D": lambda xa, ya, xb, yb: int(_euclidean(xa, ya, xb, yb) + 0.5),
     "CEIL_2D": lambda xa, ya, xb, yb: ceil(_euclidean(xa, ya, xb, yb)),
-    "ATT": _att,
+    "ATT": lambda xa, ya, xb, yb: ceil(_euclidean(xa, ya, xb, yb) / 10**0.5),
     "GEO": _geo,
 }
 

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections import Counter, deque
@@ -19,16 +18,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib import import_module
-from itertools import chain, islice
+from itertools import chain, cycle, islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..core.checks import check_choice, check_int, check_known
 from ..core.instance import Instance
 from ..core.problem import MAX_UNGRADED, Problem
 from ..core.seeding import SPLITS
-from .rows import Sample, ladder, write_rows
+from .rows import Sample, ladder, replacing, write_rows
 
 FORMATS = ("jsonl", "parquet", "hf")
 """``hf`` is Parquet in shards under ``data/``, as on the Hugging Face hub."""
@@ -43,34 +42,54 @@ _ATTEMPTS = 3
 """Workers that a chunk may take with it."""
 _STATE = ".forge"
 """Folder of the settings and, while the work goes on, of its parts."""
+_SETTINGS = f"{_STATE}/settings.json"
 _CARD = "README.md"
 
 Row = dict[str, Any]
 
 
-def plain(sample: Sample, found: Mapping[str, Any]) -> Row:
-    """Return all that is known of an instance, its proven optimum and an answer that attains it included."""
-    problem = sample.problem
-    return {
-        "id": f"{problem.name}-{sample.level}-{sample.split}-{sample.seed}-{sample.index}",
-        "problem": problem.name,
-        "family": problem.family,
-        "level": sample.level,
-        "split": sample.split,
-        "seed": sample.seed,
-        "index": sample.index,
-        "size": found["size"],
-        "prompt": sample.prompt,
-        "answer": found["answer"],
-        "sense": problem.sense,
-        "trivial": found["trivial"],
-        "greedy": found["greedy"],
-        "optimum": found["optimum"],
-        "solver": found["solver"],
-        "spec": sample.spec,
-        "instance": found["instance"],
-        "instance_hash": sample.digest,
-    }
+@dataclass(frozen=True)
+class Chunk:
+    """Instances ``start`` to ``stop`` of a stream: what a worker is given."""
+
+    problem: Problem[Any, Any]
+    level: int
+    seed: int
+    split: str
+    start: int
+    stop: int
+
+    def draw(self) -> list[Row]:
+        """Return the rows of the graded instances."""
+        place = range(self.start, self.stop)
+        instances = ((index, self.problem.instance(self.seed, index, self.split)) for index in place)
+        return [
+            self._row(index, instance) for index, instance in instances if self.problem.is_graded(instance)
+        ]
+
+    def _row(self, index: int, instance: Instance) -> Row:
+        """Return all that is known of an instance, its proven optimum and an answer that attains it included."""
+        problem, reference = self.problem, self.problem.reference(instance)
+        return {
+            "id": f"{problem.name}-{self.level}-{self.split}-{self.seed}-{index}",
+            "problem": problem.name,
+            "family": problem.family,
+            "level": self.level,
+            "split": self.split,
+            "seed": self.seed,
+            "index": index,
+            "size": instance.size,
+            "prompt": problem.prompt(instance),
+            "answer": problem.format(instance, reference.solution),
+            "sense": problem.sense,
+            "trivial": float(reference.trivial),
+            "greedy": float(reference.greedy),
+            "optimum": float(reference.value),
+            "solver": reference.solver,
+            "spec": problem.spec(self.seed, index, self.split),
+            "instance": problem.to_json(instance),
+            "instance_hash": problem.digest(instance),
+        }
 
 
 LAYOUTS: dict[str, str] = {
@@ -84,89 +103,41 @@ LAYOUTS: dict[str, str] = {
 """Whose rows they are: name to the module with the function ``row(sample, index)``; ``plain`` has all that we know."""
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Instances ``start`` to ``stop`` of a stream: what a worker is given."""
-
-    problem: Problem[Any, Any]
-    seed: int
-    split: str
-    start: int
-    stop: int
-
-    def draw(self) -> tuple[list[Row], float]:
-        """Return a record of each graded instance, and the seconds that it took."""
-        started, problem = time.perf_counter(), self.problem
-        drawn = ((i, problem.instance(self.seed, i, self.split)) for i in range(self.start, self.stop))
-        records = [_record(problem, i, instance) for i, instance in drawn if problem.is_graded(instance)]
-        return records, time.perf_counter() - started
-
-
-def _record(problem: Problem[Any, Any], index: int, instance: Instance) -> Row:
-    reference = problem.reference(instance)
-    return {
-        "index": index,
-        "prompt": problem.prompt(instance),
-        "digest": problem.digest(instance),
-        "size": instance.size,
-        "trivial": float(reference.trivial),
-        "greedy": float(reference.greedy),
-        "optimum": float(reference.value),
-        "solver": reference.solver,
-        "answer": problem.format(instance, reference.solution),
-        "instance": problem.to_json(instance),
-    }
-
-
 # ---------------------------------------------------------------------- engines
-
-
-class Engine(Protocol):
-    """Runs chunks elsewhere."""
-
-    workers: int
-    lost: tuple[type[Exception], ...]
-    """What a future raises if its worker is gone."""
-
-    def submit(self, chunk: Chunk) -> Future[tuple[list[Row], float]]:
-        """Have ``chunk`` drawn; at most ``workers`` are under way."""
-
-    def close(self) -> None:
-        """Stop."""
 
 
 class Local:
     """Processes on this machine, each in a pool of its own: one that dies takes no other with it."""
 
-    lost: tuple[type[Exception], ...] = (BrokenProcessPool,)
+    lost = (BrokenProcessPool,)
+    """What a future raises if its worker is gone."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._idle = [self._pool() for _ in range(workers)]
-        self._busy: dict[Future[Any], ProcessPoolExecutor] = {}
+        self._pools: dict[ProcessPoolExecutor, Future[list[Row]] | None] = {
+            self._pool(): None for _ in range(workers)
+        }
 
     @staticmethod
     def _pool() -> ProcessPoolExecutor:
         # Not forked: the solvers and their parent may have threads.
         return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_quiet)
 
-    def submit(self, chunk: Chunk) -> Future[tuple[list[Row], float]]:
-        """Have ``chunk`` drawn by an idle process."""
-        for future in [future for future in self._busy if future.done()]:
-            pool = self._busy.pop(future)
-            self._idle.append(self._pool() if isinstance(future.exception(), self.lost) else pool)
-        pool = self._idle.pop()
+    def submit(self, chunk: Chunk) -> Future[list[Row]]:
+        """Have ``chunk`` drawn by an idle process: at most ``workers`` chunks are under way."""
+        pool = next(pool for pool, future in self._pools.items() if future is None or future.done())
         try:
             future = pool.submit(chunk.draw)
-        except BrokenProcessPool:  # it died while it had nothing to do
+        except BrokenProcessPool:  # its process died
+            del self._pools[pool]
             pool = self._pool()
             future = pool.submit(chunk.draw)
-        self._busy[future] = pool
+        self._pools[pool] = future
         return future
 
     def close(self) -> None:
         """Stop when the chunks under way are done."""
-        for pool in [*self._idle, *self._busy.values()]:
+        for pool in self._pools:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -201,15 +172,12 @@ class Ray:
                 "leave it out, or start one with `ray start --head`"
             ) from None
         self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
-        self.lost: tuple[type[Exception], ...] = (
-            ray.exceptions.WorkerCrashedError,
-            ray.exceptions.NodeDiedError,
-        )
+        self.lost = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError
         self._draw = ray.remote(max_retries=0)(Chunk.draw)
 
-    def submit(self, chunk: Chunk) -> Future[tuple[list[Row], float]]:
+    def submit(self, chunk: Chunk) -> Future[list[Row]]:
         """Have ``chunk`` drawn somewhere."""
-        future: Future[tuple[list[Row], float]] = self._draw.remote(chunk).future()
+        future: Future[list[Row]] = self._draw.remote(chunk).future()
         return future
 
     def close(self) -> None:
@@ -227,53 +195,45 @@ class _Stream:
         self, folder: Path, problem: Problem[Any, Any], level: int, seed: int, split: str, want: int
     ) -> None:
         self.folder = folder / f"{problem.name}-{level}-{split}"
-        self.problem, self.level, self.seed, self.split, self.want = problem, level, seed, split, want
-        self.kept: list[int] = []
-        """Indices of the rows."""
-        self._taken: set[int] = set()
+        self.problem, self.want = problem, want
+        self._place = problem, level, seed, split
+        self.taken: dict[int, int] = {}
+        """What stands for each row's instance, to the row's index."""
+        self.todo: deque[Chunk] = deque()
+        """What is missing before the end of what was given out: gaps, and chunks whose worker is lost."""
         self._waiting: dict[int, tuple[int, list[tuple[int, int]]]] = {}
         """Parts that are there, start to stop and rows, while one before them is not."""
         self._counted = self._end = 0
-        self._speed = 0.0
-        self._todo: deque[tuple[int, int]] = deque()
+        self._speed = _PROBE / CHUNK_S
         self.folder.mkdir(parents=True, exist_ok=True)
         for start, stop, path in self._parts():
             if self._end < start:
-                self._todo.append((self._end, start))
+                self.todo.append(Chunk(*self._place, self._end, start))
             self._end = stop
-            self._waiting[start] = stop, _hashes(_read(path))
+            self._waiting[start] = stop, _keys(_read(path))
 
     def _parts(self) -> list[tuple[int, int, Path]]:
-        found = [(*map(int, path.stem.split("-")), path) for path in self.folder.glob("*.jsonl")]
-        return sorted(found)  # type: ignore[arg-type] # two numbers and a path
+        parts = [(*map(int, path.stem.split("-")), path) for path in self.folder.glob("*.jsonl")]
+        return sorted(parts)  # type: ignore[arg-type] # two numbers and a path
 
     def next(self) -> Chunk | None:
         """Return what to do next; None if that depends on what is under way, or there are rows enough."""
-        if not self._todo:
-            missing = self.want - len(self.kept)
-            if self._end:
-                if missing <= 0 or not self._counted:
-                    return None
-                share = max(len(self.kept), 1) / self._counted
-                missing = round(missing / share) - (self._end - self._counted)
-                if missing <= 0:
-                    return None
-            size = round(CHUNK_S * self._speed) if self._speed else _PROBE
-            self._todo.append((self._end, self._end + min(missing, max(size, 1))))
-            self._end = self._todo[-1][1]
-        return Chunk(self.problem, self.seed, self.split, *self._todo.popleft())
+        if self.todo:
+            return self.todo.popleft()
+        missing = self.want - len(self.taken)
+        if self._counted:  # the share of the next instances that become rows is that of those before
+            missing = round(missing * self._counted / max(len(self.taken), 1)) - (self._end - self._counted)
+        if missing <= 0 or (self._end and not self._counted):
+            return None
+        start, size = self._end, max(1, round(CHUNK_S * self._speed))
+        self._end += min(missing, size)
+        return Chunk(*self._place, start, self._end)
 
-    def again(self, chunk: Chunk) -> None:
-        """Do ``chunk`` again: its worker is lost."""
-        self._todo.appendleft((chunk.start, chunk.stop))
-
-    def store(self, chunk: Chunk, records: Sequence[Row], seconds: float) -> None:
-        """Keep what a worker has found."""
-        path = self.folder / f"{chunk.start}-{chunk.stop}.jsonl"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
-        temporary.replace(path)
-        self._waiting[chunk.start] = chunk.stop, _hashes(records)
+    def store(self, chunk: Chunk, rows: Sequence[Row], seconds: float) -> None:
+        """Keep what a worker has found in so many seconds."""
+        with replacing(self.folder / f"{chunk.start}-{chunk.stop}.jsonl") as path:
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self._waiting[chunk.start] = chunk.stop, _keys(rows)
         self._speed = (chunk.stop - chunk.start) / max(seconds, 1e-6)
 
     def count(self, others: set[int]) -> int:
@@ -284,45 +244,36 @@ class _Stream:
         ValueError
             If 1,000 instances in a row brought none.
         """
-        before = len(self.kept)
+        before = len(self.taken)
         while self._counted in self._waiting:
-            self._counted, rows = self._waiting.pop(self._counted)
-            for index, key in rows:
-                if len(self.kept) < self.want and key not in others and key not in self._taken:
-                    self.kept.append(index)
-                    self._taken.add(key)
-        last = self.kept[-1] + 1 if self.kept else 0
-        if len(self.kept) < self.want and self._counted - last >= MAX_UNGRADED:
+            self._counted, keys = self._waiting.pop(self._counted)
+            for key, index in keys:
+                if len(self.taken) < self.want and key not in others:
+                    self.taken.setdefault(key, index)
+        fruitless = self._counted - 1 - next(reversed(self.taken.values()), -1)
+        if len(self.taken) < self.want and fruitless >= MAX_UNGRADED:
             raise ValueError(
                 f"parameters of {self.problem.name} must leave room between trivial, greedy and proven optimum, and "
-                f"for {self.want} different instances, got {len(self.kept)} and then {self._counted - last} without "
+                f"for {self.want} different instances, got {len(self.taken)} and then {fruitless} without "
                 f"a new one from {self.problem!r}: try a larger size or level"
             )
-        return len(self.kept) - before
+        return len(self.taken) - before
 
-    @property
-    def taken(self) -> set[int]:
-        """What stands for each row's instance."""
-        return self._taken
-
-    def rows(self) -> Iterator[tuple[Sample, Row]]:
+    def rows(self) -> Iterator[Row]:
         """Yield the rows, in order."""
-        kept = iter(self.kept)
-        index = next(kept, None)
-        for record in chain.from_iterable(_read(path) for _, _, path in self._parts()):
-            if record["index"] == index:
-                place = self.level, self.seed, record["index"], self.split
-                yield Sample(self.problem, *place, record["prompt"], record["digest"]), record
-                index = next(kept, None)
+        for rows in (_read(path) for _, _, path in self._parts()):
+            for row, (key, index) in zip(rows, _keys(rows), strict=True):
+                if self.taken.get(key) == index:
+                    yield row
 
 
 def _read(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def _hashes(records: Sequence[Row]) -> list[tuple[int, int]]:
-    """Return index and half of the hash: a set of millions of them must fit into memory."""
-    return [(record["index"], int(record["digest"][:16], 16)) for record in records]
+def _keys(rows: Sequence[Row]) -> list[tuple[int, int]]:
+    """Return half of the hash, and the index: a table of millions of them must fit into memory."""
+    return [(int(row["instance_hash"][:16], 16), row["index"]) for row in rows]
 
 
 # ---------------------------------------------------------------------- the whole
@@ -380,7 +331,15 @@ def generate(
     Memory: some 100 bytes per row, for what was drawn already.
     """
     streams = ladder(problems, levels)
-    _check(streams, rows, seed, layout, format, workers, engine, address)
+    _check(streams, rows, workers, engine, address)
+    check_int("seed", seed, 0)
+    check_choice("layout", layout, LAYOUTS)
+    check_choice("format", format, FORMATS)
+    if format != "jsonl":
+        try:
+            import_module("pyarrow")
+        except ImportError:
+            raise ValueError(f"format {format!r} needs pyarrow: pip install '.[data]' in a clone") from None
     out = Path(out)
     settings: Row = {
         "problems": [[problem.name, problem.version, problem.parameters] for _, problem in streams],
@@ -390,57 +349,44 @@ def generate(
         "layout": layout,
         "format": format,
     }
-    files = {split: _files(out, split, size, format) for split, size in settings["rows"].items()}
     _claim(out, settings)
-    card = out / _CARD
     if whole(out):
         progress(sum(rows.values()))
         return out
-    crew: Engine | None = None
+    files, parts = _files(settings), out / _STATE / "parts"
+    crew: Local | Ray | None = None
     others: set[int] = set()
-    counts: dict[str, Counter[tuple[str, int]]] = {}
     try:
-        for split in reversed(SPLITS):  # training comes last: it must know the others
-            if split not in files:
-                continue
-            share, extra = divmod(rows[split], len(streams))
-            parts = out / _STATE / "parts"
+        for split in reversed(files):  # training comes last: it must know the others
             drawn = [
-                _Stream(parts, problem, level, seed, split, share + (i < extra))
+                _Stream(parts, problem, level, seed, split, _share(rows[split], i, len(streams)))
                 for i, (level, problem) in enumerate(streams)
             ]
             progress(sum(stream.count(others) for stream in drawn))
-            if any(len(stream.kept) < stream.want for stream in drawn):
+            if any(len(stream.taken) < stream.want for stream in drawn):
                 crew = crew or _crew(engine, workers, address)
                 _draw(drawn, crew, others, progress)
-            for stream in drawn:
-                others |= stream.taken
-            _write(drawn, files[split], layout)
-            counts[split] = Counter({(s.problem.name, s.level): s.want for s in drawn})
+            others.update(*(stream.taken for stream in drawn))
+            _write(drawn, [out / file for file in files[split]], layout)
     finally:
         if crew is not None:
             crew.close()
-    _save(card, _card(settings, files, {split: counts[split] for split in settings["rows"]}, out))
-    shutil.rmtree(out / _STATE / "parts")
+    _save(out / _CARD, _card(settings))
+    shutil.rmtree(parts)
     return out
 
 
 def whole(out: Path) -> bool:
     """Whether the folder ``out`` holds all files of the data set that was begun there."""
-    path = out / _STATE / "settings.json"
-    if not path.exists():
+    if not (out / _SETTINGS).exists():
         return False
-    settings = json.loads(path.read_text())
-    files = [_files(out, split, size, settings["format"]) for split, size in settings["rows"].items()]
-    return all(path.exists() for path in chain([out / _CARD], *files))
+    files = _files(json.loads((out / _SETTINGS).read_text())).values()
+    return all((out / file).exists() for file in chain([_CARD], *files))
 
 
 def _check(
     streams: Sequence[tuple[int, Problem[Any, Any]]],
     rows: Mapping[str, int],
-    seed: int,
-    layout: str,
-    format: str,
     workers: int | None,
     engine: str,
     address: str | None,
@@ -453,31 +399,23 @@ def _check(
     places = [(problem.name, level) for level, problem in streams]
     if len(set(places)) < len(places):
         raise ValueError(f"problems and levels must be distinct, got {places}")
-    check_int("seed", seed, 0)
-    check_choice("layout", layout, LAYOUTS)
-    check_choice("format", format, FORMATS)
     check_choice("engine", engine, ENGINES)
     if workers is not None:
         check_int("workers", workers, 1)
     if address is not None and engine != "ray":
         raise ValueError(f"address must be None unless the engine is 'ray', got {address!r}")
-    if format != "jsonl":
-        try:
-            import_module("pyarrow")
-        except ImportError:
-            raise ValueError(f"format {format!r} needs pyarrow: pip install '.[data]' in a clone") from None
 
 
 def _claim(out: Path, settings: Row) -> None:
     """Take the folder for these settings, or refuse it."""
-    path = out / _STATE / "settings.json"
+    path, settings = out / _SETTINGS, json.loads(json.dumps(settings))  # tuples become lists, as in the file
     if path.exists():
-        found = json.loads(path.read_text())
-        if found != settings:
-            different = [key for key in settings if found.get(key) != settings[key]]
+        existing = json.loads(path.read_text())
+        if existing != settings:
+            different = [key for key in settings if existing.get(key) != settings[key]]
             raise ValueError(
                 f"out must be a folder that the same call has begun, or a new one, got {out}, whose settings "
-                f"differ in {', '.join(different)}: { ({key: found.get(key) for key in different}) }"
+                f"differ in {', '.join(different)}: { ({key: existing.get(key) for key in different}) }"
             )
     elif out.exists() and any(path.name != _STATE for path in out.iterdir()):
         raise ValueError(f"out must be a new or empty folder, got {out}, which holds something else")
@@ -487,12 +425,11 @@ def _claim(out: Path, settings: Row) -> None:
 
 
 def _save(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text)
 
 
-def _crew(engine: str, workers: int | None, address: str | None) -> Engine:
+def _crew(engine: str, workers: int | None, address: str | None) -> Local | Ray:
     if engine == "ray":
         return Ray(workers, address)
     affinity = getattr(os, "sched_getaffinity", None)
@@ -501,28 +438,28 @@ def _crew(engine: str, workers: int | None, address: str | None) -> Engine:
 
 
 def _draw(
-    streams: Sequence[_Stream], crew: Engine, others: set[int], progress: Callable[[int], object]
+    streams: Sequence[_Stream], crew: Local | Ray, others: set[int], progress: Callable[[int], object]
 ) -> None:
     """Have chunks drawn until every stream has its rows."""
-    running: dict[Future[tuple[list[Row], float]], tuple[_Stream, Chunk]] = {}
+    running: dict[Future[list[Row]], tuple[_Stream, Chunk, float]] = {}
     losses: Counter[Chunk] = Counter()
-    open_streams = deque(streams)
+    turns = cycle(streams)
     while True:
         idle = 0
-        while len(running) < crew.workers and idle < len(open_streams):
-            stream = open_streams[0]
-            open_streams.rotate(-1)
+        while len(running) < crew.workers and idle < len(streams):
+            stream = next(turns)
             chunk = stream.next()
             if chunk is None:
                 idle += 1
-            else:
-                running[crew.submit(chunk)], idle = (stream, chunk), 0
+                continue
+            idle, started = 0, time.perf_counter()
+            running[crew.submit(chunk)] = stream, chunk, started
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
-            stream, chunk = running.pop(future)
+            stream, chunk, started = running.pop(future)
             try:
-                records, seconds = future.result()
+                rows = future.result()
             except crew.lost as error:
                 losses[chunk] += 1
                 if losses[chunk] == _ATTEMPTS:
@@ -530,31 +467,46 @@ def _draw(
                         f"{_ATTEMPTS} workers died of the instances {chunk.start} to {chunk.stop - 1} of {chunk.split} "
                         f"of {chunk.problem!r}: too little memory?"
                     ) from error
-                stream.again(chunk)
+                stream.todo.appendleft(chunk)
             else:
-                stream.store(chunk, records, seconds)
+                stream.store(chunk, rows, time.perf_counter() - started)
                 progress(stream.count(others))
 
 
-def _files(out: Path, split: str, size: int, format: str) -> list[Path]:
-    if format != "hf":
-        return [out / f"{split}.{format}"]
-    shards = -(-size // SHARD)
-    return [out / "data" / f"{split}-{i:05d}-of-{shards:05d}.parquet" for i in range(shards)]
+def _share(rows: int, stream: int, streams: int) -> int:
+    """Return how many of the rows are those of a stream: they take turns."""
+    return len(range(stream, rows, streams))
+
+
+def _files(settings: Row) -> dict[str, list[str]]:
+    """Return the files of each split, in the folder."""
+    if settings["format"] != "hf":
+        return {split: [f"{split}.{settings['format']}"] for split in settings["rows"]}
+    shards = {split: -(-size // SHARD) for split, size in settings["rows"].items()}
+    return {
+        split: [f"data/{split}-{i:05d}-of-{of:05d}.parquet" for i in range(of)]
+        for split, of in shards.items()
+    }
 
 
 def _write(streams: Sequence[_Stream], files: Sequence[Path], layout: str) -> None:
     """Write a split, the streams in turn."""
-    readers = [stream.rows() for stream in streams]
-    found = (next(readers[i % len(readers)]) for i in range(sum(stream.want for stream in streams)))
+    turns = cycle([(stream.problem, stream.rows()) for stream in streams])
+    problem_rows = (
+        (problem, next(rows)) for problem, rows in islice(turns, sum(stream.want for stream in streams))
+    )
     if layout == "plain":
-        laid_out = (plain(sample, record) for sample, record in found)
+        rows = (row for _, row in problem_rows)
     else:
-        row: Callable[[Sample, int], Row] = import_module(LAYOUTS[layout]).row
-        laid_out = (row(sample, i) for i, (sample, _) in enumerate(found))
-    size = SHARD if len(files) > 1 else sys.maxsize
+        make: Callable[[Sample, int], Row] = import_module(LAYOUTS[layout]).row
+        rows = (make(_sample(problem, row), i) for i, (problem, row) in enumerate(problem_rows))
     for path in files:
-        write_rows(path, islice(laid_out, size))
+        write_rows(path, islice(rows, SHARD) if len(files) > 1 else rows)
+
+
+def _sample(problem: Problem[Any, Any], row: Row) -> Sample:
+    place = row["level"], row["seed"], row["index"], row["split"]
+    return Sample(problem, *place, row["prompt"], row["instance_hash"])
 
 
 _COLUMNS = {
@@ -575,23 +527,18 @@ _COLUMNS = {
 }
 
 
-def _card(
-    settings: Row,
-    files: Mapping[str, Sequence[Path]],
-    counts: Mapping[str, Mapping[tuple[str, int], int]],
-    out: Path,
-) -> str:
+def _card(settings: Row) -> str:
     """Return the data card, whose head tells Hugging Face's ``load_dataset`` where the splits are."""
+    rows = settings["rows"]
     lines = [
         "---",
         "tags: [optimization, np-hard, reasoning, forge-gym]",
         "configs:",
         "- config_name: default",
+        "  data_files:",
     ]
-    lines.append("  data_files:")
-    for split in [split for split in SPLITS if split in files]:
-        lines += [f"  - split: {split}", "    path:"]
-        lines += [f"    - {path.relative_to(out).as_posix()}" for path in files[split]]
+    for split, files in _files(settings).items():
+        lines += [f"  - split: {split}", "    path:", *(f"    - {file}" for file in files)]
     lines += [
         "---",
         "",
@@ -601,13 +548,14 @@ def _card(
         "beats a thoughtless answer, and the optimum beats the heuristic. No instance comes twice in a problem's rows",
         "of a level and split, and none of `train` is one of `validation` or `test`.",
         "",
-        "| problem | level | " + " | ".join(counts) + " |",
-        "|---|--:|" + "--:|" * len(counts),
+        "| problem | level | " + " | ".join(rows) + " |",
+        "|---|--:|" + "--:|" * len(rows),
     ]
-    for level, (name, _, parameters) in zip(settings["levels"], settings["problems"], strict=True):
-        told = "" if level != -1 else " " + ", ".join(f"{k}={v}" for k, v in parameters.items())
-        sizes = " | ".join(f"{count[name, level]:,}" for count in counts.values())
-        lines.append(f"| {name}{told.rstrip()} | {level if level != -1 else ''} | {sizes} |")
+    streams = list(zip(settings["levels"], settings["problems"], strict=True))
+    for i, (level, (name, _, parameters)) in enumerate(streams):
+        parameter_text = "" if level != -1 else " " + ", ".join(f"{k}={v}" for k, v in parameters.items())
+        sizes = " | ".join(f"{_share(size, i, len(streams)):,}" for size in rows.values())
+        lines.append(f"| {name}{parameter_text.rstrip()} | {level if level != -1 else ''} | {sizes} |")
     if settings["layout"] == "plain":
         lines += ["", "| column | |", "|---|---|"]
         lines += [f"| {column} | {meaning} |" for column, meaning in _COLUMNS.items()]

@@ -12,7 +12,7 @@ those of the problems that they come from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -20,7 +20,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
 
-from ..core.answer import read_lists
 from ..core.checks import did_you_mean, short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
@@ -31,12 +30,14 @@ from ..envs.balanced_min_cut import BalancedMinCut
 from ..envs.hamiltonian_cycle import HamiltonianCycle, HamiltonianCycleInstance
 from ..kinds.forms import in_range, write_elements
 from ..kinds.graph import WeightedGraph
+from ..kinds.reading import read_lists
 from ..kinds.sequence import Walk
 from ..kinds.subset import Chosen
 from ..kinds.table import Names
 from .suite import Row, SuiteError
 
 Data = dict[str, Any]
+Score = dict[str, float]
 
 
 # ---------------------------------------------------------------------------------------- answers
@@ -154,39 +155,37 @@ def _tsp(data: Data) -> Data:
 
 
 def _knapsack(data: Data) -> Data:
-    items = [data["items"][key] for key in _numbered(data["items"])]
+    items = _numbered(data["items"])
     weights, values = (tuple(int(item[name]) for item in items) for name in ("weight", "value"))
     return {"capacity": int(data["capacity"]), "weights": weights, "values": values}
 
 
 def _set_cover(data: Data) -> Data:
     where = {element: i for i, element in enumerate(sorted(data["U"]))}
-    subsets = tuple(tuple(sorted({where[e] for e in data["S"][key]})) for key in _numbered(data["S"]))
+    subsets = tuple(tuple(sorted({where[e] for e in subset})) for subset in _numbered(data["S"]))
     return {"universe": len(where), "subsets": subsets, "costs": (1,) * len(subsets)}
 
 
 def _subset_sum(data: Data) -> Data:
-    numbers = tuple(int(data["numbers"][key]) for key in _numbered(data["numbers"]))
-    return {"target": int(data["target"]), "numbers": numbers}
+    return {"target": int(data["target"]), "numbers": tuple(map(int, _numbered(data["numbers"])))}
 
 
 def _meetings(data: Data) -> Data:
-    people = data["attendee_availability"]
     meetings = tuple(
-        (int(m["duration"]), tuple(sorted(map(int, m["attendees"]))))
-        for m in (data["meetings"][key] for key in _numbered(data["meetings"]))
+        (int(m["duration"]), tuple(sorted(map(int, m["attendees"])))) for m in _numbered(data["meetings"])
     )
-    availability = tuple(tuple(sorted((int(a), int(b)) for a, b in people[key])) for key in _numbered(people))
-    rooms = tuple(int(data["rooms"][key]) for key in _numbered(data["rooms"]))
+    people = _numbered(data["attendee_availability"])
+    availability = tuple(tuple(sorted((int(a), int(b)) for a, b in free)) for free in people)
+    rooms = tuple(map(int, _numbered(data["rooms"])))
     return {"meetings": meetings, "availability": availability, "rooms": rooms, "step": 1}
 
 
-def _numbered(data: Data) -> list[str]:
-    """Return the keys "0", "1", ... in numeric order, or refuse others: answers name them by number."""
+def _numbered(data: Data) -> list[Any]:
+    """Return the values of the keys "0", "1", ... in order, or refuse other keys: answers name them by number."""
     keys = sorted(data, key=int)
     if keys != [str(i) for i in range(len(keys))]:
         raise ValueError(f"ids must be 0 to {len(keys) - 1}, got {short_repr(keys)}")
-    return keys
+    return [data[key] for key in keys]
 
 
 TASKS: dict[str, Callable[[Data], Data]] = {
@@ -213,8 +212,8 @@ _DOMAINS = {"scheduling": "schedule"}
 @cache
 def tasks() -> dict[str, str]:
     """Return our problem for each published task, as its class says."""
-    found = {getattr(problem_class(name), "published", ""): name for name in problems()}
-    return {task: name for task, name in found.items() if task} | _SPELT
+    names = {getattr(problem_class(name), "published", ""): name for name in problems()}
+    return {task: name for task, name in names.items() if task} | _SPELT
 
 
 def convert(task: str, data: Data) -> tuple[Problem[Any, Any], Instance]:
@@ -239,8 +238,10 @@ def convert(task: str, data: Data) -> tuple[Problem[Any, Any], Instance]:
     return problem, instance
 
 
-def load(path: Path) -> tuple[str, list[Data]]:
-    """Return task and entries of a file ``{"task": ..., "instances": [{"id", "instance", ...}, ...]}``.
+def import_rows(path: Path, progress: Callable[[int], object] = lambda n: None) -> list[Row]:
+    """Return certified rows of a file ``{"task": ..., "instances": [{"id", "instance", ...}, ...]}``.
+
+    Their ``source`` keeps the published baseline, ``reference_value``, for the published metric.
 
     Raises
     ------
@@ -249,23 +250,16 @@ def load(path: Path) -> tuple[str, list[Data]]:
     """
     try:
         data = json.loads(path.read_text())
-        task, entries = data["task"], list(data["instances"])
-        for entry in entries:
-            entry["id"], entry["instance"]
+        task = str(data["task"])
+        entries = [(str(entry["id"]), entry["instance"], entry) for entry in data["instances"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SuiteError(f"{path} is not in the published format: {error}") from error
-    return str(task), entries
-
-
-def import_rows(path: Path, progress: Callable[[int], object] = lambda n: None) -> list[Row]:
-    """Return certified rows of a published file; ``source`` keeps the published baseline for its metric."""
-    task, entries = load(path)
     task = task if task in TASKS else path.stem
     rows = []
-    for entry in entries:
-        problem, instance = convert(task, entry["instance"])
+    for id, published, entry in entries:
+        problem, instance = convert(task, published)
         source = {"task": task, "level": entry.get("level"), "baseline": entry.get("reference_value")}
-        rows.append(Row.certified(str(entry["id"]), problem, instance, None, source))
+        rows.append(Row.certified(id, problem, instance, None, source))
         progress(1)
     return rows
 
@@ -288,9 +282,7 @@ def published_ratio(verdict: Verdict, row: Row) -> float:
     return baseline / float(value) if value else float(value == baseline)
 
 
-def published_scores(
-    rows: Sequence[Row], verdicts: Sequence[Sequence[Verdict]]
-) -> dict[str, dict[str, float]]:
+def published_scores(rows: Sequence[Row], verdicts: Sequence[Sequence[Verdict]]) -> dict[str, Score]:
     """Return the published success rate and quality ratio: best of all samples, per domain and overall.
 
     Parameters
@@ -304,22 +296,18 @@ def published_scores(
         For each problem, each domain and ``overall``: ``SR`` and ``QR`` in [0, inf). A domain is the mean
         of its problems, ``overall`` the unweighted mean of the domains.
     """
-    best: dict[str, list[float]] = {}
+    best: dict[str, list[Score]] = {}
     for row, samples in zip(rows, verdicts, strict=True):
-        best.setdefault(row.problem.name, []).append(
-            max(published_ratio(verdict, row) for verdict in samples)
-        )
-    scores = {
-        name: {"SR": fmean(float(ratio > 0) for ratio in ratios), "QR": fmean(ratios)}
-        for name, ratios in best.items()
-    }
-    domains: dict[str, list[str]] = {}
-    for name in best:
+        ratio = max(published_ratio(verdict, row) for verdict in samples)
+        best.setdefault(row.problem.name, []).append({"SR": float(ratio > 0), "QR": ratio})
+    scores = {name: _mean(row_scores) for name, row_scores in best.items()}
+    domains: dict[str, list[Score]] = {}
+    for name, score in scores.items():
         family = problem_class(name).family
-        domains.setdefault(_DOMAINS.get(family, family), []).append(name)
-    means = {
-        domain: {key: fmean(scores[name][key] for name in names) for key in ("SR", "QR")}
-        for domain, names in domains.items()
-    }
-    overall = {key: fmean(mean[key] for mean in means.values()) for key in ("SR", "QR")}
-    return {**scores, **{f"domain {domain}": mean for domain, mean in means.items()}, "overall": overall}
+        domains.setdefault(f"domain {_DOMAINS.get(family, family)}", []).append(score)
+    means = {domain: _mean(problem_scores) for domain, problem_scores in domains.items()}
+    return {**scores, **means, "overall": _mean(means.values())}
+
+
+def _mean(scores: Collection[Score]) -> Score:
+    return {key: fmean(score[key] for score in scores) for key in ("SR", "QR")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, cycle, islice
 from pathlib import Path
@@ -56,26 +57,26 @@ def ladder(
     ValueError
         If no problem or no level is given, or a problem with sizes of its own and levels, which set them.
     """
-    given = [problems] if isinstance(problems, Problem) else list(problems)
-    if not given:
+    problem_list = [problems] if isinstance(problems, Problem) else list(problems)
+    if not problem_list:
         raise ValueError("problems must hold at least one problem, got none")
     if levels is None:
-        return [(-1, problem) for problem in given]
+        return [(-1, problem) for problem in problem_list]
     if not len(levels):
         raise ValueError("levels must hold at least one level, or be None, got none")
-    return [(level, _at_level(problem, level)) for level in levels for problem in given]
+    return [(level, _at_level(problem, level)) for level in levels for problem in problem_list]
 
 
 def _at_level(problem: Problem[Any, Any], level: int) -> Problem[Any, Any]:
     """Return ``problem`` at ``level``, which must not undo what was asked for."""
-    found = problem.at_level(level)
-    lost = [key for key, value in problem.parameters.items() if getattr(found, key) != value]
+    leveled = problem.at_level(level)
+    lost = [key for key, value in problem.parameters.items() if getattr(leveled, key) != value]
     if lost:
         raise ValueError(
             f"levels set {', '.join(lost)}, so give one of them, got level {level} for {problem!r}: "
-            f"level {level} means {lost[0]}={getattr(found, lost[0])!r}"
+            f"level {level} means {lost[0]}={getattr(leveled, lost[0])!r}"
         )
-    return found
+    return leveled
 
 
 def samples(
@@ -124,6 +125,17 @@ def _stream(
             yield sample
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a file beside ``path`` to write to; it takes the place of ``path``, or is deleted if the writing fails."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 BATCH = 1000
 """Rows written at a time."""
 
@@ -155,12 +167,8 @@ def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
     path = Path(path)
     check_choice("ending of path", path.suffix, _WRITERS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
+    with replacing(path) as temporary:
         _WRITERS[path.suffix](temporary, _alike(rows))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 
@@ -168,9 +176,11 @@ def _alike(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
     """Pass on rows, of which there must be one, and all with the same columns."""
     columns = None
     for i, row in enumerate(rows):
-        found = [(key, list(value)) if isinstance(value, Mapping) else key for key, value in row.items()]
-        columns = found if columns is None else columns
-        if found != columns:
+        row_columns = [
+            (key, list(value)) if isinstance(value, Mapping) else key for key, value in row.items()
+        ]
+        columns = row_columns if columns is None else columns
+        if row_columns != columns:
             raise ValueError(
                 f"rows must have the same columns, {columns} as the first, got row {i} with {[*row]}"
             )
@@ -192,23 +202,11 @@ def _write_parquet(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
         raise ValueError("a .parquet file needs pyarrow: pip install '.[data]' in a clone") from None
 
     first = next(rows)
-    schema = pa.schema(list(_arrow(dict(first))))
+    schema = pa.Table.from_pylist([first]).schema
     rows = chain([first], rows)
     with parquet.ParquetWriter(path, schema) as writer:
         while batch := list(islice(rows, BATCH)):
             writer.write_table(pa.Table.from_pylist(batch, schema))
-
-
-def _arrow(value: Any) -> Any:
-    """Return the Parquet type of ``value``."""
-    import pyarrow as pa
-
-    if isinstance(value, Mapping):
-        return pa.struct([(key, _arrow(inner)) for key, inner in value.items()])
-    if isinstance(value, list):
-        return pa.list_(_arrow(value[0]))
-    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-    return types[type(value)]
 
 
 _WRITERS = {".jsonl": _write_jsonl, ".parquet": _write_parquet}

@@ -11,6 +11,7 @@ import hashlib
 import importlib.resources
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -26,6 +27,7 @@ from ..core.registry import problem as make_problem
 from ..core.registry import problem_class
 from ..core.store import number
 from ..core.verdict import Number
+from .rows import replacing
 
 FORMAT = 1
 BENCHMARK = "forge-bench-v1"
@@ -75,14 +77,16 @@ class Row:
     ) -> Row:
         """Solve ``instance``, from nothing and not from a store, and return its row."""
         certificate = problem.certificate(instance)
-        found = problem.certify(instance, certificate)
-        problem.keep_reference(instance, found)
+        reference = problem.certify(instance, certificate)
+        problem.keep_reference(instance, reference)
         digest = problem.digest(instance)
-        return cls(id, problem, instance, certificate, found.trivial, found.greedy, digest, level, source)
+        return cls(
+            id, problem, instance, certificate, reference.trivial, reference.greedy, digest, level, source
+        )
 
     def to_json(self) -> str:
         """Return the row as one line of canonical JSON."""
-        found = self.certificate
+        certificate = self.certificate
         return json.dumps(
             {
                 "id": self.id,
@@ -94,11 +98,11 @@ class Row:
                 "hash": self.hash,
                 "trivial": _plain(self.trivial),
                 "greedy": _plain(self.greedy),
-                "value": _plain(found.value),
-                "bound": _plain(found.bound),
-                "solver": found.solver,
-                "work": found.work,
-                "solution": found.solution,
+                "value": _plain(certificate.value),
+                "bound": _plain(certificate.bound),
+                "solver": certificate.solver,
+                "work": certificate.work,
+                "solution": certificate.solution,
                 "instance": json.loads(self.problem.to_json(self.instance)),
             },
             separators=(",", ":"),
@@ -115,28 +119,19 @@ class Row:
         """
         try:
             data = json.loads(text)
-            given = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
-            found = make_problem(data["problem"], **given)
-            if data["version"] != found.version:
-                raise ValueError(f"{found.name} is at version {found.version}, the row at {data['version']}")
-            value, bound, trivial, greedy = (
-                number(str(data[k])) for k in ("value", "bound", "trivial", "greedy")
-            )
-            certificate = Certificate(
-                lists_to_tuples(data["solution"]), value, bound, data["solver"], data["work"]
-            )
-            instance = found.from_json(json.dumps(data["instance"]))
-            return cls(
-                data["id"],
-                found,
-                instance,
-                certificate,
-                trivial,
-                greedy,
-                data["hash"],
-                data["level"],
-                data["source"],
-            )
+            parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
+            problem = make_problem(data["problem"], **parameters)
+            if data["version"] != problem.version:
+                raise ValueError(
+                    f"{problem.name} is at version {problem.version}, the row at {data['version']}"
+                )
+            value, bound = number(str(data["value"])), number(str(data["bound"]))
+            solution = lists_to_tuples(data["solution"])
+            certificate = Certificate(solution, value, bound, data["solver"], data["work"])
+            instance = problem.from_json(json.dumps(data["instance"]))
+            anchors = number(str(data["trivial"])), number(str(data["greedy"]))
+            origin = data["level"], data["source"]
+            return cls(data["id"], problem, instance, certificate, *anchors, data["hash"], *origin)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise SuiteError(f"a row cannot be read, {short_repr(text)}: {error}") from error
 
@@ -211,10 +206,8 @@ def write(path: Path, name: str, rows: Sequence[str]) -> str:
     """Write a suite, whole or not at all; return its content hash. Equal rows give equal bytes."""
     digest = content_hash(rows)
     header = json.dumps({"suite": name, "format": FORMAT, "rows": len(rows), "sha256": digest})
-    packed = gzip.compress("\n".join([header, *rows, ""]).encode(), mtime=0)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(packed)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(gzip.compress("\n".join([header, *rows, ""]).encode(), mtime=0))
     return digest
 
 
@@ -277,47 +270,38 @@ def _resume(partial: Path, per_level: int, plan: dict[str, Any]) -> dict[str, li
     """Return the finished parts of a build; cut off a line that was being written when it was killed."""
     if not partial.exists():
         return {}
-    whole = partial.read_bytes().rpartition(b"\n")[0]
+    whole, newline, _ = partial.read_bytes().rpartition(b"\n")
     done = {}
     for line in whole.splitlines():
         part = json.loads(line)
         if part["per_level"] != per_level or part["key"] not in plan:
             raise SuiteError(f"{partial} holds another build: delete it, or give another --out")
         done[part["key"]] = part["rows"]
-    temporary = partial.with_name(partial.name + ".tmp")
-    temporary.write_bytes(whole + b"\n" if whole else b"")
-    os.replace(temporary, partial)
+    os.truncate(partial, len(whole + newline))
     return done
 
 
 def _draw(name: str, level: int, count: int) -> list[Row]:
     """Return ``count`` graded instances of one level, its families in turn, none isomorphic to another."""
-    families = choices(problem_class(name), "distribution") or ("",)
-    streams = {}
-    for family in families:
-        found = make_problem(name, level=level, **({"distribution": family} if family else {}))
-        streams[family] = (found, found.graded_instances(SEED, "test"))
+    families = [{"distribution": family} for family in choices(problem_class(name), "distribution")]
+    problems = [make_problem(name, level=level, **family) for family in families or [{}]]
+    streams = deque((problem, problem.graded_instances(SEED, "test")) for problem in problems)
     rows: list[Row] = []
     known: set[str] = set()
-    turn = 0
     while len(rows) < count:
         if not streams:
             raise SuiteError(f"{name} at level {level} has fewer than {count} graded instances")
-        family = families[turn % len(families)]
-        turn += 1
-        if family not in streams:
-            continue
-        found, stream = streams[family]
+        problem, stream = streams.popleft()
         try:
             index, instance = next(stream)
         except ValueError:  # this family leaves no room at this level: the others fill in
-            del streams[family]
             continue
+        streams.append((problem, stream))
         shape = json.dumps(instance.isomorphism_key())
         if shape not in known:
             known.add(shape)
             source = {"seed": SEED, "index": index, "split": "test"}
-            rows.append(Row.certified(f"{name}-{level}-{len(rows)}", found, instance, level, source))
+            rows.append(Row.certified(f"{name}-{level}-{len(rows)}", problem, instance, level, source))
     return rows
 
 
@@ -344,18 +328,18 @@ def verify(path: Path, sample: int = 50, progress: Callable[[int], object] = lam
     shapes: dict[str, str] = {}
     again = {round(i * len(rows) / sample) for i in range(sample)} if sample else set()
     for at, row in enumerate(rows):
-        found = list(row.faults())
+        row_faults = list(row.faults())
         if row.level is not None:
             shape = f"{row.problem.name} {json.dumps(row.instance.isomorphism_key())}"
             if shape in shapes:
-                found.append(f"the instance is {shapes[shape]} again")
+                row_faults.append(f"the instance is {shapes[shape]} again")
             shapes[shape] = row.id
-        if at in again and not found:
+        if at in again and not row_faults:
             solved = row.problem.certificate(row.instance)
             if not solved.proven or solved.value != row.certificate.value:
-                found.append(
+                row_faults.append(
                     f"solving again gives {solved.value}, bound {solved.bound}, not {row.certificate.value}"
                 )
-        faults += [f"{row.id}: {fault}" for fault in found]
+        faults += [f"{row.id}: {fault}" for fault in row_faults]
         progress(1)
     return faults

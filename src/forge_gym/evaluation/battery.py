@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import time
 import tracemalloc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +12,9 @@ from ..core.checks import short_repr
 from ..core.env import TextEnv
 from ..core.problem import Problem
 from ..core.rewards import tiered
-from ..core.verdict import STATUSES, Verdict
+from ..core.verdict import STATUSES
 from ..training.reward_function import RewardFunction
-from .attacks import MAX_SECONDS, ROWS, Case, Outcome, Row
+from .attacks import MAX_SECONDS, ROWS, Case, Outcome, Row, timed
 from .definitions import Definition
 from .probes import PROBES, Probe
 
@@ -29,8 +27,8 @@ _HEAVY = 10_000
 
 
 @dataclass
-class Judge:
-    """Judges replies to a case three ways, and keeps what is wrong."""
+class Battery:
+    """What the battery found at one size: it judges each reply three ways, and keeps what is wrong."""
 
     case: Case
     replies: int = 0
@@ -42,17 +40,30 @@ class Judge:
         """Judge the replies of a row."""
         pairs = list(row.replies(self.case))
         self.replies += len(pairs)
-        trained = self._by_reward_function([text for _, text in pairs])
+        if not pairs:
+            return
+        # What a trainer's reward function pays for them, all rollouts of one group.
+        reward = RewardFunction("tiered", group_size=len(pairs))
+        completions = [[{"role": "assistant", "content": text}] for _, text in pairs]
+        trained = reward(completions=completions, spec=[self.case.spec] * len(pairs))
         for (outcome, text), paid in zip(pairs, trained, strict=True):
-            for fault in self._judge(row, outcome, text, paid):
-                self.faults.append(
-                    f"row {row.number}, {row.attack}: {fault}, for the reply {short_repr(text, 100)}"
-                )
+            self.faults += (
+                f"row {row.number}, {row.attack}: {fault}, for the reply {short_repr(text, 100)}"
+                for fault in self._judge(row, outcome, text, paid)
+            )
+
+    def probe(self, probe: Probe) -> None:
+        """Look for what a policy or an episode does wrong."""
+        try:
+            faults = list(probe.faults(self.case))
+        except Exception as error:
+            faults = [f"{type(error).__name__}: {short_repr(str(error), 200)}"]
+        self.faults += (f"row {probe.number}, {probe.attack}: {fault}" for fault in faults)
 
     def _judge(self, row: Row, outcome: Outcome, text: str, trained: float | None) -> Iterator[str]:
         problem, instance = self.case.problem, self.case.instance
         try:
-            verdict, spent = self._timed(text, row.seconds)
+            verdict, spent = timed(problem, instance, text, row.seconds)
         except Exception as error:
             yield f"verify raised {type(error).__name__}: {short_repr(str(error))}"
             return
@@ -64,7 +75,7 @@ class Judge:
         if reward is None:
             yield f"accepted with {verdict.objective}, better than the proven optimum {self.case.reference.bound}"
             return
-        if not outcome.holds(verdict, reward):
+        if not outcome.met(verdict):
             worth = "" if verdict.objective is None else f" worth {short_repr(verdict.objective)}"
             yield f"must be {outcome.required}, got {verdict.status}{worth} at {reward:.3f} ({verdict.reason})"
         if not -1 <= reward <= 1:
@@ -83,49 +94,15 @@ class Judge:
         if (paid, STATUSES[info["status"]], terminated) != (reward, verdict.status, True):
             yield f"verify pays {reward} as {verdict.status}, env.step {paid} as {STATUSES[info['status']]}"
         if len(text) >= _HEAVY:
-            yield from self._measured(text)
-
-    def _timed(self, text: str, cap: float) -> tuple[Verdict, float]:
-        """Return the verdict and the CPU time, the least of three where that is above the cap."""
-        least = float("inf")
-        for _ in range(3):
-            start = time.process_time()
-            verdict = self.case.problem.verify(self.case.instance, text)
-            least = min(least, time.process_time() - start)
-            if least <= cap:
-                break
-        return verdict, least
-
-    def _measured(self, text: str) -> Iterator[str]:
-        tracemalloc.start()
-        self.case.problem.verify(self.case.instance, text)
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        if peak > MAX_BYTES:
-            yield f"judging took {peak / 1e6:.0f} MB"
-
-    def _by_reward_function(self, texts: list[str]) -> list[float | None]:
-        """Return what a trainer's reward function pays for the texts, all rollouts of one group."""
-        if not texts:
-            return []
-        reward = RewardFunction("tiered", group_size=len(texts))
-        completions = [[{"role": "assistant", "content": text}] for text in texts]
-        return reward(prompts=[""] * len(texts), completions=completions, spec=[self.case.spec] * len(texts))
+            tracemalloc.start()
+            problem.verify(instance, text)
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            if peak > MAX_BYTES:
+                yield f"judging took {peak / 1e6:.0f} MB"
 
 
-@dataclass(frozen=True)
-class Result:
-    """What the battery found at one size."""
-
-    level: int | None
-    replies: int
-    probes: int
-    slowest: float
-    """CPU seconds of the slowest reply."""
-    faults: tuple[str, ...]
-
-
-def run(problem: Problem[Any, Any], definition: Definition, level: int | None = None) -> Result:
+def run(problem: Problem[Any, Any], definition: Definition, level: int | None = None) -> Battery:
     """Run the whole battery against ``problem``, at ``level`` or with its own parameters.
 
     Examples
@@ -133,32 +110,16 @@ def run(problem: Problem[Any, Any], definition: Definition, level: int | None = 
     >>> import forge_gym
     >>> from forge_gym.evaluation.definitions import tsp
     >>> run(forge_gym.problem("TSP"), tsp).faults
-    ()
+    []
     """
-    case = Case(problem if level is None else problem.at_level(level), definition)
-    case.reference  # noqa: B018 - solved before any clock starts
-    judge = Judge(case)
-    with _quiet():
-        for row in ROWS:
-            judge.row(row)
-        for probe in PROBES:
-            judge.faults += (f"row {probe.number}, {probe.attack}: {fault}" for fault in _probed(probe, case))
-    return Result(level, judge.replies, len(PROBES), judge.slowest, tuple(judge.faults))
-
-
-def _probed(probe: Probe, case: Case) -> list[str]:
-    try:
-        return list(probe.faults(case))
-    except Exception as error:
-        return [f"{type(error).__name__}: {short_repr(str(error), 200)}"]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the reward function from logging what the battery reports itself."""
+    battery = Battery(Case(problem if level is None else problem.at_level(level), definition))
     logger = logging.getLogger(RewardFunction.__module__)
-    logger.disabled = True
+    logger.disabled = True  # it would log what is reported here
     try:
-        yield
+        for row in ROWS:
+            battery.row(row)
+        for probe in PROBES:
+            battery.probe(probe)
     finally:
         logger.disabled = False
+    return battery

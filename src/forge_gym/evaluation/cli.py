@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..core.checks import check_int
@@ -18,11 +19,16 @@ from ..core.problem import Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems
 from ..core.seeding import SPLITS
-from ..core.store import StoreError
 from ..data.generate import ENGINES, FORMATS, LAYOUTS, generate, whole
 from ..data.suite import BENCHMARK, LEVELS, PROBLEMS, build, locate, verify, write
 from ..registration import register_problem
+from .eval_command import agent_of, run_eval, run_rescore
 from .terminal import console, print_json, progress_bar
+from .transcript import verdict_to_dict
+
+if TYPE_CHECKING:
+    from .preflight import Preflight
+    from .starc import Comparison
 
 _ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
 _FAULTS = 10
@@ -36,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.path.append("")
     try:
         return int(arguments.run(arguments) or 0)
-    except (ValueError, StoreError) as error:
+    except ValueError as error:
         print(f"forge-gym: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -48,250 +54,175 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _option(where: argparse._ActionsContainer, flag: str, value: Any, help: str, **settings: Any) -> None:
+    """Add an option; ``value`` is its default, or its type where it has none, or False for a switch."""
+    kind = {"type": value} if isinstance(value, type) else {"type": type(value), "default": value}
+    if value is False:
+        kind = {"action": "store_true"}
+    where.add_argument(flag, help=help, **kind | settings)
+
+
+def _subcommand(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int | None], help: str, **defaults: Any
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=help)
+    parser.set_defaults(run=run, **defaults)
+    return parser
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="forge-gym", description="NP-hard optimisation problems as text-action environments."
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = partial(_subcommand, commands)
+    one_of_splits, all_by_default = f"one of {', '.join(SPLITS)}", f"{_ENV}; all registered ones by default"
 
-    listing = commands.add_parser("list", help="the problems and their parameters")
-    listing.set_defaults(run=_list)
+    listing = command("list", _list, "the problems and their parameters")
 
-    show = commands.add_parser("show", help="one instance: prompt, anchors, a reply's verdict, a picture")
-    show.add_argument("env", metavar="ENV", help=_ENV)
-    show.add_argument("--index", type=int, default=0, help="instance within the seed")
-    show.add_argument(
-        "--file", type=Path, help="an instance in its library's format (TSPLIB, DIMACS, ...) or JSON"
-    )
-    show.add_argument("--reply", help="a reply to judge")
-    show.add_argument("--solution", action="store_true", help="print the certified solution too")
-    show.add_argument(
-        "--png",
-        metavar="FILE",
-        help="draw the instance, with the --reply or the --solution; SVG by that suffix",
-    )
-    show.set_defaults(run=_show)
+    show = command("show", _show, "one instance: prompt, anchors, a reply's verdict, a picture")
+    _option(show, "env", str, _ENV, metavar="ENV")
+    _option(show, "--index", 0, "instance within the seed")
+    _option(show, "--file", Path, "an instance in its library's format (TSPLIB, DIMACS, ...) or JSON")
+    _option(show, "--reply", str, "a reply to judge")
+    _option(show, "--solution", False, "print the certified solution too")
+    drawing = "draw the instance, with the --reply or the --solution; SVG by that suffix"
+    _option(show, "--png", str, drawing, metavar="FILE")
 
-    playing = commands.add_parser("play", help="answer in the agent's place, in the terminal")
-    playing.add_argument("env", metavar="ENV", help=_ENV)
-    playing.add_argument("--index", type=int, default=0, help="first instance within the seed")
-    playing.add_argument("--turns", type=int, default=5, help="answers per instance, the best counts")
-    playing.add_argument("--reward", default="tiered", help="scheme that pays the answers")
-    playing.add_argument("--window", action="store_true", help="show a picture in a window too")
-    playing.set_defaults(run=_play)
+    playing = command("play", _play, "answer in the agent's place, in the terminal")
+    _option(playing, "env", str, _ENV, metavar="ENV")
+    _option(playing, "--index", 0, "first instance within the seed")
+    _option(playing, "--turns", 5, "answers per instance, the best counts")
+    _option(playing, "--reward", "tiered", "scheme that pays the answers")
+    _option(playing, "--window", False, "show a picture in a window too")
 
-    serving = commands.add_parser("serve", help="a local web page: read and answer instances, browse runs")
-    serving.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; only this machine by default"
-    )
-    serving.add_argument("--port", type=int, default=8642, help="port; 0 takes a free one")
-    serving.add_argument(
-        "--runs", type=Path, default=Path("runs"), help="folder with the transcripts of eval"
-    )
-    serving.set_defaults(run=_serve)
+    serving = command("serve", _serve, "a local web page: read and answer instances, browse runs")
+    _option(serving, "--host", "127.0.0.1", "address to listen on; only this machine by default")
+    _option(serving, "--port", 8642, "port; 0 takes a free one")
+    _option(serving, "--runs", Path("runs"), "folder with the transcripts of eval")
 
-    evaluate = commands.add_parser("eval", help="agents by environments: a table with bootstrap intervals")
-    evaluate.add_argument(
-        "--agent",
-        nargs="+",
-        default=[],
-        help="trivial, random, greedy, local-search, exact, api:MODEL (OpenAI-compatible server), vllm:MODEL, "
-        "hf:MODEL (folder or hub name) or sb3:FILE",
-    )
-    evaluate.add_argument("--model", help="short for --agent api:MODEL")
+    evaluate = command("eval", _eval, "agents by environments: a table with bootstrap intervals")
+    controls = "trivial, random, greedy, local-search, exact"
+    models = "api:MODEL (OpenAI-compatible server), vllm:MODEL, hf:MODEL (folder or hub name) or sb3:FILE"
+    _option(evaluate, "--agent", str, f"{controls}, {models}", nargs="+", default=[])
+    _option(evaluate, "--model", str, "short for --agent api:MODEL")
     asked = evaluate.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--env", nargs="+", metavar="ENV", help=_ENV)
-    asked.add_argument("--suite", help=f"a suite: {BENCHMARK}, or a file")
-    evaluate.add_argument("--episodes", type=int, default=100, help="graded instances per environment")
-    evaluate.add_argument(
-        "--limit", type=int, help="only the first so many rows of a suite's every problem and level"
-    )
-    evaluate.add_argument(
-        "--samples", type=int, default=1, help="answers per instance, for best@k and pass@k"
-    )
-    evaluate.add_argument(
-        "--by", default="overall", help="groups of a suite to print: overall, problem, family, level or all"
-    )
-    evaluate.add_argument("--turns", type=int, default=1, help="replies per episode, the best counts")
-    evaluate.add_argument("--reward", default="tiered", help="scheme that picks the best of several turns")
-    evaluate.add_argument(
-        "--out",
-        type=Path,
-        metavar="RUN.jsonl",
-        help="transcript; a run that stopped goes on from it; for a model on a suite "
-        "runs/<agent>-<suite>.jsonl by default",
-    )
-    evaluate.set_defaults(run=_eval)
+    _option(asked, "--env", str, _ENV, nargs="+", metavar="ENV")
+    _option(asked, "--suite", str, f"a suite: {BENCHMARK}, or a file")
+    _option(evaluate, "--episodes", 100, "graded instances per environment")
+    _option(evaluate, "--limit", int, "only the first so many rows of a suite's every problem and level")
+    _option(evaluate, "--samples", 1, "answers per instance, for best@k and pass@k")
+    by = "groups of a suite to print: overall, problem, family, level or all"
+    _option(evaluate, "--by", "overall", by)
+    _option(evaluate, "--turns", 1, "replies per episode, the best counts")
+    _option(evaluate, "--reward", "tiered", "scheme that picks the best of several turns")
+    default = "for a model on a suite runs/<agent>-<suite>.jsonl by default"
+    out = f"transcript; a run that stopped goes on from it; {default}"
+    _option(evaluate, "--out", Path, out, metavar="RUN.jsonl")
     server = evaluate.add_argument_group("models behind a server")
-    server.add_argument("--base-url", metavar="URL", help="of an OpenAI-compatible server, ending in /v1")
-    server.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the key")
-    server.add_argument("--concurrency", type=int, help="calls under way at once")
-    server.add_argument("--rpm", type=float, dest="requests_per_minute", help="most calls a minute")
-    server.add_argument("--tpm", type=float, dest="tokens_per_minute", help="most tokens a minute")
-    server.add_argument("--timeout", type=float, metavar="SECONDS", help="for one attempt")
-    server.add_argument("--attempts", type=int, help="tries before an episode is left unanswered")
-    server.add_argument(
-        "--price-in", type=float, dest="prompt_price", metavar="PRICE", help="a million prompt tokens"
-    )
-    server.add_argument(
-        "--price-out",
-        type=float,
-        dest="completion_price",
-        metavar="PRICE",
-        help="a million completion tokens",
-    )
-    server.add_argument("--extra", metavar="JSON", help="more fields of a request")
-    server.add_argument("--max-tokens-field", metavar="NAME", help="max_tokens, or max_completion_tokens")
-    server.add_argument(
-        "--best-of",
-        type=int,
-        metavar="N",
-        help="the best of N samples as one answer, hopeless ones broken off",
-    )
-    server.add_argument(
-        "--thinking",
-        action="store_true",
-        help="with --best-of: replies start with thoughts that </think> ends",
-    )
-    evaluate.add_argument("--sampling-seed", type=int, metavar="SEED", help="of the model's draws")
-    evaluate.add_argument("--system", metavar="TEXT", help="system message of a language model")
-    evaluate.add_argument(
-        "--few-shot", type=int, dest="shots", metavar="K", help="solved examples before the question"
-    )
+    _option(server, "--base-url", str, "of an OpenAI-compatible server, ending in /v1", metavar="URL")
+    _option(server, "--api-key-env", str, "environment variable that holds the key", metavar="NAME")
+    _option(server, "--concurrency", int, "calls under way at once")
+    _option(server, "--rpm", float, "most calls a minute", dest="requests_per_minute")
+    _option(server, "--tpm", float, "most tokens a minute", dest="tokens_per_minute")
+    _option(server, "--timeout", float, "for one attempt", metavar="SECONDS")
+    _option(server, "--attempts", int, "tries before an episode is left unanswered")
+    _option(server, "--price-in", float, "a million prompt tokens", dest="prompt_price", metavar="PRICE")
+    priced = "a million completion tokens"
+    _option(server, "--price-out", float, priced, dest="completion_price", metavar="PRICE")
+    _option(server, "--extra", str, "more fields of a request", metavar="JSON")
+    _option(server, "--max-tokens-field", str, "max_tokens, or max_completion_tokens", metavar="NAME")
+    best_of = "the best of N samples as one answer, hopeless ones broken off"
+    _option(server, "--best-of", int, best_of, metavar="N")
+    thinking = "with --best-of: replies start with thoughts that </think> ends"
+    _option(server, "--thinking", False, thinking)
+    _option(evaluate, "--sampling-seed", int, "of the model's draws", metavar="SEED")
+    _option(evaluate, "--system", str, "system message of a language model", metavar="TEXT")
+    _option(evaluate, "--few-shot", int, "solved examples before the question", dest="shots", metavar="K")
 
-    again = commands.add_parser("rescore", help="judge the replies of a transcript by the verifier of today")
-    again.add_argument("transcript", type=Path, metavar="RUN.jsonl", help="what eval wrote")
-    again.add_argument("--out", type=Path, metavar="NEW.jsonl", help="write the run with the new verdicts")
-    again.add_argument(
-        "--suite", help="where the suite is, if it did not ship with the package and was moved"
-    )
-    again.set_defaults(run=_rescore)
+    again = command("rescore", run_rescore, "judge the replies of a transcript by the verifier of today")
+    _option(again, "transcript", Path, "what eval wrote", metavar="RUN.jsonl")
+    _option(again, "--out", Path, "write the run with the new verdicts", metavar="NEW.jsonl")
 
-    reporting = commands.add_parser(
-        "report", help="one HTML page on one or more runs, for any browser, offline"
-    )
-    reporting.add_argument("transcripts", nargs="+", type=Path, metavar="RUN.jsonl", help="what eval wrote")
-    reporting.add_argument("--out", type=Path, default=Path("report.html"), help="file to write")
-    reporting.add_argument(
-        "--gallery", type=int, default=10, metavar="N", help="answers drawn of each problem"
-    )
-    reporting.add_argument(
-        "--suite", help="where the suite is, if it did not ship with the package and was moved"
-    )
-    reporting.add_argument("--open", action="store_true", help="show the page in the browser")
-    reporting.set_defaults(run=_report)
+    reporting = command("report", _report, "one HTML page on one or more runs, for any browser, offline")
+    _option(reporting, "transcripts", Path, "what eval wrote", nargs="+", metavar="RUN.jsonl")
+    _option(reporting, "--out", Path("report.html"), "file to write")
+    _option(reporting, "--gallery", 10, "answers drawn of each problem", metavar="N")
+    for subparser in (again, reporting):
+        moved = "where the suite is, if it did not ship with the package and was moved"
+        _option(subparser, "--suite", str, moved)
+    _option(reporting, "--open", False, "show the page in the browser")
 
-    checking = commands.add_parser(
-        "check", help="the gate: attacks, exhaustive agreement, calibration of problems"
-    )
-    checking.add_argument("env", nargs="*", metavar="ENV", help=f"{_ENV}; all registered ones by default")
-    checking.add_argument("--definition", metavar="MODULE:FUNCTION", help="the problem's second verifier")
-    checking.add_argument("--replies", type=int, help="mutated replies to judge")
-    checking.add_argument("--instances", type=int, help="graded instances to calibrate on")
-    checking.add_argument(
-        "--mutants", action="store_true", help="weaken the verifier in turn: print the kill table"
-    )
-    checking.set_defaults(run=_check, level=None)
+    checking = command("check", _check, "the gate: attacks, exhaustive agreement, calibration of problems")
+    _option(checking, "env", str, all_by_default, nargs="*", metavar="ENV")
+    _option(checking, "--definition", str, "the problem's second verifier", metavar="MODULE:FUNCTION")
+    _option(checking, "--replies", int, "mutated replies to judge")
+    _option(checking, "--instances", int, "graded instances to calibrate on")
+    _option(checking, "--mutants", False, "weaken the verifier in turn: print the kill table")
 
-    pilot = commands.add_parser(
-        "preflight", help="groups without learning signal, before any GPU hour is spent"
-    )
-    pilot.add_argument(
-        "--agent",
-        required=True,
-        help="a control, hf:MODEL (folder or hub name), vllm:MODEL, api:MODEL (at OPENAI_BASE_URL) or sb3:FILE",
-    )
-    pilot.add_argument(
-        "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
-    )
-    pilot.add_argument("--levels", nargs="+", type=int, default=[0, 2, 4], help="difficulties to try")
-    pilot.add_argument(
-        "--group", type=int, default=8, help="rollouts per instance, the trainer's num_generations"
-    )
-    pilot.add_argument("--instances", type=int, default=16, help="groups per problem and level")
-    pilot.add_argument("--reward", default="tiered", help="the scheme that training will pay")
-    pilot.add_argument("--seed", type=int, default=0, help="stream of instances")
-    pilot.add_argument("--split", default="train", help=f"one of {', '.join(SPLITS)}")
-    pilot.set_defaults(run=_preflight, level=None)
+    pilot = command("preflight", _preflight, "groups without learning signal, before any GPU hour is spent")
+    models = "hf:MODEL (folder or hub name), vllm:MODEL, api:MODEL (at OPENAI_BASE_URL) or sb3:FILE"
+    _option(pilot, "--agent", str, f"a control, {models}", required=True)
+    _option(pilot, "--env", str, all_by_default, nargs="*", default=[], metavar="ENV")
+    _option(pilot, "--levels", int, "difficulties to try", nargs="+", default=[0, 2, 4])
+    _option(pilot, "--group", 8, "rollouts per instance, the trainer's num_generations")
+    _option(pilot, "--instances", 16, "groups per problem and level")
+    _option(pilot, "--reward", "tiered", "the scheme that training will pay")
+    _option(pilot, "--seed", 0, "stream of instances")
+    _option(pilot, "--split", "train", one_of_splits)
 
     rewards = commands.add_parser("rewards", help="reward schemes: how far apart they are")
-    schemes = rewards.add_subparsers(required=True, metavar="ACTION")
-    distances = schemes.add_parser("compare", help="STARC distances between schemes over a bank of answers")
-    distances.add_argument(
-        "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
-    )
-    distances.add_argument("--schemes", nargs="+", default=None, help="names of schemes; all by default")
-    distances.add_argument("--instances", type=int, default=20, help="instances per problem")
-    distances.add_argument("--seed", type=int, default=0, help="of the bank")
-    distances.add_argument("--png", metavar="FILE", help="draw a heat map")
-    distances.set_defaults(run=_compare, level=None)
+    scheme = partial(_subcommand, rewards.add_subparsers(required=True, metavar="ACTION"))
+    distances = scheme("compare", _compare, "STARC distances between schemes over a bank of answers")
+    _option(distances, "--env", str, all_by_default, nargs="*", default=[], metavar="ENV")
+    _option(distances, "--schemes", str, "names of schemes; all by default", nargs="+")
+    _option(distances, "--instances", 20, "instances per problem")
+    _option(distances, "--seed", 0, "of the bank")
+    _option(distances, "--png", str, "draw a heat map", metavar="FILE")
 
-    generating = commands.add_parser(
-        "generate", help="a data set with certified answers; goes on where it was stopped"
-    )
-    generating.add_argument(
-        "--env", nargs="*", default=[], metavar="ENV", help=f"{_ENV}; all registered ones by default"
-    )
-    generating.add_argument("--levels", nargs="+", type=int, help="difficulties, in turn")
+    purpose = "a data set with certified answers; goes on where it was stopped"
+    generating = command("generate", _generate, purpose, resumes=True)
+    _option(generating, "--env", str, all_by_default, nargs="*", default=[], metavar="ENV")
+    _option(generating, "--levels", int, "difficulties, in turn", nargs="+")
     for split in SPLITS:
-        generating.add_argument(
-            f"--{split}", type=int, default=0, metavar="ROWS", help=f"rows of the {split} split"
-        )
-    generating.add_argument("--out", type=Path, required=True, help="folder to write")
-    generating.add_argument("--format", default=FORMATS[0], help=f"one of {', '.join(FORMATS)}")
-    generating.add_argument("--layout", default="plain", help=f"whose rows: one of {', '.join(LAYOUTS)}")
-    generating.add_argument("--seed", type=int, default=0, help="of the streams of instances")
-    generating.add_argument("--workers", type=int, help="processes; all processors by default")
-    generating.add_argument("--engine", default=ENGINES[0], help=f"one of {', '.join(ENGINES)}")
-    generating.add_argument("--address", help="an existing Ray cluster, such as auto")
-    generating.set_defaults(run=_generate, level=None, resumes=True)
+        _option(generating, f"--{split}", 0, f"rows of the {split} split", metavar="ROWS")
+    _option(generating, "--out", Path, "folder to write", required=True)
+    _option(generating, "--format", FORMATS[0], f"one of {', '.join(FORMATS)}")
+    _option(generating, "--layout", "plain", f"whose rows: one of {', '.join(LAYOUTS)}")
+    _option(generating, "--seed", 0, "of the streams of instances")
+    _option(generating, "--workers", int, "processes; all processors by default")
+    _option(generating, "--engine", ENGINES[0], f"one of {', '.join(ENGINES)}")
+    _option(generating, "--address", str, "an existing Ray cluster, such as auto")
 
     suite = commands.add_parser("suite", help="frozen, certified instances: build, verify, import")
-    actions = suite.add_subparsers(required=True, metavar="ACTION")
-    build = actions.add_parser("build", help="draw and certify the benchmark; goes on where it was stopped")
-    build.add_argument("--out", type=Path, default=Path(f"{BENCHMARK}.jsonl.gz"), help="file to write")
-    build.add_argument("--per-level", type=int, default=10, help="instances per problem and level")
-    build.set_defaults(run=_suite_build, resumes=True)
-    verify = actions.add_parser(
-        "verify", help="check every hash, witness and anchor, and solve a sample again"
-    )
-    verify.add_argument("suite", nargs="?", default=BENCHMARK, help="name or file")
-    verify.add_argument("--sample", type=int, default=50, help="rows to solve again from nothing")
-    verify.set_defaults(run=_suite_verify)
-    importing = actions.add_parser("import", help="read published instances into a suite, certified anew")
-    importing.add_argument("file", nargs="+", type=Path, help="JSON files in the published format")
-    importing.add_argument("--out", type=Path, required=True, help="file to write")
-    importing.set_defaults(run=_suite_import)
+    action = partial(_subcommand, suite.add_subparsers(required=True, metavar="ACTION"))
+    drawn = "draw and certify the benchmark; goes on where it was stopped"
+    build = action("build", _suite_build, drawn, resumes=True)
+    _option(build, "--out", Path(f"{BENCHMARK}.jsonl.gz"), "file to write")
+    _option(build, "--per-level", 10, "instances per problem and level")
+    verify = action("verify", _suite_verify, "check every hash, witness and anchor, and solve a sample again")
+    _option(verify, "suite", BENCHMARK, "name or file", nargs="?")
+    _option(verify, "--sample", 50, "rows to solve again from nothing")
+    importing = action("import", _suite_import, "read published instances into a suite, certified anew")
+    _option(importing, "file", Path, "JSON files in the published format", nargs="+")
+    _option(importing, "--out", Path, "file to write", required=True)
 
-    for command, temperature in ((evaluate, 0.0), (pilot, 1.0)):
-        command.add_argument(
-            "--batch-size", type=int, default=32, help="prompts per batch of a language model"
-        )
-        command.add_argument(
-            "--max-new-tokens", type=int, default=1024, help="longest reply of a language model"
-        )
-        command.add_argument(
-            "--temperature",
-            type=_temperature,
-            default=temperature,
-            help="0 decodes greedily; `server` leaves it to the server",
-        )
-    for command in (show, playing, evaluate):
-        command.add_argument("--seed", type=int, default=0, help="stream of instances")
-        command.add_argument("--split", default="test", help=f"one of {', '.join(SPLITS)}")
-        command.add_argument("--level", type=int, help="difficulty 0, 1, 2, ...")
-    for command in (show, playing, evaluate, checking, pilot, distances, generating):
-        command.add_argument(
-            "--set",
-            dest="parameters",
-            metavar="NAME=VALUE",
-            action="append",
-            default=[],
-            help="a parameter of the problem, such as --set n=12 --set distribution=clustered",
-        )
-    for command in (listing, show, evaluate, again, checking, pilot, distances):
-        command.add_argument("--json", action="store_true", help="print JSON for programs")
+    for subparser, temperature in ((evaluate, 0.0), (pilot, 1.0)):
+        _option(subparser, "--batch-size", 32, "prompts per batch of a language model")
+        _option(subparser, "--max-new-tokens", 1024, "longest reply of a language model")
+        decoding = "0 decodes greedily; `server` leaves it to the server"
+        _option(subparser, "--temperature", temperature, decoding, type=_temperature)
+    for subparser in (show, playing, evaluate):
+        _option(subparser, "--seed", 0, "stream of instances")
+        _option(subparser, "--split", "test", one_of_splits)
+        _option(subparser, "--level", int, "difficulty 0, 1, 2, ...")
+    for subparser in (show, playing, evaluate, checking, pilot, distances, generating):
+        setting = "a parameter of the problem, such as --set n=12 --set distribution=clustered"
+        keywords = {"dest": "parameters", "metavar": "NAME=VALUE", "action": "append", "default": []}
+        _option(subparser, "--set", str, setting, **keywords)
+    for subparser in (listing, show, evaluate, again, checking, pilot, distances):
+        _option(subparser, "--json", False, "print JSON for programs")
     return parser
 
 
@@ -310,40 +241,39 @@ def _problem(name: str, arguments: argparse.Namespace) -> Problem[Any, Any]:
             parameters[key] = lists_to_tuples(json.loads(value))
         except ValueError:
             parameters[key] = value
-    if ":" in name and "/" not in name:
-        plain = _register(name)
-    else:
-        plain = (
-            name.removeprefix("forge_gym:").removeprefix("Forge/").rpartition("-v")[0]
-            if "/" in name
-            else name
-        )
-    return make_problem(plain, level=arguments.level, **parameters)
+    if "/" in name:
+        name = name.removeprefix("forge_gym:").removeprefix("Forge/").rpartition("-v")[0]
+    elif ":" in name:
+        name = _register(name)
+    return make_problem(name, level=getattr(arguments, "level", None), **parameters)
 
 
 def _register(entry_point: str) -> str:
     """Register the problem at ``module:Class``, unless its module has done so; return its name."""
     module, _, name = entry_point.partition(":")
     try:
-        found = getattr(import_module(module), name)
-        if not (isinstance(found, type) and issubclass(found, Problem)):
+        cls = getattr(import_module(module), name)
+        if not (isinstance(cls, type) and issubclass(cls, Problem)):
             raise TypeError("it is no subclass of Problem")
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"ENV must be a problem, an id or module:Class, got {entry_point!r}: {error}"
         ) from None
-    if found.name not in problems():
+    if cls.name not in problems():
         register_problem(entry_point)
-    return found.name
+    return cls.name
 
 
 def _problems(arguments: argparse.Namespace) -> list[Problem[Any, Any]]:
     return [_problem(name, arguments) for name in arguments.env or problems()]
 
 
-def _list(arguments: argparse.Namespace) -> None:
-    from dataclasses import fields
+def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return the options of these names that have a value."""
+    return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
+
+def _list(arguments: argparse.Namespace) -> None:
     rows: list[dict[str, Any]] = [
         {
             "problem": name,
@@ -360,12 +290,11 @@ def _list(arguments: argparse.Namespace) -> None:
         return
     from rich.table import Table
 
-    table = Table("id", "family", "sense", "solutions", "parameters")
+    columns = ("id", "family", "sense", "solutions")
+    table = Table(*columns, "parameters")
     for row in rows:
         parameters = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
-        table.add_row(
-            str(row["id"]), str(row["family"]), str(row["sense"]), str(row["solutions"]), parameters
-        )
+        table.add_row(*(row[column] for column in columns), parameters)
     console().print(table)
 
 
@@ -389,36 +318,28 @@ def _show(arguments: argparse.Namespace) -> None:
         image: bytes = problem.picture.image(problem, instance, drawn, format=format, dpi=150)
         Path(arguments.png).write_bytes(image)
     if arguments.json:
+        place = (arguments.seed, arguments.index, arguments.split)
         shown: dict[str, Any] = {
-            "spec": None
-            if arguments.file
-            else problem.spec(arguments.seed, arguments.index, arguments.split),
+            "spec": None if arguments.file else problem.spec(*place),
             "instance": json.loads(problem.to_json(instance)),
             "hash": problem.digest(instance),
             "prompt": prompt,
-            "trivial": str(reference.trivial),
-            "greedy": str(reference.greedy),
-            "value": str(reference.value),
-            "bound": str(reference.bound),
-            "proven": reference.proven,
-            "solver": reference.solver,
-            "work": reference.work,
+            **{name: str(getattr(reference, name)) for name in ("trivial", "greedy", "value", "bound")},
+            **{name: getattr(reference, name) for name in ("proven", "solver", "work")},
             "graded": problem.is_graded(instance),
         }
         if arguments.solution:
             shown["solution"] = problem.format(instance, reference.solution)
         if verdict is not None:
-            shown["verdict"] = {
-                name: getattr(verdict, name)
-                for name in ("status", "reason", "quality", "skill", "ratio", "optimal")
-            } | {"objective": None if verdict.objective is None else str(verdict.objective)}
+            names = ("status", "reason", "quality", "skill", "ratio", "optimal", "objective")
+            judged = verdict_to_dict(verdict)
+            shown["verdict"] = {name: judged[name] for name in names}
         print_json(shown)
         return
     print(prompt)
     proof = "proven optimum" if reference.proven else f"best known (bound {reference.bound})"
-    print(
-        f"\ntrivial {reference.trivial}, greedy {reference.greedy}, {proof} {reference.value} ({reference.solver})"
-    )
+    best = f"{proof} {reference.value} ({reference.solver})"
+    print(f"\ntrivial {reference.trivial}, greedy {reference.greedy}, {best}")
     if arguments.solution:
         print(problem.format(instance, reference.solution))
     if verdict is not None:
@@ -430,15 +351,8 @@ def _show(arguments: argparse.Namespace) -> None:
 def _play(arguments: argparse.Namespace) -> None:
     from .play import play
 
-    play(
-        _problem(arguments.env, arguments),
-        seed=arguments.seed,
-        index=arguments.index,
-        split=arguments.split,
-        turns=arguments.turns,
-        reward=arguments.reward,
-        window=arguments.window,
-    )
+    options = _given(arguments, "seed", "index", "split", "turns", "reward", "window")
+    play(_problem(arguments.env, arguments), **options)
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -450,15 +364,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _eval(arguments: argparse.Namespace) -> int:
-    from .eval_command import run_eval
-
     return run_eval(arguments, [_problem(name, arguments) for name in arguments.env or ()])
-
-
-def _rescore(arguments: argparse.Namespace) -> int:
-    from .eval_command import run_rescore
-
-    return run_rescore(arguments)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -475,9 +381,8 @@ def _report(arguments: argparse.Namespace) -> None:
         try:
             write_report(runs, arguments.out, gallery=arguments.gallery, progress=progress)
         except OSError as error:
-            raise ValueError(
-                f"--out must be a file that can be written, got {str(arguments.out)!r}: {error}"
-            ) from None
+            detail = f"got {str(arguments.out)!r}: {error}"
+            raise ValueError(f"--out must be a file that can be written, {detail}") from None
     print(f"wrote {arguments.out}: {arguments.out.stat().st_size:,} bytes")
     if arguments.open:
         import webbrowser
@@ -489,8 +394,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from .gate import check, find_definition
     from .mutation import mutants, table
 
-    named = {"replies": arguments.replies, "instances": arguments.instances}
-    given = {name: value for name, value in named.items() if value is not None}
+    options = _given(arguments, "replies", "instances")
     gates, kills = [], {}
     for problem in _problems(arguments):
         definition = find_definition(problem, arguments.definition)
@@ -498,91 +402,67 @@ def _check(arguments: argparse.Namespace) -> int:
             gate = check(
                 problem,
                 definition,
-                **given,
+                **options,
                 progress=lambda name, advance=advance: advance(1),  # type: ignore[misc]
             )
         gates.append(gate)
         if arguments.mutants and definition is not None and gate.passed:
             with progress_bar(f"mutants of {problem.name}", None) as advance:
                 kills[problem.name] = mutants(problem, definition, progress=advance)
-        if not arguments.json:
-            console().print(gate.table())
-            for check_ in gate.checks:
-                for fault in check_.faults[:_FAULTS]:
-                    console().print(f"{check_.name}: {fault}", markup=False, highlight=False)
-                if len(check_.faults) > _FAULTS:
-                    console().print(f"{check_.name}: and {len(check_.faults) - _FAULTS} more")
-            if problem.name in kills:
-                console().print(table(problem.name, kills[problem.name]))
+        if arguments.json:
+            continue
+        console().print(gate.table())
+        for name, faults in ((part.name, part.faults) for part in gate.checks):
+            for fault in faults[:_FAULTS]:
+                console().print(f"{name}: {fault}", markup=False, highlight=False)
+            if len(faults) > _FAULTS:
+                console().print(f"{name}: and {len(faults) - _FAULTS} more")
+        if problem.name in kills:
+            console().print(table(problem.name, kills[problem.name]))
     if arguments.json:
-        found = {name: [asdict(mutant) for mutant in survivors] for name, survivors in kills.items()}
-        print_json({"gates": [gate.to_dict() for gate in gates], "mutants": found})
+        by_problem = {name: [asdict(mutant) for mutant in survivors] for name, survivors in kills.items()}
+        print_json({"gates": [gate.to_dict() for gate in gates], "mutants": by_problem})
     return int(not all(gate.passed for gate in gates))
 
 
 def _preflight(arguments: argparse.Namespace) -> None:
-    from .eval_command import agent_of
     from .preflight import preflight
 
     agent = agent_of(arguments.agent, arguments)
     chosen = _problems(arguments)
+    options = _given(arguments, "group", "instances", "seed", "split", "reward")
     total = len(chosen) * len(set(arguments.levels)) * arguments.instances * arguments.group
     with progress_bar(f"preflight of {arguments.agent}", total) as advance:
-        found = preflight(
-            agent,
-            chosen,
-            arguments.levels,
-            group=arguments.group,
-            instances=arguments.instances,
-            seed=arguments.seed,
-            split=arguments.split,
-            reward=arguments.reward,
-            progress=advance,
-        )
-    if arguments.json:
-        print_json(found.to_dict())
-        return
-    console().print(found.table())
+        result = preflight(agent, chosen, arguments.levels, **options, progress=advance)
+    _print(result, arguments)
 
 
 def _compare(arguments: argparse.Namespace) -> None:
     from ..core.rewards import REWARDS
     from .starc import compare
 
-    chosen = _problems(arguments)
+    chosen, schemes = _problems(arguments), arguments.schemes or tuple(REWARDS)
+    options = _given(arguments, "instances", "seed")
     with progress_bar("comparing rewards", len(chosen) * arguments.instances) as advance:
-        found = compare(
-            chosen,
-            arguments.schemes or tuple(REWARDS),
-            instances=arguments.instances,
-            seed=arguments.seed,
-            progress=advance,
-        )
+        comparison = compare(chosen, schemes, **options, progress=advance)
     if arguments.png:
-        found.draw(arguments.png)
+        comparison.draw(arguments.png)
+    _print(comparison, arguments)
+
+
+def _print(result: Preflight | Comparison, arguments: argparse.Namespace) -> None:
     if arguments.json:
-        print_json(found.to_dict())
+        print_json(result.to_dict())
     else:
-        console().print(found.table())
+        console().print(result.table())
 
 
 def _generate(arguments: argparse.Namespace) -> None:
     rows = {split: getattr(arguments, split) for split in SPLITS}
     done = "is there already" if whole(arguments.out) else "is written"
+    options = _given(arguments, "levels", "seed", "layout", "format", "workers", "engine", "address")
     with progress_bar("generate", sum(rows.values())) as progress:
-        folder = generate(
-            _problems(arguments),
-            arguments.out,
-            rows,
-            levels=arguments.levels,
-            seed=arguments.seed,
-            layout=arguments.layout,
-            format=arguments.format,
-            workers=arguments.workers,
-            engine=arguments.engine,
-            address=arguments.address,
-            progress=progress,
-        )
+        folder = generate(_problems(arguments), arguments.out, rows, **options, progress=progress)
     print(f"{folder} {done}: {sum(rows.values())} rows, described in README.md")
 
 
@@ -601,11 +481,8 @@ def _suite_verify(arguments: argparse.Namespace) -> int:
         faults = verify(path, arguments.sample, advance)
     for fault in faults[:50]:
         print(fault, file=sys.stderr)
-    print(
-        f"{path}: {len(faults)} faults"
-        if faults
-        else f"{path}: every hash, witness, anchor and sampled proof holds"
-    )
+    outcome = f"{len(faults)} faults" if faults else "every hash, witness, anchor and sampled proof holds"
+    print(f"{path}: {outcome}")
     return int(bool(faults))
 
 

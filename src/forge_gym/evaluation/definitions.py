@@ -158,5 +158,5 @@ def definition_of(name: str) -> Definition | None:
     (True, True, None)
     """
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*", name)
-    found: Definition | None = globals().get("_".join(words).lower())
-    return found
+    definition: Definition | None = globals().get("_".join(words).lower())
+    return definition

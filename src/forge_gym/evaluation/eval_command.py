@@ -16,7 +16,8 @@ from .terminal import console, print_json
 if TYPE_CHECKING:
     from ..agents import Agent
     from ..agents.agent import StreamingAgent
-    from .runs import Call, Questions, Run
+    from .runs import Questions, Run, Tally
+    from .transcript import Call
 
 _MANNER = (
     "base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "attempts",
@@ -38,28 +39,28 @@ def run_eval(arguments: argparse.Namespace, problems: Sequence[Problem[Any, Any]
     from .report import summary
     from .runs import env_questions, suite_questions
 
-    given = [*arguments.agent, *([f"api:{arguments.model}"] if arguments.model else [])]
-    if not given:
+    names = [*arguments.agent, *([f"api:{arguments.model}"] if arguments.model else [])]
+    if not names:
         raise ValueError(f"--agent or --model must be given, such as --agent {next(iter(CONTROLS))}")
-    if arguments.out and len(given) > 1:
-        raise ValueError(f"--out must come with one agent, got {len(given)}: each run is a file of its own")
+    if arguments.out and len(names) > 1:
+        raise ValueError(f"--out must come with one agent, got {len(names)}: each run is a file of its own")
     check_choice("--by", arguments.by, ("overall", "problem", "family", "level", "all"))
-    if arguments.best_of is not None and not all(name.startswith("api:") for name in given):
-        raise ValueError(f"--best-of must come with models behind a server, api:MODEL, got {given}")
+    if arguments.best_of is not None and not all(name.startswith("api:") for name in names):
+        raise ValueError(f"--best-of must come with models behind a server, api:MODEL, got {names}")
     if arguments.suite:
         questions = suite_questions(arguments.suite, arguments.limit)
-        given = [*CONTROLS, *given]  # every table of a suite holds them: a score says little without
+        names = [*CONTROLS, *names]  # every table of a suite holds them: a score says little without
     else:
         questions = env_questions(problems, arguments.episodes, arguments.seed, arguments.split)
-    agents = {name: agent_of(name, arguments) for name in dict.fromkeys(given)}
+    agents = {name: agent_of(name, arguments) for name in dict.fromkeys(names)}
     # What takes long and is recorded comes first: the controls take seconds, and would again after an interruption.
     runs = {name: _run(name, agents[name], questions, arguments) for name in reversed(agents)}
-    found = [runs[name] for name in agents]
-    (_print_suite if arguments.suite else _print_environments)(found, questions, arguments)
+    ordered = [runs[name] for name in agents]
+    (_print_suite if arguments.suite else _print_environments)(ordered, questions, arguments)
     if not arguments.json:
         for name in filter(_is_model, agents):
             print(summary(runs[name]))
-    return int(any(run.missing for run in found))
+    return int(any(run.missing for run in ordered))
 
 
 def _is_model(name: str) -> bool:
@@ -69,43 +70,36 @@ def _is_model(name: str) -> bool:
 def _run(name: str, agent: Agent, questions: Questions, arguments: argparse.Namespace) -> Run:
     """Play one agent's episodes, or go on with them; say on stderr what is not as usual."""
     from .report import plain, watching
-    from .runs import Tally, record
+    from .runs import record
 
     path = arguments.out if name in (*arguments.agent, f"api:{arguments.model}") else None
     if path is None and arguments.suite and _is_model(name):
         path = _default_transcript(agent.name, questions, arguments)
     if path is not None:
         arguments.resumes = True
-    last = Tally(0)
-    began = False
+    error: str | None = None
 
     def watch(tally: Tally) -> None:
-        nonlocal last, began
-        last = tally
-        if not began and tally.calls:
-            told = f"{tally.finished} of {tally.episodes} episodes are there"
-            left = (
-                "going on"
-                if tally.finished < tally.episodes
-                else "nothing is asked; another --out starts anew"
-            )
-            print(f"{path}: {told}, {left}", file=sys.stderr)
-        began = True
+        nonlocal error
+        if error is None and tally.calls:  # before anything is asked
+            left = "nothing is asked; another --out starts anew"
+            if tally.finished < tally.episodes:
+                left = "going on"
+            print(f"{path}: {tally.finished} of {tally.episodes} episodes are there, {left}", file=sys.stderr)
+        error = tally.error
         tell(tally)
 
     options = {key: value for key, value in _options(name, arguments).items() if key not in _MANNER}
     if arguments.thinking:
         options["thinking"] = True
     if url := getattr(getattr(agent, "agent", agent), "base_url", ""):
-        options["base_url"] = re.sub(r"//[^/@]*@|\?.*", lambda found: "//" if found[0][0] == "/" else "", url)
+        options["base_url"] = re.sub(r"(?<=//)[^/@]*@|\?.*", "", url)  # without a password
     with watching(agent.name, console(stderr=True)) as tell:
         run = record(
             agent,
             questions,
             path,
-            turns=arguments.turns,
-            samples=arguments.samples,
-            reward=arguments.reward,
+            **{name: getattr(arguments, name) for name in ("turns", "samples", "reward")},
             options=options,
             batch_size=arguments.batch_size if name.startswith("hf:") else 256,
             progress=watch,
@@ -113,8 +107,8 @@ def _run(name: str, agent: Agent, questions: Questions, arguments: argparse.Name
     if run.missing:
         again = "" if path is None else "; the same command asks them again"
         print(
-            f"forge-gym: {plain(agent.name)} left {run.missing} of {last.episodes} episodes unanswered "
-            f"(the last: {plain(last.error)}), and they are not scored{again}",
+            f"forge-gym: {plain(agent.name)} left {run.missing} of {run.episodes} episodes unanswered "
+            f"(the last: {plain(error or '')}), and they are not scored{again}",
             file=sys.stderr,
         )
     return run
@@ -122,9 +116,8 @@ def _run(name: str, agent: Agent, questions: Questions, arguments: argparse.Name
 
 def _default_transcript(agent: str, questions: Questions, arguments: argparse.Namespace) -> Path:
     names = [agent, questions.name, *([f"limit{arguments.limit}"] if arguments.limit else [])]
-    return Path(
-        "runs", "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:80] for name in names) + ".jsonl"
-    )
+    plain = (re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:80] for name in names)
+    return Path("runs", f"{'-'.join(plain)}.jsonl")
 
 
 def agent_of(name: str, arguments: argparse.Namespace) -> Agent:
@@ -146,10 +139,10 @@ def _options(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says of the agent called ``name``."""
     if name.startswith("sb3:"):
         return {"deterministic": arguments.temperature == 0}
-    given = vars(arguments)
-    given = given | {"max_tokens": arguments.max_new_tokens, "seed": given.get("sampling_seed")}
+    values = vars(arguments)
+    values = values | {"max_tokens": arguments.max_new_tokens, "seed": values.get("sampling_seed")}
     keys = _OPTIONS.get(name.partition(":")[0], ())
-    return {key: given[key] for key in keys if given.get(key) is not None}
+    return {key: values[key] for key in keys if values.get(key) is not None}
 
 
 def _answered_by_all(runs: Sequence[Run]) -> set[str]:
@@ -165,10 +158,8 @@ def _print_environments(runs: Sequence[Run], questions: Questions, arguments: ar
     tables = []
     for problem in dict.fromkeys(row.problem for row in questions.rows):
         asked = [row for row in questions.rows if row.problem == problem]
-        rows = [row for row in asked if row.id in answered]
-        if rows:
-            found = [run.evaluation(rows) for run in runs]
-            table = [Evaluation(each.agent, problem, each.verdicts) for each in found]
+        if rows := [row for row in asked if row.id in answered]:
+            table = [Evaluation(run.agent, problem, run.evaluation(rows).verdicts) for run in runs]
             tables.append((table, len(asked)))
     if arguments.json:
         print_json([evaluation.to_dict() for table, _ in tables for evaluation in table])
@@ -185,19 +176,16 @@ def _print_suite(runs: Sequence[Run], questions: Questions, arguments: argparse.
     rows = [row for row in questions.rows if row.id in answered]
     results = [run.evaluation(rows) for run in runs] if rows else []
     if arguments.json:
-        found = [result.to_dict() for result in results]
+        records = [result.to_dict() for result in results]
         unanswered = {run.agent: run.missing for run in runs if run.missing}
-        print_json({"suite": questions.name, "unanswered": unanswered, "results": found})
+        print_json({"suite": questions.name, "unanswered": unanswered, "results": records})
         return
     names = {row.problem.name for row in questions.rows}
-    wanted = {
-        "overall": lambda label: label == "overall",
-        "problem": lambda label: label == "overall" or label in names,
-        "family": lambda label: label == "overall" or label.startswith("family "),
-        "level": lambda label: label == "overall" or label.startswith("level "),
-        "all": lambda label: True,
-    }[arguments.by]
-    labels = list(filter(wanted, groups(questions.rows)))
+    labels = []
+    for label in groups(questions.rows):
+        group = "problem" if label in names else label.partition(" ")[0]
+        if group == "overall" or arguments.by in (group, "all"):
+            labels.append(label)
     if results:
         for table in suite_tables(results, questions.name, labels, questions.rows):
             console().print(table)
@@ -210,23 +198,23 @@ def run_rescore(arguments: argparse.Namespace) -> int:
     from .runs import read_run, rescore, write_run
 
     before = read_run(arguments.transcript, arguments.suite)
-    after, found = rescore(before)
+    after, diffs = rescore(before)
     if arguments.out:
         write_run(after, arguments.out)
     calls = sum(map(len, before.calls.values()))
     if arguments.json:
-        told = [
+        records = [
             {key: getattr(change.before, key) for key in ("row", "sample", "turn")}
             | {"before": _judged(change.before), "after": _judged(change.after)}
-            for change in found
+            for change in diffs
         ]
         totals = [run.evaluation().to_dict() if run.answered else None for run in (before, after)]
-        print_json({"calls": calls, "changed": told, "before": totals[0], "after": totals[1]})
-        return int(bool(found))
+        print_json({"calls": calls, "changed": records, "before": totals[0], "after": totals[1]})
+        return int(bool(diffs))
     print(
-        f"{arguments.transcript}: {calls} replies of {plain(before.agent)} judged again, {len(found)} verdicts changed"
+        f"{arguments.transcript}: {calls} replies of {plain(before.agent)} judged again, {len(diffs)} verdicts changed"
     )
-    for line in changes(found):
+    for line in changes(diffs):
         print(line)
     for title, run in (("stored", before), ("today", after)):
         if run.answered:
@@ -234,7 +222,7 @@ def run_rescore(arguments: argparse.Namespace) -> int:
             numbers = [evaluation.estimate(metric, range(len(evaluation.rows))) for metric in METRICS]
             means = ", ".join(f"{metric} {n.mean:.4f}" for metric, n in zip(METRICS, numbers, strict=True))
             print(f"{title}: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
-    return int(bool(found))
+    return int(bool(diffs))
 
 
 def _judged(call: Call) -> dict[str, Any]:

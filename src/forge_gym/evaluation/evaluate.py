@@ -56,14 +56,14 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready data."""
-        said = [verdict.status for samples in self.verdicts for verdict in samples]
+        statuses = [verdict.status for samples in self.verdicts for verdict in samples]
         return {
             "agent": self.agent,
             "problem": self.problem.name,
             "parameters": self.problem.parameters,
             "episodes": len(self.verdicts),
             "samples": self.samples,
-            "status": {status: said.count(status) for status in STATUSES},
+            "status": {status: statuses.count(status) for status in STATUSES},
             **{metric: self.estimate(metric)._asdict() for metric in METRICS},
         }
 
@@ -159,8 +159,8 @@ class Conversation(Episode):
     def take(self, judged: Judged) -> str:
         """Take the turn: the conversation goes on with the reply and the feedback."""
         feedback = super().take(judged)
-        said = ({"role": "assistant", "content": judged.reply}, {"role": "user", "content": feedback})
-        self.messages += said
+        messages = ({"role": "assistant", "content": judged.reply}, {"role": "user", "content": feedback})
+        self.messages += messages
         return feedback
 
 
@@ -185,8 +185,7 @@ def play(
     Parameters
     ----------
     agent
-        Gets the tasks of up to ``batch_size`` episodes at once; an `AsyncAgent` plays as many episodes at a
-        time as its ``concurrency`` says.
+        An `AsyncAgent` plays as many episodes at a time as its ``concurrency`` says.
     episodes
         Fresh ones, or some in the middle; taken from the iterable as they are started.
     judged

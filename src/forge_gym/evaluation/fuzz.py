@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import random
 import re
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ..core.answer import ANSWER_FORMATS, extract_answer
@@ -21,46 +20,16 @@ from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.rewards import tiered
 from ..core.verdict import Verdict
-from .attacks import MAX_SECONDS, question
+from .attacks import MAX_SECONDS, Findings, question, timed
 from .definitions import Definition
 
 _CHARACTERS = "0123456789-,[] \n\r\t.eE+\"'{}()<>/answertruhk:`_\0\u00e9\uff11\u200b\ud800\ufeff\u0663"
 _TOKENS = (
-    "<answer>",
-    "</answer>",
-    "<think>",
-    "</think>",
-    "Answer:",
-    "```",
-    "```json\n",
-    "[",
-    "]",
-    "[]",
-    ", ",
-    "null",
-    "true",
-    "-0",
-    "1e9",
-    "NaN",
-    "9" * 30,
-    " ",
-    "\n",
+    *("<answer>", "</answer>", "<think>", "</think>", "Answer:", "```", "```json\n"),
+    *("[", "]", "[]", ", ", "null", "true", "-0", "1e9", "NaN", "9" * 30, " ", "\n"),
 )
 _NUMBER = re.compile(r"-?\d+")
 _INSTANCES = 6
-
-
-@dataclass(frozen=True)
-class Fuzz:
-    """What became of the mutants."""
-
-    replies: int
-    malformed: int
-    infeasible: int
-    accepted: int
-    slowest: float
-    """CPU seconds of the slowest judgement."""
-    faults: tuple[str, ...]
 
 
 def mutate(rng: random.Random, text: str, other: str) -> str:
@@ -113,34 +82,30 @@ def _renumbered(rng: random.Random, text: str) -> str:
     return text[: first[0]] + text[slice(*second)] + between + text[slice(*first)] + text[second[1] :]
 
 
-def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed: int = 0) -> Fuzz:
-    """Judge ``replies`` mutants of good replies, in every style and answer format.
+def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed: int = 0) -> Findings:
+    """Judge ``replies`` mutants of good replies, in every style and answer format; count them by status.
 
     Examples
     --------
     >>> import forge_gym
     >>> from forge_gym.evaluation.definitions import tsp
-    >>> found = fuzz(forge_gym.problem("TSP"), tsp, replies=500)
-    >>> found.replies, found.accepted > 10, found.faults
-    (500, True, ())
+    >>> findings = fuzz(forge_gym.problem("TSP"), tsp, replies=500)
+    >>> findings.counts["replies"], findings.counts["feasible"] > 10, findings.faults
+    (500, True, [])
     """
     rng = random.Random(seed)
     # Half of the mutants in the form that most models answer in, the others in all forms alike.
     others = forms(problem)
     usual = [replace(problem, style="prose", answer_format="tags")] * len(others)
     asked = [Asked(f, f.instance(k % _INSTANCES), definition) for k, f in enumerate(usual + others)]
-    seen: Counter[str] = Counter()
-    faults: list[str] = []
-    slowest = 0.0
+    findings = Findings(Counter(replies=replies))
     for k in range(replies):
         target = asked[k % len(asked)]
         text = mutate(rng, rng.choice(target.good), rng.choice(target.good))
-        status, spent, found = target.judge(text)
-        seen[status] += 1
-        slowest = max(slowest, spent)
-        faults += [f"{fault}, for the reply {short_repr(text, 200)}" for fault in found]
-    counts = (seen["malformed"], seen["infeasible"], seen["feasible"])
-    return Fuzz(replies, *counts, slowest, tuple(faults))
+        status, faults = target.judge(text)
+        findings.counts[status] += 1
+        findings.faults += [f"{fault}, for the reply {short_repr(text, 200)}" for fault in faults]
+    return findings
 
 
 def forms(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
@@ -160,61 +125,45 @@ class Asked:
         self.question = question(problem, instance)
         self.plain = replace(problem, style="prose", names=0, answer_format="raw")
         """The same problem answered in JSON, as definitions read it."""
-        solutions = (
-            problem.reference(instance).solution,
-            problem.heuristic(instance),
-            problem.trivial(instance),
-        )
-        self.good: Sequence[str] = [problem.format(instance, solution) for solution in solutions]
+        best = problem.reference(instance).solution
+        solutions = best, problem.heuristic(instance), problem.trivial(instance)
+        self.good = [problem.format(instance, solution) for solution in solutions]
 
-    def judge(self, text: str) -> tuple[str, float, list[str]]:
-        """Return the status of a reply, the CPU seconds it took to judge, and what is wrong with that."""
-        start = time.process_time()
+    def judge(self, text: str) -> tuple[str, list[str]]:
+        """Return the status of a reply, and what is wrong with how it is judged."""
         try:
-            verdict = self.problem.verify(self.instance, text)
+            verdict, spent = timed(self.problem, self.instance, text)
         except Exception as error:
-            return "raised", 0.0, [f"verify raised {type(error).__name__}: {short_repr(str(error))}"]
-        spent = time.process_time() - start
+            return "raised", [f"verify raised {type(error).__name__}: {short_repr(str(error))}"]
         faults = []
-        if spent > MAX_SECONDS and self._again(text) > MAX_SECONDS:
+        if spent > MAX_SECONDS:
             faults.append(f"judging took {spent:.3f} s")
         reward = tiered(verdict)
         if reward is None or not -1 <= reward <= 1:
             faults.append(f"the reward is in [-1, 1], got {reward}")
         if verdict.status != "malformed":
             faults += self._second_opinion(text, verdict)
-        return verdict.status, spent, faults
-
-    def _again(self, text: str) -> float:
-        start = time.process_time()
-        self.problem.verify(self.instance, text)
-        return time.process_time() - start
+        return verdict.status, faults
 
     def _second_opinion(self, text: str, verdict: Verdict) -> Iterator[str]:
         """Hold what was read against what was written, and its worth against the definition."""
-        body, solution, objective = (
-            extract_answer(text, self.problem.answer_format),
-            verdict.solution,
-            verdict.objective,
-        )
-        if objective is None and (self.problem.style, self.problem.names) != ("prose", 0):
+        in_json = (self.problem.style, self.problem.names) == ("prose", 0)
+        if not verdict.feasible and not in_json:
             return  # what is infeasible need not have a spelling of its own there
-        literal = body.isascii() and _words(body) == _words(
-            self.problem.format_answer(self.instance, solution)
-        )
-        if objective is not None and not literal:
-            yield f"read as {short_repr(solution)}"
-        as_written = (self.problem.style, self.problem.names) == ("prose", 0)
-        answer = json.loads(body if as_written else self.plain.format_answer(self.instance, solution))
-        worth = self.definition(self.question, answer)
-        if worth != objective:
-            yield f"worth {objective}, by the definition {worth}"
+        body = extract_answer(text, self.problem.answer_format)
+        meant = self.problem.format_answer(self.instance, verdict.solution)
+        if verdict.feasible and not (body.isascii() and _words(body) == _words(meant)):
+            yield f"read as {short_repr(verdict.solution)}"
+        plain = body if in_json else self.plain.format_answer(self.instance, verdict.solution)
+        worth = self.definition(self.question, json.loads(plain))
+        if worth != verdict.objective:
+            yield f"worth {verdict.objective}, by the definition {worth}"
 
 
 def _words(body: str) -> Any:
     """Return what an answer says, whatever its blanks: JSON lists as such, else words."""
     try:
-        found = json.loads(body)
+        parsed = json.loads(body)
     except ValueError:
-        found = None
-    return found if isinstance(found, list) else body.split()
+        parsed = None
+    return parsed if isinstance(parsed, list) else body.split()

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from itertools import islice
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from rich.table import Table
 
 from ..agents import LocalSearchAgent, Task
 from ..core.checks import check_int, short_repr
@@ -27,12 +28,11 @@ from ..core.verdict import Verdict
 from ..kinds.kind import as_kind
 from ..registration import definition_entry_point
 from . import battery
+from .attacks import Findings
 from .definitions import Definition, Question, definition_of
 from .exhaustive import agreement
 from .fuzz import fuzz
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from .probes import PROBES
 
 MAX_CONSTANT = -0.2
 """The most that a thoughtless answer to all instances may earn on average."""
@@ -91,15 +91,12 @@ class Gate:
 
     def table(self) -> Table:
         """Return the checks as a table, the calibration line below its title."""
-        from rich.table import Table
-
         line = " | ".join(f"{level.policy} {level.reward:+.3f}" for level in self.calibration)
-        found = Table(title=f"{self.problem}: {'passed' if self.passed else 'REFUSED'}\nmean reward: {line}")
-        for column in ("check", "", "what was checked"):
-            found.add_column(column)
+        title = f"{self.problem}: {'passed' if self.passed else 'REFUSED'}\nmean reward: {line}"
+        table = Table("check", "", "what was checked", title=title)
         for check in self.checks:
-            found.add_row(check.name, "ok" if check.passed else f"{len(check.faults)} faults", check.detail)
-        return found
+            table.add_row(check.name, "ok" if check.passed else f"{len(check.faults)} faults", check.detail)
+        return table
 
 
 def find_definition(problem: Problem[Any, Any], entry_point: str | None = None) -> Definition | None:
@@ -121,12 +118,12 @@ def find_definition(problem: Problem[Any, Any], entry_point: str | None = None) 
         return definition_of(problem.name)
     module, _, name = entry_point.partition(":")
     try:
-        found: Definition = getattr(import_module(module), name)
+        definition: Definition = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
             f"definition must be module:function, got {short_repr(entry_point)}: {error}"
         ) from None
-    return found
+    return definition
 
 
 def check(
@@ -159,31 +156,33 @@ def check(
     Examples
     --------
     >>> import forge_gym
-    >>> found = check(forge_gym.problem("Knapsack"), replies=200, instances=20)
-    >>> found.passed, [check.name for check in found.checks]
+    >>> gate = check(forge_gym.problem("Knapsack"), replies=200, instances=20)
+    >>> gate.passed, [check.name for check in gate.checks]
     (True, ['battery', 'agreement', 'mutated replies', 'calibration'])
     """
     check_int("replies", replies, 1)
     check_int("instances", instances, 2)
     definition = definition or find_definition(problem)
     missing = (
-        () if definition else ("a problem needs a definition that its verifier is held against, got none",)
+        [] if definition else ["a problem needs a definition that its verifier is held against, got none"]
     )
     second = definition or _itself(problem)
     calibration: list[Level] = []
     checks = []
-    parts: dict[str, Callable[[], tuple[str, tuple[str, ...]]]] = {
+    compared = "{answers:,} answers to {instances} instances, {feasible:,} of them feasible"
+    judged = "{replies:,} replies, {feasible:,} accepted, {infeasible:,} infeasible"
+    parts: dict[str, Callable[[], tuple[str, list[str]]]] = {
         "battery": lambda: _battery(problem, second, levels),
-        "agreement": lambda: _agreement(problem, second, missing),
-        "mutated replies": lambda: _mutated(problem, second, replies),
+        "agreement": lambda: _found(compared, agreement(problem, second), missing),
+        "mutated replies": lambda: _found(judged, fuzz(problem, second, replies)),
         "calibration": lambda: _calibration(problem, instances, calibration),
     }
     for name, run in parts.items():
         try:
             detail, faults = run()
         except Exception as error:  # a problem that breaks a check has not passed it
-            detail, faults = "broke off", (f"{type(error).__name__}: {short_repr(str(error), 300)}",)
-        checks.append(Check(name, detail, faults))
+            detail, faults = "broke off", [f"{type(error).__name__}: {short_repr(str(error), 300)}"]
+        checks.append(Check(name, detail, tuple(faults)))
         progress(name)
     return Gate(problem.name, tuple(checks), tuple(calibration))
 
@@ -193,51 +192,41 @@ def _itself(problem: Problem[Any, Any]) -> Definition:
 
     def believed(question: Question, answer: Any) -> Any:
         data = {name: question[name] for name in problem.instance_type.__dataclass_fields__}
-        return problem.verify(
-            problem.from_json(json.dumps(data)), f"<answer>{json.dumps(answer)}</answer>"
-        ).objective
+        instance = problem.from_json(json.dumps(data))
+        return problem.verify(instance, f"<answer>{json.dumps(answer)}</answer>").objective
 
     return believed
 
 
 def _battery(
     problem: Problem[Any, Any], definition: Definition, levels: Sequence[int]
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[str, list[str]]:
     results = [battery.run(problem, definition, level) for level in levels]
     detail = (
-        f"{sum(r.replies for r in results)} replies and {sum(r.probes for r in results)} policies at "
+        f"{sum(r.replies for r in results)} replies and {len(PROBES) * len(results)} policies at "
         f"{len(results)} sizes, the slowest reply in {1000 * max(r.slowest for r in results):.0f} ms"
     )
-    return detail, tuple(f"level {r.level}: {fault}" for r in results for fault in r.faults)
+    return detail, [f"level {k}: {fault}" for k, r in zip(levels, results, strict=True) for fault in r.faults]
 
 
-def _agreement(
-    problem: Problem[Any, Any], definition: Definition, missing: tuple[str, ...]
-) -> tuple[str, tuple[str, ...]]:
-    found = agreement(problem, definition)
-    detail = f"{found.answers:,} answers to {found.instances} instances, {found.feasible:,} of them feasible"
-    return detail, (*missing, *found.faults)
-
-
-def _mutated(problem: Problem[Any, Any], definition: Definition, replies: int) -> tuple[str, tuple[str, ...]]:
-    found = fuzz(problem, definition, replies)
-    detail = f"{found.replies:,} replies, {found.accepted:,} accepted, {found.infeasible:,} infeasible"
-    return detail, found.faults
+def _found(detail: str, findings: Findings, others: Sequence[str] = ()) -> tuple[str, list[str]]:
+    return detail.format_map(findings.counts), [*others, *findings.faults]
 
 
 def _calibration(
     problem: Problem[Any, Any], instances: int, calibration: list[Level]
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[str, list[str]]:
     drawn = [x for _, x in islice(problem.graded_instances(seed=2, split="validation"), instances)]
     levels = {policy: _level(policy, verdicts) for policy, verdicts in _play(problem, drawn)}
     fixed = [level for level in levels.values() if level.policy.startswith((_THOUGHTLESS, _FIXED))]
     best = max(fixed, key=lambda level: level.reward)
-    policies = [levels[policy] for policy in ("blind", "random", "greedy", "local search", "exact")]
-    calibration += [Level("constant", best.reward, best.quality, best.feasible), *policies]
+    others = [level for level in levels.values() if level not in fixed]
+    calibration += [replace(best, policy="constant"), *others]
+    high = [level for level in fixed if level.reward > MAX_CONSTANT + 1e-12]
     faults = [
         f"a thoughtless answer earns at most {MAX_CONSTANT}, {level.policy} earns {level.reward:.3f}"
-        for level in fixed
-        if level.policy.startswith(_THOUGHTLESS) and level.reward > MAX_CONSTANT + 1e-12
+        for level in high
+        if level.policy.startswith(_THOUGHTLESS)
     ]
     faults += [
         f"no fixed answer is as good as greedy ones, which earn 0: {level.policy} earns {level.reward:.3f}"
@@ -248,18 +237,17 @@ def _calibration(
         if levels[policy].reward != due:
             faults.append(f"{policy} answers earn exactly {due}, got {levels[policy].reward}")
     detail = f"{len(levels)} policies on {len(drawn)} graded instances"
-    if best.reward > MAX_CONSTANT + 1e-12:
+    if high:
         detail += f"; {best.policy} earns {best.reward:.3f}: a trivial anchor that is the best of several blind answers"
         detail += " would hold such answers down, see fixed_permutations"
-    return detail, tuple(faults)
+    return detail, faults
 
 
 def _level(policy: str, verdicts: list[Verdict]) -> Level:
-    paid = [tiered(verdict) for verdict in verdicts]
-    if None in paid:
+    paid = [reward for verdict in verdicts if (reward := tiered(verdict)) is not None]
+    if len(paid) < len(verdicts):
         raise ValueError(f"the {policy} policy has an answer that is better than a proven optimum")
-    mean = fmean(reward for reward in paid if reward is not None)
-    return Level(policy, mean, fmean(v.quality for v in verdicts), fmean(v.feasible for v in verdicts))
+    return Level(policy, fmean(paid), fmean(v.quality for v in verdicts), fmean(v.feasible for v in verdicts))
 
 
 def _play(problem: Problem[Any, Any], drawn: list[Instance]) -> Iterator[tuple[str, list[Verdict]]]:

@@ -10,36 +10,28 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import unicodedata
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import combinations, islice, pairwise
+from itertools import chain, combinations, islice, pairwise
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from .._version import __version__
 from ..agents import CONTROLS, make_agent
 from ..core.checks import check_int
 from ..core.rewards import TIER_EDGES
-from ..core.verdict import Malformed, Verdict
+from ..core.verdict import Verdict
 from ..data.suite import Row
 from .evaluate import METRICS
 from .runs import Run
 from .score import SuiteEvaluation, evaluate_suite
 from .stats import Estimate, bootstrap
 from .transcript import Call
-
-if TYPE_CHECKING:
-    from ..core.problem import Problem
-
-T = TypeVar("T")
 
 GALLERY = 10
 """Answers shown of each problem, of the runs in turn."""
@@ -65,7 +57,7 @@ def write_report(
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(out.name + ".tmp")
     temporary.write_text(page, encoding="utf-8", newline="\n")
-    os.replace(temporary, out)
+    temporary.replace(out)
 
 
 def html_report(
@@ -104,6 +96,7 @@ def html_report(
         keep_trailing_newline=True,
     )
     environment.filters |= {"clip": clip, "json": _settings}
+    environment.globals["image"] = _image
     allowed = {name: _hash(environment.get_template(f"report.{name}").render()) for name in ("css", "js")}
     page = Page(runs, gallery, progress)
     return environment.get_template("report.html.j2").render(page=page, allowed=allowed)
@@ -157,62 +150,30 @@ def _settings(value: Any) -> str:
 # ------------------------------------------------------------------------------------- who is compared
 
 
-@dataclass(frozen=True)
 class Player:
-    """A run or a control, with its verdicts on the rows of the page."""
+    """A run, or a control where there is none, with its verdicts on the rows of the page."""
 
-    key: str
-    """Of runs ``s0``, ``s1``, ..., of controls ``c0``, ``c1``, ..."""
-    name: str
-    evaluation: SuiteEvaluation
-    run: Run | None = None
-    """None for a control."""
-
-    @property
-    def style(self) -> str:
+    def __init__(self, number: int, name: str, evaluation: SuiteEvaluation, run: Run | None = None) -> None:
+        self.name, self.evaluation, self.run = name, evaluation, run
+        self.key = f"{'s' if run else 'c'}{number}"
+        self.style = f"s{number % COLOURS}" if run else f"control {self.key}"
         """The classes of its marks: a colour for runs, a dash for controls."""
-        return f"s{int(self.key[1:]) % COLOURS}" if self.run else f"control {self.key}"
-
-    @property
-    def marker(self) -> int | None:
+        self.marker = (number + number // COLOURS) % COLOURS if run else None
         """The shape of its points; of runs with one colour it differs."""
-        at = int(self.key[1:])
-        return (at + at // COLOURS) % COLOURS if self.run else None
-
-    @cached_property
-    def calls(self) -> list[Call]:
-        """All calls about the rows of the page."""
-        if self.run is None:
-            return []
-        samples = range(self.run.samples)
-        return [
-            call
-            for row in self.evaluation.rows
-            for sample in samples
-            for call in self.run.calls[row.id, sample]
-        ]
-
-    @property
-    def tokens(self) -> float:
-        """Mean tokens of an episode, prompts and replies."""
-        if self.run is None:
-            return 0.0
-        spent = sum(call.prompt_tokens + call.completion_tokens for call in self.calls)
-        return spent / (len(self.evaluation.rows) * self.run.samples)
-
-    @property
-    def cost(self) -> float:
-        """Of all calls about the rows of the page."""
-        return sum(call.cost for call in self.calls)
-
-    @cached_property
-    def published(self) -> dict[str, float]:
-        """The published success rate and quality ratio over all rows."""
-        return self.evaluation.published()["overall"]
-
-    def values(self, metric: str) -> list[float]:
-        """Return one number per row: the mean over its samples."""
-        return [fmean(map(METRICS[metric], verdicts)) for verdicts in self.evaluation.verdicts]
+        episodes = (
+            [run.calls[row.id, i] for row in evaluation.rows for i in range(run.samples)] if run else []
+        )
+        calls = list(chain.from_iterable(episodes))
+        self.cost = sum(call.cost for call in calls)
+        tokens = sum(call.prompt_tokens + call.completion_tokens for call in calls)
+        self.tokens = tokens / max(len(episodes), 1)
+        """Mean of an episode, prompts and replies."""
+        self.published = evaluation.published()["overall"]
+        self.values = {
+            metric: [fmean(map(number_of, verdicts)) for verdicts in evaluation.verdicts]
+            for metric, number_of in METRICS.items()
+        }
+        """One number per row for each metric: the mean over its samples."""
 
 
 def _players(runs: Sequence[Run], progress: Callable[[int], object]) -> list[Player]:
@@ -229,11 +190,11 @@ def _players(runs: Sequence[Run], progress: Callable[[int], object]) -> list[Pla
     names = [run.agent if len(run.agent) <= NAME else run.agent[: NAME - 1] + "…" for run in runs]
     taken = Counter([*CONTROLS, *names])
     players = [
-        Player(f"s{i}", name if taken[name] == 1 else f"{name} (run {i + 1})", run.evaluation(common), run)
+        Player(i, name if taken[name] == 1 else f"{name} (run {i + 1})", run.evaluation(common), run)
         for i, (run, name) in enumerate(zip(runs, names, strict=True))
     ]
     for i, name in enumerate(CONTROLS):
-        players.append(Player(f"c{i}", name, evaluate_suite(make_agent(name), common)))
+        players.append(Player(i, name, evaluate_suite(make_agent(name), common)))
         progress(1)
     return players
 
@@ -241,8 +202,7 @@ def _players(runs: Sequence[Run], progress: Callable[[int], object]) -> list[Pla
 # ------------------------------------------------------------------------------------- verdicts by class
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A class of verdicts in the breakdown."""
 
     key: str
@@ -254,16 +214,14 @@ class Kind:
 
 _MALFORMED = Kind("malformed", "M", "malformed")
 _INFEASIBLE = Kind("broken0", "I", "infeasible")
-_FEASIBLE = (
-    Kind("below", "<", "feasible, below greedy"),
-    *(
-        Kind(f"tier{k}", str(k + 1), f"tier {k + 1}: skill {low:g} to {high:g}")
-        for k, (low, high) in enumerate(pairwise(TIER_EDGES))
-    ),
-    Kind("reference", "=", "best known, not proven"),
-    Kind("optimal", "★", "proven optimum"),
-    Kind("alarm", "!", "better than a certificate: an error of the verifier"),
+_BELOW = Kind("below", "<", "feasible, below greedy")
+_TIERS = tuple(
+    Kind(f"tier{k}", str(k + 1), f"tier {k + 1}: skill {low:g} to {high:g}")
+    for k, (low, high) in enumerate(pairwise(TIER_EDGES))
 )
+_REFERENCE = Kind("reference", "=", "best known, not proven")
+_OPTIMAL = Kind("optimal", "★", "proven optimum")
+_ALARM = Kind("alarm", "!", "better than a certificate: an error of the verifier")
 
 
 def kind(verdict: Verdict, families: Sequence[str] = ()) -> Kind:
@@ -280,14 +238,13 @@ def kind(verdict: Verdict, families: Sequence[str] = ()) -> Kind:
         broken = _broken(families)
         named = (violation.family for violation in verdict.violations)
         return next((broken[family] for family in named if family in broken), _INFEASIBLE)
-    below, *tiers, reference, optimal, alarm = _FEASIBLE
     if verdict.beats_bound:
-        return alarm
+        return _ALARM
     if verdict.optimal:
-        return optimal
+        return _OPTIMAL
     if verdict.skill < 0:
-        return below
-    return reference if verdict.skill >= 1 else tiers[bisect_right(TIER_EDGES, verdict.skill) - 1]
+        return _BELOW
+    return _REFERENCE if verdict.skill >= 1 else _TIERS[bisect_right(TIER_EDGES, verdict.skill) - 1]
 
 
 def _broken(families: Sequence[str]) -> dict[str, Kind]:
@@ -298,45 +255,37 @@ def _broken(families: Sequence[str]) -> dict[str, Kind]:
     }
 
 
-@dataclass(frozen=True)
 class Breakdown:
-    """How many verdicts of each class several players have."""
+    """How many verdicts of each class several players have in a group of rows."""
 
-    title: str
-    kinds: tuple[Kind, ...]
-    """Those that occur, from the worst on."""
-    counts: tuple[tuple[Player, tuple[int, ...]], ...]
+    def __init__(
+        self, title: str, players: Sequence[Player], group: Sequence[int], families: Sequence[str] = ()
+    ) -> None:
+        self.title = title
+        tallies = [
+            Counter(kind(verdict, families) for i in group for verdict in player.evaluation.verdicts[i])
+            for player in players
+        ]
+        infeasible = (_INFEASIBLE, *_broken(families).values())
+        order = (_MALFORMED, *infeasible, _BELOW, *_TIERS, _REFERENCE, _OPTIMAL, _ALARM)
+        self.kinds = [kind_ for kind_ in order if any(kind_ in counts for counts in tallies)]
+        """Those that occur, from the worst on."""
+        counts = ([counted[kind_] for kind_ in self.kinds] for counted in tallies)
+        self.counts = list(zip(players, counts, strict=True))
 
     def segments(self, counts: Sequence[int]) -> Iterator[tuple[Kind, int, float, float]]:
         """Yield class, count, and start and width in percent."""
         total, start = sum(counts), 0
-        for each, count in zip(self.kinds, counts, strict=True):
+        for kind_, count in zip(self.kinds, counts, strict=True):
             if count:
-                yield each, count, 100 * start / total, 100 * count / total
+                yield kind_, count, 100 * start / total, 100 * count / total
             start += count
-
-
-def _breakdown(
-    title: str, players: Sequence[Player], group: Sequence[int], families: Sequence[str] = ()
-) -> Breakdown:
-    found = [
-        Counter(kind(verdict, families) for i in group for verdict in player.evaluation.verdicts[i])
-        for player in players
-    ]
-    order = (_MALFORMED, _INFEASIBLE, *_broken(families).values(), *_FEASIBLE)
-    kinds = tuple(each for each in order if any(each in counts for counts in found))
-    counts = tuple(
-        (player, tuple(counted[each] for each in kinds))
-        for player, counted in zip(players, found, strict=True)
-    )
-    return Breakdown(title, kinds, counts)
 
 
 # ------------------------------------------------------------------------------------- answers to look at
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer of the gallery."""
 
     player: Player
@@ -351,38 +300,10 @@ class Answer:
         """What the page's filter knows it by."""
         return "optimal" if self.call.verdict.optimal else self.call.verdict.status
 
-    @cached_property
+    @property
     def solution(self) -> Any:
         """What the reply states; None where that is no solution."""
-        try:
-            return self.row.problem.parse_reply(self.row.instance, self.call.reply)
-        except Malformed:
-            return None
-
-    @property
-    def is_witness(self) -> bool:
-        """Whether it is the very solution that the optimum is drawn with."""
-        return bool(self.solution == self.row.certificate.solution)
-
-    @property
-    def picture(self) -> str:
-        """The URI of its image; empty where the problem has no picture."""
-        return _image(self.row.problem, self.row.instance, self.solution)
-
-
-@dataclass(frozen=True)
-class Case:
-    """An instance of the gallery, its optimum, and the answers shown beside it."""
-
-    row: Row
-    optimum: str
-    """The URI of its image; empty where the problem has no picture."""
-    answers: tuple[Answer, ...]
-
-    @property
-    def size(self) -> int:
-        """Number of answers."""
-        return len(self.answers)
+        return self.row.problem.verify(self.row.instance, self.call.reply).solution
 
 
 def _examples(player: Player, rows: Sequence[Row], shown: Container[str]) -> Iterator[Answer]:
@@ -396,66 +317,43 @@ def _examples(player: Player, rows: Sequence[Row], shown: Container[str]) -> Ite
     for row in rows:
         for sample in range(player.run.samples):
             call, turns = player.run.kept_call(row.id, sample), len(player.run.calls[row.id, sample])
-            found = kind(call.verdict, families)
-            classes.setdefault(found, []).append(Answer(player, row, call, turns, found))
-    broken = [each for each in (_INFEASIBLE, *_broken(families).values()) if each in classes]
-    broken.sort(key=lambda each: -len(classes[each]))  # equals stay in the problem's order: sets have none
-    short = [each for each in _FEASIBLE if each in classes and each.key not in ("optimal", "alarm")]
-    optimal, alarm = _FEASIBLE[-2:]
-    telling = (alarm, _MALFORMED, *broken[:1], *short[:1], *short[-1:], optimal, *broken[1:], *short[1:-1])
-    for each in dict.fromkeys(telling):
-        if each in classes:
-            yield next((answer for answer in classes[each] if answer.row.id in shown), classes[each][0])
+            kind_ = kind(call.verdict, families)
+            classes.setdefault(kind_, []).append(Answer(player, row, call, turns, kind_))
+    broken = [kind_ for kind_ in (_INFEASIBLE, *_broken(families).values()) if kind_ in classes]
+    broken.sort(key=lambda kind_: -len(classes[kind_]))  # equals stay in the problem's order: sets have none
+    short = [kind_ for kind_ in (_BELOW, *_TIERS, _REFERENCE) if kind_ in classes]
+    telling = (_ALARM, _MALFORMED, *broken[:1], *short[:1], *short[-1:], _OPTIMAL, *broken[1:], *short[1:-1])
+    for kind_ in dict.fromkeys(telling):
+        if kind_ in classes:
+            yield next((answer for answer in classes[kind_] if answer.row.id in shown), classes[kind_][0])
 
 
-def _in_turn(queues: Sequence[Iterator[T]]) -> Iterator[T]:
-    """Yield the first item of each queue, then the second of each, ...
-
-    Examples
-    --------
-    >>> "".join(_in_turn([iter("ad"), iter("b"), iter("cef")]))
-    'abcdef'
-    """
-    waiting = list(queues)
-    while waiting:
-        for queue in tuple(waiting):
-            try:
-                yield next(queue)
-            except StopIteration:
-                waiting.remove(queue)
-
-
-def _gallery(
-    players: Sequence[Player], rows: Sequence[Row], count: int, progress: Callable[[int], object]
-) -> tuple[Case, ...]:
-    """Return the cases of one problem's rows: up to ``count`` answers, of the runs in turn."""
+def _gallery(players: Sequence[Player], rows: Sequence[Row], count: int) -> list[tuple[Row, list[Answer]]]:
+    """Return up to ``count`` answers to one problem's rows, by row, of the runs in turn."""
     chosen: dict[str, list[Answer]] = {}
-    examples = _in_turn([_examples(player, rows, chosen) for player in players])
-    for answer in islice(examples, count):
-        chosen.setdefault(answer.row.id, []).append(answer)
-    cases = []
-    for row in rows:
-        if row.id in chosen:
-            image = _image(row.problem, row.instance, row.certificate.solution)
-            cases.append(Case(row, image, tuple(chosen[row.id])))
-            progress(1)
-    return tuple(cases)
+    waiting = deque(_examples(player, rows, chosen) for player in players)
+    while waiting and count:
+        examples = waiting.popleft()
+        for answer in islice(examples, 1):
+            chosen.setdefault(answer.row.id, []).append(answer)
+            waiting.append(examples)
+            count -= 1
+    return [(row, chosen[row.id]) for row in rows if row.id in chosen]
 
 
-def _image(problem: Problem[Any, Any], instance: Any, solution: Any) -> str:
+def _image(row: Row, solution: Any) -> str:
     """Return a picture as the URI of an SVG image: unlike one that is part of the page, it can do nothing.
 
     It is empty where the problem has no picture.
     """
-    if problem.picture is None:
+    if row.problem.picture is None:
         return ""
-    found: bytes = problem.picture.image(problem, instance, solution, format="svg", size=PICTURE, title="")
-    return "data:image/svg+xml," + quote(_lean(found.decode()), safe=" /:=,;()+-.{}")
+    options = {"format": "svg", "size": PICTURE, "title": ""}
+    svg: bytes = row.problem.picture.image(row.problem, row.instance, solution, **options)
+    return "data:image/svg+xml," + quote(_lean(svg.decode()), safe=" /:=,;()+-.{}")
 
 
 _NUMBER = re.compile(r"(?<![\w#.])-?\d+\.\d{2,}(?!\w)")
-_PATH = re.compile(r" d='([MLQCZz\d. -]+)'")
-_STYLE = re.compile(r"(?: clip-path='(?P<clip>[^']*)')? style='(?P<style>[^']*)'")
 _HALO = re.compile(
     r"(<path d='([^']+)') style='(fill: [^;']*); (stroke: [^']*)'/>\s*<path d='\2' style='\3'/>"
 )
@@ -463,90 +361,25 @@ _HALO = re.compile(
 
 
 def _lean(svg: str) -> str:
-    r"""Return a drawing of matplotlib in half the bytes: no metadata, styles as classes, relative coordinates.
+    r"""Return a drawing of matplotlib without what nobody sees, and with its styles as classes.
 
     Examples
     --------
-    >>> _lean('<?xml?>\n<svg>\n <g id="a">\n <path d="M 9.25 8 \nL 9 10 \n" style="fill: none"/></g></svg>')
-    "<svg><style>.a0{fill: none}</style><g><path d='m9.25 8l-.25 2' class='a0'/></g></svg>"
+    >>> _lean('<?xml?>\n<svg>\n <g id="a">\n <path d="M 9.25125 8 \nL 9 10 \n" style="fill: none"/></g></svg>')
+    "<svg><style>.a0{fill: none}</style><g><path d='M 9.251 8 L 9 10' class='a0'/></g></svg>"
     """
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"\s+", " ", svg).replace('"', "'").replace("xlink:href", "href").replace("DejaVuSans-", "D")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"\s+", " ", svg).replace('"', "'")
     svg = _HALO.sub(r"\1 style='\3; \4; paint-order: stroke'/>", svg)
-    svg = _PATH.sub(lambda match: f" d='{_relative(match[1])}'", svg)
     svg = _NUMBER.sub(lambda match: f"{float(match[0]):.4g}", svg)
     svg = re.sub(r" (?=['/>])|(?<=>) (?=<)|(?<=<g) id='[^']*'", "", svg)
-    classes: dict[str, str] = {}
-
-    def styled(match: re.Match[str]) -> str:
-        clip = f"clip-path: {match['clip']}; " if match["clip"] else ""
-        return f" class='{classes.setdefault(clip + match['style'], f'a{len(classes)}')}'"
-
-    svg = _STYLE.sub(styled, svg)
+    classes = {style: f"a{i}" for i, style in enumerate(dict.fromkeys(re.findall(r" style='([^']*)'", svg)))}
+    svg = re.sub(r" style='([^']*)'", lambda match: f" class='{classes[match[1]]}'", svg)
     rules = "".join(f".{name}{{{style}}}" for style, name in classes.items())
     return re.sub(r"(<svg[^>]*>)", rf"\1<style>{rules}</style>", svg, count=1)
 
 
-def _relative(path: str) -> str:
-    """Return a path of absolute commands with relative ones, to the hundredth; rounding does not add up."""
-    found = []
-    x = y = 0
-    start = (0, 0)
-    for command, numbers in re.findall(r"([A-Za-z])([^A-Za-z]*)", path):
-        at = [round(100 * float(number)) for number in numbers.split()]
-        if not at:
-            found.append("z")
-            x, y = start
-            continue
-        steps = [value - (y if i % 2 else x) for i, value in enumerate(at)]
-        x, y = at[-2:]
-        start = (x, y) if command == "M" else start
-        shown = [
-            f"{step / 100:g}".replace("0.", ".", 1) if abs(step) < 100 else f"{step / 100:.8g}"
-            for step in steps
-        ]
-        found.append(command.lower() + " ".join(shown).replace(" -", "-"))
-    return "".join(found)
-
-
 # ------------------------------------------------------------------------------------- the page
-
-
-@dataclass(frozen=True)
-class Point:
-    """A mean at a level."""
-
-    level: int
-    estimate: Estimate
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A metric against the level, a line for each player."""
-
-    title: str
-    metric: str
-    lines: tuple[tuple[Player, tuple[Point, ...]], ...]
-
-    @property
-    def levels(self) -> tuple[int, int]:
-        """The lowest and the highest level."""
-        found = [point.level for _, points in self.lines for point in points]
-        return min(found), max(found)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two runs compared on the same rows."""
-
-    one: Player
-    other: Player
-    difference: Estimate
-    """Of their qualities, row by row."""
-    better: int
-    """Rows on which the first run is better."""
-    worse: int
 
 
 class Page:
@@ -560,58 +393,38 @@ class Page:
         self.runs = [player for player in self.players if player.run is not None]
         self.rows = self.players[0].evaluation.rows
         self.everything = range(len(self.rows))
-        self.count = gallery
+        self.count, self.progress = gallery, progress
         self.version = __version__
         self.by_problem: dict[str, list[int]] = {}
         for i, row in enumerate(self.rows):
             self.by_problem.setdefault(row.problem.name, []).append(i)
-        self._values = {
-            (player.key, metric): player.values(metric) for player in self.players for metric in METRICS
-        }
         self.gallery = {
-            problem: _gallery(self.runs, [self.rows[i] for i in group], gallery, progress)
+            problem: _gallery(self.runs, [self.rows[i] for i in group], gallery)
             for problem, group in self.by_problem.items()
         }
-
-    @property
-    def title(self) -> str:
-        """What was asked."""
-        header = self.runs[0].run.header if self.runs[0].run else {}
-        suite = header.get("suite")
-        return str(suite["name"]) if suite else " + ".join(self.by_problem)
-
-    @property
-    def proven(self) -> int:
-        """Rows whose optimum is proven."""
-        return sum(row.certificate.proven for row in self.rows)
-
-    @property
-    def left_out(self) -> int:
+        self.answers = sum(len(answers) for cases in self.gallery.values() for _, answers in cases)
+        suite = runs[0].header.get("suite")
+        self.title = str(suite["name"]) if suite else " + ".join(self.by_problem)
+        self.proven = sum(row.certificate.proven for row in self.rows)
+        asked = {(row.id, row.hash) for run in runs for row in run.rows}
+        self.left_out = len(asked) - len(self.rows)
         """Rows that some run was asked and that another has not answered."""
-        asked = {(row.id, row.hash) for player in self.runs if player.run for row in player.run.rows}
-        return len(asked) - len(self.rows)
-
-    @property
-    def has_levels(self) -> bool:
-        """Whether there is something to plot against."""
-        return any(row.level is not None for row in self.rows)
-
-    @property
-    def answers(self) -> int:
-        """Answers in the gallery."""
-        return sum(len(case.answers) for cases in self.gallery.values() for case in cases)
+        self.has_levels = any(row.level is not None for row in self.rows)
 
     def estimate(self, player: Player, metric: str, group: Sequence[int] | None = None) -> Estimate:
         """Return a mean over a group of rows, by default all, with its 95 % bootstrap interval."""
-        values = self._values[player.key, metric]
+        values = player.values[metric]
         return bootstrap(values if group is None else [values[i] for i in group])
 
     def ranked(self) -> list[Player]:
         """Return the players by mean quality, the best first."""
-        return sorted(self.players, key=lambda player: -fmean(self._values[player.key, "quality"]))
+        return sorted(self.players, key=lambda player: -fmean(player.values["quality"]))
 
-    def charts(self, metric: str) -> Iterator[Chart]:
-        """Yield a plot of all problems, where there are several, and one of each; none where rows have no level."""
+    def charts(self, metric: str) -> Iterator[tuple[str, list[int], list[tuple[Player, list[Estimate]]]]]:
+        """Yield title, levels, and the means of each player at them; none where rows have no level.
+
+        The first plot is of all problems, where there are several, and the others are of one each.
+        """
         problems = {"all problems": self.everything} if len(self.by_problem) > 1 else {}
         for title, group in (problems | self.by_problem).items():
             levels: dict[int, list[int]] = {}
@@ -619,29 +432,33 @@ class Page:
                 level = self.rows[i].level
                 if level is not None:
                     levels.setdefault(level, []).append(i)
-            if levels:
-                lines = [
-                    (
-                        player,
-                        tuple(Point(k, self.estimate(player, metric, levels[k])) for k in sorted(levels)),
-                    )
-                    for player in self.players
-                ]
-                yield Chart(title, metric, tuple(lines))
+            order = sorted(levels)
+            if order:
+                yield (
+                    title,
+                    order,
+                    [
+                        (player, [self.estimate(player, metric, levels[k]) for k in order])
+                        for player in self.players
+                    ],
+                )
 
     def breakdowns(self) -> Iterator[Breakdown]:
         """Yield the verdicts over all problems, with the controls', and those of each problem."""
         if len(self.by_problem) > 1:
-            yield _breakdown("all problems", self.players, self.everything)
+            yield Breakdown("all problems", self.players, self.everything)
         for problem, group in self.by_problem.items():
             families = self.rows[group[0]].problem.constraints
-            yield _breakdown(problem, self.runs, group, families)
+            yield Breakdown(problem, self.runs, group, families)
 
-    def pairs(self) -> Iterator[Pair]:
-        """Yield every two runs."""
+    def pairs(self) -> Iterator[tuple[Player, Player, Estimate, int, int]]:
+        """Yield every two runs, the difference of their qualities, and the rows on which the first is better, worse."""
         for one, other in combinations(self.runs, 2):
-            mine, theirs = (self._values[player.key, "quality"] for player in (one, other))
-            gains = [a - b for a, b in zip(mine, theirs, strict=True)]
-            yield Pair(
-                one, other, bootstrap(gains), sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+            gains = [a - b for a, b in zip(one.values["quality"], other.values["quality"], strict=True)]
+            yield (
+                one,
+                other,
+                bootstrap(gains),
+                sum(gain > 0 for gain in gains),
+                sum(gain < 0 for gain in gains),
             )

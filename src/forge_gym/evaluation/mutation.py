@@ -10,7 +10,6 @@ why, in a comment: ``# redundant: a cycle that short lacks edges too``.
 from __future__ import annotations
 
 import ast
-import copy
 import inspect
 import json
 import random
@@ -19,27 +18,28 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+from rich.markup import escape
+from rich.table import Table
 
 from .. import kinds, solvers
 from ..core import answer as core_answer
 from ..core.checks import short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.rewards import tiered
-from ..core.verdict import Number
+from ..core.verdict import Number, Verdict
 from ..kinds.kind import Kind, as_kind
-from .attacks import ROWS, Case, Outcome, question
+from .attacks import ROWS, Case, F, question
 from .definitions import Definition
-from .exhaustive import difference, everything, sized, wild
+from .exhaustive import difference, small
 from .fuzz import Asked, forms, mutate
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _SHARED = (core_answer.__name__, kinds.__name__)
 """Modules and packages whose functions are mutated beside the problem's own: all reading goes through them."""
+_PACKAGES = (*_SHARED, solvers.__name__)
 _REDUNDANT = "# redundant: "
 _REPLIES = 3_000
 _LONG = 5_000
@@ -60,8 +60,10 @@ class Mutant:
     """Why no test can notice, as the comment on that line says; empty where it says nothing."""
 
 
-def functions(problem: type[Kind[Any, Any]]) -> list[FunctionType]:
-    """Return the functions that reading and checking an answer go through, as far as they are the problem's own.
+def functions(problem: type[Kind[Any, Any]], shared: bool | None = None) -> list[FunctionType]:
+    """Return the functions that reading and checking an answer go through.
+
+    With ``shared`` they are those that all problems share, with False the problem's own, with None both.
 
     Examples
     --------
@@ -75,18 +77,13 @@ def functions(problem: type[Kind[Any, Any]]) -> list[FunctionType]:
         function = waiting.pop(0)
         if not isinstance(function, FunctionType) or function in reached:
             continue
-        own = function.__module__ == problem.__module__ or function.__module__.startswith(solvers.__name__)
-        if not own and not _is_shared(function):
+        if function.__module__ != problem.__module__ and not function.__module__.startswith(_PACKAGES):
             continue
         reached[function] = None
         for name in _names(function.__code__):
             waiting += [function.__globals__.get(name), getattr(problem, name, None)]
             waiting.append(getattr(problem.instance_type, name, None))
-    return list(reached)
-
-
-def _is_shared(function: FunctionType) -> bool:
-    return function.__module__.startswith(_SHARED)
+    return [f for f in reached if shared is None or f.__module__.startswith(_SHARED) == shared]
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -106,8 +103,8 @@ _RELAXED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 }
 
 
-def changes(tree: ast.FunctionDef) -> Iterator[tuple[ast.FunctionDef, int, str]]:
-    """Yield the function with one place changed, the line of that place, and the change in words.
+def changes(tree: ast.FunctionDef) -> Iterator[tuple[int, str]]:
+    """Change one place of ``tree`` after another; yield its line and the change in words while it is in place.
 
     Deleted: statements that raise, append, count or call; conditions; operands of ``and`` and ``or``; filters of
     comprehensions. Weakened: comparisons by one, or always true, or always false; sets that forget that elements
@@ -115,90 +112,78 @@ def changes(tree: ast.FunctionDef) -> Iterator[tuple[ast.FunctionDef, int, str]]
     by being closed.
     """
     accepting = {
-        id(part)
+        part
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and all(isinstance(inner, ast.Return) for inner in node.body)
+        if isinstance(node, ast.If) and _returns(node)
         for part in ast.walk(node.test)
     }
     for node in ast.walk(tree):
-        for name, values in ast.iter_fields(node):
-            for place, value in enumerate(values if isinstance(values, list) else [values]):
-                if isinstance(value, ast.AST):
-                    shown = value.ifs[0] if isinstance(value, ast.comprehension) and value.ifs else value
-                    line = next((part.lineno for part in ast.walk(shown) if hasattr(part, "lineno")), 0)
-                    for changed, words in _changed(value):
-                        if id(value) in accepting and words.startswith("false"):
-                            continue
-                        yield _replaced(tree, node, name, place, changed), line, words
+        for name, held in ast.iter_fields(node):
+            for place, value in enumerate(held if isinstance(held, list) else [held]):
+                if not isinstance(value, ast.AST):
+                    continue
+                shown = value.ifs[0] if isinstance(value, ast.comprehension) and value.ifs else value
+                line = next((part.lineno for part in ast.walk(shown) if hasattr(part, "lineno")), 0)
+                for changed, words in _changed(value):
+                    if value in accepting and words.startswith("false"):
+                        continue
+                    one = [*held[:place], changed, *held[place + 1 :]] if isinstance(held, list) else changed
+                    setattr(node, name, one)
+                    yield line, words
+                    setattr(node, name, held)
 
 
-def _replaced(
-    tree: ast.FunctionDef, parent: ast.AST, name: str, place: int, changed: ast.AST
-) -> ast.FunctionDef:
-    """Return a copy of ``tree`` with one child of ``parent`` replaced."""
-    at = next(k for k, node in enumerate(ast.walk(tree)) if node is parent)
-    fresh = copy.deepcopy(tree)
-    target = next(node for k, node in enumerate(ast.walk(fresh)) if k == at)
-    values = getattr(target, name)
-    if isinstance(values, list):
-        values[place] = changed
-    else:
-        setattr(target, name, changed)
-    return ast.fix_missing_locations(fresh)
+def _returns(node: ast.If) -> bool:
+    return all(isinstance(inner, ast.Return) for inner in node.body)
 
 
 def _changed(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     """Yield what may stand in place of ``node``."""
-    said = short_repr(ast.unparse(node).strip().partition("\n")[0], 70)[1:-1]
+    code = short_repr(ast.unparse(node).strip().partition("\n")[0], 70)[1:-1]
     calls = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
     if calls or isinstance(node, (ast.Raise, ast.AugAssign)):
-        yield ast.Pass(), f"delete: {said}"
-    elif isinstance(node, ast.If) and not all(isinstance(inner, ast.Return) for inner in node.body):
-        yield ast.If(ast.Constant(False), node.body, node.orelse), f"never: {said}"
+        yield ast.Pass(), f"delete: {code}"
+    elif isinstance(node, ast.If) and not _returns(node):
+        yield ast.If(ast.Constant(False), node.body, node.orelse), f"never: {code}"
     elif isinstance(node, ast.BoolOp):
         for k in range(len(node.values)):
             rest = node.values[:k] + node.values[k + 1 :]
-            yield rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest), f"operand {k + 1} deleted: {said}"
+            yield rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest), f"operand {k + 1} deleted: {code}"
     elif isinstance(node, ast.Compare):
-        yield from _compared(node, said)
+        yield from _compared(node, code)
     elif isinstance(node, ast.comprehension) and node.ifs:
-        yield ast.comprehension(node.target, node.iter, [], node.is_async), f"no filter: {said}"
+        yield ast.comprehension(node.target, node.iter, [], node.is_async), f"no filter: {code}"
     elif (
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "set" and node.args
     ):
-        yield ast.Call(ast.Name("list", ast.Load()), node.args, []), f"no set: {said}"
+        yield ast.Call(ast.Name("list", ast.Load()), node.args, []), f"no set: {code}"
 
 
-def _compared(node: ast.Compare, said: str) -> Iterator[tuple[ast.AST, str]]:
+def _compared(node: ast.Compare, code: str) -> Iterator[tuple[ast.AST, str]]:
     for k, operator in enumerate(node.ops):
         if type(operator) in _RELAXED:
             operators = [*node.ops[:k], _RELAXED[type(operator)](), *node.ops[k + 1 :]]
-            yield ast.Compare(node.left, operators, node.comparators), f"by one: {said}"
+            yield ast.Compare(node.left, operators, node.comparators), f"by one: {code}"
     if len(node.ops) == 2:
-        yield ast.Compare(node.left, node.ops[:1], node.comparators[:1]), f"one end: {said}"
-        yield ast.Compare(node.comparators[0], node.ops[1:], node.comparators[1:]), f"other end: {said}"
-    yield ast.Constant(True), f"true: {said}"
-    yield ast.Constant(False), f"false: {said}"
+        yield ast.Compare(node.left, node.ops[:1], node.comparators[:1]), f"one end: {code}"
+        yield ast.Compare(node.comparators[0], node.ops[1:], node.comparators[1:]), f"other end: {code}"
+    yield ast.Constant(True), f"true: {code}"
+    yield ast.Constant(False), f"false: {code}"
 
 
 @contextmanager
 def _in_place(function: FunctionType, tree: ast.FunctionDef) -> Iterator[None]:
     """Give ``function``, wherever it is referred to, the code of ``tree``."""
-    space: dict[str, Any] = {}
-    body: list[ast.stmt] = [tree]
-    if free := function.__code__.co_freevars:  # such as `__class__`, which `super()` looks for
-        outside = ast.parse(f"def outside({', '.join(free)}):\n    return {tree.name}").body[0]
-        assert isinstance(outside, ast.FunctionDef)
-        outside.body.insert(0, tree)
-        body = [outside, *ast.parse(f"{tree.name} = outside({', '.join('None' for _ in free)})").body]
-    module = ast.Module([ast.ImportFrom("__future__", [ast.alias("annotations")], 0), *body], [])
-    exec(
-        compile(ast.fix_missing_locations(module), function.__code__.co_filename, "exec"),
-        function.__globals__,
-        space,
-    )
+    free = ", ".join(function.__code__.co_freevars)  # such as `__class__`, which `super()` looks for
+    module = ast.parse(f"def outside({free}): ...")
+    outside = module.body[0]
+    assert isinstance(outside, ast.FunctionDef)
+    outside.body = [tree]
+    code = compile(ast.fix_missing_locations(module), function.__code__.co_filename, "exec")
+    for name in ("outside", tree.name):
+        code = next(part for part in code.co_consts if isinstance(part, CodeType) and part.co_name == name)
     kept = function.__code__
-    function.__code__ = space[tree.name].__code__
+    function.__code__ = code
     try:
         yield
     finally:
@@ -213,113 +198,82 @@ Test: TypeAlias = tuple[str, Callable[[], bool]]
 
 def bank(problem: Problem[Any, Any], definition: Definition) -> list[Test]:
     """Return the tests that mutants are put to: short replies of the battery, answers, mutated replies, long ones."""
-    attacks = list(_attacks(Case(problem, definition)))
-    short = [test for test, long in attacks if not long]
-    return [
-        *short,
-        *_answers(problem, definition),
-        *_mutated(problem, definition),
-        *(test for test, long in attacks if long),
-    ]
+    case = Case(problem, definition)
+
+    def attacks(long: bool) -> list[Test]:
+        return [
+            (f"row {row.number}", partial(_verified, problem, case.instance, text, outcome.met))
+            for row in ROWS
+            for outcome, text in row.replies(case)
+            if (len(text) > _LONG) == long
+        ]
+
+    return [*attacks(False), *_answers(problem, definition), *_mutated(problem, definition), *attacks(True)]
+
+
+def _verified(
+    problem: Problem[Any, Any], instance: Instance, text: str, holds: Callable[[Verdict], bool]
+) -> bool:
+    return holds(problem.verify(instance, text))
 
 
 def _answers(problem: Problem[Any, Any], definition: Definition) -> Iterator[Test]:
     """Every answer to one small instance, of up to one element too many; and to a larger one all in form."""
-    larger = sized(problem, as_kind(problem).enumerable)
-    for shaped, enumerated in ((sized(problem, 3), wild), (larger, everything)):
-        if shaped is None:
-            continue
+    for shaped, enumerate_ in small(problem, sizes=(3,)):
         instance = shaped.instance(0)
         asked, optimum = question(shaped, instance), shaped.reference(instance).value
-        for solution in enumerated(shaped, instance):
+        for solution in enumerate_(instance):
             body = shaped.format_answer(instance, solution)
-            due = definition(asked, json.loads(body)), optimum
-            holds = partial(_agrees, shaped, instance, f"<answer>{body}</answer>", due)
+            agrees = partial(_agrees, definition(asked, json.loads(body)), optimum)
+            holds = partial(_verified, shaped, instance, f"<answer>{body}</answer>", agrees)
             yield f"answer {short_repr(body, 40)}", holds
 
 
-def _agrees(
-    problem: Problem[Any, Any], instance: Instance, text: str, due: tuple[int | None, Number]
-) -> bool:
-    return not difference(problem.verify(instance, text), *due)
-
-
-def _attacks(case: Case) -> Iterator[tuple[Test, bool]]:
-    for row in ROWS:
-        for outcome, text in row.replies(case):
-            yield (f"row {row.number}", partial(_withstands, case, outcome, text)), len(text) > _LONG
-
-
-def _withstands(case: Case, outcome: Outcome, text: str) -> bool:
-    verdict = case.problem.verify(case.instance, text)
-    reward = tiered(verdict)
-    return reward is not None and outcome.holds(verdict, reward)
+def _agrees(worth: int | None, optimum: Number, verdict: Verdict) -> bool:
+    return not difference(verdict, worth, optimum)
 
 
 def _mutated(problem: Problem[Any, Any], definition: Definition) -> Iterator[Test]:
     rng = random.Random(0)
     asked = [Asked(form, form.instance(0), definition) for form in forms(problem)]
     for target in asked:
-        for template, feasible in _IN_EVERY_FORM[target.problem.answer_format].items():
+        problem, instance = target.problem, target.instance
+        for template, holds in _IN_EVERY_FORM[problem.answer_format].items():
             for text in target.good:
-                verdict = target.problem.verify(target.instance, text)
-                body = target.problem.format_answer(target.instance, verdict.solution)
+                body = core_answer.extract_answer(text, problem.answer_format)
                 reply = template.replace("REPLY", text).replace("BODY", body)
-                yield f"form {template!r}", partial(_is_feasible, target, reply, feasible)
-        for null in target.problem.null_answers(target.instance):
-            if not target.problem.violations(target.instance, null):
-                reply = target.problem.format(target.instance, null)
-                yield "null answer", partial(_is_feasible, target, reply, True)
-        if target.problem.names == "words":
-            solution = target.problem.reference(target.instance).solution
-            body = target.plain.format_answer(target.instance, solution)
-            if body != target.problem.format_answer(target.instance, solution):
-                reply = core_answer.wrap_answer(body, target.problem.answer_format)
-                yield "numbers for names", partial(_is_feasible, target, reply, False)
+                yield f"form {template!r}", partial(_verified, problem, instance, reply, holds)
+        for null in problem.null_answers(instance):
+            if not problem.violations(instance, null):
+                reply = problem.format(instance, null)
+                yield "null answer", partial(_verified, problem, instance, reply, _FEASIBLE)
+        if problem.names == "words":
+            solution = problem.reference(instance).solution
+            body = target.plain.format_answer(instance, solution)
+            if body != problem.format_answer(instance, solution):
+                reply = core_answer.wrap_answer(body, problem.answer_format)
+                yield "numbers for names", partial(_verified, problem, instance, reply, F.met)
     for k in range(_REPLIES):
         target = asked[k % len(asked)]
         text = mutate(rng, rng.choice(target.good), rng.choice(target.good))
         yield f"mutated reply {k}", partial(_unfaulted, target, text)
 
 
-_COMMON = {
-    "REPLY": True,
-    "REPLY\r\n": True,
-    "</think>REPLY": True,
-    "<think>or</think>REPLY": True,
-    "?": False,
-}
+_FEASIBLE: Callable[[Verdict], bool] = attrgetter("feasible")
+_COMMON = dict.fromkeys(("REPLY", "REPLY\r\n", "</think>REPLY", "<think>or</think>REPLY"), _FEASIBLE)
+_COMMON["?"] = F.met
+_NO_TAGS = [f"<answer>{body}</answer>" for body in ("no idea", " ", "BODY\u2003", "BODY\x1c", "9" * 5_000)]
+_NO_LINES = ("REPLY\nThat is all.", "REPLY\nREPLY", "Answer: no\n1234567BODY", "Answer: no idea")
 _IN_EVERY_FORM = {
-    "tags": {
-        **_COMMON,
-        "So: REPLY.": True,
-        "REPLY REPLY": False,
-        "<answer>no idea</answer>": False,
-        "<answer> </answer>": False,
-        "<answer>BODY\u2003</answer>": False,
-        "<answer>BODY\x1c</answer>": False,
-        f"<answer>{'9' * 5_000}</answer>": False,
-    },
-    "line": {
-        **_COMMON,
-        "So:\nREPLY": True,
-        "REPLY\nThat is all.": False,
-        "REPLY\nREPLY": False,
-        "Answer: no\n1234567BODY": False,
-        "Answer: no idea": False,
-    },
-    "raw": {**_COMMON, "no idea": False, "REPLY.": False},
+    "tags": {**_COMMON, "So: REPLY.": _FEASIBLE, **dict.fromkeys(("REPLY REPLY", *_NO_TAGS), F.met)},
+    "line": {**_COMMON, "So:\nREPLY": _FEASIBLE, **dict.fromkeys(_NO_LINES, F.met)},
+    "raw": {**_COMMON, **dict.fromkeys(("no idea", "REPLY."), F.met)},
 }
-"""Replies in each answer format, made from good ones, and whether they are feasible."""
-
-
-def _is_feasible(asked: Asked, text: str, feasible: bool) -> bool:
-    verdict = asked.problem.verify(asked.instance, text)
-    return verdict.feasible if feasible else verdict.status == "malformed"
+"""Replies in each answer format, made from good ones, and what must hold of the verdict."""
 
 
 def _unfaulted(asked: Asked, text: str) -> bool:
-    return not asked.judge(text)[2]
+    return not asked.judge(text)[1]
 
 
 def mutants(
@@ -354,33 +308,32 @@ def mutants(
             raise ValueError(
                 f"the verifier must pass its tests before it is mutated, got a failure of {name}"
             )
-    found = []
-    for function in functions(type(as_kind(problem))):
-        if shared not in (None, _is_shared(function)):
-            continue
+    results = []
+    excused = excuses(type(as_kind(problem)), shared)
+    for function in functions(type(as_kind(problem)), shared):
         source, start = inspect.getsourcelines(function)
         tree = ast.parse(textwrap.dedent("".join(source))).body[0]
         assert isinstance(tree, ast.FunctionDef)
-        for changed, line, words in changes(tree):
-            if (function.__qualname__, start + line - 1, words) in skip:
+        for line, words in changes(tree):
+            place = function.__qualname__, start + line - 1
+            if (*place, words) in skip:
                 continue
-            with _in_place(function, changed):
+            with _in_place(function, tree):
                 killer = next((name for name, holds in tests if not _survives(holds)), "")
-            excuse = "" if killer else source[line - 1].partition(_REDUNDANT)[2].strip()
-            found.append(Mutant(function.__qualname__, start + line - 1, words, killer, excuse))
+            results.append(Mutant(*place, words, killer, "" if killer else excused.get(place, "")))
             progress(1)
-    return found
+    return results
 
 
 def excuses(problem: type[Kind[Any, Any]], shared: bool | None = None) -> dict[tuple[str, int], str]:
     """Return the reasons that a verifier gives beside redundant checks, by function and line of its file."""
-    found = {}
-    for function in functions(problem):
-        if shared in (None, _is_shared(function)):
-            source, start = inspect.getsourcelines(function)
-            said = [line.partition(_REDUNDANT)[2].strip() for line in source]
-            found.update({(function.__qualname__, start + k): why for k, why in enumerate(said) if why})
-    return found
+    reasons = {}
+    for function in functions(problem, shared):
+        source, start = inspect.getsourcelines(function)
+        for number, line in enumerate(source, start):
+            if why := line.partition(_REDUNDANT)[2].strip():
+                reasons[function.__qualname__, number] = why
+    return reasons
 
 
 def _survives(holds: Callable[[], bool]) -> bool:
@@ -392,13 +345,10 @@ def _survives(holds: Callable[[], bool]) -> bool:
 
 def table(problem: str, found: Sequence[Mutant]) -> Table:
     """Return the kill table."""
-    from rich.markup import escape
-    from rich.table import Table
-
     killed = sum(bool(mutant.killed_by) for mutant in found)
-    result = Table(title=f"{problem}: {killed} of {len(found)} mutants killed", title_justify="left")
-    for column in ("function", "line", "change", "killed by, or why it is redundant"):
-        result.add_column(column)
+    title = f"{problem}: {killed} of {len(found)} mutants killed"
+    columns = "function", "line", "change", "killed by, or why it is redundant"
+    result = Table(*columns, title=title, title_justify="left")
     for mutant in found:
         killer = mutant.killed_by or escape(mutant.excuse) or "[bold red]survives[/bold red]"
         result.add_row(mutant.function, str(mutant.line), escape(mutant.change), killer)

@@ -39,8 +39,6 @@ def play(
 
     Parameters
     ----------
-    problem
-        The problem to play.
     seed, index, split
         The first instance.
     turns

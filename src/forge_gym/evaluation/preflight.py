@@ -9,89 +9,62 @@ Examples
 --------
 >>> import forge_gym
 >>> from forge_gym.agents import RandomAgent
->>> found = preflight(RandomAgent(), [forge_gym.problem("Knapsack")], levels=[0, 2], instances=8)
->>> [(row.level, row.signal) for row in found.rows], found.suggested["Knapsack"].level
+>>> result = preflight(RandomAgent(), [forge_gym.problem("Knapsack")], levels=[0, 2], instances=8)
+>>> [(row.level, row.signal) for row in result.rows], result.suggested["Knapsack"].level
 ([(0, 1.0), (2, 1.0)], 0)
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..agents.agent import Agent, Task
+from ..agents.agent import Agent
+from ..agents.demonstrations import replies
 from ..core.checks import check_int
-from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.rewards import Group, Scheme, group_rewards
+from ..core.rewards import Group, group_rewards
 from ..core.rewards import reward as reward_scheme
 from ..core.verdict import STATUSES, Verdict
+from ..training.curriculum import WindowConfig
+from ..training.metrics import SILENT, USEFUL, JudgedGroup
 from .evaluate import METRICS, held_out
 from .stats import Estimate, bootstrap, wilson
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-SILENT = 1e-6
-"""Standard deviation of a group's rewards up to which it carries no signal."""
-USEFUL = 0.01
-"""Standard deviation above which the signal is more than the slope of a tier between two close answers."""
-PASS = 0.75
-"""Skill from which a rollout passes: the fourth tier of ``tiered``."""
-PROMOTE, PROMOTE_FEASIBLE = 0.7, 0.9
-"""The window of an adaptive curriculum goes a level up at this pass rate with this share of feasible rollouts."""
-DEMOTE, DEMOTE_ZERO_PASS = 0.1, 0.5
-"""It goes a level down at or below this pass rate, if in this share of groups no rollout passes."""
+WINDOW = WindowConfig()
+"""When the window of an adaptive curriculum would move."""
 ENOUGH_SIGNAL = 0.5
 """Share of groups with signal that a starting level needs: under it most of the compute is wasted."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What one group of rollouts came to."""
-
-    verdicts: tuple[Verdict, ...]
-    deviation: float
-    """Standard deviation of the rewards paid; 0 where fewer than two were."""
-    texts: int
-    """Different texts."""
-    answers: int
-    """Different feasible answers, spellings of one counted once."""
-    trivial: int
-    greedy: int
-    """Rollouts that give the trivial answer and that of the greedy heuristic."""
-
-    @property
-    def passes(self) -> int:
-        """Rollouts of at least `PASS` skill."""
-        return sum(verdict.skill >= PASS for verdict in self.verdicts)
-
-    @property
-    def cause(self) -> str | None:
-        """Why the group carries no signal, the first of five reasons that holds; None where it carries some."""
-        if self.deviation > SILENT:
-            return None
-        if all(verdict.optimal for verdict in self.verdicts):
-            return "optimal"
-        if self.texts == 1:
-            return "identical"
-        if all(verdict.status == "malformed" for verdict in self.verdicts):
-            return "malformed"
-        if self.answers == 1 and all(verdict.feasible for verdict in self.verdicts):
-            return "same answer"
-        return "equal pay"
-
-    def mean(self, metric: Callable[[Verdict], float]) -> float:
-        """Return the mean of a metric over the rollouts."""
-        return fmean(map(metric, self.verdicts))
+def _cause(group: JudgedGroup) -> str | None:
+    """Return why a group carries no signal, the first of five reasons that holds; None where it carries some."""
+    if group.deviation > SILENT:
+        return None
+    if all(verdict.optimal for verdict in group.verdicts):
+        return "optimal"
+    if len(set(group.texts)) == 1:
+        return "identical"
+    if all(verdict.status == "malformed" for verdict in group.verdicts):
+        return "malformed"
+    if len(set(group.solutions)) == 1 and all(verdict.feasible for verdict in group.verdicts):
+        return "same answer"
+    return "equal pay"
 
 
-SHARES: dict[str, Callable[[Outcome], bool]] = {
+def _over_rollouts(metric: Callable[[Verdict], float]) -> Callable[[JudgedGroup], float]:
+    return lambda group: fmean(map(metric, group.verdicts))
+
+
+SHARES: dict[str, Callable[[JudgedGroup], bool]] = {
     "no_signal": lambda group: group.deviation <= SILENT,
     "useful": lambda group: group.deviation > USEFUL,
     "zero_pass": lambda group: group.passes == 0,
@@ -99,14 +72,14 @@ SHARES: dict[str, Callable[[Outcome], bool]] = {
 }
 """What is true or false of a group."""
 
-MEANS: dict[str, Callable[[Outcome], float]] = {
+MEANS: dict[str, Callable[[JudgedGroup], float]] = {
     "pass_rate": lambda group: group.passes / len(group.verdicts),
-    "malformed": lambda group: group.mean(lambda verdict: verdict.status == "malformed"),
-    "infeasible": lambda group: group.mean(lambda verdict: verdict.status == "infeasible"),
-    "feasible": lambda group: group.mean(METRICS["success"]),
-    "quality": lambda group: group.mean(METRICS["quality"]),
-    "skill": lambda group: group.mean(METRICS["skill"]),
-    "answers": lambda group: group.answers,
+    "malformed": _over_rollouts(lambda verdict: verdict.status == "malformed"),
+    "infeasible": _over_rollouts(lambda verdict: verdict.status == "infeasible"),
+    "feasible": _over_rollouts(METRICS["success"]),
+    "quality": _over_rollouts(METRICS["quality"]),
+    "skill": _over_rollouts(METRICS["skill"]),
+    "answers": lambda group: len(set(group.solutions)),
 }
 """Numbers of a group: means over its rollouts, and how many different feasible answers it holds."""
 
@@ -117,7 +90,7 @@ class Row:
 
     problem: Problem[Any, Any]
     level: int
-    groups: tuple[Outcome, ...]
+    groups: tuple[JudgedGroup, ...]
     prompt_chars: float
     """Mean length of the prompts in characters: a cost that is known without a model."""
 
@@ -145,33 +118,31 @@ class Row:
     @property
     def copies(self) -> dict[str, float] | None:
         """Shares of the feasible rollouts that are the trivial and the greedy answer; None without any."""
-        feasible = sum(verdict.feasible for group in self.groups for verdict in group.verdicts)
-        if not feasible:
+        copied = [
+            [solution == anchor for anchor in group.anchors]
+            for group in self.groups
+            for solution in group.solutions
+        ]
+        if not copied:
             return None
-        return {
-            "trivial": sum(group.trivial for group in self.groups) / feasible,
-            "greedy": sum(group.greedy for group in self.groups) / feasible,
-        }
+        trivial, greedy = map(fmean, zip(*copied, strict=True))
+        return {"trivial": trivial, "greedy": greedy}
 
     @property
     def causes(self) -> dict[str, int]:
         """Number of groups without signal by cause, the most frequent first."""
-        return dict(Counter(group.cause for group in self.groups if group.cause is not None).most_common())
-
-    @property
-    def identical(self) -> bool:
-        """Whether in every group all rollouts are the same text."""
-        return all(group.texts == 1 for group in self.groups)
+        causes = [_cause(group) for group in self.groups]
+        return dict(Counter(cause for cause in causes if cause is not None).most_common())
 
     @property
     def demotes(self) -> bool:
         """Whether the window would go a level down from here."""
-        return self.mean("pass_rate") <= DEMOTE and self.mean("zero_pass") >= DEMOTE_ZERO_PASS
+        return self.mean("pass_rate") <= WINDOW.down and self.mean("zero_pass") >= WINDOW.zero_pass
 
     @property
     def promotes(self) -> bool:
         """Whether the window would go a level up from here."""
-        return self.mean("pass_rate") >= PROMOTE and self.mean("feasible") >= PROMOTE_FEASIBLE
+        return self.mean("pass_rate") >= WINDOW.up and self.mean("feasible") >= WINDOW.feasible
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""
@@ -217,14 +188,14 @@ def suggest(rows: Sequence[Row]) -> Suggestion:
         more = "; the window would promote, so try higher levels too"
     else:
         more = ""
-    found = f"{start.signal:.0%} of groups carry signal, pass rate {start.mean('pass_rate'):.2f}"
-    return Suggestion(start.level, bool(good), found + more)
+    evidence = f"{start.signal:.0%} of groups carry signal, pass rate {start.mean('pass_rate'):.2f}"
+    return Suggestion(start.level, bool(good), evidence + more)
 
 
 def _advice(rows: Sequence[Row]) -> str:
     if rows[-1].causes == {"optimal": len(rows[-1].groups)}:
         return "all answers are optimal already, so try higher levels"
-    if all(row.identical for row in rows):
+    if all(len(set(group.texts)) == 1 for row in rows for group in row.groups):
         return "all rollouts of a group are identical, so sample at a temperature above 0, or a higher one"
     causes = sum((Counter(row.causes) for row in rows), Counter[str]())
     cause, count = causes.most_common(1)[0]
@@ -255,12 +226,7 @@ class Preflight:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the pilot as JSON-ready data."""
-        return {
-            "agent": self.agent,
-            "reward": self.reward,
-            "group": self.group,
-            "seed": self.seed,
-            "split": self.split,
+        return vars(self) | {
             "rows": [row.to_dict() for row in self.rows],
             "suggested": {name: suggestion._asdict() for name, suggestion in self.suggested.items()},
         }
@@ -358,51 +324,20 @@ def preflight(
     for level in levels:
         check_int("levels", level, 0)
     ladder = sorted(set(levels))
-    asked = [
+    pilots = [
         (level, rung, held_out(rung, instances, seed, split))
         for problem in problems
         for level, rung in zip(ladder, map(problem.at_level, ladder), strict=True)
     ]
     rows = []
-    for level, rung, drawn in asked:
-        tasks = [
-            Task(rung, instance, ({"role": "user", "content": rung.prompt(instance)},), sample)
-            for instance in drawn
-            for sample in range(group)
-        ]
-        texts = list(_replies(agent, tasks, batch_size, progress))
+    for level, rung, drawn in pilots:
         scheme = reward_scheme(reward)  # a new one: what some remember must not tie a level to those before
-        groups = tuple(
-            _outcome(scheme, rung, instance, texts[i * group : (i + 1) * group])
-            for i, instance in enumerate(drawn)
-        )
-        rows.append(Row(rung, level, groups, fmean(len(task.prompt) for task in tasks)))
+        groups = []
+        asked = replies(agent, rung, drawn, group, batch_size, progress)
+        for instance, texts in zip(drawn, asked, strict=True):
+            verdicts = rung.verify_many(instance, texts)
+            rewards = group_rewards(scheme, Group(rung, instance, texts, verdicts))
+            groups.append(JudgedGroup(rung, instance, texts, verdicts, rewards))
+        prompt_chars = fmean(len(rung.prompt(instance)) for instance in drawn)
+        rows.append(Row(rung, level, tuple(groups), prompt_chars))
     return Preflight(agent.name, reward, group, seed, split, tuple(rows))
-
-
-def _replies(
-    agent: Agent, tasks: Sequence[Task], batch_size: int, progress: Callable[[int], object]
-) -> Iterator[str]:
-    for start in range(0, len(tasks), batch_size):
-        batch = tasks[start : start + batch_size]
-        for _, text in zip(batch, agent.answer(batch), strict=True):
-            yield text
-        progress(len(batch))
-
-
-def _outcome(scheme: Scheme, problem: Problem[Any, Any], instance: Instance, texts: Sequence[str]) -> Outcome:
-    verdicts = problem.verify_many(instance, texts)
-    rewards = [
-        paid for paid in group_rewards(scheme, Group(problem, instance, texts, verdicts)) if paid is not None
-    ]
-    answers = [problem.canonical(instance, verdict.solution) for verdict in verdicts if verdict.feasible]
-    anchors = (problem.trivial(instance), problem.heuristic(instance))
-    trivial, greedy = (answers.count(problem.canonical(instance, anchor)) for anchor in anchors)
-    return Outcome(
-        tuple(verdicts),
-        pstdev(rewards) if rewards else 0.0,  # none where every verdict is an alarm
-        len(set(texts)),
-        len(set(answers)),
-        trivial,
-        greedy,
-    )

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -22,6 +22,8 @@ from ..kinds.kind import as_kind
 from ..training.reward_function import RewardFunction, completion_text
 from .attacks import Case, copies
 
+Faults: TypeAlias = Callable[[Case], Iterator[str]]
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -30,7 +32,16 @@ class Probe:
     number: int
     attack: str
     required: str
-    faults: Callable[[Case], Iterator[str]] = field(repr=False)
+    faults: Faults = field(repr=False)
+
+
+PROBES: list[Probe] = []
+"""The attacks by policies and on episodes, in the order of their numbers."""
+
+
+def _probe(number: int, attack: str, required: str) -> Callable[[Faults], None]:
+    """Add to `PROBES` the decorated function."""
+    return lambda faults: PROBES.append(Probe(number, attack, required, faults))
 
 
 def _paid(c: Case, instance: Instance, solution: Any) -> float:
@@ -43,6 +54,7 @@ def _paid(c: Case, instance: Instance, solution: Any) -> float:
     return reward
 
 
+@_probe(33, "one answer for every instance", "at most -0.2 on average")
 def _constant(c: Case) -> Iterator[str]:
     """One answer for every instance, the thoughtless one of the first."""
     constant = c.problem.trivial(c.population[0])
@@ -51,13 +63,15 @@ def _constant(c: Case) -> Iterator[str]:
         yield f"one answer for all earns at most -0.2 on average, got {mean:.3f}"
 
 
+@_probe(34, "random answers of the right form", "below 0 on average")
 def _random(c: Case) -> Iterator[str]:
-    rng, kind = np.random.default_rng(c.seed), as_kind(c.problem)
+    rng, kind = np.random.default_rng(0), as_kind(c.problem)
     mean = float(np.mean([_paid(c, x, kind.any_answer(x, rng)) for x in c.population for _ in range(4)]))
     if mean >= 0:
         yield f"random answers of the right form earn less than greedy ones, which earn 0, got {mean:.3f}"
 
 
+@_probe(35, "a copy of the greedy answer", "exactly 0")
 def _greedy(c: Case) -> Iterator[str]:
     for x in c.population:
         paid = _paid(c, x, c.problem.heuristic(x))
@@ -65,6 +79,7 @@ def _greedy(c: Case) -> Iterator[str]:
             yield f"the greedy answer earns 0 where it is graded, got {paid} on {short_repr(x)}"
 
 
+@_probe(36, "a copy of the reference", "1 if proven, else 0.95")
 def _oracle(c: Case) -> Iterator[str]:
     for x in c.population:
         reference = c.problem.reference(x)
@@ -73,17 +88,19 @@ def _oracle(c: Case) -> Iterator[str]:
             yield f"a copy of the reference earns {due}, got {paid} on {short_repr(x)}"
 
 
+@_probe(37, "next to the reference", "below the reference unless equal")
 def _near_oracle(c: Case) -> Iterator[str]:
-    rng = np.random.default_rng(c.seed)
+    rng = np.random.default_rng(0)
     for x in c.population[:8]:
         best = c.problem.reference(x)
         for _ in range(40):
-            found = c.problem.neighbour(x, best.solution, rng)
-            value, paid = c.problem.objective(x, found), _paid(c, x, found)
+            neighbour = c.problem.neighbour(x, best.solution, rng)
+            value, paid = c.problem.objective(x, neighbour), _paid(c, x, neighbour)
             if (value == best.value) != (paid == 1 if best.proven else paid == UNPROVEN):
                 yield f"{value} beside an optimum of {best.value} earns {paid}"
 
 
+@_probe(38, "other forms of the reference", "the verdict of the reference")
 def _symmetric(c: Case) -> Iterator[str]:
     for x in c.population[:8]:
         best = c.problem.reference(x).solution
@@ -93,8 +110,9 @@ def _symmetric(c: Case) -> Iterator[str]:
                 yield f"{copy} and {best} are one solution with two verdicts"
 
 
+@_probe(39, "other numbers for the elements", "the same reward and optimum")
 def _relabelled(c: Case) -> Iterator[str]:
-    rng = np.random.default_rng(c.seed)
+    rng = np.random.default_rng(0)
     for x in c.population[:8]:
         order = rng.permutation(x.size).tolist()
         moved = c.problem.relabelled(x, order)
@@ -102,20 +120,19 @@ def _relabelled(c: Case) -> Iterator[str]:
         again = c.problem.certificate(x.relabelled(order))
         if best.proven and again.value != best.value:
             yield f"the optimum is {best.value}, under other numbers {again.value}"
-        for solution in (
-            c.problem.trivial(x),
-            c.problem.heuristic(x),
-            best.solution,
-            c.problem.random(x, rng),
-        ):
-            here, there = (
-                c.problem.verify_solution(x, solution),
-                c.problem.verify_solution(moved, c.problem.permute(solution, order)),
-            )
+        anchors = c.problem.trivial(x), c.problem.heuristic(x)
+        for solution in (*anchors, best.solution, c.problem.random(x, rng)):
+            here = c.problem.verify_solution(x, solution)
+            there = c.problem.verify_solution(moved, c.problem.permute(solution, order))
             if (here.worth, tiered(here)) != (there.worth, tiered(there)):
                 yield f"{short_repr(solution)} is worth {here} here, {there} under other numbers"
 
 
+@_probe(
+    46,
+    "the same answer again and again, and turns without end",
+    "paid once, the return is the kept answer's reward",
+)
 def _turns(c: Case) -> Iterator[str]:
     good, poor = c.say(c.good), c.say(c.poor)
     due = _paid(c, c.instance, c.problem.trivial(c.instance))
@@ -145,6 +162,7 @@ def _refuses(env: TextEnv, action: Any) -> bool:
     return False
 
 
+@_probe(47, "steps out of order", "ResetNeeded, no reward")
 def _order_of_calls(c: Case) -> Iterator[str]:
     env = TextEnv(c.problem)
     if not _refuses(env, c.say(c.good)):
@@ -155,6 +173,7 @@ def _order_of_calls(c: Case) -> Iterator[str]:
         yield "a step after the end raises ResetNeeded, got a reward"
 
 
+@_probe(48, "answers read from prompt, feedback or info", "nothing to read")
 def _leaks(c: Case) -> Iterator[str]:
     """Look for the optimum, its witness and the seed in all that an agent is shown."""
     env = TextEnv(c.problem, turns=3)
@@ -162,45 +181,32 @@ def _leaks(c: Case) -> Iterator[str]:
     instance, reference = env.instance, c.problem.reference(env.instance)
     witness = c.problem.format_answer(instance, reference.solution)
     poor = c.problem.trivial(instance)
-    told = [prompt]
+    texts = [prompt]
     for reply in ("?", c.problem.format(instance, poor), c.say("[]")):
         feedback, _, over, _, info = env.step(reply)
-        told.append(feedback)
+        texts.append(feedback)
         if over:
             break
-    shown = "\n".join(told)
+    shown = "\n".join(texts)
     if witness in shown or c.problem.format(instance, reference.solution) in shown:
         yield "the optimal answer is shown"
     if "1234567891" in shown or c.problem.digest(instance)[:12] in shown:
         yield "seed or hash is shown"
+    counts = {"seed", "index", "turn", "status", "violations", "optimal"}
+    counts |= {"quality", "skill", "ratio", "credit", "score"}
     attained = c.problem.objective(instance, poor) == reference.value
-    if not attained and any(reference.value == value for key, value in info.items() if key not in _COUNTS):
+    if not attained and any(reference.value == value for key, value in info.items() if key not in counts):
         yield f"the optimum {reference.value} stands in info {info}"
 
 
-_COUNTS = (
-    "seed",
-    "index",
-    "turn",
-    "status",
-    "violations",
-    "optimal",
-    "quality",
-    "skill",
-    "ratio",
-    "credit",
-    "score",
-)
-
-
+@_probe(49, "guessed seeds", "one instance in all processes, none in two splits")
 def _seeds(c: Case) -> Iterator[str]:
     """Rebuild the instance in another process, and look for it in other splits."""
     program = (
         "import sys, forge_gym; entry, spec = sys.argv[1:]; forge_gym.register_problem(entry); "
         "problem, instance = forge_gym.from_spec(spec); print(problem.digest(instance))"
     )
-    cls = type(c.problem)
-    entry = f"{cls.__module__}:{cls.__qualname__}"
+    entry = f"{type(c.problem).__module__}:{type(c.problem).__qualname__}"
     run = subprocess.run(
         [sys.executable, "-c", program, entry, c.spec],
         env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -210,20 +216,14 @@ def _seeds(c: Case) -> Iterator[str]:
     )
     if run.stdout.strip() != c.problem.digest(c.instance):
         yield f"a seed names one instance in every process, got another: {run.stderr.strip()[-200:]}"
-    seen = [c.problem.digest(c.problem.instance(c.seed, split=split)) for split in SPLITS]
+    seen = [c.problem.digest(c.problem.instance(0, split=split)) for split in SPLITS]
     if len(set(seen)) != len(seen):
         yield "splits share no instance, got one twice"
 
 
+@_probe(51, "actions that are no text", "TypeError, nothing changes")
 def _not_text(c: Case) -> Iterator[str]:
-    others: tuple[Any, ...] = (
-        None,
-        b"<answer>[0]</answer>",
-        3,
-        ["[0]"],
-        {"answer": [0]},
-        [{"role": "assistant"}],
-    )
+    others: list[Any] = [None, b"<answer>[0]</answer>", 3, ["[0]"], {"answer": [0]}, [{"role": "assistant"}]]
     env = TextEnv(c.problem)
     env.reset(options={"instance": c.instance})
     for other in others:
@@ -245,6 +245,7 @@ def _not_text(c: Case) -> Iterator[str]:
         yield "the last assistant's text is the reply, got another"
 
 
+@_probe(52, "a group that agrees on one reply", "equal rewards")
 def _collusion(c: Case) -> Iterator[str]:
     rewards = RewardFunction("tiered", group_size=8)
     for text in (c.say(c.poor), c.say(c.good), "?"):
@@ -253,6 +254,7 @@ def _collusion(c: Case) -> Iterator[str]:
             yield f"equal replies earn the same, so that their advantage is 0, got {paid}"
 
 
+@_probe(54, "an answer to another instance", "its literal worth here")
 def _other_instances(c: Case) -> Iterator[str]:
     """Give the answers to other instances, before and after they are judged there."""
     for other in c.population[:8]:
@@ -262,14 +264,14 @@ def _other_instances(c: Case) -> Iterator[str]:
         before = c.problem.verify(c.instance, text)
         c.problem.verify(other, text)
         after = c.problem.verify(c.instance, text)
-        reward = tiered(before)
-        if before != after or reward is None or not outcome.holds(before, reward):
+        if before != after or not outcome.met(before):
             yield f"must be {outcome.required}, got {before} and then {after}"
 
 
+@_probe(58, "hooks that do not keep their contract", "feasible, pure, growing")
 def _hooks(c: Case) -> Iterator[str]:
     """Hold the hooks that no reply goes through against their contracts."""
-    rng = np.random.default_rng(c.seed)
+    rng = np.random.default_rng(0)
     tiny, solution = as_kind(c.problem).tiny(c.instance)
     if not c.problem.verify(tiny, c.problem.format(tiny, solution)).optimal:
         yield "the worked example is optimal where it stands, got another verdict"
@@ -279,38 +281,13 @@ def _hooks(c: Case) -> Iterator[str]:
         if c.problem.heuristic(x) != c.problem.heuristic(x):
             yield "hooks are pure, got two heuristic solutions"
         start = c.problem.random(x, rng)
-        found = {"random": start, "heuristic with second choices": c.problem.heuristic(x, rng, 0.5)}
+        solutions = {"random": start, "heuristic with second choices": c.problem.heuristic(x, rng, 0.5)}
         for k in range(20):
-            found[f"neighbour {k}"] = start = c.problem.neighbour(x, start, rng)
-            found[f"random {k}"] = c.problem.random(x, rng)
-        for name, solution in found.items():
+            solutions[f"neighbour {k}"] = start = c.problem.neighbour(x, start, rng)
+            solutions[f"random {k}"] = c.problem.random(x, rng)
+        for name, solution in solutions.items():
             for violation in c.problem.violations(x, solution):
                 yield f"the solution of {name} is feasible, got: {violation.reason}"
     sizes = [c.problem.at_level(level).instance(0).size for level in range(6)]
     if sizes != sorted(set(sizes)):
         yield f"instances grow from level to level, got sizes {sizes}"
-
-
-PROBES: tuple[Probe, ...] = (
-    Probe(33, "one answer for every instance", "at most -0.2 on average", _constant),
-    Probe(34, "random answers of the right form", "below 0 on average", _random),
-    Probe(35, "a copy of the greedy answer", "exactly 0", _greedy),
-    Probe(36, "a copy of the reference", "1 if proven, else 0.95", _oracle),
-    Probe(37, "next to the reference", "below the reference unless equal", _near_oracle),
-    Probe(38, "other forms of the reference", "the verdict of the reference", _symmetric),
-    Probe(39, "other numbers for the elements", "the same reward and optimum", _relabelled),
-    Probe(
-        46,
-        "the same answer again and again, and turns without end",
-        "paid once, the return is the kept answer's reward",
-        _turns,
-    ),
-    Probe(47, "steps out of order", "ResetNeeded, no reward", _order_of_calls),
-    Probe(48, "answers read from prompt, feedback or info", "nothing to read", _leaks),
-    Probe(49, "guessed seeds", "one instance in all processes, none in two splits", _seeds),
-    Probe(51, "actions that are no text", "TypeError, nothing changes", _not_text),
-    Probe(52, "a group that agrees on one reply", "equal rewards", _collusion),
-    Probe(54, "an answer to another instance", "its literal worth here", _other_instances),
-    Probe(58, "hooks that do not keep their contract", "feasible, pure, growing", _hooks),
-)
-"""The attacks by policies and on episodes."""

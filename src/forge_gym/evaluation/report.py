@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
 from ..core.checks import short_repr
 from .evaluate import METRICS, Evaluation
-from .score import groups
+from .score import SuiteEvaluation, groups
+from .stats import Estimate
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
     from ..data.suite import Row
     from .runs import Change, Run, Tally
-    from .score import SuiteEvaluation
 
 _EVERY_S = 30.0
 """Seconds between the lines about a run where there is no terminal."""
@@ -39,22 +42,19 @@ def plain(text: str) -> str:
 
 
 def _table(title: str) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
     return Table(title=Text(plain(title), style="table.title"), title_justify="left")
 
 
-def _row(table: Table, agent: str, estimates: Sequence[tuple[float, float, float]]) -> None:
-    from rich.text import Text
-
-    table.add_row(
-        Text(plain(agent)), *(f"{mean:.3f}\n[dim]{low:.3f} {high:.3f}[/dim]" for mean, low, high in estimates)
-    )
-
-
-def _instances(answered: int, asked: int) -> str:
-    return f"{answered} instances" if answered == asked else f"{answered} answered of {asked} instances"
+def _means(title: str, columns: Sequence[str], rows: Sequence[tuple[str, list[Estimate]]]) -> Table:
+    """Return a table of means over their intervals, a row for each agent."""
+    table = _table(f"{title}, mean and 95 % bootstrap interval")
+    table.add_column("agent", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    for agent, estimates in rows:
+        cells = (f"{mean:.3f}\n[dim]{low:.3f} {high:.3f}[/dim]" for mean, low, high in estimates)
+        table.add_row(Text(plain(agent)), *cells)
+    return table
 
 
 def suite_tables(
@@ -79,26 +79,26 @@ def suite_tables(
     tables = []
     first = evaluations[0]
     k = first.samples
-    columns = [(metric, 1) for metric in METRICS]
+    columns = {metric: (metric, 1) for metric in METRICS}
     if k > 1:
-        columns += [(metric, k) for metric in ("success", "quality", "optimal")]
-    found, whole = first.groups(), groups(first.rows if asked is None else asked)
-    for label in filter(found.__contains__, labels):
-        group = found[label]
-        size = _instances(len(group), len(whole[label]))
-        table = _table(f"{title}, {label}: {size}, mean and 95 % bootstrap interval")
-        table.add_column("agent", no_wrap=True)
-        for metric, of in columns:
-            table.add_column(metric if of == 1 else f"{metric} best@{of}", justify="right", no_wrap=True)
-        for evaluation in evaluations:
-            _row(table, evaluation.agent, [evaluation.estimate(metric, group, of) for metric, of in columns])
-        tables.append(table)
+        columns |= {f"{metric} best@{k}": (metric, k) for metric in ("success", "quality", "optimal")}
+    answered, whole = first.groups(), groups(first.rows if asked is None else asked)
+    for label in filter(answered.__contains__, labels):
+        group = answered[label]
+        rows = [
+            (evaluation.agent, [evaluation.estimate(metric, group, of) for metric, of in columns.values()])
+            for evaluation in evaluations
+        ]
+        size = _size(len(group), len(whole[label]), "instances")
+        tables.append(_means(f"{title}, {label}: {size}", list(columns), rows))
     return [*tables, _published(evaluations, title)]
 
 
-def _published(evaluations: Sequence[SuiteEvaluation], title: str) -> Table:
-    from rich.text import Text
+def _size(answered: int, asked: int, what: str) -> str:
+    return f"{answered} {what}" if answered == asked else f"{answered} answered of {asked} {what}"
 
+
+def _published(evaluations: Sequence[SuiteEvaluation], title: str) -> Table:
     table = _table(f"{title}, published metric: SR / QR in %, best of up to 3 samples")
     table.add_column("")
     for evaluation in evaluations:
@@ -116,14 +116,10 @@ def evaluation_table(evaluations: Sequence[Evaluation], asked: int | None = None
     """
     first = evaluations[0]
     answered = len(first.verdicts)
-    size = f"{answered} episodes" if asked in (None, answered) else f"{answered} answered of {asked} episodes"
-    table = _table(f"{first.problem!r}: {size}, mean and 95 % bootstrap interval")
-    table.add_column("agent", no_wrap=True)
-    for name in METRICS:
-        table.add_column(name, justify="right", no_wrap=True)
-    for evaluation in evaluations:
-        _row(table, evaluation.agent, [evaluation.estimate(metric) for metric in METRICS])
-    return table
+    rows = [
+        (evaluation.agent, [evaluation.estimate(metric) for metric in METRICS]) for evaluation in evaluations
+    ]
+    return _means(f"{first.problem!r}: {_size(answered, asked or answered, 'episodes')}", list(METRICS), rows)
 
 
 # ------------------------------------------------------------------------------------- runs
@@ -145,38 +141,36 @@ def _count(number: float) -> str:
 
 def standing(tally: Tally) -> str:
     """Return one line on the scores, the tokens and the failures of a run so far."""
-    said = []
+    parts = []
     if tally.finished:
-        said += [
+        parts += [
             f"success {tally.success / tally.finished:.3f}",
             f"quality {tally.quality / tally.finished:.3f}",
         ]
     if tally.prompt_tokens or tally.completion_tokens:
-        said.append(f"tokens {_count(tally.prompt_tokens)} in, {_count(tally.completion_tokens)} out")
+        parts.append(f"tokens {_count(tally.prompt_tokens)} in, {_count(tally.completion_tokens)} out")
     if tally.cost:
-        said.append(f"cost {tally.cost:.4g}")
+        parts.append(f"cost {tally.cost:.4g}")
     if tally.failures:
-        said.append(f"unanswered {tally.failures}")
-    return ", ".join(said)
+        parts.append(f"unanswered {tally.failures}")
+    return ", ".join(parts)
 
 
 def summary(run: Run) -> str:
     """Return one line on what a run took and what it left unanswered."""
     calls = sum(map(len, run.calls.values()))
-    said = [f"{calls} calls"]
+    parts = [f"{calls} calls"]
     tokens = run.total("prompt_tokens"), run.total("completion_tokens")
     if any(tokens):
-        said.append(f"{tokens[0]:.0f} prompt and {tokens[1]:.0f} completion tokens")
+        parts.append(f"{tokens[0]:.0f} prompt and {tokens[1]:.0f} completion tokens")
     if cost := run.total("cost"):
-        said.append(f"cost {cost:.4g}")
-    return f"{plain(run.agent)}: {', '.join(said)}, {run.missing} of {len(run.rows) * run.samples} episodes unanswered"
+        parts.append(f"cost {cost:.4g}")
+    return f"{plain(run.agent)}: {', '.join(parts)}, {run.missing} of {run.episodes} episodes unanswered"
 
 
 @contextmanager
 def watching(title: str, console: Console) -> Iterator[Callable[[Tally], object]]:
     """Show running scores: a bar on a terminal, elsewhere a line now and then; yield what wants to be told."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=12),
@@ -185,16 +179,16 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Tally], object]
         TextColumn("{task.fields[said]}", markup=False),  # last, where a narrow terminal cuts
     )
     bar: TaskID | None = None
-    told = time.monotonic()  # decides when a line is printed, nothing else
+    printed_at = time.monotonic()  # decides when a line is printed, nothing else
 
     def tell(tally: Tally) -> None:
-        nonlocal bar, told
+        nonlocal bar, printed_at
         if console.is_terminal:
             if bar is None:  # what an earlier process did does not count for the speed
                 bar = progress.add_task(plain(title), total=tally.episodes, completed=tally.finished, said="")
             progress.update(bar, completed=tally.finished, said=standing(tally))
-        elif time.monotonic() - told >= _EVERY_S:
-            told = time.monotonic()
+        elif time.monotonic() - printed_at >= _EVERY_S:
+            printed_at = time.monotonic()
             print(
                 f"{plain(title)}: {tally.finished} of {tally.episodes}, {standing(tally)}",
                 file=sys.stderr,
@@ -207,19 +201,18 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Tally], object]
 
 def changes(found: Sequence[Change], lines: int = 10) -> list[str]:
     """Return what rescoring changed: the number of each change of status, then the first ``lines`` of them."""
-    counts: dict[str, int] = {}
-    for change in found:
-        before, after = change.before.verdict.status, change.after.verdict.status
-        kind = f"{before} -> {after}" if before != after else f"{before}, other numbers"
-        counts[kind] = counts.get(kind, 0) + 1
-    said = [f"{count} x {kind}" for kind, count in sorted(counts.items(), key=lambda item: -item[1])]
+    counts = Counter(
+        f"{before} -> {after}" if before != after else f"{before}, other numbers"
+        for before, after in ((change.before.verdict.status, change.after.verdict.status) for change in found)
+    )
+    listing = [f"{count} x {kind}" for kind, count in counts.most_common()]
     for change in found[:lines]:
         a, b = change.before, change.after
-        said.append(
+        listing.append(
             f"{plain(a.row)}, sample {a.sample}, turn {a.turn}: {a.verdict.status} -> {b.verdict.status}, "
             f"quality {a.verdict.quality:.3f} -> {b.verdict.quality:.3f}, score {a.score:.3f} -> {b.score:.3f}"
             + (f" ({short_repr(b.verdict.reason, 100)})" if b.verdict.reason else "")
         )
     if len(found) > lines:
-        said.append(f"and {len(found) - lines} more")
-    return said
+        listing.append(f"and {len(found) - lines} more")
+    return listing

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._version import __version__
 from ..agents.agent import Agent, AgentError, AsyncAgent, Reply
@@ -37,23 +37,7 @@ from ..core.verdict import Verdict
 from ..data.suite import SHIPPED, Row, SuiteError, locate, read
 from .evaluate import METRICS, Answered, Conversation, play
 from .score import SuiteEvaluation
-from .transcript import FORMAT, Call, Transcript, parse, verdict_to_dict
-
-__all__ = [
-    "GIVE_UP",
-    "Call",
-    "Change",
-    "Questions",
-    "Run",
-    "Tally",
-    "env_questions",
-    "read_run",
-    "record",
-    "rescore",
-    "suite_questions",
-    "verdict_to_dict",
-    "write_run",
-]
+from .transcript import FORMAT, Call, Transcript, parse
 
 GIVE_UP = 100
 """Episodes in a row that an agent fails to answer after which it is asked no more."""
@@ -113,20 +97,10 @@ def env_questions(
     rows = []
     for problem in problems:
         for index, instance in islice(problem.graded_instances(seed, split), episodes):
-            found = problem.reference(instance)
+            reference = problem.reference(instance)
+            about = (reference, reference.trivial, reference.greedy, problem.digest(instance))
             source = {"seed": seed, "index": index, "split": split}
-            rows.append(
-                Row(
-                    f"{problem.name}-{index}",
-                    problem,
-                    instance,
-                    found,
-                    found.trivial,
-                    found.greedy,
-                    problem.digest(instance),
-                    source=source,
-                )
-            )
+            rows.append(Row(f"{problem.name}-{index}", problem, instance, *about, source=source))
     names = [problem.name for problem in problems]
     if len(set(names)) < len(names):
         raise ValueError(f"problems must be of different names, got {names}")
@@ -143,18 +117,16 @@ def _questions(header: dict[str, Any], suite: str | Path | None) -> Questions:
             make_problem(env["problem"], **{key: lists_to_tuples(x) for key, x in env["parameters"].items()})
             for env in header["env"]
         ]
-        found = env_questions(problems, header["episodes"], header["seed"], header["split"])
-        if json.loads(json.dumps(found.header["env"])) != json.loads(json.dumps(header["env"])):
-            raise ValueError(
-                f"its problems are at other versions now: {short_repr(found.header['env'], 200)}"
-            )
-        return found
-    found = suite_questions(str(suite or asked.get("file", asked["name"])), header["limit"])
-    if found.header["suite"]["sha256"] != asked["sha256"]:
-        raise ValueError(
-            f"it asked another version of the suite {asked['name']}, of content {asked['sha256']}"
-        )
-    return found
+        questions = env_questions(problems, header["episodes"], header["seed"], header["split"])
+        now = questions.header["env"]
+        if json.loads(json.dumps(now)) != json.loads(json.dumps(header["env"])):
+            raise ValueError(f"its problems are at other versions now: {short_repr(now, 200)}")
+        return questions
+    questions = suite_questions(str(suite or asked.get("file", asked["name"])), header["limit"])
+    name, digest = asked["name"], asked["sha256"]
+    if questions.header["suite"]["sha256"] != digest:
+        raise ValueError(f"it asked another version of the suite {name}, of content {digest}")
+    return questions
 
 
 # ------------------------------------------------------------------------------------- runs
@@ -205,6 +177,11 @@ class Run:
         """Whether an episode was played to its end."""
         return self.episode(row, sample).over
 
+    @property
+    def episodes(self) -> int:
+        """Episodes to be played."""
+        return len(self.rows) * self.samples
+
     def kept(self, row: str) -> list[Verdict]:
         """Return the kept turn's verdict of each finished sample of a row."""
         episodes = [self.episode(row, sample) for sample in range(self.samples)]
@@ -212,10 +189,7 @@ class Run:
 
     def kept_call(self, row: str, sample: int) -> Call:
         """Return the kept turn of an episode of which some turn is recorded."""
-        kept = self.episode(row, sample).kept
-        return next(
-            call for call in self.calls[row, sample] if (call.reply, call.verdict, call.score) == kept
-        )
+        return self.calls[row, sample][self.episode(row, sample).kept_turn]
 
     @property
     def finished(self) -> int:
@@ -225,7 +199,7 @@ class Run:
     @property
     def missing(self) -> int:
         """Episodes that were not."""
-        return len(self.rows) * self.samples - self.finished
+        return self.episodes - self.finished
 
     @property
     def answered(self) -> tuple[Row, ...]:
@@ -257,8 +231,6 @@ def read_run(path: str | Path, suite: str | Path | None = None) -> Run:
 
     Parameters
     ----------
-    path
-        The transcript.
     suite
         Where the suite is now, if it did not ship with the package and was moved.
 
@@ -278,10 +250,10 @@ def read_run(path: str | Path, suite: str | Path | None = None) -> Run:
     if header is None:
         raise ValueError(f"{path} is no transcript: it has no header")
     try:
-        found = _questions(header, suite)
+        questions = _questions(header, suite)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} cannot be rebuilt: {error}") from None
-    run = Run(header, found.rows, {})
+    run = Run(header, questions.rows, {})
     _sort_in(path, run, calls)
     return run
 
@@ -404,7 +376,7 @@ def _record(
     batch_size: int,
     progress: Callable[[Tally], object],
 ) -> Run:
-    tally = Tally(len(run.rows) * run.samples)
+    tally = Tally(run.episodes)
     for row in run.rows:
         for kept in run.kept(row.id):
             tally.end(kept)
@@ -447,12 +419,12 @@ class _GaveUp(Exception):
 
 def _call(episode: Conversation, reply: Reply) -> Call:
     assert episode.last is not None
-    took = {**asdict(reply), "reply": reply.text}
-    del took["text"]
+    took = asdict(reply)
     return Call(
         episode.row,
         episode.sample,
         episode.turn - 1,
+        reply=took.pop("text"),
         score=episode.last.score,
         verdict=episode.last.verdict._replace(solution=None),
         feedback=episode.feedback if episode.protocol.turns > 1 else None,
@@ -499,8 +471,7 @@ def write_run(run: Run, path: str | Path) -> None:
 # ------------------------------------------------------------------------------------- rescoring
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """A stored verdict that the verifier of today does not give."""
 
     before: Call

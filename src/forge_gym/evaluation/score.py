@@ -42,21 +42,21 @@ class SuiteEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return both reports as JSON-ready data."""
         k = self.samples
-        found = {}
+        reports = {}
         for label, group in self.groups().items():
-            said = [verdict.status for i in group for verdict in self.verdicts[i]]
-            found[label] = {
+            statuses = [verdict.status for i in group for verdict in self.verdicts[i]]
+            reports[label] = {
                 "instances": len(group),
-                "status": {status: said.count(status) for status in STATUSES},
+                "status": {status: statuses.count(status) for status in STATUSES},
                 **{metric: self.estimate(metric, group)._asdict() for metric in METRICS},
             }
             if k > 1:
                 for metric in METRICS:
-                    found[label][f"{metric} best@{k}"] = self.estimate(metric, group, k)._asdict()
+                    reports[label][f"{metric} best@{k}"] = self.estimate(metric, group, k)._asdict()
         return {
             "agent": self.agent,
             "samples": self.samples,
-            "groups": found,
+            "groups": reports,
             "published": self.published(),
         }
 
@@ -67,7 +67,7 @@ class SuiteEvaluation:
 
 def groups(rows: Sequence[Row]) -> dict[str, list[int]]:
     """Return the positions of the rows of every problem, family, distribution and level, and of all."""
-    found: dict[str, list[int]] = {}
+    positions: dict[str, list[int]] = {}
     for label in (
         lambda row: row.problem.name,
         lambda row: f"family {row.problem.family}",
@@ -76,8 +76,8 @@ def groups(rows: Sequence[Row]) -> dict[str, list[int]]:
         lambda row: "overall",
     ):
         for i, row in enumerate(rows):
-            found.setdefault(label(row), []).append(i)
-    return found
+            positions.setdefault(label(row), []).append(i)
+    return positions
 
 
 def evaluate_suite(

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, islice, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.table import Column, Table
 
 from ..agents.agent import Task
 from ..agents.controls import LocalSearchAgent, RandomAgent
@@ -34,9 +36,6 @@ from ..core.reference import CertificateError
 from ..core.rewards import REWARDS, Group, Scheme, group_rewards, reward
 from ..core.verdict import STATUSES
 from .evaluate import METRICS
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 Floats: TypeAlias = NDArray[np.float64]
 Paid: TypeAlias = Sequence[Sequence[float | None] | Floats]
@@ -116,33 +115,24 @@ def _answers(problem: Problem[Any, Any], instance: Instance, seed: int) -> list[
 
 
 def _elements(problem: Problem[Any, Any], body: str) -> list[Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if not isinstance(found, list):
-        raise ValueError(f"answers of {problem.name} must be JSON lists, got {short_repr(body)}")
-    return found
+    with suppress(ValueError):
+        if isinstance(elements := json.loads(body), list):
+            return elements
+    raise ValueError(f"answers of {problem.name} must be JSON lists, got {short_repr(body)}")
 
 
 def _spoilt(answers: list[list[Any]], rng: np.random.Generator) -> list[str]:
     """Return the first three of ``answers`` with elements dropped, repeated, or replaced by those of others."""
-    strangers = [element for answer in answers for element in answer]
-
-    def spoil(answer: list[Any], how: str, flaws: int) -> str:
+    strangers = list(chain.from_iterable(answers))
+    bodies = []
+    for answer, how, flaws in product(answers[:3], ("drop", "repeat", "replace"), FLAWS):
         spoilt = list(answer)
         for _ in range(min(flaws, len(answer))):
             i = int(rng.integers(len(spoilt)))
             stranger = strangers[int(rng.integers(len(strangers)))]
             spoilt[i : i + 1] = {"drop": [], "repeat": [spoilt[i]] * 2, "replace": [stranger]}[how]
-        return json.dumps(spoilt)
-
-    return [
-        spoil(answer, how, flaws)
-        for answer in answers[:3]
-        for how in ("drop", "repeat", "replace")
-        for flaws in FLAWS
-    ]
+        bodies.append(json.dumps(spoilt))
+    return bodies
 
 
 def standardise(paid: Paid) -> Floats:
@@ -227,16 +217,13 @@ class Comparison:
 
     def table(self) -> Table:
         """Return the overall distances as a table."""
-        from rich.table import Table
-
         title = (
             f"STARC distance, {len(self.problems)} problems, {self.instances} instances each, seed {self.seed}: "
             "0 equal, 0.71 unrelated, 1 opposite"
         )
-        table = Table(title=title, title_justify="left")
-        table.add_column("", no_wrap=True)
-        for i in range(1, len(self.names) + 1):  # by number: eleven names side by side are too wide
-            table.add_column(str(i), justify="right", no_wrap=True)
+        # Columns have numbers: eleven names side by side are too wide.
+        numbers = (Column(str(i), justify="right", no_wrap=True) for i in range(1, len(self.names) + 1))
+        table = Table(Column("", no_wrap=True), *numbers, title=title, title_justify="left")
         for i, (name, row) in enumerate(zip(self.names, self.overall, strict=True), 1):
             table.add_row(f"{i:2} {name}", *(f"{value:.2f}" for value in row))
         return table
@@ -322,13 +309,17 @@ def compare(
         raise ValueError("problems and schemes must hold at least one each, got none")
     for name in schemes:
         check_choice("schemes", name, REWARDS)
-    payers = {name: reward(name) for name in schemes}
+    payers: dict[str, Scheme] = {name: reward(name) for name in schemes}
+    payers |= {name: METRICS[name] for name in SCORES}
     banks = {problem: bank(problem, instances, seed, progress) for problem in dict.fromkeys(problems)}
-    paid = {problem: _paid(payers.values(), groups) for problem, groups in banks.items()}
+    paid: dict[Problem[Any, Any], list[Paid]] = {
+        problem: [[group_rewards(payer, group) for group in groups] for payer in payers.values()]
+        for problem, groups in banks.items()
+    }
     pooled = [list(chain.from_iterable(parts)) for parts in zip(*paid.values(), strict=True)]
     judged = Counter(v.status for groups in banks.values() for group in groups for v in group.verdicts)
     return Comparison(
-        (*payers, *SCORES),
+        tuple(payers),
         _distances(pooled),
         {problem: _distances(rows) for problem, rows in paid.items()},
         instances,
@@ -337,15 +328,7 @@ def compare(
     )
 
 
-def _paid(schemes: Iterable[Scheme], groups: Sequence[Group]) -> list[Paid]:
-    """Return what each scheme, and then each of `SCORES`, gives to a bank."""
-    rewards: list[Paid] = [[group_rewards(scheme, group) for group in groups] for scheme in schemes]
-    return rewards + [
-        [[METRICS[name](verdict) for verdict in group.verdicts] for group in groups] for name in SCORES
-    ]
-
-
 def _distances(paid: Sequence[Paid]) -> Floats:
     vectors = np.stack([standardise(rewards) for rewards in paid])
-    found: Floats = 0.5 * np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-    return found
+    distances: Floats = 0.5 * np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    return distances

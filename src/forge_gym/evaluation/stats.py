@@ -93,9 +93,8 @@ def wilson(count: int, total: int) -> Estimate:
     centre = share + weight / 2
     spread = _Z * sqrt((share * (1 - share) + weight / 4) / total)
     low, high = (centre - spread) / (1 + weight), (centre + spread) / (1 + weight)
-    return Estimate(
-        share, low if count else 0.0, high if count < total else 1.0
-    )  # exact, where rounding is not
+    # The ends are exact, where rounding is not.
+    return Estimate(share, low if count else 0.0, high if count < total else 1.0)
 
 
 def best_of(values: Sequence[float], k: int) -> float:

@@ -28,5 +28,5 @@ def console(stderr: bool = False) -> Any:
     """Return a rich console that is wide enough for a table where the output is not a terminal."""
     from rich.console import Console
 
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=150)
+    default = Console(stderr=stderr)
+    return default if default.is_terminal else Console(stderr=stderr, width=150)

@@ -10,9 +10,10 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_type_hints
 
 from ..core.checks import check_int, short_repr
 from ..core.store import number
@@ -46,10 +47,10 @@ class Call:
 
     def to_json(self) -> str:
         """Return the call as one line of JSON, in ASCII, so that any text of a model survives."""
-        found = {name: getattr(self, name) for name in FIELDS}
+        fields = {name: getattr(self, name) for name in FIELDS}
         if self.feedback is None:
-            del found["feedback"]
-        return json.dumps(found | {"verdict": verdict_to_dict(self.verdict)})
+            del fields["feedback"]
+        return json.dumps(fields | {"verdict": verdict_to_dict(self.verdict)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Call:
@@ -65,40 +66,27 @@ class Call:
             call = cls(**{**data, "verdict": verdict_from_dict(data["verdict"])})
         except (TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None
-        _check_kinds(vars(call), FIELDS)
+        _check_kinds(cls, vars(call))
         return call
 
 
-_REAL = (int, float)
-FIELDS: dict[str, Any] = {
-    "row": str,
-    "sample": int,
-    "turn": int,
-    "reply": str,
-    "finish": str,
-    "prompt_tokens": int,
-    "completion_tokens": int,
-    "cost": _REAL,
-    "seconds": _REAL,
-    "attempts": int,
-    "feedback": (str, type(None)),
-    "score": _REAL,
-}
-"""Fields of a line, in order, and their types; the verdict comes last."""
-_VERDICT: dict[str, Any] = {
-    "status": str,
-    "reason": str,
-    "credit": _REAL,
-    "quality": _REAL,
-    "skill": _REAL,
-    "ratio": _REAL,
-    "optimal": bool,
-    "beats_bound": bool,
-}
+FIELDS = (
+    "row", "sample", "turn", "reply", "finish", "prompt_tokens", "completion_tokens", "cost", "seconds", "attempts",
+    "feedback", "score",
+)  # fmt: skip
+"""Fields of a line, in order; the verdict comes last."""
 
 
-def _check_kinds(data: dict[str, Any], kinds: dict[str, Any]) -> None:
-    for name, kind in kinds.items():
+@cache
+def _kinds(cls: type) -> dict[str, Any]:
+    """Return the types of the fields that JSON holds as they are."""
+    real = {float: (int, float)}
+    plain = (str, int, float, bool, str | None)
+    return {name: real.get(kind, kind) for name, kind in get_type_hints(cls).items() if kind in plain}
+
+
+def _check_kinds(cls: type, data: dict[str, Any]) -> None:
+    for name, kind in _kinds(cls).items():
         value = data[name]
         right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
         if not right or (isinstance(value, float) and not isfinite(value)):
@@ -107,11 +95,11 @@ def _check_kinds(data: dict[str, Any], kinds: dict[str, Any]) -> None:
 
 def verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict, but for its solution, as JSON-ready data; exact numbers become strings."""
-    found = verdict._asdict()
-    del found["solution"]
-    found["violations"] = [[v.family, str(v.amount), str(v.scale), v.reason] for v in verdict.violations]
-    found["objective"] = None if verdict.objective is None else str(verdict.objective)
-    return found
+    data = verdict._asdict()
+    del data["solution"]
+    data["violations"] = [[v.family, str(v.amount), str(v.scale), v.reason] for v in verdict.violations]
+    data["objective"] = None if verdict.objective is None else str(verdict.objective)
+    return data
 
 
 def verdict_from_dict(data: dict[str, Any]) -> Verdict:
@@ -122,16 +110,16 @@ def verdict_from_dict(data: dict[str, Any]) -> Verdict:
     ValueError, TypeError, KeyError
         If it is something else.
     """
-    _check_kinds(data, _VERDICT)
+    _check_kinds(Verdict, data)
     if data["status"] not in STATUSES:
         raise ValueError(f"status is {short_repr(data['status'])}")
-    found = dict(data)
-    found["violations"] = tuple(
+    fields = dict(data)
+    fields["violations"] = tuple(
         Violation(_text(family), _exact(amount), _exact(scale), _text(reason))
         for family, amount, scale, reason in data["violations"]
     )
-    found["objective"] = None if data["objective"] is None else _exact(data["objective"])
-    return Verdict(**found, solution=None)  # a TypeError where the data hold one
+    fields["objective"] = None if data["objective"] is None else _exact(data["objective"])
+    return Verdict(**fields, solution=None)  # a TypeError where the data hold one
 
 
 def _text(value: object) -> str:
@@ -240,17 +228,17 @@ class Transcript:
     def _resume(self, header: dict[str, Any]) -> tuple[dict[str, Any], list[Call]]:
         """Cut off a line that was being written when a process was killed; refuse another run's file."""
         self._file.seek(0)
-        found, calls, end = parse(self.path, self._file)
-        if found is None:
+        stored, calls, end = parse(self.path, self._file)
+        if stored is None:
             self._file.seek(0)
             if not json.dumps(header).startswith(self._file.read(_TELLING).decode(errors="replace")):
                 raise ValueError(f"{self.path} is no transcript, and is left as it is")
         else:
-            check_same(self.path, found, header)
+            check_same(self.path, stored, header)
         self._file.truncate(end)
-        if found is None:
+        if stored is None:
             self._write(json.dumps(header) + "\n")
-        return found or header, calls
+        return stored or header, calls
 
 
 _TELLING = len('{"forge_gym": ')
@@ -273,11 +261,11 @@ def check_same(path: Path, found: dict[str, Any], header: dict[str, Any]) -> Non
 
 def _settings(header: dict[str, Any]) -> dict[str, Any]:
     """Return what decides a run's questions and answers, by name, from JSON or not."""
-    found: dict[str, Any] = json.loads(json.dumps(header))
+    settings: dict[str, Any] = json.loads(json.dumps(header))
     for name in ("forge_gym", "format", "started", "rescored"):
-        found.pop(name, None)
-    if found.get("suite"):
-        found["suite"].pop("file", None)
-    options: dict[str, Any] = found.pop("options", {})
+        settings.pop(name, None)
+    if settings.get("suite"):
+        settings["suite"].pop("file", None)
+    options: dict[str, Any] = settings.pop("options", {})
     options.pop("base_url", None)  # the same model may answer from elsewhere
-    return {**found, **options}
+    return {**settings, **options}

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_integers, read_numbers
 from ..core.problem import I
 from ..core.verdict import Violation
-from .forms import every_list
+from .forms import every_list, members
 from .instance import permute
 from .kind import Kind
+from .reading import read_integers, read_numbers
 from .table import Names, plural
 
 Labels: TypeAlias = tuple[int, ...]
@@ -71,15 +71,15 @@ class Assignment(Kind[I, Labels]):
         return " ".join(map(str, solution)) if self.style == "compact" else str(list(solution))
 
     def clean(self, instance: I, solution: Labels) -> tuple[list[Violation], Partial]:
-        n, domain, broken = instance.size, self.domain(instance), list[Violation]()
-        strange = sum([label not in domain for label in solution])
-        if not strange and len(solution) == n:
-            return broken, solution
-        labels = plural(self.label)
+        n, domain = instance.size, self.domain(instance)
+        if len(solution) == n and members(domain).issuperset(solution):
+            return [], solution
+        broken: list[Violation] = []
+        known, labels = sum(map(members(domain).__contains__, solution)), plural(self.label)
         if len(solution) != n:
             reason = f"each of {n} {plural(self.noun)} has a {self.label}, got {len(solution)} {labels}"
             broken.append(Violation("length", abs(len(solution) - n), n, reason))
-        if strange:
+        if strange := len(solution) - known:
             reason = f"{labels} are {domain.start} to {domain.stop - 1}, got {strange} others"
             broken.append(Violation("known", strange, max(n, strange), reason))
         cleaned: Partial = solution[:n]
@@ -118,9 +118,6 @@ class Assignment(Kind[I, Labels]):
         used = set(partial)
         fresh = next((label for label in self.domain(instance) if label not in used), None)
         return [label for label in allowed if label in used or label == fresh]
-
-    def extend(self, instance: I, partial: Labels, piece: int) -> Labels:
-        return (*partial, piece)
 
     def random(self, instance: I, rng: np.random.Generator) -> Labels:
         """Return labels that elements in random order draw among those that they may have."""
@@ -180,19 +177,15 @@ class Assignment(Kind[I, Labels]):
     def axes(self, instance: I) -> tuple[int, ...]:
         return (len(self.domain(instance)),)
 
-    def place(self, piece: int) -> tuple[int, ...]:
-        return (piece,)
-
     def state_width(self, axes: tuple[int, ...]) -> int:
         return 2 + axes[0]
 
     def state(self, instance: I, partial: Labels) -> NDArray[Any]:
         """Return (n, 2 + labels): labelled, next to be labelled, and a column for each label."""
-        domain = self.domain(instance)
+        domain, labelled = self.domain(instance), len(partial)
         state = np.zeros((instance.size, 2 + len(domain)))
-        for element, label in enumerate(partial):
-            state[element, 0] = state[element, 2 + domain.index(label)] = 1.0
-        state[len(partial) : len(partial) + 1, 1] = 1.0
+        state[:labelled, 0] = state[labelled : labelled + 1, 1] = 1.0
+        state[range(labelled), [2 + domain.index(label) for label in partial]] = 1.0
         return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -72,24 +73,24 @@ def features(instance: Instance) -> Features:
     if own is not None:
         stated: Features = own()
         return stated
-    found: list[Floats] = []
+    element_columns: list[Floats] = []
     links: Floats | None = None
     for field in field_types(type(instance)) if isinstance(instance, TypedInstance) else ():
         value = getattr(instance, field.name)
         if field.shape.ends or field.shape.sets or field.shape.elements == (True, True):
             matrix = _linked(instance, field, value)
-            found.append(
+            element_columns.append(
                 np.sort(matrix, axis=1).mean(axis=1)
             )  # sorted: the same bits in any order of elements
             links = matrix if links is None else links
         elif field.per_element and value:
             numbers = np.abs(np.asarray(value, dtype=np.float64))
-            found += list(np.atleast_2d(scaled(numbers, numbers.max()).T))
-    if not found:
+            element_columns += list(np.atleast_2d(scaled(numbers, numbers.max()).T))
+    if not element_columns:
         raise ValueError(
             f"an instance must have features, got a {type(instance).__name__}, whose fields run over no elements"
         )
-    return Features(np.stack(found, axis=1), links)
+    return Features(np.stack(element_columns, axis=1), links)
 
 
 def _linked(instance: Any, field: Any, value: Any) -> Floats:
@@ -98,10 +99,10 @@ def _linked(instance: Any, field: Any, value: Any) -> Floats:
     if field.shape.elements == (True, True):
         return scaled(value, np.max(value, initial=0))
     if field.shape.ends:
-        matrix = np.zeros((n, n), np.float32)
-        for u, v, *weight in value:
-            matrix[u, v] = matrix[v, u] = weight[0] if weight else 1.0
-        return scaled(matrix, float(matrix.max(initial=0)))
+        matrix = np.zeros((n, n))
+        tails, heads, *weights = zip(*value, strict=True) if value else ((), ())
+        matrix[tails, heads] = matrix[heads, tails] = weights[0] if weights else 1.0
+        return scaled(matrix, matrix.max(initial=0))
     matrix = np.zeros((n, getattr(instance, field.range.high)), np.float32)
     for element, members in enumerate(value):
         matrix[element, list(members)] = 1.0
@@ -192,9 +193,6 @@ class Encoder:
         padded[: state.shape[0], : state.shape[1]] = state
         return padded
 
-    def number(self, piece: Any) -> int:
-        """Return the number of a piece that may be added to a solution."""
-        number = 0
-        for at, extent in zip(self.problem.place(piece), self._axes, strict=True):
-            number = number * extent + at
-        return number
+    def numbered(self, pieces: Sequence[Any]) -> dict[int, Any]:
+        """Return pieces that may be added to a solution by their numbers."""
+        return self.problem.numbered(pieces, self._axes)

@@ -9,8 +9,8 @@ from itertools import combinations, product
 
 import numpy as np
 
-from ..core.answer import read_integers, read_names
 from ..core.verdict import Violation
+from .reading import read_integers, read_names
 from .table import Names, plural
 
 
@@ -27,6 +27,12 @@ def elements(n: int) -> frozenset[int]:
     [1]
     """
     return frozenset(range(n))
+
+
+@lru_cache(maxsize=256)
+def members(domain: range) -> frozenset[int]:
+    """Return the numbers of ``domain``; see `elements` on what they are for."""
+    return frozenset(domain)
 
 
 def in_range(numbers: Sequence[int], n: int) -> Sequence[int]:
@@ -50,7 +56,8 @@ def listed_once(noun: str, names: Names, listed: Sequence[int]) -> list[Violatio
     >>> [violation.reason for violation in listed_once("vertex", Names(4), (1, 1, -1))]
     ['vertices are 0 to 3, got 1 others', 'vertices are listed once each, got 1 repetitions']
     """
-    n, existing, broken = names.size, in_range(listed, names.size), list[Violation]()
+    broken: list[Violation] = []
+    n, existing = names.size, in_range(listed, names.size)
     if unknown := len(listed) - len(existing):
         reason = f"{plural(noun)} are {names.span}, got {unknown} others"
         broken.append(Violation("known", unknown, max(n, unknown), reason))

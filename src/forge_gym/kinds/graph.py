@@ -88,7 +88,7 @@ class WeightedGraph(TypedInstance):
         return Data((table,), legend + "every edge appears once.")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Edges(Table):
     """The edges of a graph: pairs in data, adjacency lists in texts.
 
@@ -104,10 +104,8 @@ class Edges(Table):
 
     def prose(self, names: Names) -> list[str]:
         """Return a line per vertex with its neighbours of higher number; every edge appears once."""
-        called, later = names.all, [list[str]() for _ in range(self.vertices)]
-        for (u, v), weight in self._weighted():
-            later[u].append(called[v] + weight)
-        lines = [f"{name}: {' '.join(vs)}" for name, vs in zip(called, later, strict=False) if vs]
+        lists = self._adjacency(names, self.columns["ends"])
+        lines = [f"{name}: {' '.join(vs)}" for name, vs in zip(names.all, lists, strict=False) if vs]
         return lines or ["no edges"]
 
     def compact(self, names: Names) -> str:
@@ -115,15 +113,20 @@ class Edges(Table):
 
         A small model that answers vertex by vertex reads beside each what it has already decided.
         """
-        called, earlier = names.all, [list[str]() for _ in range(self.vertices)]
-        for (u, v), weight in self._weighted():
-            earlier[v].append(called[u] + weight)
-        return " ".join([" ".join([f"{name}:", *us]) for name, us in zip(called, earlier, strict=False)])
+        lists = self._adjacency(names, [(v, u) for u, v in self.columns["ends"]])
+        return " ".join([" ".join([f"{name}:", *us]) for name, us in zip(names.all, lists, strict=False)])
 
-    def _weighted(self) -> Iterable[tuple[tuple[int, int], str]]:
-        """Return each edge, and its weight as it follows a neighbour."""
-        ends, weights = self.columns["ends"], self.columns.get("weight")
-        return zip(ends, [f"*{w}" for w in weights] if weights is not None else [""] * len(ends), strict=True)
+    def _adjacency(self, names: Names, pairs: Iterable[tuple[int, int]]) -> list[list[str]]:
+        """Return for each vertex what the ``pairs`` that start there end in, with the edge's weight if there is one."""
+        called = names.all
+        lists: list[list[str]] = [[] for _ in range(self.vertices)]
+        if "weight" in self.columns:
+            for (u, v), weight in zip(pairs, self.columns["weight"], strict=True):
+                lists[u].append(f"{called[v]}*{weight}")
+        else:
+            for u, v in pairs:
+                lists[u].append(called[v])
+        return lists
 
     def data(self, names: Names) -> list[Any]:
         """Return a list for each edge: its ends, and its weight if there is one."""
@@ -150,6 +153,8 @@ def pairs_without(masks: Sequence[int], chosen: Iterable[int]) -> tuple[int, Ite
     """
     members = mask_of(chosen)
     apart = sum([(members & ~masks[v]).bit_count() - 1 for v in chosen]) // 2
-    ordered = combinations(sorted(chosen), 2) if apart else iter(())
-    without = (pair for pair in ordered if not masks[pair[0]] >> pair[1] & 1)  # redundant: for a reason only
+    if not apart:
+        return 0, iter(())
+    pairs = combinations(sorted(chosen), 2)
+    without = (pair for pair in pairs if not masks[pair[0]] >> pair[1] & 1)  # redundant: for a reason only
     return apart, islice(without, apart)

@@ -66,15 +66,15 @@ class FieldType:
 @cache
 def field_types(cls: Any) -> tuple[FieldType, ...]:
     """Return what the types of the fields of an instance class say, in order."""
-    found = []
+    types = []
     for field in fields(cls):
         hint = parameter_types(cls)[field.name]
         marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
         shape = next((mark for mark in marks if isinstance(mark, Shape)), Shape())
         bounds = next((mark for mark in marks if isinstance(mark, Range)), None)
         plain = get_args(hint)[0] if marks else hint
-        found.append(FieldType(field.name, plain, shape, bounds, field.default is not MISSING))
-    return tuple(found)
+        types.append(FieldType(field.name, plain, shape, bounds, field.default is not MISSING))
+    return tuple(types)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from ..core.answer import wrap_answer
 from ..core.checks import check_choice, check_int, short_repr
 from ..core.problem import I, Problem, S
-from ..core.seeding import size_at_level
 from ..core.verdict import Violation
 from .table import STYLES, Data, Names, plural
 
@@ -31,6 +30,12 @@ Choose: TypeAlias = Callable[[Iterable[Any]], Any]
 It looks at two of them at most, so they may come from a generator."""
 _REMEMBERED = 64
 """Worked examples that a problem remembers."""
+_RULES = {
+    "tags": "End your reply with {} between <answer> and </answer>, stated once.",
+    "line": "End your reply with one line that starts with Answer: followed by {}.",
+    "raw": "Reply with {} and nothing else.",
+}
+"""How to answer, by answer format."""
 _SYLLABLES = ("ka", "mo", "ri", "ne", "tu", "sa", "vo", "li")
 
 
@@ -149,9 +154,10 @@ class Kind(Problem[I, S], Generic[I, S]):
     def extensions(self, instance: I, partial: S) -> Sequence[Any]:
         """Return the pieces that may come next. None leads into a dead end, and every objective stays in reach."""
 
-    @abstractmethod
     def extend(self, instance: I, partial: S, piece: Any) -> S:
-        """Return the unfinished solution with one of its `extensions`."""
+        """Return the unfinished solution with one of its `extensions`: by default, the piece stands at its end."""
+        extended: S = (*partial, piece)  # type: ignore[assignment] # the S of the subclass
+        return extended
 
     @abstractmethod
     def moves(self, instance: I, solution: S) -> Iterator[tuple[str, S]]:
@@ -214,13 +220,13 @@ class Kind(Problem[I, S], Generic[I, S]):
 
     # ---------------------------------------------------------------- arrays
 
-    @abstractmethod
     def axes(self, instance: I) -> tuple[int, ...]:
-        """Return how many pieces there are along each axis: elements, labels, or elements and resources."""
+        """Return how many pieces there are along each axis: by default one axis, of the elements."""
+        return (instance.size,)
 
-    @abstractmethod
-    def place(self, piece: Any) -> tuple[int, ...]:
-        """Return where a piece stands along the `axes`."""
+    def numbered(self, pieces: Sequence[Any], axes: tuple[int, ...]) -> dict[int, Any]:
+        """Return pieces by their numbers where there are so many along the `axes`: by default, they are numbers."""
+        return dict(zip(pieces, pieces, strict=True))
 
     @abstractmethod
     def state_width(self, axes: tuple[int, ...]) -> int:
@@ -264,28 +270,27 @@ class Kind(Problem[I, S], Generic[I, S]):
         names, data = self.names_of(instance), self.table(instance)
         if self.style == "compact":
             return f"{data.text('compact', names)} >"
-        tiny, solution = self.tiny(instance)
-        others = _names(self.names, tiny.size, instance.size if self.renumbered else 0)
-        example = self._examples.get((tiny, others))
-        if example is None:
-            answer = wrap_answer(self.write(tiny, solution, others), self.answer_format)
-            example = f"{self.table(tiny).text(self.style, others)}\n{answer}"
-            if len(self._examples) >= _REMEMBERED:
-                self._examples.clear()
-            self._examples[tiny, others] = example
-        what = self.answer(instance)
-        rule = {
-            "tags": f"End your reply with {what} between <answer> and </answer>, stated once.",
-            "line": f"End your reply with one line that starts with Answer: followed by {what}.",
-            "raw": f"Reply with {what} and nothing else.",
-        }[self.answer_format]
+        example = self._example(self.tiny(instance), instance.size if self.renumbered else 0)
+        rule = _RULES[self.answer_format].format(self.answer(instance))
         return (
             f"{self.question(instance)}{data.introduction(self.style, names)}\n{data.text(self.style, names)}\n\n"
             f"{rule}\n\nExample, for another instance:\n{example}"
         )
 
+    def _example(self, tiny: tuple[I, S], start: int) -> str:
+        """Return a worked example as text, its elements named after ``start`` others."""
+        text = self._examples.get((tiny, start))
+        if text is None:
+            names = _names(self.names, tiny[0].size, start)
+            answer = wrap_answer(self.write(*tiny, names), self.answer_format)
+            text = f"{self.table(tiny[0]).text(self.style, names)}\n{answer}"
+            if len(self._examples) >= _REMEMBERED:
+                self._examples.clear()
+            self._examples[tiny, start] = text
+        return text
+
     @cached_property
-    def _examples(self) -> dict[tuple[I, Names], str]:
+    def _examples(self) -> dict[tuple[tuple[I, S], int], str]:
         """The worked examples written so far: instances of one size share one."""
         return {}
 
@@ -338,6 +343,20 @@ def _check_names(names: Any, style: str) -> None:
         check_choice("names", names, ["words"])
     else:
         check_int("names", names, 0)
+
+
+def size_at_level(smallest: int, level: int) -> int:
+    """Return the number of elements at a difficulty level: ``smallest`` at level 0, then at most 1.3 times the last.
+
+    Growth is quadratic, so levels have no end and sizes do not overflow. ``smallest`` is at least 5.
+
+    Examples
+    --------
+    >>> [size_at_level(5, level) for level in (0, 1, 2, 3, 5, 10, 20)]
+    [5, 6, 7, 9, 13, 27, 75]
+    """
+    check_int("level", level, 0)
+    return smallest + level + level * level // 8
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_numbers
 from ..core.problem import I
 from ..core.verdict import Violation
 from .forms import (
@@ -24,6 +23,7 @@ from .forms import (
     write_elements,
 )
 from .kind import Kind
+from .reading import read_numbers
 from .table import Names, plural
 
 Order: TypeAlias = tuple[int, ...]
@@ -73,7 +73,8 @@ class Permutation(Kind[I, Order]):
         n = instance.size
         if len(solution) == n == len(elements(n).intersection(solution)):
             return [], solution
-        listed, broken, (done, entries) = in_range(solution, n), list[Violation](), self.done
+        broken: list[Violation] = []
+        listed, (done, entries) = in_range(solution, n), self.done
         names, nouns = self.names_of(instance), plural(self.noun)
         if unknown := len(solution) - len(listed):
             broken.append(Violation("known", unknown, n, f"{nouns} are {names.span}, got {unknown} others"))
@@ -103,9 +104,6 @@ class Permutation(Kind[I, Order]):
     def extensions(self, instance: I, partial: Order) -> Sequence[int]:
         left = sorted(elements(instance.size).difference(partial))
         return left if not self.own else [x for x in left if not any(self.broken(instance, (*partial, x)))]
-
-    def extend(self, instance: I, partial: Order, piece: int) -> Order:
-        return (*partial, piece)
 
     def random(self, instance: I, rng: np.random.Generator) -> Order:
         return super().random(instance, rng) if self.own else tuple(rng.permutation(instance.size).tolist())
@@ -162,12 +160,6 @@ class Permutation(Kind[I, Order]):
         return [order[::turn] for order in fixed_permutations(instance.size) for turn in (1, -1)]
 
     # ---------------------------------------------------------------- arrays
-
-    def axes(self, instance: I) -> tuple[int, ...]:
-        return (instance.size,)
-
-    def place(self, piece: int) -> tuple[int, ...]:
-        return (piece,)
 
     def state_width(self, axes: tuple[int, ...]) -> int:
         return 4

@@ -1,15 +1,94 @@
-"""Random points of a square lattice, and their rounded distances: what problems in the plane share."""
+"""Places in the plane or with given distances: the instances that tours and routes share, and how points are drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from math import isqrt
-from typing import TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.parameters import Range
+from .encoding import Features, columns, scaled
+from .instance import Rows, Square, TypedInstance
+
 Points: TypeAlias = NDArray[np.int64]
 """(n, 2) integer coordinates."""
+MAX_COORDINATE = 10**6
+_TABLE = 1000
+"""Up to this many places all distances are kept, and tours are measured fastest; 1,000 take 10 MB."""
+
+
+@dataclass(frozen=True)
+class Places(TypedInstance):
+    """Points in the plane, or a symmetric matrix of distances: one of the two is empty."""
+
+    xy: Annotated[Rows, Range(-MAX_COORDINATE, MAX_COORDINATE)] = ()
+    """(n, 2) distinct points; distances are Euclidean, rounded to the nearest integer."""
+    matrix: Annotated[Square, Range(0, 10**12)] = ()
+    """(n, n) symmetric distances with a zero diagonal."""
+
+    def rules(self) -> Iterator[tuple[bool, str]]:
+        yield bool(self.xy) != bool(self.matrix), "an instance must have xy or matrix, got both or neither"
+        yield (
+            all(len(point) == 2 for point in self.xy),
+            "a point must be a pair of integers, got another number",
+        )
+        yield len(set(self.xy)) == len(self.xy), "points must be distinct, got two places on one"
+        mirrored = tuple(zip(*self.matrix, strict=True))
+        yield mirrored == self.matrix, "matrix must be symmetric, got two distances between two places"
+        no_loops = not any(row[i] for i, row in enumerate(self.matrix))
+        yield no_loops, "matrix must have a zero diagonal, got another"
+
+    def isomorphism_key(self) -> Any:
+        """Return every place's sorted distances, sorted: equal for relabelled, moved or mirrored places."""
+        return sorted(map(sorted, self.rows))
+
+    @cached_property
+    def points(self) -> Points:
+        """(n, 2) the places in the plane."""
+        return np.array(self.xy, dtype=np.int64)
+
+    @cached_property
+    def rows(self) -> tuple[tuple[int, ...], ...]:
+        """(n, n) integer distances."""
+        offsets = self.points[:, None] - self.points[None] if self.xy else None
+        return self.matrix if offsets is None else tuple(map(tuple, rounded_lengths(offsets).tolist()))
+
+    @cached_property
+    def all_kept(self) -> bool:
+        """Whether all distances are kept; those of many points are computed when they are asked for."""
+        return bool(self.matrix) or self.size <= _TABLE
+
+    def row(self, place: int) -> Sequence[int]:
+        """Return the distances from ``place`` to all."""
+        if self.all_kept:
+            return self.rows[place]
+        distances: list[int] = rounded_lengths(self.points - self.points[place]).tolist()
+        return distances
+
+    def length(self, tour: Sequence[int]) -> int:
+        """Return the length of the closed ``tour``."""
+        if not self.all_kept:
+            stops = self.points[list(tour)]
+            return int(rounded_lengths(stops - np.roll(stops, 1, axis=0)).sum())
+        rows = self.rows
+        return rows[tour[-1]][tour[0]] + sum([rows[a][b] for a, b in pairwise(tour)])
+
+    def features(self) -> Features:
+        """Return coordinates, zeros where there are none, and distances, as shares of the largest."""
+        rows, xy = np.array(self.rows), np.array(self.xy or [(0, 0)] * self.size)
+        x, y = (xy - xy.min(axis=0)).T / max(1, np.ptp(xy, axis=0).max())
+        return Features(columns(x, y), scaled(rows, rows.max()))
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The places' names in compact texts: ``x.y``, or their numbers where there are no points."""
+        return tuple(f"{x}.{y}" for x, y in self.xy) or tuple(map(str, range(self.size)))
 
 
 def least_grid(n: int) -> int:

@@ -12,23 +12,23 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_named_rows, read_number, read_rows, read_words
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
 from .forms import fixed_selections, pair_name, pair_names, random_selection
 from .kind import Kind
+from .reading import read_named_rows, read_number, read_rows
 from .table import Names, plural
 
 Row: TypeAlias = tuple[int, int, int]
 """An element, its resource and its time."""
-Rows: TypeAlias = tuple[Row, ...]
+Plan: TypeAlias = tuple[Row, ...]
 """The scheduled elements, in any order."""
 _ENUMERATED = 5_000
 """Schedules that `Schedule.everything` and `Schedule.wild` yield at most; places are thinned out to that."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schedule(Kind[I, Rows]):
+class Schedule(Kind[I, Plan]):
     """Give some elements a resource and a time. `broken` gets the distinct rows in range, by time.
 
     An element may stand in several of them, which breaks ``once``.
@@ -58,7 +58,7 @@ class Schedule(Kind[I, Rows]):
         """Return the time before which every start lies that is in range at all, sensible or not."""
 
     @abstractmethod
-    def extensions(self, instance: I, partial: Rows) -> Sequence[Row]:
+    def extensions(self, instance: I, partial: Plan) -> Sequence[Row]:
         """Return for each element and resource that fit the row with the earliest time."""
 
     # ---------------------------------------------------------------- texts and form
@@ -67,13 +67,13 @@ class Schedule(Kind[I, Rows]):
         columns = ", ".join(self.columns)
         return f"a JSON list of triples [{columns}], one for each scheduled {self.noun}, in any order,"
 
-    def read(self, instance: I, text: str, names: Names) -> Rows:
+    def read(self, instance: I, text: str, names: Names) -> Plan:
         if self.style != "compact":
             if names.words:
                 return tuple([(names.number(name), *row) for name, *row in read_named_rows(text, 3)])
             rows = read_rows(text, 3)
             return tuple([(element - names.first, resource, time) for element, resource, time in rows])
-        words = read_words(text)
+        words = text.split()
         if len(words) != instance.size:
             rule = f"one word per {self.noun}, {instance.size}"
             raise Malformed(f"an answer has {rule}, got {len(words)} words")
@@ -82,21 +82,21 @@ class Schedule(Kind[I, Rows]):
             [(element, read_number(resource), read_number(time)) for element, resource, time in cells]
         )
 
-    def write(self, instance: I, solution: Rows, names: Names) -> str:
+    def write(self, instance: I, solution: Plan, names: Names) -> str:
         if self.style != "compact":
             rows = [[names[element], resource, time] for element, resource, time in solution]
             return str(rows).replace("'", '"')
         words = {element: f"{resource}.{time}" for element, resource, time in solution}
         return " ".join(words.get(element, "-") for element in range(instance.size))
 
-    def clean(self, instance: I, solution: Rows) -> tuple[list[Violation], Rows]:
+    def clean(self, instance: I, solution: Plan) -> tuple[list[Violation], Plan]:
         n, resources, end = instance.size, len(self.domains(instance)[0]), self.horizon(instance)
         known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < resources]
         known = [row for row in known if 0 <= row[2] < end]  # redundant: nobody is available at other times
         repeats = len(known) - len({row[0] for row in known})
         if len(known) == len(solution) and not repeats:
             return [], tuple(sorted(known, key=_time))
-        broken = list[Violation]()
+        broken: list[Violation] = []
         if unknown := len(solution) - len(known):
             rule = (
                 f"{plural(self.noun)} are {self.names_of(instance).span}, {self.ranges.format(resources - 1)}"
@@ -109,28 +109,25 @@ class Schedule(Kind[I, Rows]):
             broken.append(Violation("once", repeats, len(solution), f"{rule}, got {repeats} repetitions"))
         return broken, tuple(sorted(set(known), key=_time))  # redundant: a repetition is refused anyway
 
-    def assemble(self, instance: I, parts: Iterable[Row]) -> Rows:
+    def assemble(self, instance: I, parts: Iterable[Row]) -> Plan:
         return tuple(sorted(parts))
 
-    def canonical(self, instance: I, solution: Rows) -> Rows:
+    def canonical(self, instance: I, solution: Plan) -> Plan:
         return tuple(sorted(solution))
 
-    def permute(self, solution: Rows, order: Sequence[int]) -> Rows:
+    def permute(self, solution: Plan, order: Sequence[int]) -> Plan:
         return tuple([(order[element], resource, time) for element, resource, time in solution])
 
-    def null_answers(self, instance: I) -> list[Rows]:
+    def null_answers(self, instance: I) -> list[Plan]:
         return [(), ((0, 0, 0),) * instance.size]
 
     # ---------------------------------------------------------------- building and moving
 
-    def extend(self, instance: I, partial: Rows, piece: Row) -> Rows:
-        return (*partial, piece)
-
-    def with_all_that_fits(self, instance: I, partial: Rows) -> Rows:
+    def with_all_that_fits(self, instance: I, partial: Plan) -> Plan:
         """Return ``partial`` with a row for every element that fits beside it, together or not: for bounds."""
         return (*partial, *self._additions(instance, partial))
 
-    def moves(self, instance: I, solution: Rows) -> Iterator[tuple[str, Rows]]:
+    def moves(self, instance: I, solution: Plan) -> Iterator[tuple[str, Plan]]:
         """Yield flips of one element and exchanges of two; what comes in comes at its earliest time."""
         for row in self._additions(instance, solution):
             yield f"flip {row[0]}", (*solution, row)
@@ -141,7 +138,7 @@ class Schedule(Kind[I, Rows]):
                 if other[0] != row[0]:
                     yield pair_name("exchange", row[0], other[0]), (*rest, other)
 
-    def _additions(self, instance: I, partial: Rows) -> list[Row]:
+    def _additions(self, instance: I, partial: Plan) -> list[Row]:
         """Return the earliest row of each element that may come in."""
         earliest = {
             row[0]: row for row in sorted(self.extensions(instance, partial), key=_time, reverse=True)
@@ -151,12 +148,12 @@ class Schedule(Kind[I, Rows]):
     def move_names(self, size: int) -> list[str]:
         return [*(f"flip {element}" for element in range(size)), *pair_names("exchange", size)]
 
-    def changed(self, before: Rows, after: Rows) -> set[int]:
+    def changed(self, before: Plan, after: Plan) -> set[int]:
         return {row[0] for row in set(before) ^ set(after)}
 
     # ---------------------------------------------------------------- everything, for tests
 
-    def everything(self, instance: I) -> Iterator[Rows]:
+    def everything(self, instance: I) -> Iterator[Plan]:
         """Yield every row alone, and pairs of those that are feasible alone, thinned out to some thousand."""
         resources, times = self.domains(instance)
         rows = [(row,) for row in product(range(instance.size), resources, times)]
@@ -164,7 +161,7 @@ class Schedule(Kind[I, Rows]):
         some = alone[:: -(-len(alone) // isqrt(2 * _ENUMERATED))]
         return chain([()], rows, ((*one, *other) for one, other in combinations(some, 2)))
 
-    def wild(self, instance: I) -> Iterator[Rows]:
+    def wild(self, instance: I) -> Iterator[Plan]:
         """Yield every way to schedule each element or not, places thinned out, then lists of up to two rows."""
         n, columns = instance.size, self.domains(instance)
         places = list(product(*columns))
@@ -179,12 +176,12 @@ class Schedule(Kind[I, Rows]):
         yield from ((row,) for row in rows)
         yield from combinations_with_replacement(rows, 2)
 
-    def any_answer(self, instance: I, rng: np.random.Generator) -> Rows:
+    def any_answer(self, instance: I, rng: np.random.Generator) -> Plan:
         columns = self.domains(instance)
         chosen = random_selection(instance.size, rng)
         return tuple([(element, *(int(rng.choice(column)) for column in columns)) for element in chosen])  # type: ignore[misc]
 
-    def patterns(self, instance: I) -> list[Rows]:
+    def patterns(self, instance: I) -> list[Plan]:
         resources, times = self.domains(instance)
         return [
             tuple([(e, resources[k % len(resources)], times[k % len(times)]) for k, e in enumerate(chosen)])
@@ -196,13 +193,13 @@ class Schedule(Kind[I, Rows]):
     def axes(self, instance: I) -> tuple[int, ...]:
         return (instance.size, len(self.domains(instance)[0]))
 
-    def place(self, piece: Row) -> tuple[int, ...]:
-        return piece[:2]
+    def numbered(self, pieces: Sequence[Row], axes: tuple[int, ...]) -> dict[int, Row]:
+        return {row[0] * axes[1] + row[1]: row for row in pieces}
 
     def state_width(self, axes: tuple[int, ...]) -> int:
         return 2 + axes[1]
 
-    def state(self, instance: I, partial: Rows) -> NDArray[Any]:
+    def state(self, instance: I, partial: Plan) -> NDArray[Any]:
         """Return (n, 2 + resources): scheduled, its time as a share of the last, and a column for each resource."""
         resources, times = self.domains(instance)
         state = np.zeros((instance.size, 2 + len(resources)))

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_numbers
 from ..core.problem import I
 from ..core.verdict import Violation
 from .forms import (
@@ -28,6 +27,7 @@ from .forms import (
 )
 from .kind import Kind
 from .permutation import order_state
+from .reading import read_numbers
 from .table import Names
 
 Walk: TypeAlias = tuple[int, ...]
@@ -89,9 +89,6 @@ class Sequence(Kind[I, Walk]):
     def _goes_on(self, instance: I, partial: Walk) -> bool:
         return all(broken.family in self.mendable for broken in self.broken(instance, partial))
 
-    def extend(self, instance: I, partial: Walk, piece: int) -> Walk:
-        return (*partial, piece)
-
     def moves(self, instance: I, solution: Walk) -> Iterator[tuple[str, Walk]]:
         """Yield what is feasible of: an element left out, one taken in, one exchanged, a stretch reversed.
 
@@ -144,12 +141,6 @@ class Sequence(Kind[I, Walk]):
         return fixed_selections(instance.size)
 
     # ---------------------------------------------------------------- arrays
-
-    def axes(self, instance: I) -> tuple[int, ...]:
-        return (instance.size,)
-
-    def place(self, piece: int) -> tuple[int, ...]:
-        return (piece,)
 
     def state_width(self, axes: tuple[int, ...]) -> int:
         return 4

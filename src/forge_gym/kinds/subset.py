@@ -10,7 +10,6 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import read_numbers, read_words
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
 from .forms import (
@@ -26,6 +25,7 @@ from .forms import (
 )
 from .graph import Graph
 from .kind import Kind
+from .reading import read_numbers
 from .table import Names, plural
 
 Chosen: TypeAlias = tuple[int, ...]
@@ -90,7 +90,7 @@ class Subset(Kind[I, Chosen]):
     def read(self, instance: I, text: str, names: Names) -> Chosen:
         if self.style != "compact":
             return read_elements(text, names)
-        signs, order = read_words(text), self.signs(instance)
+        signs, order = text.split(), self.signs(instance)
         if len(signs) != len(order) or not set(signs) <= {"+", "-"}:
             rule = f"{len(order)} signs, + to take and - to leave"
             raise Malformed(f"an answer is {rule}, got {len(signs)} words")
@@ -135,9 +135,6 @@ class Subset(Kind[I, Chosen]):
             for element, after in lacks.items()
             if after is not None and (not self.mendable or lack is None or after < lack)
         ]
-
-    def extend(self, instance: I, partial: Chosen, piece: int) -> Chosen:
-        return (*partial, piece)
 
     def with_all_that_fits(self, instance: I, partial: Chosen) -> Chosen:
         """Return ``partial`` with every element that fits beside it, together or not: for bounds."""
@@ -200,12 +197,6 @@ class Subset(Kind[I, Chosen]):
         return fixed_selections(instance.size)
 
     # ---------------------------------------------------------------- arrays
-
-    def axes(self, instance: I) -> tuple[int, ...]:
-        return (instance.size,)
-
-    def place(self, piece: int) -> tuple[int, ...]:
-        return (piece,)
 
     def state_width(self, axes: tuple[int, ...]) -> int:
         return 1

@@ -63,7 +63,7 @@ class Names:
         """(size,) the names of all elements as text."""
         return list(self.words or map(str, range(self.first, self.first + self.size)))
 
-    @property
+    @cached_property
     def span(self) -> str:
         """All names in short: ``0 to 29``, or all words."""
         return ", ".join(self.words) or f"{self.first} to {self.first + self.size - 1}"
@@ -90,7 +90,7 @@ class Names:
         return f"{'named' if self.words else 'numbered'} {self.span}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Value:
     """A number that belongs to the whole instance."""
 
@@ -106,7 +106,7 @@ class Value:
         return template.format(name=self.name, value=self.value)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Table:
     """A row for each thing of one sort. A cell is a number, a list of numbers, or a list of pairs.
 
@@ -144,11 +144,12 @@ class Table:
 
     def prose(self, names: Names) -> list[str]:
         """Return a line for each row."""
-        return self._filled(self.line or f"{{id}}: {self._all(': |, ')}", names)[self.skip :]
+        template = self.line or _template(tuple(self.columns), "{{id}}: {}", ": |, ")
+        return self._filled(template, names)[self.skip :]
 
     def compact(self, names: Names) -> str:
         """Return the rows as words."""
-        words = self._filled(self.word or self._all(":,| "), names)
+        words = self._filled(self.word or _template(tuple(self.columns), "{}", ":,| "), names)
         rows = [words[row] for row in self.order] if self.order else words[self.skip :]
         return self.between.join(rows)
 
@@ -179,31 +180,36 @@ class Table:
                 columns += [[str(row[j]) if j < len(row) else "" for row in cells] for j in each]
             else:
                 head.append(name)
-                columns.append([_spelt(cell, "/", " ") for cell in cells])
+                columns.append(list(map(str, _spelt(name, cells, "/", " "))))
         return head, list(map(list, zip(*columns, strict=True)))
 
-    @cached_property
+    @property
     def _count(self) -> int:
         return len(next(iter(self.columns.values())))
 
     def _ids(self, names: Names) -> list[str]:
         return names.all[: self._count] if self.elements else list(map(str, range(self._count)))
 
-    def _all(self, joints: str) -> str:
-        return " ".join(f"{{{name}{joints if '/' in name else ''}}}" for name in self.columns)
-
     def _filled(self, template: str, names: Names) -> list[str]:
         """Return the template filled in for each row."""
         form, fields = _parsed(template)
-        cells: list[Sequence[Any]] = []
-        for name, inner, outer in fields:
-            if name == "id":
-                cells.append(self._ids(names))
-            elif isinstance(self.columns[name][0], (int, str)):
-                cells.append(self.columns[name])
-            else:
-                cells.append([_spelt(cell, inner, outer) for cell in self.columns[name]])
-        return [form % row for row in zip(*cells, strict=True)]
+        cells = [
+            self._ids(names) if name == "id" else _spelt(name, self.columns[name], inner, outer)
+            for name, inner, outer in fields
+        ]
+        return list(map(form.__mod__, zip(*cells, strict=True)))
+
+
+@lru_cache(maxsize=256)
+def _template(columns: tuple[str, ...], around: str, joints: str) -> str:
+    """Return the template of all columns, between blanks.
+
+    Examples
+    --------
+    >>> _template(("minutes", "from/to"), "{{id}}: {}", ":-|,")
+    '{id}: {minutes} {from/to:-|,}'
+    """
+    return around.format(" ".join(f"{{{name}{joints if '/' in name else ''}}}" for name in columns))
 
 
 @lru_cache(maxsize=256)
@@ -225,16 +231,16 @@ def _parsed(template: str) -> tuple[str, tuple[tuple[str, str, str], ...]]:
     return form, tuple(fields)
 
 
-def _spelt(cell: Any, inner: str = " ", outer: str = " ") -> str:
-    """Return a cell as text: a number, or a list joined by ``outer``, the numbers of its pairs by ``inner``."""
-    if isinstance(cell, (int, str)):
-        return str(cell)
-    if cell and isinstance(cell[0], tuple):
-        return outer.join([inner.join(map(str, pair)) for pair in cell])
-    return outer.join(map(str, cell))
+def _spelt(column: str, cells: Sequence[Any], inner: str, outer: str) -> Sequence[Any]:
+    """Return cells ready for a template: numbers, or lists joined by ``outer``, the numbers of pairs by ``inner``."""
+    if "/" in column:
+        return [outer.join([f"{first}{inner}{second}" for first, second in cell]) for cell in cells]
+    if isinstance(cells[0], (int, str)):
+        return cells
+    return [outer.join(map(str, cell)) for cell in cells]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Data:
     """All data of an instance.
 
@@ -290,7 +296,8 @@ class Data:
         return [part for part in self.parts if isinstance(part, Value)]
 
     def _prose(self, names: Names) -> str:
-        lines, titled = list[str](), len(self._tables) > 1
+        lines: list[str] = []
+        titled = len(self._tables) > 1
         for part in self.parts:
             if isinstance(part, Table):
                 lines += [*([plural(part.noun)] if titled else []), *part.prose(names)]

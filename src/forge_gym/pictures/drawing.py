@@ -235,10 +235,9 @@ def boxes(ax: Any, rectangles: Sequence[Rectangle], **style: Any) -> None:
     from matplotlib.collections import PolyCollection
 
     if len(rectangles):
-        x, y, width, height = np.array(rectangles, dtype=float).T
-        corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
-        each: Any = np.array(corners).transpose(2, 0, 1)
-        drawn = PolyCollection(each, **style)
+        given = np.array(rectangles, dtype=float)[:, None]
+        corners: Any = given[..., :2] + given[..., 2:] * [(0, 0), (1, 0), (1, 1), (0, 1)]
+        drawn = PolyCollection(corners, **style)
         drawn.set_rasterized(len(rectangles) > _VECTORS)
         ax.add_collection(drawn)
 

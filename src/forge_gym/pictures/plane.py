@@ -20,9 +20,8 @@ class Tour(Picture):
         visited, repeated = drawing.classify_listed(n, solution)
         missing = () if solution is None else set(range(n)).difference(visited)
         places = np.array(instance.xy, dtype=float) if instance.xy else drawing.circular_layout(n)
-        paths = (
-            places[np.array(legs, dtype=int).reshape(-1, 2)] if instance.xy else drawing.arcs(places, legs)
-        )
+        ends = np.array(legs, dtype=int).reshape(-1, 2)
+        paths = places[ends] if instance.xy else drawing.arcs(places, legs)
         drawing.lines(ax, paths, edgecolors=drawing.PATH, linewidths=1.8, zorder=2)
         called, beside = [names[city] for city in range(n)], legs if n <= MANY else None
         drawing.dots(ax, places, called, ringed={*missing, *repeated}, margin=0.1, beside=beside)

@@ -2,7 +2,6 @@
 
 Everything is proven in exact integers or not at all: a bound that floating point gives is rounded down with a margin.
 
-
 References
 ----------
 .. [1] E. Horowitz, S. Sahni, "Computing partitions with applications to the knapsack problem",
@@ -35,6 +34,17 @@ _ENUMERATED = 25_000_000
 _LARGEST = 150
 """Vertices up to which the semidefinite bound is computed: its eigenvalues take n^3 steps each time."""
 
+# The values below are choices. They decide how long a proof takes, never what is proven: each half is weighed exactly,
+# and each dual point is a bound.
+_DESCENTS = 8
+"""Swap descents for each vertex, from fresh random halves."""
+_ROUNDS, _CUTS, _VIOLATION = 60, 6, 0.02
+"""Rounds of triangle inequalities, new ones in a round for each vertex, and the least violation that counts."""
+_PENALTY_FACTOR, _LEAST_PENALTY = 0.6, 1e-3
+"""Factor of the penalty from one round to the next, and its least value as a share of the first."""
+_STEPS, _HALVINGS, _PAIRS = 60, 14, 8
+"""Steps of L-BFGS in a round, halvings of a step in a line search, and pairs of differences that are remembered."""
+
 
 def lightest_bisection(weights: Floats, start: Half, limit: int) -> Certificate[Half]:
     """Return the lightest half of n // 2 vertices with its proof, or the best half and bound within ``limit``.
@@ -58,8 +68,8 @@ def lightest_bisection(weights: Floats, start: Half, limit: int) -> Certificate[
     best, bound, work = start, 0, 0
     solver = "greedy graph growing"
     if count > min(limit, _ENUMERATED) and n <= _LARGEST:
-        found, work = descend(weights, best, limit // 8)
-        best = _canonical(n, found)
+        half, work = descend(weights, best, limit // 8)
+        best = _canonical(n, half)
         share = limit // 8 if count <= limit // 2 else limit - work
         bound, spent = semidefinite_bound(weights, _cut(weights, best), share)
         work += spent
@@ -136,7 +146,7 @@ def descend(weights: Floats, start: Half, limit: int) -> tuple[Half, int]:
     rng = np.random.default_rng(0)
     best, value = start, np.inf
     half = np.array(start)
-    for _ in range(8 * n + 1):
+    for _ in range(_DESCENTS * n + 1):
         side = np.full(n, -1.0)
         side[half] = 1
         while True:
@@ -179,7 +189,8 @@ def semidefinite_bound(weights: Floats, target: int, limit: int) -> tuple[int, i
     np.fill_diagonal(cost, -cost.sum(axis=1))
     triples = np.array(list(combinations(range(n), 3)))
     signs = np.array([(1.0, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
-    corners, sign = np.zeros((0, 3), dtype=int), np.zeros((0, 3))  # the triangle inequalities in use
+    used = np.zeros(0, dtype=np.int64)  # the triangle inequalities in use, as numbers of signs and of triples
+    corners, sign = np.zeros((0, 3), dtype=np.int64), np.zeros((0, 3))
     best, work = 0.0, 0
 
     def entries(matrix: Floats, corners: NDArray[np.int64]) -> Floats:
@@ -210,37 +221,30 @@ def semidefinite_bound(weights: Floats, target: int, limit: int) -> tuple[int, i
 
     alpha = scale = float(np.abs(cost).sum()) / n**2
     at = np.zeros(n)
-    for _ in range(60):
+    for _ in range(_ROUNDS):
         if work >= limit or ceil(best) >= target or scale == 0:
             break
         at, x = _climb(dual, at, n, alpha, lambda: work >= limit or ceil(best) >= target)
         kept = at[n:] > 1e-6 * scale
-        corners, sign = corners[kept], sign[kept]
-        in_use = set(zip(map(tuple, corners.tolist()), map(tuple, sign.tolist()), strict=True))
         excess = (entries(x, triples) @ signs.T).T.ravel() + 1  # below 0 where violated
-        worst = np.argsort(excess, kind="stable")[: 6 * n]
-        fresh = [
-            (tuple(triples[i % len(triples)].tolist()), tuple(signs[i // len(triples)].tolist()))
-            for i in worst[excess[worst] < -0.02].tolist()
-        ]
-        fresh = [row for row in fresh if row not in in_use]
-        if fresh:
-            corners = np.concatenate([corners, np.array([row[0] for row in fresh])])
-            sign = np.concatenate([sign, np.array([row[1] for row in fresh])])
+        worst = np.argsort(excess, kind="stable")[: _CUTS * n]
+        fresh = worst[(excess[worst] < -_VIOLATION) & ~np.isin(worst, used[kept])]
+        used = np.concatenate([used[kept], fresh])
+        corners, sign = triples[used % len(triples)], signs[used // len(triples)]
         at = np.concatenate([at[:n], at[n:][kept], np.zeros(len(fresh))])
-        alpha = max(0.6 * alpha, 1e-3 * scale)
+        alpha = max(_PENALTY_FACTOR * alpha, _LEAST_PENALTY * scale)
     return min(target, ceil(best)), work
 
 
 def _climb(dual: Any, at: Floats, free: int, step: float, done: Any) -> tuple[Floats, Floats]:
-    """Maximise ``dual`` by 60 steps of projected L-BFGS; all but the first ``free`` variables stay >= 0."""
+    """Maximise ``dual`` by projected L-BFGS; all but the first ``free`` variables stay >= 0."""
     low = np.concatenate([np.full(free, -np.inf), np.zeros(len(at) - free)])
     memory: list[tuple[Floats, Floats, float]] = []
     value, gradient, x = dual(at)
-    for _ in range(60):
+    for _ in range(_STEPS):
         movable = (at > low) | (gradient > 0)
         upward = np.where(movable, gradient, 0)
-        if done() or np.abs(upward).max() < 0.02:
+        if done() or np.abs(upward).max() < _VIOLATION:
             break
         direction, factors = upward, []
         for moved, turned, rate in reversed(memory):
@@ -254,13 +258,13 @@ def _climb(dual: Any, at: Floats, free: int, step: float, done: Any) -> tuple[Fl
         direction = np.where(movable, direction, 0)
         if direction @ upward <= 0:
             direction, memory = upward * step, []
-        for halving in range(14):
+        for halving in range(_HALVINGS):
             ahead = np.maximum(at + direction / 2**halving, low)
-            found = dual(ahead)
-            if found[0] >= value + 1e-4 * (gradient @ (ahead - at)):
+            there = dual(ahead)
+            if there[0] >= value + 1e-4 * (gradient @ (ahead - at)):
                 break
-        moved, turned = ahead - at, gradient - found[1]
+        moved, turned = ahead - at, gradient - there[1]
         if moved @ turned > 1e-12:
-            memory = [*memory[-7:], (moved, turned, 1 / float(moved @ turned))]
-        at, (value, gradient, x) = ahead, found
+            memory = [*memory[1 - _PAIRS :], (moved, turned, 1 / float(moved @ turned))]
+        at, (value, gradient, x) = ahead, there
     return at, x

@@ -30,9 +30,10 @@ from .tsp_cuts import TINY, Cut, Floats, Integers, violated
 from .tsp_local_search import Tour, improve, length, nearest
 
 _NEAR = 8
-"""Nearest cities of each city that the first relaxation and the local search look at."""
-
-
+"""Nearest cities of each city that the first relaxation and the local search look at. All other edges are priced later,
+so this decides the time alone."""
+_KICKS_PER_PAIR = 1 / 200
+"""Kicks of the local search along reduced costs, for each ordered pair of cities: a choice."""
 _DYNAMIC = 11
 """Cities up to which dynamic programming is quicker."""
 
@@ -64,8 +65,8 @@ def shortest(rows: Sequence[Sequence[int]], start: Tour, limit: int) -> Certific
     Examples
     --------
     >>> corners = [[0, 3, 5, 4], [3, 0, 4, 5], [5, 4, 0, 3], [4, 5, 3, 0]]
-    >>> found = shortest(corners, (0, 2, 1, 3), 10**6)
-    >>> found.value, found.bound
+    >>> certificate = shortest(corners, (0, 2, 1, 3), 10**6)
+    >>> certificate.value, certificate.bound
     (14, 14)
     """
     import ortools
@@ -94,7 +95,7 @@ def shortest(rows: Sequence[Sequence[int]], start: Tour, limit: int) -> Certific
     if bound < value and relaxation.work < limit:
         costs = np.zeros((n, n), dtype=np.int64)
         costs[u, v] = costs[v, u] = prices.reduced
-        tour = improve(rows, tour, nearest(costs, distances, _NEAR - 2), n * n // 200, bound)
+        tour = improve(rows, tour, nearest(costs, distances, _NEAR - 2), int(n * n * _KICKS_PER_PAIR), bound)
         value = length(rows, tour)
     work = relaxation.work
     if bound < value and work < limit:
@@ -204,9 +205,9 @@ class Relaxation:
         return True
 
     def _fill(self, cut: Cut, row: Any, old: int) -> None:
-        found = cut.coefficients(self.u[old:], self.v[old:])
-        for leg in np.flatnonzero(found).tolist():
-            row.SetCoefficient(self._legs[old + leg], int(found[leg]))
+        coefficients = cut.coefficients(self.u[old:], self.v[old:])
+        for leg in np.flatnonzero(coefficients).tolist():
+            row.SetCoefficient(self._legs[old + leg], int(coefficients[leg]))
 
     def solve(self) -> bool:
         """Solve the linear program; False where the numbers are beyond floating point."""
@@ -268,9 +269,9 @@ def _branch(
         bound = max(bound, relaxation.tighten(state, value, limit))
         free, doubt = state == 0, np.abs(relaxation.x - 0.5)
         chosen = relaxation.x > 0.5 if free.any() else state > 0
-        found = _closed(n, relaxation.u[chosen], relaxation.v[chosen])
-        if found and length(rows, found) < value:
-            tour = improve(rows, found, nearest(root.distances, root.distances, _NEAR))
+        rounded = _closed(n, relaxation.u[chosen], relaxation.v[chosen])
+        if rounded and length(rows, rounded) < value:
+            tour = improve(rows, rounded, nearest(root.distances, root.distances, _NEAR))
             value = length(rows, tour)
         if bound < value and free.any():
             leg = np.lexsort((-costs, np.round(doubt, 6), ~free))[0]

@@ -11,6 +11,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from ..core.bitset import bits
@@ -61,7 +62,8 @@ def max_clique(neighbours: Sequence[int], start: Vertices, limit: int) -> Certif
         if not clique:
             bound = colours
         if work > limit:
-            return _certificate(order, best, max(bound, len(best)), work)
+            bound = max(bound, len(best))
+            break
         stack.append((candidates ^ (1 << v), todo))
         inner = candidates & adjacent[v]
         clique.append(v)
@@ -72,7 +74,10 @@ def max_clique(neighbours: Sequence[int], start: Vertices, limit: int) -> Certif
         if len(clique) > len(best):
             best = clique.copy()
         clique.pop()
-    return _certificate(order, best, len(best), work)
+    else:
+        bound = len(best)
+    vertices = tuple(sorted([order[rank] for rank in best]))
+    return Certificate(vertices, len(vertices), bound, "colour branch and bound", work)
 
 
 def colour_classes(apart: Sequence[int], candidates: int, spare: int) -> list[tuple[int, int]]:
@@ -81,7 +86,7 @@ def colour_classes(apart: Sequence[int], candidates: int, spare: int) -> list[tu
     ``apart[v]`` masks the vertices not adjacent to v. The vertices up to one of colour c hold no clique of
     more than c.
     """
-    found, colour = [], 0
+    coloured, colour = [], 0
     while candidates:
         colour += 1
         free = candidates
@@ -91,8 +96,8 @@ def colour_classes(apart: Sequence[int], candidates: int, spare: int) -> list[tu
             candidates ^= low
             free &= apart[v]
             if colour > spare:
-                found.append((v, colour))
-    return found
+                coloured.append((v, colour))
+    return coloured
 
 
 def smallest_last(neighbours: Sequence[int]) -> list[int]:
@@ -108,11 +113,6 @@ def smallest_last(neighbours: Sequence[int]) -> list[int]:
     return order[::-1]
 
 
-def _certificate(order: list[int], best: list[int], bound: int, work: int) -> Certificate[Vertices]:
-    clique = tuple(sorted([order[rank] for rank in best]))
-    return Certificate(clique, len(clique), bound, "colour branch and bound", work)
-
-
 def grow(neighbours: Sequence[int], start: Iterable[int], order: Iterable[int]) -> list[int]:
     """Return the clique ``start`` with the vertices of ``order`` that in turn are adjacent to all before them.
 
@@ -121,11 +121,9 @@ def grow(neighbours: Sequence[int], start: Iterable[int], order: Iterable[int]) 
     >>> grow([0b0110, 0b0101, 0b1011, 0b0100], [0], [3, 2, 1])
     [0, 2, 1]
     """
-    chosen = list(start)
+    chosen: list[int] = []
     common = (1 << len(neighbours)) - 1
-    for v in chosen:
-        common &= neighbours[v]
-    for v in order:
+    for v in chain(start, order):
         if common >> v & 1:
             chosen.append(v)
             common &= neighbours[v]

@@ -39,8 +39,8 @@ def fewest_colors(neighbours: Sequence[int], start: Colouring, limit: int) -> Ce
     """
     if len(neighbours) > _LARGEST:
         return Certificate(start, len(set(start)), 1 + any(neighbours), "first fit", 0)
-    found = dsatur(neighbours, start, limit // 10)
-    return found if found.proven else assign(neighbours, found, limit - found.work)
+    coloring = dsatur(neighbours, start, limit // 10)
+    return coloring if coloring.proven else assign(neighbours, coloring, limit - coloring.work)
 
 
 def greedy_clique(neighbours: Sequence[int]) -> list[int]:
@@ -49,8 +49,7 @@ def greedy_clique(neighbours: Sequence[int]) -> list[int]:
     for start in range(len(neighbours)):
         clique, common = [start], neighbours[start]
         while common:
-            members = [v for v in range(len(neighbours)) if common >> v & 1]
-            v = max(members, key=lambda u: (common & neighbours[u]).bit_count())
+            v = max(bits(common), key=lambda u: (common & neighbours[u]).bit_count())
             clique.append(v)
             common &= neighbours[v]
         best = max(best, clique, key=len)
@@ -131,11 +130,10 @@ def assign(neighbours: Sequence[int], start: Certificate[Colouring], limit: int)
         model.add_implication(used[c + 1], used[c])
     model.minimize(sum(used))
     solved = cpsat.solve(model, limit)
-    work, name = start.work + solved.work, f"{start.solver}, {solved.name}"
-    if solved.infeasible:  # fewer colours than `start` do not suffice
-        return Certificate(start.solution, start.value, start.value, name, work)
-    bound = max(start.bound, solved.bound)
-    if not solved.feasible:
-        return Certificate(start.solution, start.value, bound, name, work)
-    colouring = tuple(next(c for c in range(most) if solved.value(takes[v][c])) for v in range(n))
-    return Certificate(colouring, len(set(colouring)), bound, name, work)
+    best = start.solution
+    if solved.feasible:
+        best = tuple(next(c for c in range(most) if solved.value(takes[v][c])) for v in range(n))
+    # Where there is no solution, fewer colours than `start` do not suffice.
+    bound = start.value if solved.infeasible else max(start.bound, solved.bound)
+    name = f"{start.solver}, {solved.name}"
+    return Certificate(best, len(set(best)), bound, name, start.work + solved.work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import Any
 
 
@@ -22,12 +23,8 @@ class Solved:
     """Solver and version."""
     solver: Any
 
-    def value(self, literal: Any) -> bool:
-        """Return the value of a boolean variable in the solution."""
-        return bool(self.solver.boolean_value(literal))
-
-    def integer(self, variable: Any) -> int:
-        """Return the value of an integer variable in the solution."""
+    def value(self, variable: Any) -> int:
+        """Return the value of a variable in the solution, 0 or 1 of a boolean one."""
         return int(self.solver.value(variable))
 
 
@@ -52,9 +49,8 @@ def solve(
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
-    solver.parameters.catch_sigint_signal = (
-        False  # CP-SAT would install its own handler, and later Ctrl-C would kill the process
-    )
+    # CP-SAT would install its own handler, and later Ctrl-C would kill the process.
+    solver.parameters.catch_sigint_signal = False
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
     solver.parameters.max_deterministic_time = max(limit, 0) / 1e6
@@ -62,12 +58,8 @@ def solve(
         solver.parameters.linearization_level = linearization_level
     status = solver.solve(model)
     feasible = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
-    slack = 1e-6  # the bound of an integer objective comes as a float
-    best = solver.best_objective_bound
-    if status == cp_model.OPTIMAL:
-        bound = round(solver.objective_value)
-    else:
-        bound = int((best + slack) // 1) if maximise else int(-((-best + slack) // 1))
+    best, slack = solver.best_objective_bound, 1e-6  # the bound of an integer objective comes as a float
+    bound = floor(best + slack) if maximise else ceil(best - slack)
     return Solved(
         feasible,
         status == cp_model.INFEASIBLE,

@@ -10,6 +10,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,16 +22,15 @@ Numbers: TypeAlias = Sequence[int]
 
 
 def first_fit(weights: Numbers, room: int, start: Iterable[int], order: Iterable[int]) -> list[int]:
-    """Return ``start`` with the items of ``order`` that in turn fit into what is left of ``room``.
+    """Return ``start``, which fits, with the items of ``order`` that in turn fit into what is left of ``room``.
 
     Examples
     --------
     >>> first_fit([6, 5, 4], 10, [], [2, 1, 0])
     [2, 1]
     """
-    chosen = list(start)
-    room -= sum([weights[item] for item in chosen])
-    for item in order:
+    chosen = []
+    for item in chain(start, order):
         if weights[item] <= room:
             room -= weights[item]
             chosen.append(item)
@@ -73,7 +73,7 @@ def nemhauser_ullmann(
         fits = loads <= capacity - weights[item]
         loads = np.concatenate([loads, loads[fits] + weights[item]])
         worths = np.concatenate([worths, worths[fits] + values[item]])
-        rank = np.lexsort((-worths, loads)) if kind is not object else _rank(loads, worths)
+        rank = np.lexsort((-worths, loads))
         loads, worths = loads[rank], worths[rank]
         keep = np.ones(len(worths), dtype=bool)
         keep[1:] = worths[1:] > np.maximum.accumulate(worths)[:-1]
@@ -105,11 +105,6 @@ def dantzig(capacity: int, weights: Numbers, values: Numbers, order: Numbers) ->
         room -= weights[item]
         value += values[item]
     return value
-
-
-def _rank(loads: Any, worths: Any) -> Any:
-    """Order by weight, then falling value, for Python integers of any size."""
-    return np.array(sorted(range(len(loads)), key=lambda i: (loads[i], -worths[i])))
 
 
 def _trace(

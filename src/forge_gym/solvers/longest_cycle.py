@@ -54,12 +54,12 @@ def longest_cycle(core: Sequence[int], blocks: Sequence[int], start: Cycle, limi
         if block.bit_count() <= len(best):
             break
         for method in (rotations, by_subsets if block.bit_count() <= _DYNAMIC else circuit):
-            found = method(core, block, best, limit - work)
-            best, work = found.solution, work + found.work
-            solvers[found.solver] = None
-            if found.proven:
+            cycle = method(core, block, best, limit - work)
+            best, work = cycle.solution, work + cycle.work
+            solvers[cycle.solver] = None
+            if cycle.proven:
                 break
-        bound = max(bound, int(found.bound))
+        bound = max(bound, int(cycle.bound))
     return Certificate(best, len(best), max(bound, len(best)), ", ".join(solvers), work)
 
 
@@ -137,7 +137,7 @@ def biconnected(neighbours: Sequence[int]) -> tuple[int, ...]:
     >>> biconnected([0b00110, 0b00101, 0b01011, 0b10100, 0b01000])
     (7,)
     """
-    found = []
+    blocks = []
     depth: dict[int, int] = {}
     low: dict[int, int] = {}  # least depth that an edge from below reaches
     for root in range(len(neighbours)):
@@ -168,8 +168,8 @@ def biconnected(neighbours: Sequence[int]) -> tuple[int, ...]:
                 while not block >> v & 1:
                     block |= 1 << pending.pop()
                 if block.bit_count() > 2:
-                    found.append(block)
-    return tuple(sorted(found, key=lambda block: (-block.bit_count(), block)))
+                    blocks.append(block)
+    return tuple(sorted(blocks, key=lambda block: (-block.bit_count(), block)))
 
 
 def shortest_cycle(neighbours: Sequence[int]) -> Cycle:
@@ -322,12 +322,11 @@ def circuit(neighbours: Sequence[int], block: int, best: Cycle, limit: int) -> C
     model.add(sum(skipped.values()) <= size - len(best) - 1)  # also rules out a single edge there and back
     model.minimize(sum(skipped.values()))
     solved = cpsat.solve(model, limit, linearization_level=2)
-    if solved.infeasible:
-        return Certificate(best, len(best), len(best), solved.name, solved.work)
+    bound = len(best) if solved.infeasible else min(size, size - solved.bound)
     if solved.feasible:
         after = {v: u for v, u, arc in arcs if v != u and solved.value(arc)}
         cycle = [min(after)]
         while len(cycle) < len(after):
             cycle.append(after[cycle[-1]])
         best = tuple(cycle)
-    return Certificate(best, len(best), min(size, size - solved.bound), solved.name, solved.work)
+    return Certificate(best, len(best), bound, solved.name, solved.work)

@@ -25,13 +25,8 @@ def first_bit(mask: int) -> int:
 
 def fits(instance: Any, rows: Iterable[Row]) -> bool:
     """Whether ``rows``, of different meetings, can all take place: quicker than to find out what is wrong."""
-    step, meetings, seats, people = (
-        instance.step,
-        instance.meetings,
-        instance.rooms,
-        [0] * len(instance.availability),
-    )
-    rooms = [0] * len(seats)
+    step, meetings, seats = instance.step, instance.meetings, instance.rooms
+    rooms, people = [0] * len(seats), [0] * len(instance.availability)
     for meeting, room, start in rows:
         slot, off = divmod(start, step)
         attendees = meetings[meeting][1]
@@ -91,9 +86,9 @@ class Timetable:
             if meeting in self.rows:
                 continue
             places = [(self.starts(meeting, room), room) for room in self.instance.suitable[meeting]]
-            found = [(first_bit(starts), room) for starts, room in places if starts]
-            if found:
-                slot, room = min(found, key=lambda place: place[0])
+            earliest = [(first_bit(starts), room) for starts, room in places if starts]
+            if earliest:
+                slot, room = min(earliest, key=lambda place: place[0])
                 self.place(meeting, room, slot)
 
     def place_at_random(self, meeting: int, rng: np.random.Generator) -> None:
@@ -138,7 +133,6 @@ def by_classes(instance: Any, start: Schedule, limit: int) -> Certificate[Schedu
     chosen: dict[int, tuple[Any, dict[int, Any]]] = {}
     hint = {meeting: (room, time) for meeting, room, time in start}
     worth: list[Any] = []
-    most = 0
     for meeting, (_, attendees) in enumerate(instance.meetings):
         fitting = [seats for seats in classes if seats >= len(attendees)]
         if not fitting or not instance.starts[meeting]:
@@ -150,18 +144,16 @@ def by_classes(instance: Any, start: Schedule, limit: int) -> Certificate[Schedu
             of_person[person].append(interval)
         takes = {seats: model.new_bool_var("") for seats in fitting}
         model.add(sum(takes.values()) == held)
-        for seats, literal in takes.items():
-            in_class[seats].append(model.new_optional_fixed_size_interval_var(slot, length, literal, ""))
-        for seats in classes[: classes.index(fitting[0]) + 1]:
-            from_class[seats].append(interval)
         if meeting in hint:
             model.add_hint(slot, hint[meeting][1] // instance.step)
         for seats, literal in takes.items():
+            in_class[seats].append(model.new_optional_fixed_size_interval_var(slot, length, literal, ""))
             model.add_hint(literal, meeting in hint and instance.rooms[hint[meeting][0]] == seats)
         model.add_hint(held, meeting in hint)
+        for seats in classes[: classes.index(fitting[0]) + 1]:
+            from_class[seats].append(interval)
         chosen[meeting] = slot, takes
         worth.append(len(attendees) * held)
-        most += len(attendees)
     for intervals in of_person:
         model.add_no_overlap(intervals)
     for seats in classes:
@@ -170,22 +162,22 @@ def by_classes(instance: Any, start: Schedule, limit: int) -> Certificate[Schedu
         model.add_cumulative(from_class[seats], [1] * len(from_class[seats]), at_least)
     model.maximize(sum(worth))
     solved = cpsat.solve(model, limit, maximise=True)
-    if not solved.feasible:
-        value = sum(len(instance.meetings[meeting][1]) for meeting, _, _ in start)
-        return Certificate(start, value, most, solved.name, solved.work)
-    until = [0] * len(instance.rooms)
-    rows = []
-    for slot, meeting, seats in sorted(
-        (solved.integer(slot), meeting, seats)
-        for meeting, (slot, takes) in chosen.items()
-        for seats, literal in takes.items()
-        if solved.value(literal)
-    ):
-        room = next(r for r in members[seats] if until[r] <= slot)
-        until[room] = slot + instance.slots[meeting]
-        rows.append((meeting, room, slot * instance.step))
+    rows, bound = list(start), sum(len(instance.meetings[meeting][1]) for meeting in chosen)
+    if solved.feasible:
+        rows, bound = [], min(bound, solved.bound)
+        until = [0] * len(instance.rooms)
+        for slot, meeting, seats in sorted(
+            (solved.value(slot), meeting, seats)
+            for meeting, (slot, takes) in chosen.items()
+            for seats, literal in takes.items()
+            if solved.value(literal)
+        ):
+            room = next(r for r in members[seats] if until[r] <= slot)
+            until[room] = slot + instance.slots[meeting]
+            rows.append((meeting, room, slot * instance.step))
+        rows.sort()
     value = sum(len(instance.meetings[meeting][1]) for meeting, _, _ in rows)
-    return Certificate(tuple(sorted(rows)), value, min(most, solved.bound), solved.name, solved.work)
+    return Certificate(tuple(rows), value, bound, solved.name, solved.work)
 
 
 def block(start: int, stop: int) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.reference import Certificate
+from .knapsack import first_fit
 
 Chosen: TypeAlias = tuple[int, ...]
 Numbers: TypeAlias = Sequence[int]
@@ -56,18 +57,16 @@ def largest_sum(numbers: Numbers, target: int, start: Chosen, limit: int) -> Cer
     sums = 1 if total(usable) < 2**62 else 32  # steps that a sum takes
     halves = sums << (len(usable) + 1) // 2 + 1
     if words <= min(limit, halves):
-        picked = fill([numbers[i] // divisor for i in usable], target // divisor)
+        small = [numbers[i] // divisor for i in usable]
+        most = reachable(small, target // divisor)[0].bit_length() - 1
+        picked = backtrack(small, range(len(small)), most, lambda: False)
         best = tuple(sorted([usable[k] for k in picked]))
         return Certificate(best, total(best), total(best), "dynamic programming", words)
     size = len(usable) if halves <= limit else 2 * max(0, (limit // sums).bit_length() - 2)
     large, core = usable[: len(usable) - size], usable[len(usable) - size :]
-    room, fixed = target - total(core) // 2, []
-    for i in large:
-        if numbers[i] <= room:
-            room -= numbers[i]
-            fixed.append(i)
-    picked = meet([numbers[i] for i in core], target - total(fixed))
-    best = max(best, tuple(sorted([*fixed, *(core[k] for k in picked)])), key=total)
+    fixed = first_fit(numbers, target - total(core) // 2, (), large)
+    halved = meet([numbers[i] for i in core], target - total(fixed))
+    best = max(best, tuple(sorted([*fixed, *(core[k] for k in halved)])), key=total)
     value = total(best)
     work = sums << (size + 1) // 2 + 1
     return Certificate(best, value, bound if large else value, "meet in the middle", min(work, limit))
@@ -87,12 +86,8 @@ def most_numbers(numbers: Numbers, target: int, start: Chosen, limit: int) -> Ce
     if work <= limit:
         best = dp_exact(numbers, target, most=True)
         return Certificate(best, len(best), len(best), "dynamic programming", work)
-    room, count = target, 0
-    for number in sorted(numbers):
-        if number <= room:
-            room -= number
-            count += 1
-    return Certificate(start, len(start), count, "exchange", 0)
+    fitting = first_fit(sorted(numbers), target, (), range(len(numbers)))
+    return Certificate(start, len(start), len(fitting), "exchange", 0)
 
 
 def is_reachable(numbers: Numbers, target: int) -> bool:
@@ -163,18 +158,6 @@ def reachable(numbers: Sequence[int], target: int) -> list[int]:
     return stages[::-1]
 
 
-def fill(numbers: Sequence[int], target: int) -> list[int]:
-    """Return the positions of ``numbers`` with the greatest sum up to ``target``, by dynamic programming.
-
-    Examples
-    --------
-    >>> fill([8, 5, 6, 4], 10)
-    [2, 3]
-    """
-    best = reachable(numbers, target)[0].bit_length() - 1
-    return list(backtrack(numbers, range(len(numbers)), best, lambda: False))
-
-
 def backtrack(
     numbers: Sequence[int], order: Sequence[int], target: int, wanted: Callable[[], bool]
 ) -> Chosen:
@@ -204,8 +187,7 @@ def dp_exact(numbers: Sequence[int], target: int, most: bool) -> Chosen:
     >>> dp_exact([3, 6, 2, 4, 5], 9, most=True), dp_exact([3, 6, 2, 4, 5], 9, most=False)
     ((0, 2, 3), (0, 1))
     """
-    unreached = -(10**9)
-    scores: NDArray[np.int32] = np.full(target + 1, unreached, dtype=np.int32)
+    scores: NDArray[np.int32] = np.full(target + 1, -(10**9), dtype=np.int32)  # unreached, all but 0
     scores[0] = 0
     improved = []
     for number in numbers:

@@ -53,11 +53,11 @@ class Cut:
 
     def coefficients(self, u: Integers, v: Integers) -> Integers:
         """Return -1 for a tooth, 1 for another leg that leaves the handle, 0 for the rest."""
-        found: Integers = (self.handle[u] != self.handle[v]).astype(np.int64)
+        crossings: Integers = (self.handle[u] != self.handle[v]).astype(np.int64)
         legs = u * len(self.handle) + v
         for tooth in self.teeth:
-            found[legs == tooth] = -1
-        return found
+            crossings[legs == tooth] = -1
+        return crossings
 
 
 def violated(n: int, u: Integers, v: Integers, x: Floats) -> Iterator[Cut]:
@@ -93,20 +93,12 @@ def violated(n: int, u: Integers, v: Integers, x: Floats) -> Iterator[Cut]:
 
 def _parts(n: int, u: Integers, v: Integers, least: int = 1) -> Iterator[NDArray[np.bool_]]:
     """Find the connected parts of a graph that have ``least`` cities or more, in the order of their first."""
-    root = list(range(n))
-
-    def find(a: int) -> int:
-        while root[a] != a:
-            root[a] = root[root[a]]
-            a = root[a]
-        return a
-
+    label = np.arange(n)
     for a, b in zip(u.tolist(), v.tolist(), strict=True):
-        root[find(a)] = find(b)
-    label = [find(a) for a in range(n)]
-    for part, size in Counter(label).items():
+        label[label == label[b]] = label[a]
+    for part, size in Counter(label.tolist()).items():
         if size >= least:
-            yield np.array(label) == part
+            yield label == part
 
 
 def _light(n: int, u: Integers, v: Integers, x: Floats) -> Iterator[NDArray[np.bool_]]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Tour: TypeAlias = tuple[int, ...]
 
 _DEPTH = 6
-"""Flips of one chain."""
+"""Flips of one chain. A choice, as `_REACH` is: both decide how soon a good tour is met, never what is proven."""
 _REACH = 30
 """Positions over which a kick spreads."""
 

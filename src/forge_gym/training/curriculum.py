@@ -12,8 +12,8 @@ References
 
 from __future__ import annotations
 
+import json
 import logging
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -39,10 +39,8 @@ _PASS_RATE = 0.1
 """Weight of the newest group in a level's share of passed rollouts: a level is seen seldom, so about 10 count."""
 _SIGNAL_FLOOR = 0.1
 """What is added to each problem's signal before shares are computed, so that no problem is starved."""
-
-
-class _Quarantine(Exception):
-    """A problem's generator fails at a level."""
+_SAVED = ("seed", "split", "quarantined", "signal", "_passing", "_next", "_draws", "_again", "_planned")
+"""Attributes of a curriculum that are state as they are."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class WindowConfig:
     groups: int = 8
     """Groups at the top level between two checks."""
     skill: float = PASS
-    """Skill from which a rollout counts as passed."""
+    """Skill from which a rollout passes."""
     up: float = 0.7
     """Least share of passed rollouts that raises the top level, if enough rollouts are `feasible`."""
     feasible: float = 0.9
@@ -100,16 +98,8 @@ class Window:
 
     rule: WindowConfig = field(default_factory=WindowConfig)
     top: int = 0
-    rollouts: int = 0
-    """Rollouts at the top level since the last check."""
-    passed: int = 0
-    """How many of these passed."""
-    feasible: int = 0
-    """How many of these were feasible."""
-    groups: int = 0
-    """Groups at the top level since the last check."""
-    zero_pass: int = 0
-    """In how many of these nobody passed."""
+    seen: list[list[int]] = field(default_factory=list)
+    """Of each group at the top level since the last check: rollouts, passed and feasible ones."""
     weak: bool = False
     """Whether the last check was one of the two that lower the top."""
     promotions: int = 0
@@ -137,23 +127,20 @@ class Window:
         if level != self.top or not skills:
             return 0
         rule = self.rule
-        passed = sum([skill >= rule.skill for skill in skills])
-        self.rollouts += len(skills)
-        self.passed += passed
-        self.feasible += feasible
-        self.groups += 1
-        self.zero_pass += not passed
-        if self.groups < rule.groups:
+        self.seen.append([len(skills), sum([skill >= rule.skill for skill in skills]), feasible])
+        if len(self.seen) < rule.groups:
             return 0
-        accuracy, move = self.passed / self.rollouts, 0
-        weak = accuracy <= rule.down and self.zero_pass >= rule.zero_pass * self.groups
-        if accuracy >= rule.up and self.feasible >= rule.feasible * self.rollouts:
+        rollouts, passed, feasible = map(sum, zip(*self.seen, strict=True))
+        zero_pass = sum([not passed for _, passed, _ in self.seen])
+        accuracy, move = passed / rollouts, 0
+        weak = accuracy <= rule.down and zero_pass >= rule.zero_pass * rule.groups
+        if accuracy >= rule.up and feasible >= rule.feasible * rollouts:
             move, self.promotions = 1, self.promotions + 1
         elif weak and self.weak and self.top > 0:
             move, self.demotions = -1, self.demotions + 1
         self.top += move
         self.weak = weak and not move
-        self.rollouts = self.passed = self.feasible = self.groups = self.zero_pass = 0
+        self.seen = []
         return move
 
 
@@ -226,11 +213,11 @@ class Curriculum:
         retry: int = 0,
         duet: int = 0,
     ) -> None:
-        given = [problems] if isinstance(problems, Problem) else list(problems)
-        self.problems = {problem.name: problem for problem in given}
-        if not given or len(self.problems) < len(given):
+        chosen = [problems] if isinstance(problems, Problem) else list(problems)
+        self.problems = {problem.name: problem for problem in chosen}
+        if not chosen or len(self.problems) < len(chosen):
             raise ValueError(
-                f"problems must be at least one, each once, got {[problem.name for problem in given]}"
+                f"problems must be at least one, each once, got {[problem.name for problem in chosen]}"
             )
         check_int("seed", seed, 0)
         check_choice("split", split, SPLITS)
@@ -254,10 +241,10 @@ class Curriculum:
         """Problems whose generator failed, and how."""
         self.signal = dict.fromkeys(self.problems, 1.0)
         """Recent share of groups with any signal, by problem: a moving average over some 50 groups."""
-        self._passing: dict[str, dict[int, float]] = {name: {} for name in self.problems}
-        self._next: dict[str, dict[int, int]] = {name: {} for name in self.problems}
+        self._passing: dict[str, float] = {}  # by problem and level, as `_key` writes them
+        self._next: dict[str, int] = {}
         self._draws = 0
-        self._again: deque[tuple[int, str, int, int]] = deque()
+        self._again: list[tuple[int, str, int, int]] = []
         self._planned: list[tuple[str, int, int]] = []  # (problem, level, index), the next one last
         self._rng = np.random.default_rng(
             np.random.SeedSequence([SEEDING_VERSION, seed, SPLITS.index(split)])
@@ -292,11 +279,11 @@ class Curriculum:
         """
         self._draws += 1
         if self._again and self._again[0][0] <= self._draws:
-            _, name, level, index = self._again.popleft()
+            _, name, level, index = self._again.pop(0)
             return self.at(name, level, index)
         if not self._planned:
             fresh = [self._fresh() for _ in range(max(1, self.duet))]
-            rates = [self._passing[name].get(level, 0.5) for name, level, _ in fresh]
+            rates = [self._passing.get(_key(name, level), 0.5) for name, level, _ in fresh]
             groups = allocate(rates, len(fresh)) if self.duet else [1]
             self._planned = [draw for draw, n in zip(fresh, groups, strict=True) for _ in range(n)][::-1]
         return self.at(*self._planned.pop())
@@ -312,25 +299,25 @@ class Curriculum:
             level = levels[int(self._rng.integers(len(levels)))]
             try:
                 return name, level, self._graded(name, level)
-            except _Quarantine as reason:
+            except RuntimeError as reason:
                 self.quarantined[name] = f"level {level}: {reason}"
                 log.error("%s leaves the curriculum: %s", name, self.quarantined[name])
         raise RuntimeError(f"the generators of all problems fail: {self.quarantined}")
 
     def _graded(self, name: str, level: int) -> int:
-        """Return the index of the next graded instance of a problem at a level, which then counts as drawn."""
-        problem, start = self.problems[name].at_level(level), self._next[name].get(level, 0)
-        failures = 0
+        """Return the index of the next graded instance, which then counts as drawn, or raise ``RuntimeError``."""
+        problem, key = self.problems[name].at_level(level), _key(name, level)
+        start, failures = self._next.get(key, 0), 0
         for index in range(start, start + MAX_UNGRADED):
-            self._next[name][level] = index + 1
+            self._next[key] = index + 1
             try:
                 if problem.is_graded(problem.instance(self.seed, index, self.split)):
                     return index
             except Exception as error:  # whatever a generator does, the other problems go on
                 failures += 1
                 if failures == _FAILURES:
-                    raise _Quarantine(f"{type(error).__name__}: {short_repr(str(error), 300)}") from error
-        raise _Quarantine(f"{MAX_UNGRADED} instances in a row leave no room between greedy and the optimum")
+                    raise RuntimeError(f"{type(error).__name__}: {short_repr(str(error), 300)}") from error
+        raise RuntimeError(f"{MAX_UNGRADED} instances in a row leave no room between greedy and the optimum")
 
     def update(
         self, name: str, level: int, index: int, verdicts: Sequence[Verdict], *, signal: bool = True
@@ -352,8 +339,9 @@ class Curriculum:
         window = self.windows[name]
         self.signal[name] += _SIGNAL_RATE * (signal - self.signal[name])
         passed = sum([verdict.skill >= window.rule.skill for verdict in judged])
-        rates, rate = self._passing[name], passed / len(judged)
-        rates[level] = rates.get(level, 0.5) + _PASS_RATE * (rate - rates.get(level, 0.5))
+        key, rate = _key(name, level), passed / len(judged)
+        before = self._passing.get(key, 0.5)
+        self._passing[key] = before + _PASS_RATE * (rate - before)
         if self.retry and not passed:
             self._again.append((self._draws + self.retry, name, level, index))
         return window.update(
@@ -362,49 +350,33 @@ class Curriculum:
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later draws depend on as JSON-ready data."""
-        return {
+        state = {
             "problems": {name: repr(problem) for name, problem in self.problems.items()},
-            "seed": self.seed,
-            "split": self.split,
-            "windows": {
-                name: {key: value for key, value in vars(window).items() if key != "rule"}
-                for name, window in self.windows.items()
-            },
             "rules": {name: asdict(window.rule) for name, window in self.windows.items()},
-            "quarantined": dict(self.quarantined),
-            "signal": dict(self.signal),
-            "passing": {name: list(rates.items()) for name, rates in self._passing.items()},
-            "next": {name: list(levels.items()) for name, levels in self._next.items()},
-            "draws": self._draws,
-            "again": [list(entry) for entry in self._again],
-            "planned": [list(entry) for entry in self._planned],
+            "windows": {name: asdict(window) for name, window in self.windows.items()},
             "rng": self._rng.bit_generator.state,
         }
+        copied: dict[str, Any] = json.loads(json.dumps(state | {key: vars(self)[key] for key in _SAVED}))
+        return copied
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
-
-        Raises
-        ------
-        ValueError
-            If ``state`` is of other problems, rules, or another stream.
-        """
+        """Go on from what `state_dict` returned; raise ``ValueError`` if that is of other problems or streams."""
         own = self.state_dict()
         for key in ("problems", "rules", "seed", "split"):
             if state.get(key) != own[key]:
                 raise ValueError(
                     f"state must be of the same {key}, {short_repr(own[key])}, got {short_repr(state.get(key))}"
                 )
-        for name, values in state["windows"].items():
-            vars(self.windows[name]).update(values)
-        self.quarantined = dict(state["quarantined"])
-        self.signal = dict(state["signal"])
-        self._passing = {name: dict(map(tuple, rates)) for name, rates in state["passing"].items()}
-        self._next = {name: dict(map(tuple, levels)) for name, levels in state["next"].items()}
-        self._draws = state["draws"]
-        self._again = deque((due, name, level, index) for due, name, level, index in state["again"])
-        self._planned = [(name, level, index) for name, level, index in state["planned"]]
+        state = json.loads(json.dumps(state))
+        for name, window in self.windows.items():
+            vars(window).update(state["windows"][name] | {"rule": window.rule})
+        vars(self).update({key: state[key] for key in _SAVED})
         self._rng.bit_generator.state = state["rng"]
+
+
+def _key(name: str, level: int) -> str:
+    """Return problem and level as a key of JSON."""
+    return f"{name} {level}"
 
 
 def allocate(rates: Sequence[float], groups: int, block: int = 4) -> list[int]:
@@ -434,13 +406,14 @@ def allocate(rates: Sequence[float], groups: int, block: int = 4) -> list[int]:
     [0, 3, 5, 2, 2, 4, 0, 0]
     """
 
-    def gain(p: float, blocks: int) -> float:
-        less, more = block * blocks, block * (blocks + 1)
-        before = 1 - p**less - (1 - p) ** less if less else 0.0
-        return round(1 - p**more - (1 - p) ** more - before, 9)  # p and 1 - p tie, whatever the rounding
+    def chance(p: float, blocks: int) -> float:
+        return 1 - p ** (block * blocks) - (1 - p) ** (block * blocks) if blocks else 0.0
 
-    given = [0] * len(rates)
+    def gain(p: float, blocks: int) -> float:
+        return round(chance(p, blocks + 1) - chance(p, blocks), 9)  # p and 1 - p tie, whatever the rounding
+
+    allocation = [0] * len(rates)
     for _ in range(groups):
-        gains = [gain(p, n) for p, n in zip(rates, given, strict=True)]
-        given[gains.index(max(gains))] += 1
-    return given
+        gains = list(map(gain, rates, allocation))
+        allocation[gains.index(max(gains))] += 1
+    return allocation

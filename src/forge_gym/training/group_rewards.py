@@ -12,6 +12,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from math import exp
@@ -69,13 +70,19 @@ class Verpo:
         """Problem to family to the number of groups since one of its answers met it."""
 
     def __call__(self, verdict: Verdict) -> float | None:
-        """Pay one answer, as `tiered` does."""
         return tiered(verdict)
 
     def weights(self, problem: Problem[Any, Any]) -> dict[str, float]:
         """Return the weight of each constraint family of ``problem`` now; they sum to 1."""
-        rates = self.rates.get(_key(problem), {})
-        return _weights({family: rates.get(family, START_RATE) for family in problem.constraints})
+        known = self.rates.get(_key(problem), {})
+        rates = {family: known.get(family, START_RATE) for family in problem.constraints}
+
+        def density(rate: float) -> float:
+            return sum(exp(-((rate - other) ** 2) / (2 * DENSITY_WIDTH**2)) for other in rates.values())
+
+        raw = {family: (1.0 - rate + WEIGHT_FLOOR) / density(rate) for family, rate in rates.items()}
+        total = sum(raw.values())
+        return {family: weight / total for family, weight in raw.items()}
 
     def group(self, group: Group) -> list[float | None]:
         """Return one reward per answer, then learn from the group."""
@@ -110,28 +117,21 @@ class Verpo:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the shares as JSON-ready data."""
-        return {
-            "rates": {key: dict(rates) for key, rates in self.rates.items()},
-            "unmet": {key: dict(unmet) for key, unmet in self.unmet.items()},
-        }
+        return deepcopy({"rates": self.rates, "unmet": self.unmet})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
-
-        Raises
-        ------
-        ValueError
-            If ``state`` is something else.
-        """
+        """Go on from what `state_dict` returned; raise ``ValueError`` if ``state`` is something else."""
         try:
-            rates = {key: dict(found) for key, found in state["rates"].items()}
-            unmet = {key: dict(found) for key, found in state["unmet"].items()}
+            rates, unmet = (
+                {key: dict(by_family) for key, by_family in state[part].items()}
+                for part in ("rates", "unmet")
+            )
         except (AttributeError, KeyError, TypeError, ValueError):
             raise ValueError(
                 f"state must be what state_dict returned, with the keys 'rates' and 'unmet', got {short_repr(state)}"
             ) from None
-        for key, found in rates.items():
-            for family, rate in found.items():
+        for key, by_family in rates.items():
+            for family, rate in by_family.items():
                 check_share(f"the rate of {family!r} of {key}", rate)
         self.rates, self.unmet = rates, unmet
 
@@ -139,24 +139,6 @@ class Verpo:
 def _key(problem: Problem[Any, Any]) -> str:
     """Return name and parameters as text, so that a table over problems is JSON-ready."""
     return f"{problem.name} {json.dumps(problem.parameters, sort_keys=True)}"
-
-
-def _weights(rates: dict[str, float]) -> dict[str, float]:
-    """Return normalised weights of families that are met by these shares of the answers.
-
-    Examples
-    --------
-    >>> easy = {f"easy {i}": 0.9 for i in range(9)}
-    >>> round(_weights({"hard": 0.2} | easy)["hard"], 3)
-    0.888
-    """
-
-    def density(rate: float) -> float:
-        return sum(exp(-((rate - other) ** 2) / (2 * DENSITY_WIDTH**2)) for other in rates.values())
-
-    raw = {family: (1.0 - rate + WEIGHT_FLOOR) / density(rate) for family, rate in rates.items()}
-    total = sum(raw.values())
-    return {family: weight / total for family, weight in raw.items()}
 
 
 def _lost(weights: dict[str, float], violations: Sequence[Violation]) -> float:
@@ -219,7 +201,6 @@ class BaseAndBonus:
         return tiered(verdict)
 
     def group(self, group: Group) -> list[float | None]:
-        """Return one reward per answer."""
         problem, instance = group.problem, group.instance
         rewards = [tiered(verdict) for verdict in group.verdicts]
         gated = {
@@ -275,7 +256,6 @@ class Pairwise:
     """
 
     def group(self, group: Group) -> list[float | None]:
-        """Return one reward per answer."""
         sign = 1 if group.problem.sense == "max" else -1
         ranks = [None if verdict.beats_bound else _rank(verdict, sign) for verdict in group.verdicts]
         order = sorted(rank for rank in ranks if rank is not None)
@@ -290,9 +270,5 @@ class Pairwise:
 
 def _rank(verdict: Verdict, sign: int) -> tuple[int, Number | float]:
     """Return what orders verdicts: class first, then credit or exact objective."""
-    within: Number | float = 0
-    if verdict.status == "infeasible":
-        within = verdict.credit
-    elif verdict.objective is not None:
-        within = sign * verdict.objective
+    within = verdict.credit if verdict.status == "infeasible" else sign * (verdict.objective or 0)
     return STATUSES.index(verdict.status), within

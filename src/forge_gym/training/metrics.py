@@ -20,6 +20,12 @@ _LISTS = re.compile(r"\[[^][]*(?:\[[^][]*\][^][]*)*\]")
 _SEARCHED = 4096
 
 
+SILENT = 1e-6
+"""Standard deviation of a group's rewards up to which it carries no signal."""
+USEFUL = 0.01
+"""Standard deviation above which the signal is more than the slope of a tier between two close answers."""
+
+
 @dataclass(frozen=True)
 class JudgedGroup:
     """Answers to one instance, and what was made of them."""
@@ -27,12 +33,12 @@ class JudgedGroup:
     problem: Problem[Any, Any]
     instance: Instance
     texts: Sequence[str]
-    verdicts: Sequence[Verdict | None]
-    """None where the verifier failed."""
+    verdicts: Sequence[Verdict]
+    """Empty where the verifier failed."""
     rewards: Sequence[float | None]
-    tokens: int
+    tokens: int = 0
     """Of all completions together; 0 if unknown."""
-    seconds: float
+    seconds: float = 0.0
     """Spent on verifying and paying."""
 
     @cached_property
@@ -41,17 +47,26 @@ class JudgedGroup:
         paid = [reward for reward in self.rewards if reward is not None]
         return float(np.std(paid)) if len(paid) > 1 else 0.0
 
+    @property
+    def passes(self) -> int:
+        """Answers of at least `PASS` skill."""
+        return sum([verdict.skill >= PASS for verdict in self.verdicts])
+
     @cached_property
-    def solutions(self) -> tuple[list[Any], set[Any]]:
-        """Canonical solutions of the feasible answers, and those of the trivial and the greedy anchor."""
-        problem, instance = self.problem, self.instance
-        feasible = [
-            problem.canonical(instance, verdict.solution)
+    def solutions(self) -> list[Any]:
+        """Canonical solutions of the feasible answers."""
+        return [
+            self.problem.canonical(self.instance, verdict.solution)
             for verdict in self.verdicts
-            if verdict is not None and verdict.feasible and not verdict.beats_bound
+            if verdict.feasible and not verdict.beats_bound
         ]
-        anchors = (problem.trivial(instance), problem.heuristic(instance)) if feasible else ()
-        return feasible, {problem.canonical(instance, anchor) for anchor in anchors}
+
+    @cached_property
+    def anchors(self) -> tuple[Any, Any]:
+        """Canonical solutions that are the trivial and the greedy answer."""
+        problem, instance = self.problem, self.instance
+        trivial, greedy = problem.trivial(instance), problem.heuristic(instance)
+        return problem.canonical(instance, trivial), problem.canonical(instance, greedy)
 
 
 def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
@@ -66,70 +81,61 @@ def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     wrong place; ``verify_ms_p99`` per answer and ``verify_seconds`` in all; ``tokens_per_effective_group``;
     ``faults`` of a verifier and ``alarms``, answers that beat a certificate: both must be 0.
     """
-    parts = {"": groups}
+    numbers = {f"forge/{key}": value for key, value in _numbers(groups).items()}
     for name in sorted({group.problem.name for group in groups}):
-        parts[f"{name}/"] = [group for group in groups if group.problem.name == name]
-    if len(parts) == 2:  # one problem: the same numbers under both names
-        numbers = _numbers(groups)
-        return {f"forge/{part}{key}": value for part in parts for key, value in numbers.items()}
-    return {f"forge/{part}{key}": n for part, own in parts.items() for key, n in _numbers(own).items()}
+        own = [group for group in groups if group.problem.name == name]
+        numbers |= {f"forge/{name}/{key}": value for key, value in _numbers(own).items()}
+    return numbers
 
 
 def _numbers(groups: Sequence[JudgedGroup]) -> dict[str, float]:
-    verdicts = [verdict for group in groups for verdict in group.verdicts]
-    judged = [verdict for verdict in verdicts if verdict is not None and not verdict.beats_bound]
-    effective = [group.deviation > 1e-6 for group in groups]
+    judged = [verdict for group in groups for verdict in group.verdicts if not verdict.beats_bound]
+    effective = [group.deviation > SILENT for group in groups]
     tokens = sum([group.tokens for group in groups])
-    found = {
-        "faults": float(sum([verdict is None for verdict in verdicts])),
-        "alarms": float(sum([verdict is not None and verdict.beats_bound for verdict in verdicts])),
-        "effective_groups": _mean(effective),
-        "useful_groups": _mean([group.deviation > 0.01 for group in groups]),
+    numbers = {
+        "faults": float(sum([len(group.texts) - len(group.verdicts) for group in groups])),
+        "alarms": float(sum([len(group.verdicts) for group in groups]) - len(judged)),
+        "effective_groups": fmean(effective),
+        "useful_groups": fmean([group.deviation > USEFUL for group in groups]),
         "verify_ms_p99": float(np.quantile([1e3 * g.seconds / max(1, len(g.texts)) for g in groups], 0.99)),
         "verify_seconds": sum([group.seconds for group in groups]),
     }
     if tokens:
-        found["tokens_per_effective_group"] = tokens / max(1, sum(effective))
+        numbers["tokens_per_effective_group"] = tokens / max(1, sum(effective))
     if judged:
-        passes = [
-            [verdict.skill >= PASS for verdict in group.verdicts if verdict is not None] for group in groups
-        ]
-        found |= {status: _mean([verdict.status == status for verdict in judged]) for status in STATUSES}
-        found |= {
+        numbers |= {status: fmean([verdict.status == status for verdict in judged]) for status in STATUSES}
+        numbers |= {
             "quality": fmean([verdict.quality for verdict in judged]),
             "skill": fmean([max(-1.0, verdict.skill) for verdict in judged]),
-            "optimal": _mean([verdict.optimal for verdict in judged]),
-            "above_greedy": _mean([verdict.skill > 0 for verdict in judged]),
-            "zero_pass": _mean([not any(group) for group in passes]),
-            "all_pass": _mean([bool(group) and all(group) for group in passes]),
+            "optimal": fmean([verdict.optimal for verdict in judged]),
+            "above_greedy": fmean([verdict.skill > 0 for verdict in judged]),
+            "zero_pass": fmean([group.passes == 0 for group in groups]),
+            "all_pass": fmean([group.passes == len(group.texts) for group in groups]),
+            "distinct": fmean([len(set(group.solutions)) for group in groups]),
         }
-        solved = [group.solutions for group in groups]
-        found["distinct"] = fmean([float(len(set(solutions))) for solutions, _ in solved])
-        if any(solutions for solutions, _ in solved):
-            found["quality_of_feasible"] = fmean([verdict.quality for verdict in judged if verdict.feasible])
-            found["trivial"] = _mean([solution in anchors for found, anchors in solved for solution in found])
+        if copied := [solution in group.anchors for group in groups for solution in group.solutions]:
+            numbers["quality_of_feasible"] = fmean(
+                [verdict.quality for verdict in judged if verdict.feasible]
+            )
+            numbers["trivial"] = fmean(copied)
         if broken := [verdict for verdict in judged if verdict.status != "malformed"]:
-            families = {family for group in groups for family in group.problem.constraints}
-            for family in sorted(families):
-                found[f"violated/{family}"] = _mean(
+            for family in sorted({family for group in groups for family in group.problem.constraints}):
+                numbers[f"violated/{family}"] = fmean(
                     [any(v.family == family for v in verdict.violations) for verdict in broken]
                 )
         if malformed := [
             _salvageable(group.problem, group.instance, text)
             for group in groups
-            for text, verdict in zip(group.texts, group.verdicts, strict=True)
-            if verdict is not None and verdict.status == "malformed"
+            for text, verdict in zip(
+                group.texts, group.verdicts, strict=False
+            )  # no verdict where there was a fault
+            if verdict.status == "malformed"
         ]:
-            found["salvageable"] = _mean(malformed)
-    return found
-
-
-def _mean(flags: Sequence[bool]) -> float:
-    return sum(flags) / len(flags)
+            numbers["salvageable"] = fmean(malformed)
+    return numbers
 
 
 def _salvageable(problem: Problem[Any, Any], instance: Instance, text: str) -> bool:
     """Whether the last list in a malformed reply would have been feasible: right answer, wrong form."""
-    if lists := _LISTS.findall(text[-_SEARCHED:]):
-        return replace(problem, answer_format="raw").verify(instance, lists[-1]).feasible
-    return False
+    lists = _LISTS.findall(text[-_SEARCHED:])
+    return bool(lists) and replace(problem, answer_format="raw").verify(instance, lists[-1]).feasible

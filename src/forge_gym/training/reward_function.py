@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from ..core.checks import check_int, short_repr
 from ..core.registry import from_spec
-from ..core.rewards import Group, Scheme, Stateful, group_rewards
+from ..core.rewards import Group, GroupScheme, Scheme, group_rewards
 from ..core.rewards import reward as reward_scheme
-from ..core.verdict import Verdict
 from .curriculum import Curriculum
-from .metrics import JudgedGroup, metrics
+from .metrics import SILENT, JudgedGroup, metrics
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +39,12 @@ def completion_text(completion: Any) -> str:
     return ""
 
 
-class RowSource(Protocol):
-    """Where rows come from whose answers teach a curriculum, such as `forge_gym.adapters.trl.Stream`."""
-
-    curriculum: Curriculum
-
-    def answered(self, draw: int) -> tuple[str, int, int] | None:
-        """Return problem, level and index of row number ``draw``; None where it was answered before."""
-        ...
+@runtime_checkable
+class Stateful(GroupScheme, Protocol):
+    """A scheme that remembers; its state belongs beside a training run's checkpoint."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what later rows depend on as JSON-ready data."""
+        """Return the state as JSON-ready data."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -58,12 +52,23 @@ class RowSource(Protocol):
         ...
 
 
+class RowSource(Protocol):
+    """Where rows come from whose answers teach a curriculum: `forge_gym.adapters.trl.Stream`, which says more."""
+
+    curriculum: Curriculum
+
+    def answered(self, number: int) -> tuple[str, int, int] | None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
+
+
 class RewardFunction:
     """A reward function for ``GRPOTrainer(reward_funcs=...)``; picklable unless it has a stream.
 
-    Called with a batch, it returns one reward per row, None where verification itself failed, so
-    that the row drops out of its group's baseline. Through the trainer's ``log_metric`` it logs
-    what `forge_gym.training.metrics.metrics` lists.
+    A row whose verification itself failed gets None, and drops out of its group's baseline. Through the
+    trainer's ``log_metric`` it logs what `forge_gym.training.metrics.metrics` lists.
 
     Parameters
     ----------
@@ -148,16 +153,14 @@ class RewardFunction:
         """Verify and pay one group; all None where the verifier fails."""
         started = time.perf_counter()
         problem, instance = from_spec(spec)  # a wrong spec is a configuration error, and raises
-        verdicts: Sequence[Verdict | None]
         try:
-            judged = problem.verify_many(instance, texts)
-            rewards = group_rewards(self.scheme, Group(problem, instance, texts, judged))
-            verdicts = judged
+            verdicts = problem.verify_many(instance, texts)
+            rewards = group_rewards(self.scheme, Group(problem, instance, texts, verdicts))
         except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
             log.exception("the verifier failed on %s", short_repr(spec, 300))
-            verdicts, rewards = [None] * len(texts), [None] * len(texts)
+            verdicts, rewards = [], [None] * len(texts)
         for verdict in verdicts:
-            if verdict is not None and verdict.beats_bound:
+            if verdict.beats_bound:
                 log.error("%s beats its certificate: %s", verdict.objective, spec)
         seconds = time.perf_counter() - started
         return JudgedGroup(problem, instance, texts, verdicts, rewards, tokens, seconds)
@@ -166,7 +169,7 @@ class RewardFunction:
         """Tell the curriculum what became of its rows, in the order in which all processes drew them."""
         assert self.stream is not None
         results = [
-            (draw, [verdict for verdict in group.verdicts if verdict is not None], group.deviation > 1e-6)
+            (draw, group.verdicts, group.deviation > SILENT)
             for draw, group in zip(draws, groups, strict=True)
         ]
         for draw, verdicts, signal in sorted(gathered(results), key=lambda result: result[0]):
@@ -177,15 +180,12 @@ class RewardFunction:
     def _progress(self) -> dict[str, float]:
         if self.stream is None:
             return {}
-        windows = self.stream.curriculum.windows
-        found = {"forge/quarantined": float(len(self.stream.curriculum.quarantined))}
-        for name, window in windows.items():
-            found |= {
-                f"forge/{name}/top": float(window.top),
-                f"forge/{name}/promotions": float(window.promotions),
-                f"forge/{name}/demotions": float(window.demotions),
-            }
-        return found
+        curriculum = self.stream.curriculum
+        return {"forge/quarantined": float(len(curriculum.quarantined))} | {
+            f"forge/{name}/{key}": float(getattr(window, key))
+            for name, window in curriculum.windows.items()
+            for key in ("top", "promotions", "demotions")
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the scheme and the stream have learned as JSON-ready data; empty for most schemes."""
@@ -193,32 +193,23 @@ class RewardFunction:
         return state | ({} if self.stream is None else {"stream": self.stream.state_dict()})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
-
-        Raises
-        ------
-        ValueError
-            If ``state`` is of another scheme, or of a run with other data.
-        """
+        """Go on from what `state_dict` returned; raise ``ValueError`` if that is of another scheme or other data."""
         state = dict(state)
         stream = state.pop("stream", None)
         if (stream is None) != (self.stream is None):
             have = "a stream" if self.stream else "none"
             raise ValueError(f"state must be of a reward function with {have}, got {short_repr(list(state))}")
+        if state and not isinstance(self.scheme, Stateful):
+            raise ValueError(
+                f"state must be empty for {self.__name__}, which has none, got {short_repr(state)}"
+            )
         if self.stream is not None:
             self.stream.load_state_dict(stream)
         if isinstance(self.scheme, Stateful):
             self.scheme.load_state_dict(state)
-        elif state:
-            raise ValueError(
-                f"state must be empty for {self.__name__}, which has none, got {short_repr(state)}"
-            )
 
 
 def gathered(results: list[Any]) -> list[Any]:
     """Return the results of all processes; this one's where there is no other."""
-    accelerate = sys.modules.get("accelerate")
-    if accelerate is None or accelerate.PartialState().num_processes == 1:
-        return results
-    gathered: list[Any] = accelerate.utils.gather_object(results)
-    return gathered
+    accelerate: Any = sys.modules.get("accelerate")
+    return results if accelerate is None else list(accelerate.utils.gather_object(results))

@@ -32,7 +32,7 @@ def documents(problem: str, suite: str = BENCHMARK, **_: Any) -> dict[str, Any]:
     """
     import datasets
 
-    found = [
+    docs = [
         {
             "id": row.id,
             "suite": suite,
@@ -44,7 +44,7 @@ def documents(problem: str, suite: str = BENCHMARK, **_: Any) -> dict[str, Any]:
         for row in rows(suite).values()
         if row.problem.name == problem
     ]
-    return {"test": datasets.Dataset.from_list(found)}
+    return {"test": datasets.Dataset.from_list(docs)}
 
 
 def score(doc: dict[str, Any], results: list[Any]) -> dict[str, float]:

@@ -8,14 +8,7 @@ from ...data.rows import Sample
 
 
 def row(sample: Sample, index: int) -> dict[str, Any]:
-    """Return row number ``index`` of a data set.
-
-    Parameters
-    ----------
-    sample
-        A graded instance; see `forge_gym.data.rows.samples`.
-    index
-        Place in the data set, which NeMo Gym counts itself.
+    """Return the row of a graded instance of `forge_gym.data.rows.samples`; NeMo Gym counts rows itself.
 
     Returns
     -------

@@ -49,11 +49,11 @@ def write_server(folder: Path | str) -> Path:
 def _requirement() -> str:
     """Return what installs this forge-gym elsewhere: where it was installed from, or its version."""
     try:
-        found = distribution("forge-gym")
+        package = distribution("forge-gym")
     except PackageNotFoundError:  # a checkout on the path
         return f"forge-gym @ {Path(__file__).resolve().parents[4].as_uri()}"
-    origin = json.loads(found.read_text("direct_url.json") or "{}")
+    origin = json.loads(package.read_text("direct_url.json") or "{}")
     if "vcs_info" in origin:
         vcs = origin["vcs_info"]
         return f"forge-gym @ {vcs['vcs']}+{origin['url']}@{vcs['commit_id']}"
-    return f"forge-gym @ {origin['url']}" if "url" in origin else f"forge-gym=={found.version}"
+    return f"forge-gym @ {origin['url']}" if "url" in origin else f"forge-gym=={package.version}"

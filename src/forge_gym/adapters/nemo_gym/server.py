@@ -21,17 +21,12 @@ _COMPONENTS = ("readable", "feasible", "quality")
 
 
 class ForgeConfig(BaseResourcesServerConfig):
-    """What the YAML says of a server that judges one reply.
-
-    Parameters
-    ----------
-    reward
-        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
-    """
+    """What the YAML says of a server that judges one reply."""
 
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
 
     reward: str = "tiered"
+    """Name of a reward scheme that pays a single answer; see `forge_gym.reward`."""
 
     def model_post_init(self, context: Any) -> None:
         """Refuse what is wrong, before a server starts."""
@@ -40,16 +35,9 @@ class ForgeConfig(BaseResourcesServerConfig):
 
 
 class ForgeTurnsConfig(BaseResourcesServerConfig):
-    """What the YAML says of a server that plays several turns.
+    """What the YAML says of a server that plays several turns: a `Protocol`.
 
-    Parameters
-    ----------
-    turns
-        Replies per episode; the agent's ``max_steps`` should be no fewer.
-    keep
-        Which reply counts: the ``best`` so far, or the ``last``.
-    reward
-        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
+    The agent's ``max_steps`` should be no fewer than the ``turns``.
     """
 
     turns: int = 3
@@ -110,7 +98,7 @@ class ForgeServer(SimpleResourcesServer):
         episode = await asyncio.to_thread(Episode.of_spec, body.spec, protocol)
         await asyncio.to_thread(episode.say, reply(body.response))
         if episode.fault is not None:
-            found: dict[str, Any] = {
+            response_fields: dict[str, Any] = {
                 "reward": 0.0,
                 "reward_components": dict.fromkeys(_COMPONENTS, 0.0),
                 "mask_sample": True,
@@ -120,12 +108,12 @@ class ForgeServer(SimpleResourcesServer):
         else:
             numbers = episode.numbers()
             parts = {"readable": 1.0 - numbers["malformed"], **numbers}
-            found = {
+            response_fields = {
                 "reward": numbers.pop("score"),
                 "reward_components": {name: parts[name] for name in _COMPONENTS},
                 **numbers,
             }
-        return ForgeVerifyResponse(**(body.model_dump() | found))
+        return ForgeVerifyResponse(**(body.model_dump() | response_fields))
 
 
 class ForgeTurnsServer(GymnasiumServer):
@@ -183,10 +171,10 @@ class ForgeTurnsServer(GymnasiumServer):
 
 def reply(response: NeMoGymResponse) -> str:
     """Return the text that the model replied: no reasoning, no tool calls, and nothing that others said."""
-    said = [item for item in response.output if item.type == "message" and item.role == "assistant"]
+    messages = [item for item in response.output if item.type == "message" and item.role == "assistant"]
     return "".join(
         item.content
         if isinstance(item.content, str)
         else "".join(part.text for part in item.content if part.type == "output_text")
-        for item in said
+        for item in messages
     )

@@ -45,11 +45,11 @@ def _rows() -> list[Row]:
 
 
 def _problem(name: str, level: int | None, parameters: dict[str, Any] | None) -> Problem[Any, Any]:
-    given = {} if parameters is None else parameters
-    if not isinstance(given, dict):
-        raise ValueError(f"parameters must be an object of names and values, got {short_repr(given)}")
-    check_known(name, "parameter", given, [field.name for field in fields(problem_class(name))])
-    return find_problem(name, level=level, **given)
+    values = {} if parameters is None else parameters
+    if not isinstance(values, dict):
+        raise ValueError(f"parameters must be an object of names and values, got {short_repr(values)}")
+    check_known(name, "parameter", values, [field.name for field in fields(problem_class(name))])
+    return find_problem(name, level=level, **values)
 
 
 class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
@@ -88,14 +88,9 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         split: str = "train",
     ) -> None:
         super().__init__()
-        self._defaults: dict[str, Any] = {
-            "problem": problem,
-            "level": level,
-            "parameters": parameters,
-            "split": split,
-            "turns": turns,
-            "keep": keep,
-        }
+        self._defaults = dict[str, Any](
+            problem=problem, level=level, parameters=parameters, split=split, turns=turns, keep=keep
+        )
         self._reward = reward
         self._state = ForgeState()
         self._next = randrange(2**31), 0  # where the stream goes on
@@ -152,21 +147,20 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
             check_int("index", index, 0)
             source = {"seed": stream, "index": index, "split": split}
         options["index"] = source["index"]
-        played = problem, source["split"], chosen["turns"], chosen["keep"]
-        if played != (self._env.problem, self._env.split, self._env.protocol.turns, self._env.protocol.keep):
-            self._env = self._build(*played)
-        prompt, info = self._env.reset(seed=source["seed"], options=options)
+        env = self._build(problem, source["split"], chosen["turns"], chosen["keep"])
+        prompt, info = env.reset(seed=source["seed"], options=options)
+        self._env = env
         self._next = source["seed"], source["index"] + 1
         self._state = ForgeState(
             episode_id=episode_id or str(uuid4()),
             spec=problem.spec(source["seed"], source["index"], source["split"]),
-            turns=self._env.protocol.turns,
+            turns=env.protocol.turns,
         )
         return ForgeObservation(text=prompt, info=info)
 
     @staticmethod
-    def _alone(argument: str, seed: int | None, given: dict[str, Any], others: tuple[str, ...]) -> None:
-        more = [name for name in others if name in given] + ["seed"] * (seed is not None)
+    def _alone(argument: str, seed: int | None, arguments: dict[str, Any], others: tuple[str, ...]) -> None:
+        more = [name for name in others if name in arguments] + ["seed"] * (seed is not None)
         if more:
             raise ValueError(f"{argument} chooses the instance alone, got {more} too")
 
@@ -264,13 +258,13 @@ def main() -> None:
     parser.add_argument("--level", type=int)
     parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--reward", default="tiered")
-    given = parser.parse_args()
-    played = {name: getattr(given, name) for name in ("problem", "level", "turns", "reward")}
+    args = parser.parse_args()
+    played = {name: getattr(args, name) for name in ("problem", "level", "turns", "reward")}
     try:
-        served = create_app(given.sessions, **played)
+        served = create_app(args.sessions, **played)
     except ValueError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
-    uvicorn.run(served, host=given.host, port=given.port, ws_max_size=MAX_MESSAGE)
+    uvicorn.run(served, host=args.host, port=args.port, ws_max_size=MAX_MESSAGE)
 
 
 def __getattr__(name: str) -> Any:

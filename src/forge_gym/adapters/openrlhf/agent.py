@@ -71,8 +71,8 @@ class ForgeAgent(AgentInstanceBase):
     def _between(self, feedback: str) -> str:
         """Return what stands between the last token of a reply and the first of the next one."""
         asked = self._episode.prompt
-        opening, found, closing = self._prompt.partition(asked)
-        if not found:
+        opening, separator, closing = self._prompt.partition(asked)
+        if not separator:
             opening = closing = ""
         if closing and getattr(self._tokenizer, "chat_template", None):
             chat = partial(self._tokenizer.apply_chat_template, tokenize=False, add_generation_prompt=True)
@@ -110,21 +110,14 @@ class Engine:
 
 
 def executor(*, turns: int = 3, keep: str = "best", reward: str = "tiered") -> type[MultiTurnAgentExecutor]:
-    """Return a class of executors with other parameters, to be named ``AgentExecutor`` in a file of your own.
+    """Return a class of executors with another `Protocol`, to be named ``AgentExecutor`` in a file of your own.
 
-    Parameters
-    ----------
-    turns
-        Replies per episode. ``--data.max_len`` bounds all of them together.
-    keep
-        Which reply counts: the ``best`` so far, or the ``last``.
-    reward
-        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
+    OpenRLHF's ``--data.max_len`` bounds all replies of an episode together.
 
     Raises
     ------
     ValueError
-        If one of them is wrong.
+        If an argument is wrong.
     """
     Protocol(turns, keep, reward)  # refuses what is wrong
 

@@ -5,7 +5,9 @@ The library loads it by its path, outside of any package, so its imports are abs
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from forge_gym.core.checks import check_known, short_repr
@@ -67,15 +69,15 @@ def reward_func(
     if not len(queries) == len(prompts) == len(labels):
         counts = f"{len(queries)}, {len(prompts)} and {len(labels)}"
         raise ValueError(f"queries, prompts and labels must be as many, got {counts}")
-    found = []
+    query_numbers = []
     for query, prompt, label in zip(queries, prompts, labels, strict=True):
         episode = Episode.of_spec(label, Protocol(reward=reward))
         episode.say(cut_reply(query, prompt))
-        found.append(episode.numbers())
+        query_numbers.append(episode.numbers())
     # In double precision the reward arrives as it is; the trainer rounds it later.
     columns = {
-        key: torch.tensor([numbers[key] for numbers in found], dtype=torch.float64)
-        for key in (found[0] if found else ("score", "quality"))
+        key: torch.tensor([numbers[key] for numbers in query_numbers], dtype=torch.float64)
+        for key in (query_numbers[0] if query_numbers else ("score", "quality"))
     }
     return {"rewards": columns.pop("score"), "scores": columns["quality"], "extra_logs": columns}
 
@@ -85,13 +87,6 @@ def cut_reply(query: str, prompt: str) -> str:
 
     A decoder may move whitespace, and OpenRLHF cuts the beginning off a prompt that is too long. So where ``query``
     does not begin with ``prompt`` as it stands, it has to begin with an end of it, whitespace aside.
-
-    Parameters
-    ----------
-    query
-        A prompt and a reply.
-    prompt
-        The prompt.
 
     Raises
     ------
@@ -109,12 +104,7 @@ def cut_reply(query: str, prompt: str) -> str:
     if query.startswith(prompt):
         return query[len(prompt) :]
     wanted = "".join(prompt.split())
-    places: list[int] = []
-    for place, character in enumerate(query):
-        if len(places) == len(wanted):
-            break
-        if not character.isspace():
-            places.append(place)
+    places = [match.start() for match in islice(re.finditer(r"\S", query), len(wanted))]
     begun = "".join(query[place] for place in places)
     least = min(_TELLING, len(wanted))
     start = wanted.find(begun[:least])  # the first place leaves the longest end

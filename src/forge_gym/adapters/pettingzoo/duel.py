@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy, deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -11,14 +12,13 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from ...core.checks import check_int
-from ...core.env import TextEnv
 from ...core.episode import KEEP
 from ...core.problem import Problem
 from ...core.reference import CertificateError
 from ...core.rewards import Group, group_rewards
 from ...training.group_rewards import Pairwise
 from ...wrappers.construct import Construct
-from .table import LENGTH, RENDER_MODES, Table, make, own
+from .table import LENGTH, Table, own
 
 
 class _Build(Construct):
@@ -38,10 +38,10 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
 
     Parameters
     ----------
-    problem
-        The problem with its parameters; `parallel_env` takes its name instead.
+    problem, length, render_mode
+        See `Table`; a picture shows the answers side by side.
     agents
-        How many, at least 2: ``agent_0``, ``agent_1``, ...
+        How many, at least 2.
     view
         ``text``: a prompt, and a reply; ``codes``: the same as arrays, see `Codes`; ``numeric``: everybody builds
         a solution by numbered actions, see `forge_gym.wrappers.Construct`.
@@ -51,12 +51,8 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         Which answer counts when there are several turns: each agent's ``best``, or its ``last``.
     size
         Elements that the arrays of the numeric view have room for; see `Construct`.
-    length
-        Code points of a text in the view ``codes``.
     split
         Stream of instances: ``train``, ``validation`` or ``test``; they come in the order of `TextEnv`.
-    render_mode
-        ``ansi`` (text), ``human`` (prints it) or ``rgb_array`` (a picture, side by side; needs matplotlib).
 
     Raises
     ------
@@ -66,8 +62,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
     Notes
     -----
     Rewards come at the end, for all at once: those of `forge_gym.training.group_rewards.Pairwise`, from -1 to 1 with
-    sum 0. A
-    feasible answer beats an infeasible one, that a malformed one, and feasible ones compare by objective.
+    sum 0. A feasible answer beats an infeasible one, that a malformed one, and feasible ones compare by objective.
 
     Nobody leaves before the end. An agent that has finished (in text: with a proven optimum) waits, and what it does
     is ignored; in numbers, its mask allows the last action alone, which is there for that. Any other action outside
@@ -87,12 +82,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
     ({'agent_0': 1.0, 'agent_1': -1.0}, {'agent_0': True, 'agent_1': True})
     """
 
-    metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's
-        "name": "forge_duel_v0",
-        "render_modes": list(RENDER_MODES),
-        "render_fps": 1,
-        "is_parallelizable": True,
-    }
+    metadata: dict[str, Any] = Table.metadata | {"name": "forge_duel_v0", "is_parallelizable": True}
 
     def __init__(
         self,
@@ -108,17 +98,22 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         render_mode: str | None = None,
     ) -> None:
         check_int("agents", agents, 2, rule="an answer is compared with another one")
-        self.problem = problem
-        self._seat(agents, view, length, render_mode)
-        drawn = "rgb_array" if render_mode == "rgb_array" else None
-        self._answers = {
-            agent: TextEnv(problem, turns=turns, keep=keep, split=split, render_mode=drawn)
-            for agent in self.possible_agents
-        }
-        self._builds: dict[str, _Build] = {}
+        super().__init__(
+            problem,
+            agents=agents,
+            view=view,
+            length=length,
+            render_mode=render_mode,
+            turns=turns,
+            keep=keep,
+            split=split,
+        )
+        self._answers = {agent: copy(self._board) for agent in self.possible_agents}
+        self._board = self._answers[self.possible_agents[0]]
+        self._envs: dict[str, gym.Env[Any, Any]] = {**self._answers}
         if view == "numeric":
-            self._builds = {agent: _Build(env, size) for agent, env in self._answers.items()}
-            build = self._builds[self.possible_agents[0]]
+            self._envs |= {agent: _Build(env, size) for agent, env in self._answers.items()}
+            build = self._envs[self.possible_agents[0]]
             self._spaces(build.observation_space, build.action_space)
         self._seen: dict[str, Any] = {}
         self._infos: dict[str, dict[str, Any]] = {}
@@ -135,8 +130,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         self._waiting = set()
         asked = own(options)
         for agent, answer in self._answers.items():
-            env: gym.Env[Any, Any] = self._builds.get(agent, answer)
-            self._seen[agent], info = env.reset(seed=seed, options=asked)
+            self._seen[agent], info = self._envs[agent].reset(seed=seed, options=asked)
             self._infos[agent] = info
             seed, asked = info["seed"], {"index": info["index"], "instance": answer.instance}
         self.agents = self.possible_agents[:]
@@ -166,7 +160,9 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         read = {agent: self._read(agent, actions[agent]) for agent in self.agents}
         for agent in self.agents:
             if agent not in self._waiting:
-                self._act(agent, read[agent])
+                self._seen[agent], _, over, _, self._infos[agent] = self._envs[agent].step(read[agent])
+                if over:
+                    self._waiting.add(agent)
         rewards, over = dict.fromkeys(self.agents, 0.0), len(self._waiting) == len(self.agents)
         if over:
             rewards = self._compared()
@@ -181,73 +177,28 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
             self.agents = []
         return result
 
-    def _act(self, agent: str, action: Any) -> None:
-        answer = self._answers[agent]
-        env: gym.Env[Any, Any] = self._builds.get(agent, answer)
-        self._seen[agent], _, over, _, self._infos[agent] = env.step(action)
-        if over:
-            self._waiting.add(agent)
-
     def _compared(self) -> dict[str, float]:
         """Return what the answers that count are paid against each other."""
-        instance = self._answers[self.agents[0]].instance
-        assert instance is not None
         episodes = [self._answers[agent].episode for agent in self.agents]
         kept = [episode.kept for episode in episodes if episode is not None and episode.kept is not None]
-        group = Group(self.problem, instance, [one.reply for one in kept], [one.verdict for one in kept])
+        group = Group(self.problem, self.instance, [one.reply for one in kept], [one.verdict for one in kept])
         paid = group_rewards(Pairwise(), group)
         if None in paid:
-            raise CertificateError(f"{self.problem.name}: an answer beats the certificate of {instance}")
+            raise CertificateError(f"{self.problem.name}: an answer beats the certificate of {self.instance}")
         return {agent: float(reward or 0.0) for agent, reward in zip(self.agents, paid, strict=True)}
 
     def _observations(self) -> dict[str, Any]:
-        if self._builds:
-            return {agent: self._builds[agent]._observe() for agent in self.agents}
-        return {agent: self._shown(self._seen[agent]) for agent in self.agents}
+        return {agent: self._shown(deepcopy(self._seen[agent])) for agent in self.agents}
 
     def _copies(self) -> dict[str, dict[str, Any]]:
         return {agent: dict(self._infos[agent]) for agent in self.agents}
 
-    def _begun(self) -> bool:
-        return self._answers[self.possible_agents[0]].instance is not None
-
-    def _text(self) -> str:
-        standing = "\n".join(f"{agent}: {answer.caption()}" for agent, answer in self._answers.items())
-        return f"{self.problem.prompt(self._answers[self.possible_agents[0]].instance)}\n\n{standing}"
+    def _standing(self) -> str:
+        return "\n".join(f"{agent}: {answer.caption()}" for agent, answer in self._answers.items())
 
     def _picture(self) -> NDArray[np.uint8]:
         return np.concatenate([answer.render() for answer in self._answers.values()], axis=1)
 
-    def close(self) -> None:
-        """Close the agents' environments."""
-        for answer in self._answers.values():
-            answer.close()
 
-
-def parallel_env(name: str, *, level: int | None = None, **kwargs: Any) -> Duel:
-    """Return a `Duel` on the problem ``name``.
-
-    Parameters
-    ----------
-    name, level
-        As in `forge_gym.problem`.
-    **kwargs
-        Arguments of `Duel` and parameters of the problem.
-
-    Raises
-    ------
-    ValueError
-        For a name that neither has; the message suggests the nearest.
-
-    Examples
-    --------
-    >>> duel = parallel_env("TSP", n=6, agents=3, view="numeric")
-    >>> observations, _ = duel.reset(seed=1)
-    >>> duel.action_space("agent_2"), observations["agent_2"]["action_mask"].tolist()
-    (Discrete(7), [1, 1, 1, 1, 1, 1, 0])
-    >>> parallel_env("TSP", agent=3)
-    Traceback (most recent call last):
-    ValueError: Duel of TSP has no argument 'agent': did you mean 'agents'?
-    """
-    found: Duel = make(Duel, name, level, kwargs)
-    return found
+parallel_env = Duel.make
+"""Return a `Duel` on the problem of a name; see `Table.make`."""

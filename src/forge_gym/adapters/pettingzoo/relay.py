@@ -20,43 +20,32 @@ from ...core.verdict import Number
 from ...kinds.encoding import Observation
 from ...kinds.kind import Kind, as_kind
 from ...wrappers.improve import Improve
-from .table import LENGTH, RENDER_MODES, Table, make, own
+from .table import LENGTH, Table, own
 
 STARTS = ("greedy", "trivial")
 
 Solution: TypeAlias = tuple[Any, ...]
 
 
-class _Board(TextEnv):
-    """Judges one solution after another, and pays each for what it adds to the best so far."""
-
-    def put(self, solution: Solution) -> tuple[float, dict[str, Any]]:
-        assert self.episode is not None
-        verdict = self.problem.verify_solution(self.instance, solution)
-        self.episode.take(self.episode.judge(self.problem.format(self.instance, solution), verdict))
-        return self.episode.paid, self.info()
-
-
 class _Sight(Improve):
     """What `Improve` shows of a solution and its moves, with one more action, the last: to pass."""
 
-    def __init__(self, board: _Board, size: int | None, steps: int) -> None:
+    def __init__(self, board: TextEnv, size: int | None, steps: int) -> None:
         super().__init__(board, size, steps=steps)
-        progress = spaces.Box(0.0, 1.0, (2,), np.float32)
         self.passing = len(self.moves)
         """The action that passes."""
-        self._set_spaces(self.passing + 1, progress=progress)
-        self.volume = sum(int(np.prod(part.shape)) for part in (*self.encoder.spaces.values(), progress))
-        """How many numbers an observation has, those of its mask aside."""
+        self._set_spaces(self.passing + 1, progress=spaces.Box(0.0, 1.0, (2,), np.float32))
 
-    def turn_to(self, instance: Instance) -> None:
-        """Show another instance from now on."""
-        self._data, self.solution = self.encoder.instance(instance), ()
-        self._outcomes = {}
+    def begin(self) -> None:
+        """Show the board's instance from now on."""
+        self._data, self._outcomes = self.encoder.instance(self.instance), {}
 
-    def look(self, solution: Solution, value: float, best: float, taken: int) -> None:
+    def look(self, solution: Solution, best: Solution, taken: int) -> None:
         """Show ``solution`` after so many turns."""
-        self._value, self._best_value, self._taken = value, best, taken
+        self._value, self._best_value = [
+            float(self.problem.objective(self.instance, candidate)) for candidate in (solution, best)
+        ]
+        self._taken = taken
         if solution != self.solution or not self._outcomes:
             self._move_to(solution)
             self._outcomes[self.passing] = solution
@@ -94,10 +83,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
 
     Parameters
     ----------
-    problem
-        The problem with its parameters; `env` takes its name instead.
-    agents
-        How many: ``agent_0``, ``agent_1``, ...
+    problem, agents, length, render_mode
+        See `Table`.
     rounds
         Turns of each agent.
     view
@@ -113,12 +100,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
         What an impossible move costs in the numeric view.
     size
         Elements that the arrays of the numeric view have room for; see `forge_gym.wrappers.Construct`.
-    length
-        Code points of a text in the view ``codes``.
     split
         Stream of instances: ``train``, ``validation`` or ``test``; they come in the order of `TextEnv`.
-    render_mode
-        ``ansi`` (text), ``human`` (prints it) or ``rgb_array`` (a picture; needs matplotlib).
 
     Raises
     ------
@@ -162,12 +145,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
     included: 7.
     """
 
-    metadata: dict[str, Any] = {  # noqa: RUF012 - PettingZoo's
-        "name": "forge_relay_v0",
-        "render_modes": list(RENDER_MODES),
-        "render_fps": 1,
-        "is_parallelizable": False,
-    }
+    metadata: dict[str, Any] = Table.metadata | {"name": "forge_relay_v0", "is_parallelizable": False}
+    problem: Kind[Any, Any]
 
     def __init__(
         self,
@@ -189,17 +168,22 @@ class Relay(Table, AECEnv[str, Any, Any]):
         check_int("rounds", rounds, 1)
         check_choice("start", start, STARTS)
         check_share("penalty", penalty)
-        self.problem: Kind[Any, Any] = as_kind(problem)
-        self.rounds, self.owned, self.start = rounds, owned, start
-        self.penalty = penalty
-        self._seat(agents, view, length, render_mode)
-        drawn = "rgb_array" if render_mode == "rgb_array" else None
-        self._board = _Board(problem, reward=reward, split=split, render_mode=drawn)
+        super().__init__(
+            as_kind(problem),
+            agents=agents,
+            view=view,
+            length=length,
+            render_mode=render_mode,
+            reward=reward,
+            split=split,
+        )
+        self.rounds, self.owned, self.start, self.penalty = rounds, owned, start, penalty
         self._sight: _Sight | None = None
         if view == "numeric":
             self._sight = _Sight(self._board, size, agents * rounds)
             self._spaces(self._sight.observation_space, self._sight.action_space)
-            self.state_space = spaces.Box(0.0, 1.0, (self._sight.volume,), np.float32)
+            numbers = spaces.flatdim(self._sight.observation_space) - self._sight.actions  # without the mask
+            self.state_space = spaces.Box(0.0, 1.0, (numbers,), np.float32)
         self.solution: Solution = ()
         """The shared solution."""
         self.best: Solution = ()
@@ -208,12 +192,6 @@ class Relay(Table, AECEnv[str, Any, Any]):
         """The variables that each agent owns; without ownership, all of them."""
         self._said = ""
         self._taken, self._accepted, self._solved = 0, True, False
-
-    @property
-    def instance(self) -> Instance:
-        """The instance that is played."""
-        assert self._board.instance is not None
-        return self._board.instance
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Start with the next instance; see `TextEnv.reset` for seeds and the options ``index`` and ``instance``.
@@ -229,8 +207,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
         everything = frozenset(range(instance.size))
         shares = deal(problem, instance, len(self.possible_agents))
         if self._sight:
-            self._sight.turn_to(instance)
-            self._look()
+            self._sight.begin()
+            self._sight.look(start, start, 0)
         self.agents = self.possible_agents[:]
         self.shares = dict(
             zip(self.agents, shares if self.owned else [everything] * len(shares), strict=True)
@@ -272,7 +250,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
             if self._worth(wanted) > self._worth(self.best):
                 self.best = wanted
         gained = self._judge()
-        self._look()
+        if self._sight:
+            self._sight.look(self.solution, self.best, self._taken)
         self._cumulative_rewards[agent] = 0.0
         self.rewards = dict.fromkeys(self.agents, gained)
         if self._sight and not self._accepted:
@@ -284,11 +263,14 @@ class Relay(Table, AECEnv[str, Any, Any]):
 
     def _judge(self) -> float:
         """Return what the shared solution adds to the best reward so far, and inform everybody."""
-        gained, info = self._board.put(self.solution)
-        self._solved |= info["optimal"]
-        info |= {"turn": self._taken, "accepted": self._accepted}
+        episode = self._board.episode
+        assert episode is not None
+        verdict = self.problem.verify_solution(self.instance, self.solution)
+        episode.take(episode.judge(self.problem.format(self.instance, self.solution), verdict))
+        self._solved |= verdict.optimal
+        info = self._board.info() | {"turn": self._taken, "accepted": self._accepted}
         self.infos = {agent: dict(info) for agent in self.agents}
-        return gained
+        return episode.paid
 
     def _worth(self, solution: Solution) -> Number:
         """Return the objective, more being better."""
@@ -296,11 +278,6 @@ class Relay(Table, AECEnv[str, Any, Any]):
         return value if self.problem.sense == "max" else -value
 
     # ---------------------------------------------------------------- numbers
-
-    def _look(self) -> None:
-        if self._sight:
-            value, best = [self.problem.objective(self.instance, each) for each in (self.solution, self.best)]
-            self._sight.look(self.solution, float(value), float(best), self._taken)
 
     @property
     def outcomes(self) -> dict[int, Solution]:
@@ -381,49 +358,19 @@ class Relay(Table, AECEnv[str, Any, Any]):
     def observe(self, agent: str) -> Any:
         """Return what ``agent`` sees, or would see if it were its turn."""
         if self._sight:
-            allowed = [move for move, found in self.outcomes.items() if not self._foreign(agent, found)]
+            allowed = [move for move, outcome in self.outcomes.items() if not self._foreign(agent, outcome)]
             return self._sight.show(allowed)
         return self._shown(self._read_out(agent))
 
-    def _begun(self) -> bool:
-        return self._board.instance is not None
-
     def _picture(self) -> NDArray[np.uint8]:
-        found: NDArray[np.uint8] = self._board.render()
-        return found
+        image: NDArray[np.uint8] = self._board.render()
+        return image
 
-    def _text(self) -> str:
+    def _standing(self) -> str:
         shared = self.problem.format_answer(self.instance, self.solution)
         turns = f"[turn {self._taken} of {self.rounds * len(self.possible_agents)}]"
-        return f"{self.problem.prompt(self.instance)}\n\n{turns} {shared}: {self._board.caption()}"
-
-    def close(self) -> None:
-        """Close what judges the solutions."""
-        self._board.close()
+        return f"{turns} {shared}: {self._board.caption()}"
 
 
-def env(name: str, *, level: int | None = None, **kwargs: Any) -> Relay:
-    """Return a `Relay` on the problem ``name``.
-
-    Parameters
-    ----------
-    name, level
-        As in `forge_gym.problem`.
-    **kwargs
-        Arguments of `Relay` and parameters of the problem.
-
-    Raises
-    ------
-    ValueError
-        For a name that neither has; the message suggests the nearest.
-
-    Examples
-    --------
-    >>> relay = env("TSP", n=6, agents=3, view="numeric", owned=True)
-    >>> relay.reset(seed=4)
-    >>> observation, reward, termination, truncation, info = relay.last()
-    >>> relay.shares["agent_0"], observation["action_mask"].nonzero()[0].tolist()
-    (frozenset({0, 1}), [0, 15])
-    """
-    found: Relay = make(Relay, name, level, kwargs)
-    return found
+env = Relay.make
+"""Return a `Relay` on the problem of a name; see `Table.make`."""

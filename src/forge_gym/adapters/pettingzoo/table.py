@@ -1,11 +1,11 @@
-"""What both games share: seats with their spaces, and texts as arrays of code points."""
+"""What both games share: seats with their spaces, how they are made and drawn, and texts as arrays of code points."""
 
 from __future__ import annotations
 
 import inspect
 from copy import deepcopy
 from dataclasses import fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ...core.answer import MAX_REPLY
 from ...core.checks import check_choice, check_int, check_known
-from ...core.env import MAX_PROMPT
+from ...core.env import MAX_PROMPT, TextEnv
+from ...core.instance import Instance
+from ...core.problem import Problem
 from ...core.registry import problem, problem_class
 from ...core.space import Text
 
@@ -23,7 +25,6 @@ VIEWS = ("text", "codes", "numeric")
 LENGTH = 2**14
 """Default number of code points of a text."""
 RENDER_MODES = ("human", "ansi", "rgb_array")
-_OPTIONS = ("index", "instance")
 
 
 class Codes(spaces.Box):
@@ -43,10 +44,10 @@ class Codes(spaces.Box):
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the code points of ``text``."""
-        found = np.zeros(self.length, np.int32)
+        padded = np.zeros(self.length, np.int32)
         points = np.frombuffer(text[: self.length].encode("utf-32-le", "surrogatepass"), "<u4")
-        found[: len(points)] = points
-        return found
+        padded[: len(points)] = points
+        return padded
 
     def decode(self, codes: NDArray[Any]) -> str:
         """Return the text that ``codes`` spell, up to the first zero."""
@@ -56,26 +57,95 @@ class Codes(spaces.Box):
 
 
 class Table:
-    """The seats of a game, what is seen and done from each, and what a seat's action says."""
+    """The seats of a game: what is seen and done from each, and how the game is drawn.
 
-    possible_agents: list[str]
-    agents: list[str]
-    view: str
-    render_mode: str | None
+    Parameters
+    ----------
+    problem
+        The problem with its parameters; `Table.make` takes its name instead.
+    agents
+        How many: ``agent_0``, ``agent_1``, ...
+    view
+        One of `VIEWS`; the spaces of the numeric one are set by `_spaces`.
+    length
+        Code points of a text in the view ``codes``.
+    render_mode
+        ``ansi`` (text), ``human`` (prints it) or ``rgb_array`` (a picture; needs matplotlib).
+    **options
+        Of the `TextEnv` whose instance is played.
+    """
 
-    def _seat(self, agents: int, view: str, length: int, render_mode: str | None) -> None:
-        """Take so many seats; the spaces of the numeric view are set by `_spaces`."""
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1}  # noqa: RUF012 - PettingZoo's
+
+    def __init__(
+        self,
+        problem: Problem[Any, Any],
+        *,
+        agents: int,
+        view: str,
+        length: int,
+        render_mode: str | None,
+        **options: Any,
+    ) -> None:
         check_choice("view", view, VIEWS)
         if render_mode is not None:
             check_choice("render_mode", render_mode, RENDER_MODES)
+        self.problem = problem
         self.possible_agents = [f"agent_{number}" for number in range(agents)]
-        self.agents = []
+        self.agents: list[str] = []
         self.view, self.render_mode = view, render_mode
         self._codes = Codes(length)
         if view == "codes":
             self._spaces(self._codes, self._codes)
         else:
             self._spaces(Text(MAX_PROMPT), Text(MAX_REPLY))
+        drawn = "rgb_array" if render_mode == "rgb_array" else None
+        self._board = TextEnv(problem, render_mode=drawn, **options)
+        """Knows the instance that is played."""
+
+    @classmethod
+    def make(cls, name: str, *, level: int | None = None, **given: Any) -> Self:
+        """Return the game on the problem ``name``.
+
+        Parameters
+        ----------
+        name, level
+            As in `forge_gym.problem`.
+        **given
+            Arguments of the game and parameters of the problem.
+
+        Raises
+        ------
+        ValueError
+            For a name that neither has; the message suggests the nearest.
+
+        Examples
+        --------
+        >>> from forge_gym.adapters.pettingzoo import env, parallel_env
+        >>> duel = parallel_env("TSP", n=6, agents=3, view="numeric")
+        >>> observations, _ = duel.reset(seed=1)
+        >>> duel.action_space("agent_2"), observations["agent_2"]["action_mask"].tolist()
+        (Discrete(7), [1, 1, 1, 1, 1, 1, 0])
+        >>> parallel_env("TSP", agent=3)
+        Traceback (most recent call last):
+        ValueError: Duel of TSP has no argument 'agent': did you mean 'agents'?
+        >>> relay = env("TSP", n=6, agents=3, view="numeric", owned=True)
+        >>> relay.reset(seed=4)
+        >>> observation, reward, termination, truncation, info = relay.last()
+        >>> relay.shares["agent_0"], observation["action_mask"].nonzero()[0].tolist()
+        (frozenset({0, 1}), [0, 15])
+        """
+        parameters = [field.name for field in fields(problem_class(name))]
+        arguments = list(inspect.signature(cls).parameters)[1:]
+        check_known(f"{cls.__name__} of {name}", "argument", given, [*parameters, *arguments])
+        chosen = {key: given.pop(key) for key in parameters if key in given}
+        return cls(problem(name, level=level, **chosen), **given)
+
+    @property
+    def instance(self) -> Instance:
+        """The instance that is played."""
+        assert self._board.instance is not None
+        return self._board.instance
 
     def _spaces(self, observation: spaces.Space[Any], action: spaces.Space[Any]) -> None:
         # A space of its own for each agent: they are seeded one by one.
@@ -101,52 +171,33 @@ class Table:
             raise ValueError(f"{agent}'s action must be in {space}, got {action!r}")
         return self._codes.decode(action) if self.view == "codes" else int(action)
 
+    def _shown(self, text: str) -> Any:
+        return self._codes.encode(text) if self.view == "codes" else text
+
     def render(self) -> Any:
         """Return the game as text (``ansi``) or a picture, an (h, w, 3) array of uint8; ``human`` prints the text."""
-        if self.render_mode is None or not self._begun():
+        if self.render_mode is None or self._board.instance is None:
             return None
         if self.render_mode == "rgb_array":
             return self._picture()
+        text = f"{self.problem.prompt(self.instance)}\n\n{self._standing()}"
         if self.render_mode == "ansi":
-            return self._text()
-        print(self._text())
+            return text
+        print(text)
         return None
 
-    def _begun(self) -> bool:
-        raise NotImplementedError
+    def close(self) -> None:
+        """Close what judges the answers: PettingZoo's tests insist on it."""
+        self._board.close()
 
-    def _text(self) -> str:
+    def _standing(self) -> str:
+        """Return how the game stands, in words."""
         raise NotImplementedError
 
     def _picture(self) -> NDArray[np.uint8]:
         raise NotImplementedError
 
-    def _shown(self, text: str) -> Any:
-        return self._codes.encode(text) if self.view == "codes" else text
-
 
 def own(options: dict[str, Any] | None) -> dict[str, Any]:
-    """Return those of the options that `TextEnv.reset` knows; PettingZoo's contract is to accept any.
-
-    Examples
-    --------
-    >>> own({"index": 3, "options": 1})
-    {'index': 3}
-    """
-    return {key: value for key, value in (options or {}).items() if key in _OPTIONS}
-
-
-def make(game: type[Any], name: str, level: int | None, given: dict[str, Any]) -> Any:
-    """Return ``game`` on the problem ``name``, its arguments and the problem's parameters given together.
-
-    Raises
-    ------
-    ValueError
-        For a name that neither has; the message suggests the nearest.
-    """
-    parameters = [field.name for field in fields(problem_class(name))]
-    arguments = list(inspect.signature(game).parameters)[1:]
-    check_known(f"{game.__name__} of {name}", "argument", given, [*parameters, *arguments])
-    chosen = {key: value for key, value in given.items() if key in parameters}
-    rest = {key: value for key, value in given.items() if key not in parameters}
-    return game(problem(name, level=level, **chosen), **rest)
+    """Return those of the options that `TextEnv.reset` knows; PettingZoo's contract is to accept any."""
+    return {key: value for key, value in (options or {}).items() if key in ("index", "instance")}

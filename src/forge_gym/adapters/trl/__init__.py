@@ -20,15 +20,16 @@ Examples
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ...training.checkpoints import last_checkpoint
 from ...training.reward_function import RewardFunction, completion_text
 from .dataset import Stream, make_dataset
 
 if TYPE_CHECKING:
-    from .callbacks import HeldOut, JsonLines, SaveState, Watch, last_checkpoint
+    from .callbacks import HeldOut, JsonLines, SaveState, Watch
     from .rollout import Rollout
     from .tools import environment_factories, environment_factory
 
-_LAZY = dict.fromkeys(("HeldOut", "JsonLines", "SaveState", "Watch", "last_checkpoint"), ".callbacks") | {
+_LAZY = dict.fromkeys(("HeldOut", "JsonLines", "SaveState", "Watch"), ".callbacks") | {
     "Rollout": ".rollout",
     "environment_factories": ".tools",
     "environment_factory": ".tools",

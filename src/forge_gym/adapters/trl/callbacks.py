@@ -7,9 +7,11 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
+from transformers.trainer_callback import ExportableState
 
 from ...agents.causal_lm import TransformersAgent
 from ...core.checks import check_int
@@ -20,19 +22,9 @@ from ...training.reward_function import RewardFunction, gathered
 
 log = logging.getLogger(__name__)
 
-_STATE = "forge_state.json"
-_MARK = "complete"
 
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a whole file or nothing, whenever the process is killed."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
-
-
-class SaveState(TrainerCallback):
-    """Save what the reward function and its curriculum have learned in every checkpoint, and mark it complete.
+class SaveState(TrainerCallback, ExportableState):
+    """Keep what the reward function and its curriculum have learned in the trainer's state, in every checkpoint.
 
     Parameters
     ----------
@@ -50,34 +42,27 @@ class SaveState(TrainerCallback):
         self.reward = reward
         self._resumed: tuple[Any, str] | None = None
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Write the state beside the trainer's own, last of all the mark."""
-        if state.is_world_process_zero:
-            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            write_atomically(folder / _STATE, json.dumps(self.reward.state_dict()))
-            (folder / _MARK).touch()
+    def state(self) -> dict[str, Any]:
+        """Return what the trainer writes into a checkpoint."""
+        return {"args": {}, "attributes": {"learned": self.reward.state_dict()}}
 
     def restore(self, trainer: Any, checkpoint: Path) -> None:
         """Go on from the state in ``checkpoint`` when ``trainer`` resumes from it."""
-        self.reward.load_state_dict(json.loads((checkpoint / _STATE).read_text()))
+        saved = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")).stateful_callbacks
+        self.reward.load_state_dict(saved["SaveState"]["attributes"]["learned"])
         self._resumed = trainer, str(checkpoint)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Restore the random generators once more: without data to skip, opening the data drew from them."""
-        if self._resumed is not None:
+        if (
+            self._resumed is not None
+        ):  # without data to skip, opening the data drew from the random generators
             trainer, checkpoint = self._resumed
             trainer._load_rng_state(checkpoint)
             self._resumed = None
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint in ``folder`` that was written to the end, None if there is none."""
-    found = [path.parent for path in Path(folder).glob(f"checkpoint-*/{_MARK}")]
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
 class JsonLines(TrainerCallback):
-    """Append every log entry to a file, one JSON object per line; a resumed run repeats no step.
+    """Write every log entry to a file, one JSON object per line; a resumed run repeats no step.
 
     Parameters
     ----------
@@ -89,26 +74,19 @@ class JsonLines(TrainerCallback):
         self.path = path
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Keep what was logged up to the step that training goes on from."""
         if state.is_world_process_zero:
-            lines = self.path.read_text().splitlines() if self.path.exists() else []
-            kept = [line for line in lines if _step(line) <= state.global_step] if state.global_step else []
-            write_atomically(self.path, "".join([f"{line}\n" for line in kept]))
+            self.path.write_text(
+                ""
+            )  # of a stopped run the trainer remembers what was logged up to its checkpoint
+            self._append(state.log_history)
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
-    ) -> None:
-        """Write a line."""
-        if state.is_world_process_zero and logs:
-            with self.path.open("a") as file:
-                file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            self._append(state.log_history[-1:])
 
-
-def _step(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except ValueError:  # the process died within the line
-        return float("inf")
+    def _append(self, entries: Sequence[dict[str, float]]) -> None:
+        with self.path.open("a") as file:
+            file.writelines(json.dumps({"step": entry["step"]} | entry) + "\n" for entry in entries)
 
 
 class HeldOut(TrainerCallback):
@@ -123,10 +101,8 @@ class HeldOut(TrainerCallback):
         Problems with instances, such as ``(problem, held_out(problem, 100))``.
     every
         Steps between evaluations; there is one before the first step, and one after the last.
-    max_new_tokens
-        Longest reply.
-    batch_size
-        Prompts per call of ``generate``.
+    max_new_tokens, batch_size
+        As of `TransformersAgent`.
 
     Notes
     -----
@@ -152,12 +128,10 @@ class HeldOut(TrainerCallback):
         trainer.add_callback(self)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Score what training starts from."""
         if state.global_step == 0:
             self.score()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Score when it is time."""
         if state.global_step % self.every == 0 or state.global_step == state.max_steps:
             due = control.should_log  # a log of our own would take the place of the step's
             self.score()
@@ -183,19 +157,19 @@ class HeldOut(TrainerCallback):
             trainer.model.train(was_training)
 
     def _numbers(self, agent: TransformersAgent, accelerator: Any) -> dict[str, float]:
-        found: dict[str, float] = {}
+        values: dict[str, list[float]] = {}
         for problem, instances in self.suite:
             own = instances[accelerator.process_index :: accelerator.num_processes]
             result = evaluate(agent, problem, own, batch_size=max(1, len(own)))
-            for metric in METRICS:
-                values = gathered(result.values(metric))
-                found[f"heldout/{problem.name}/{metric}"] = sum(values) / len(values)
-        names = [problem.name for problem, _ in self.suite]
+            values |= {f"{problem.name}/{metric}": gathered(result.values(metric)) for metric in METRICS}
+        scores = {f"heldout/{name}": sum(of) / len(of) for name, of in values.items()}
         means = {
-            f"heldout/{metric}": sum([found[f"heldout/{name}/{metric}"] for name in names]) / len(names)
+            f"heldout/{metric}": fmean(
+                scores[f"heldout/{problem.name}/{metric}"] for problem, _ in self.suite
+            )
             for metric in METRICS
         }
-        return means | found
+        return means | scores
 
 
 class Watch(TrainerCallback):
@@ -220,13 +194,12 @@ class Watch(TrainerCallback):
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
     ) -> None:
-        """Look at a log entry."""
         if not logs or not state.is_world_process_zero:
             return
         if "heldout/quality" in logs:
-            rewards = [entry["reward"] for entry in self.recent]
-            if rewards:
-                self.heldout.append((sum(rewards) / len(rewards), logs["heldout/quality"]))
+            if self.recent:
+                reward = fmean(entry["reward"] for entry in self.recent)
+                self.heldout.append((reward, logs["heldout/quality"]))
             if len(self.heldout) >= 3:
                 (before, worse), (after, better) = self.heldout[-3], self.heldout[-1]
                 self._say(
@@ -241,17 +214,16 @@ class Watch(TrainerCallback):
         if len(self.recent) < self.steps:
             return
         first, last = self.recent[0], self.recent[-1]
-        effective = [entry.get("forge/effective_groups", 1.0) for entry in self.recent]
         self._say(
-            max(effective) < 0.3,
+            max([entry.get("forge/effective_groups", 1.0) for entry in self.recent]) < 0.3,
             "signal",
             f"for {self.steps} steps less than 30 % of the groups had any signal",
         )
-        lengths = [entry.get("completions/mean_length", 0.0) for entry in (first, last)]
+        long, short = (entry.get("completions/mean_length", 0.0) for entry in (first, last))
         self._say(
-            lengths[1] < lengths[0] / 2,
+            short < long / 2,
             "length",
-            f"completions shrank from {lengths[0]:.0f} to {lengths[1]:.0f} tokens in {self.steps} steps",
+            f"completions shrank from {long:.0f} to {short:.0f} tokens in {self.steps} steps",
         )
         moved = any(last[key] > first.get(key, last[key]) for key in last if key.endswith("/promotions"))
         self._say(

@@ -30,18 +30,12 @@ def make_dataset(
 
     Parameters
     ----------
-    problems
-        One or several; each gets an equal share, in turn.
+    problems, levels, seed, split, exclude
+        As of `forge_gym.data.rows.samples`.
     size
         Number of rows; every row is another instance.
-    levels
-        Difficulties to cycle through; None keeps each problem's own parameters.
-    seed, split
-        Stream of instances; see `Problem.instance`.
     chat
         Whether ``prompt`` is a conversation (instruct models) or plain text (from-scratch models).
-    exclude
-        Prompts never to train on, such as those of a test set.
     progress
         Wraps the iterator of rows, for a progress bar.
 
@@ -59,8 +53,8 @@ def make_dataset(
     from datasets import Dataset
 
     check_int("size", size, 1)
-    found = islice(samples(problems, levels=levels, seed=seed, split=split, exclude=exclude), size)
-    return Dataset.from_list(list(progress(row(sample, chat=chat) for sample in found)))
+    stream = islice(samples(problems, levels=levels, seed=seed, split=split, exclude=exclude), size)
+    return Dataset.from_list(list(progress(row(sample, chat=chat) for sample in stream)))
 
 
 def row(sample: Sample, _: int = 0, *, chat: bool = True) -> dict[str, Any]:
@@ -84,10 +78,8 @@ class Stream:
     ----------
     curriculum
         Draws problem, level and instance. `RewardFunction` reports the answers back to it.
-    chat
-        Whether ``prompt`` is a conversation (instruct models) or plain text (from-scratch models).
-    exclude
-        Prompts never to train on, such as those of a test set.
+    chat, exclude
+        As of `make_dataset`.
 
     Notes
     -----
@@ -127,7 +119,7 @@ class Stream:
         """
         from datasets import IterableDataset
 
-        return IterableDataset.from_generator(_Reader(self))
+        return IterableDataset.from_generator(self.rows)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows not yet answered, then new ones without end."""
@@ -147,7 +139,7 @@ class Stream:
         return {**row(sample, chat=self.chat), "draw": number}
 
     def answered(self, number: int) -> tuple[str, int, int] | None:
-        """Take row ``number`` from the pending ones; return its problem, level and index, None if it is not there."""
+        """Take row ``number`` from the pending ones; return problem, level and index; None where it is none of them."""
         return self._pending.pop(number, None)
 
     def state_dict(self) -> dict[str, Any]:
@@ -164,22 +156,12 @@ class Stream:
         self._drawn = state["drawn"]
         self._pending = {number: (name, level, index) for number, name, level, index in state["pending"]}
 
-
-class _Reader:
-    """The generator function of a stream's dataset, which keeps reading that stream however it is copied."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-
-    def __call__(self) -> Iterator[dict[str, Any]]:
-        return self.stream.rows()
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> _Reader:
-        return self
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stream:
+        return self  # a copy of the dataset reads this stream
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Only to compute the dataset's fingerprint; a copy in another process would be blind to the answers.
-        return (_unreadable, (id(self.stream),))
+        return (_unreadable, (id(self),))
 
 
 def _unreadable(_: int) -> None:

@@ -102,7 +102,8 @@ class Rollout:
         prompt_ids = [list(ids) for ids in trainer._tokenize_prompts(prompts)[0]]
         ids: list[list[int]] = [[] for _ in prompts]
         mask: list[list[int]] = [[] for _ in prompts]
-        logprobs: list[list[float]] | None = [[] for _ in prompts]
+        logprobs: list[list[float]] = [[] for _ in prompts]
+        known = True  # a backend that returns no probabilities returns none for all turns
         limit, context = trainer.max_completion_length, _context(trainer)
         everyone = running = list(range(len(prompts)))
         alone = trainer.accelerator.num_processes == 1
@@ -110,47 +111,44 @@ class Rollout:
             batch = running if alone else everyone
             contexts = [prompt_ids[i] + (ids[i] if i in running else []) for i in batch]
             pieces, drawn = trainer._generate_single_turn(contexts, None, {}, 1)
-            if drawn is None or logprobs is None:
-                logprobs, drawn = None, [[]] * len(batch)
+            known = known and drawn is not None
             going = []
-            for i, piece, chances in zip(batch, pieces, drawn, strict=True):
+            for i, piece, chances in zip(batch, pieces, drawn or [[]] * len(batch), strict=True):
                 if i not in running:
                     continue
                 piece = piece[: limit - len(ids[i])]  # the backend knows the limit of a single turn only
                 ids[i] += piece
                 mask[i] += [1] * len(piece)
-                if logprobs is not None:
-                    logprobs[i] += chances[: len(piece)]
+                logprobs[i] += chances[: len(piece)]
                 feedback = episodes[i].say(trainer.processing_class.decode(piece, skip_special_tokens=True))
                 if episodes[i].over or not piece or piece[-1] not in trainer.eos_token_ids:
                     continue
-                said = _next_turn(trainer, prompts[i], piece[-1], feedback)
-                length = len(ids[i]) + len(said)
+                turn_ids = _next_turn(trainer, prompts[i], piece[-1], feedback)
+                length = len(ids[i]) + len(turn_ids)
                 if length >= limit or len(prompt_ids[i]) + length >= context:
                     continue
-                ids[i] += said
-                mask[i] += [0] * len(said)
-                if logprobs is not None:
-                    logprobs[i] += [0.0] * len(said)
+                ids[i] += turn_ids
+                mask[i] += [0] * len(turn_ids)
+                logprobs[i] += [0.0] * len(turn_ids)
                 going.append(i)
             running = going
         return {
             "prompt_ids": prompt_ids,
             "completion_ids": ids,
-            "logprobs": logprobs,
+            "logprobs": logprobs if known else None,
             "env_mask": mask,
             "answer": [episode.kept_reply for episode in episodes],
             "turns_used": [episode.turn for episode in episodes],
         }
 
     def _spec(self, prompt: Any) -> str:
-        found = self._specs.get(_key(prompt))
-        if found is None:
+        try:
+            return self._specs[_key(prompt)]
+        except KeyError:
             raise ValueError(
                 f"prompts must be of rows that Rollout was given, got {short_repr(prompt)}: "
                 "give it the dataset, or register the rows of a stream"
-            )
-        return found
+            ) from None
 
 
 def _key(prompt: Any) -> bytes:
@@ -180,13 +178,9 @@ def _next_turn(trainer: GRPOTrainer, prompt: Any, end: int, feedback: str) -> li
     if not isinstance(prompt, str):
         # Rendered whole and cut behind the reply: templates that treat the last reply in a special way, as
         # those with thoughts do, keep no prefix when another message follows.
-        conversation = [
-            {"role": "user", "content": "?"},
-            {"role": "assistant", "content": _REPLY},
-            {"role": "user", "content": feedback},
-        ]
+        turns = (("user", "?"), ("assistant", _REPLY), ("user", feedback))
         whole = tokenizer.apply_chat_template(
-            conversation,
+            [{"role": role, "content": content} for role, content in turns],
             chat_template=trainer.chat_template,
             add_generation_prompt=True,
             tokenize=False,

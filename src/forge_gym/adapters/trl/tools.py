@@ -13,7 +13,7 @@ from ...agents import Agent, ExactAgent, GreedyAgent, LocalSearchAgent, Task
 from ...core.checks import short_repr
 from ...core.episode import Episode, Protocol
 from ...core.problem import Problem
-from ...core.registry import from_spec, problem_class
+from ...core.registry import problem_class
 from ...kinds.kind import as_kind
 
 log = logging.getLogger(__name__)
@@ -59,18 +59,21 @@ class ToolEnvironment:
         """
         if "spec" not in row:
             raise ValueError(f"a row must have the column 'spec', got {sorted(row)}: see make_dataset")
-        found, _ = from_spec(row["spec"])
-        if found.name != self._problem:
+        episode = Episode.of_spec(row["spec"], self._protocol)
+        problem = episode.problem
+        if problem.name != self._problem:
             raise ValueError(
-                f"spec must be of {self._problem}, the problem of this environment, got {found.name}: build the "
-                f"dataset from it, or give the trainer environment_factories([{self._problem!r}, {found.name!r}])"
+                f"spec must be of {self._problem}, the problem of this environment, got {problem.name}: "
+                "build the dataset from it, or give the trainer "
+                f"environment_factories([{self._problem!r}, {problem.name!r}])"
             )
-        if found.answer_format != "raw":  # the argument of the tool is the answer, with nothing around it
+        if problem.answer_format != "raw":  # the argument of the tool is the answer, with nothing around it
             raise ValueError(
-                f"answer_format must be 'raw' where answers are submitted to a tool, got {found.answer_format!r}: "
-                f"build the dataset from forge_gym.problem({found.name!r}, answer_format='raw')"
+                "answer_format must be 'raw' where answers are submitted to a tool, "
+                f"got {problem.answer_format!r}: "
+                f"build the dataset from forge_gym.problem({problem.name!r}, answer_format='raw')"
             )
-        self._episode, self.solver_calls = Episode.of_spec(row["spec"], self._protocol), 0
+        self._episode, self.solver_calls = episode, 0
         return self._hint
 
     def submit(self, answer: str) -> str:
@@ -89,8 +92,7 @@ class _Looks(ToolEnvironment):
         """Read the data of the problem again."""
         if self._episode is None:
             return "There is no problem yet."
-        problem, instance = from_spec(self._episode.spec)
-        kind = as_kind(problem)
+        kind, instance = as_kind(self._episode.problem), self._episode.instance
         return kind.table(instance).text(kind.style, kind.names_of(instance))
 
 
@@ -106,9 +108,8 @@ class _Solves(ToolEnvironment):
         solver = SOLVERS.get(method) if isinstance(method, str) else None
         if solver is None:
             return f"There is no such method. The methods are: {', '.join(SOLVERS)}."
-        problem, instance = from_spec(self._episode.spec)
         try:
-            (answer,) = solver.answer([Task(problem, instance, ())])
+            (answer,) = solver.answer([Task(self._episode.problem, self._episode.instance, ())])
         except Exception:  # must not end a training run
             log.exception("%s failed on %s", method, short_repr(self._episode.spec, 300))
             return "The solver has failed, through no fault of yours."
@@ -210,13 +211,12 @@ def environment_factories(
 
 @cache  # the trainer tells environments apart by their exact type
 def _build(problem: str, protocol: Protocol, pays: bool, looks: bool, solves: bool) -> type[ToolEnvironment]:
-    turns = protocol.turns
-    number = "1 answer" if turns == 1 else f"{turns} answers"
+    number = f"{protocol.turns} answer{'s' * (protocol.turns > 1)}"
     hint = (
         f"\n\nDo not write the answer as a reply: call submit with it. You may submit {number}; after each one you "
         "read what is wrong with it or how good it is."
     )
-    if turns > 1:
+    if protocol.turns > 1:
         hint += f" The {protocol.keep} one counts."
     if looks:
         hint += " Call look to read the data again."

@@ -3,14 +3,6 @@
 The configuration names them: ``reward.custom_reward_function.path=pkg://forge_gym.adapters.verl`` finds
 `compute_score`, and a file of agent loops names ``forge_gym.adapters.verl.agent_loop.ForgeAgentLoop``. A row's ground
 truth is the spec that rebuilds problem and instance in any worker.
-
-Examples
---------
->>> import forge_gym
->>> from forge_gym.adapters.verl import compute_score
->>> tsp = forge_gym.problem("TSP", n=6)
->>> compute_score("forge_gym/TSP", "no idea", tsp.spec(seed=1))["score"]
--1.0
 """
 
 from importlib import import_module

@@ -26,18 +26,12 @@ def rows(
 
     Parameters
     ----------
-    problems
-        One or several; each gets an equal share, in turn.
+    problems, levels, seed, split, exclude
+        Which instances; see `forge_gym.data.rows.samples`.
     size
         Number of rows; every row is another instance.
-    levels
-        Difficulties to cycle through; None keeps each problem's own parameters.
-    seed, split
-        Stream of instances; see `Problem.instance`.
     agent_name
         Agent loop that plays the rows, such as ``forge``; None leaves it to the configuration.
-    exclude
-        Prompts never to train on, such as those of a test set.
 
     Returns
     -------
@@ -65,9 +59,9 @@ def rows(
         raise ValueError(
             f"agent_name must be a name or None, got {short_repr(agent_name)}: did you mean 'forge'?"
         )
-    found = samples(problems, levels=levels, seed=seed, split=split, exclude=exclude)
+    stream = samples(problems, levels=levels, seed=seed, split=split, exclude=exclude)
     named = {} if agent_name is None else {"agent_name": agent_name}
-    return [{**row(sample, index), **named} for index, sample in enumerate(islice(found, size))]
+    return [{**row(sample, index), **named} for index, sample in enumerate(islice(stream, size))]
 
 
 def row(sample: Sample, index: int) -> dict[str, Any]:
@@ -92,17 +86,12 @@ def write_parquet(path: Path | str, rows: Sequence[Mapping[str, Any]]) -> Path:
 
     The schema is the same for all rows of `rows`, so files of several calls can be read together.
 
-    Parameters
-    ----------
-    path
-        The file, whose name must end in ``.parquet`` for verl to read it. Its folder is made when missing.
-    rows
-        What `rows` returned, with an agent's name in all of them or in none.
+    An agent's name is in all of them or in none.
 
     Raises
     ------
     ValueError
-        If the name ends otherwise, there are no rows, or one is not of `rows`.
+        If the name does not end in ``.parquet``, as verl needs it, there are no rows, or one is not of `rows`.
     """
     path = Path(path)
     if path.suffix != ".parquet":

@@ -24,7 +24,7 @@ import uvicorn
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import Body, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from ...core.answer import wrap_answer
@@ -35,9 +35,9 @@ from ...core.registry import problem as make_problem
 from ...core.registry import problem_class, problems
 from ...core.rewards import tiered
 from ...core.seeding import SPLITS
-from ...core.verdict import STATUSES, Malformed, Verdict
+from ...core.verdict import STATUSES, Verdict
 from ...data.suite import BENCHMARK, Row, locate, read
-from ...kinds.kind import Kind, as_kind
+from ...kinds.kind import Kind
 from ..html_report import kind
 from ..runs import Run, read_run
 from ..transcript import Call, verdict_to_dict
@@ -70,6 +70,8 @@ _FILES = {
 }
 _MARKS = {"tags": "<answer>", "line": "Answer:", "raw": ""}
 """What shows that a text is a whole reply and not an answer alone."""
+Found = dict[str, Any]
+"""What a route returns: data for JSON."""
 
 
 # ------------------------------------------------------------------------------------ instances
@@ -106,28 +108,22 @@ class Asked:
             return None
         return _svg(self.problem, self.instance, solution)
 
-    def solution(self, reply: str) -> Any:
-        """Return the solution that a reply states, or None."""
-        try:
-            return self.problem.parse_reply(self.instance, reply)
-        except Malformed:
-            return None
+    def answer_picture(self, verdict: Verdict) -> str | None:
+        """Return the picture of an answer; None where it cannot be read."""
+        return None if verdict.solution is None else self.picture(verdict.solution)
 
-    def form(self) -> str:
-        """Return how an answer can be clicked together: the kind's widget, or nothing for other spellings."""
+    def form(self) -> tuple[str, list[list[int]]]:
+        """Return how an answer can be clicked together: the kind's widget, and the numbers of each column.
+
+        Both are empty where it is typed: in other spellings, and where the kind has no widget.
+        """
         problem, instance = self.problem, self.instance
         if not isinstance(problem, Kind) or problem.style == "compact" or not isinstance(problem.names, int):
-            return ""
-        width = len(problem.columns_of(instance))
+            return "", []
+        columns = [list(numbers) for numbers in problem.columns_of(instance)]
         written = json.loads(problem.format_answer(instance, problem.heuristic(instance)))
-        rows = [value if isinstance(value, list) else [value] for value in written]
-        return problem.widget if all(len(row) == width for row in rows) else ""
-
-    def columns(self) -> list[list[int]]:
-        """Return the numbers that may stand in each column of an answer that is clicked together."""
-        if not self.form():
-            return []
-        return [list(numbers) for numbers in as_kind(self.problem).columns_of(self.instance)]
+        widths = {len(value) if isinstance(value, list) else 1 for value in written}
+        return (problem.widget, columns) if problem.widget and widths <= {len(columns)} else ("", [])
 
 
 @lru_cache(maxsize=64)
@@ -142,21 +138,17 @@ def _drawn(place: Place) -> Asked:
     cls = problem_class(place.problem)
     if place.level is not None:
         check_int("level", place.level, 0, MAX_LEVEL, rule="the page solves what it shows")
-    if len(place.parameters) > MAX_PARAMETERS:
-        raise ValueError(
-            f"parameters must be at most {MAX_PARAMETERS} characters, got {len(place.parameters)}"
-        )
-    try:
-        given = json.loads(place.parameters or "{}")
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        raise ValueError(
-            f'parameters must be a JSON object such as {{"n": 9}}, got {short_repr(place.parameters)}'
-        )
-    check_known(place.problem, "parameter", given, cls.__dataclass_fields__)
+    if (length := len(place.parameters)) > MAX_PARAMETERS:
+        raise ValueError(f"parameters must be at most {MAX_PARAMETERS} characters, got {length}")
+    values: Any = None
+    with suppress(ValueError, RecursionError):
+        values = json.loads(place.parameters or "{}")
+    if not isinstance(values, dict):
+        got = short_repr(place.parameters)
+        raise ValueError(f'parameters must be a JSON object such as {{"n": 9}}, got {got}')
+    check_known(place.problem, "parameter", values, cls.__dataclass_fields__)
     largest = vars(cls().at_level(MAX_LEVEL))
-    for name, value in given.items():
+    for name, value in values.items():
         if name == "n":
             check_int(name, value, 0, largest[name], rule="the page solves what it shows")
         elif isinstance(value, (int, float)) and not -MAX_NUMBER <= value <= MAX_NUMBER:
@@ -164,7 +156,7 @@ def _drawn(place: Place) -> Asked:
                 f"{name} must be a number from {-MAX_NUMBER} to {MAX_NUMBER} here, got {short_repr(value)}: "
                 f"did you mean {MAX_NUMBER}?"
             )
-    parameters = {name: lists_to_tuples(value) for name, value in given.items()}
+    parameters = {name: lists_to_tuples(value) for name, value in values.items()}
     problem = make_problem(place.problem, level=place.level, **parameters)
     check_int("seed", place.seed, 0, 2**63)
     check_int("index", place.index, 0, 2**63)
@@ -210,11 +202,11 @@ class Runs:
 
     def ask(self, name: str, row: str) -> Asked:
         """Return the instance of a run's row."""
-        return _row({each.id: each for each in self.read(name).rows}, row, f"the run {short_repr(name)}")
+        return _row({entry.id: entry for entry in self.read(name).rows}, row, f"the run {short_repr(name)}")
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self) -> list[Found]:
         """Return what the first line of each file says; of one that is no transcript, only the name."""
-        found = []
+        entries = []
         for name, path in self.paths().items():
             header: Any = None
             with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
@@ -223,18 +215,18 @@ class Runs:
             suite = known.get("suite")
             asked = suite.get("name", "") if isinstance(suite, dict) else "instances of streams"
             about = {key: str(known.get(key, "")) for key in ("agent", "started", "samples", "turns")}
-            found.append({"name": name, "valid": bool(known), "suite": str(asked), **about})
-        return found
+            entries.append({"name": name, "valid": bool(known), "suite": str(asked), **about})
+        return entries
 
 
 # ------------------------------------------------------------------------------------ answers
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: Verdict) -> Found:
     return {**verdict_to_dict(verdict), "reward": tiered(verdict), "tier": kind(verdict).name}
 
 
-def _stated(asked: Asked, solution: Any) -> dict[str, Any]:
+def _stated(asked: Asked, solution: Any) -> Found:
     """Return a feasible solution as the page shows it."""
     problem, instance = asked.problem, asked.instance
     return {
@@ -244,7 +236,7 @@ def _stated(asked: Asked, solution: Any) -> dict[str, Any]:
     }
 
 
-def _optimum(asked: Asked) -> dict[str, Any]:
+def _optimum(asked: Asked) -> Found:
     reference = asked.problem.reference(asked.instance)
     about = {"bound": str(reference.bound), "proven": reference.proven, "solver": reference.solver}
     return {**_stated(asked, reference.solution), **about}
@@ -260,9 +252,11 @@ def _cut(text: str | None) -> str | None:
     return f"{text[:MAX_SHOWN]}\n... and {len(text) - MAX_SHOWN} more characters"
 
 
-def _json(data: Any, status: int = 200) -> Response:
-    """Return data as JSON in ASCII, so that even half a character of a model's text can be sent."""
-    return Response(json.dumps(data, allow_nan=False), status, media_type="application/json")
+class _Json(JSONResponse):
+    """JSON in ASCII, so that even half a character of a model's text can be sent."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False).encode()
 
 
 # ------------------------------------------------------------------------------------ the application
@@ -284,19 +278,18 @@ def create_app(runs: Path, names: Iterable[str] = ("localhost",)) -> FastAPI:
         current_default_thread_limiter().total_tokens = THREADS
         yield
 
-    app = FastAPI(
-        lifespan=lifespan, openapi_url=None
-    )  # without the documentation, which loads foreign scripts
+    # Without the documentation, which loads foreign scripts.
+    app = FastAPI(lifespan=lifespan, openapi_url=None, default_response_class=_Json)
     app.add_middleware(Guard, names=names)
-    app.add_exception_handler(ValueError, lambda _, error: _json({"error": str(error)}, 400))
+    app.add_exception_handler(ValueError, lambda _, error: _Json({"error": str(error)}, 400))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
     for path, (file, media_type) in _FILES.items():
         _add_file(app, path, Path(__file__).with_name(file).read_bytes(), media_type)
-    found = Runs(runs)
-    _add_instances(app, found)
-    _add_runs(app, found)
+    recorded = Runs(runs)
+    _add_instances(app, recorded)
+    _add_runs(app, recorded)
     return app
 
 
@@ -307,19 +300,19 @@ def _add_file(app: FastAPI, path: str, content: bytes, media_type: str) -> None:
 
 
 def _invalid(request: Request, error: Any) -> Response:
-    said = "; ".join(
-        f"{'.'.join(map(str, each['loc'][1:])) or 'the body'}: {each['msg']}, got {short_repr(each.get('input'))}"
-        for each in error.errors()
+    message = "; ".join(
+        f"{'.'.join(map(str, flaw['loc'][1:])) or 'the body'}: {flaw['msg']}, got {short_repr(flaw.get('input'))}"
+        for flaw in error.errors()
     )
-    return _json({"error": said}, 422)
+    return _Json({"error": message}, 422)
 
 
 def _refused(request: Request, error: Any) -> Response:
-    return _json({"error": str(error.detail)}, error.status_code)
+    return _Json({"error": str(error.detail)}, error.status_code)
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    return _json({"error": f"the server failed, its terminal says why: {type(error).__name__}"}, 500)
+    return _Json({"error": f"the server failed, its terminal says why: {type(error).__name__}"}, 500)
 
 
 def _add_instances(app: FastAPI, runs: Runs) -> None:
@@ -330,56 +323,49 @@ def _add_instances(app: FastAPI, runs: Runs) -> None:
             return runs.ask(place.run, place.row)
         return _row(_benchmark(), place.row, BENCHMARK) if place.row else _drawn(place)
 
-    @app.get("/api/problems")
-    def list_problems() -> Response:
-        return _json(
-            {
-                "problems": problems(),
-                "splits": SPLITS,
-                "max_level": MAX_LEVEL,
-                "suite": BENCHMARK,
-                "rows": list(_benchmark()),
-            }
-        )
+    @app.get("/api/problems", response_model=None)
+    def list_problems() -> Found:
+        return {
+            "problems": problems(),
+            "splits": SPLITS,
+            "max_level": MAX_LEVEL,
+            "suite": BENCHMARK,
+            "rows": list(_benchmark()),
+        }
 
-    @app.get("/api/instance")
-    def show(asked: Annotated[Asked, Depends(ask)]) -> Response:
+    @app.get("/api/instance", response_model=None)
+    def show(asked: Annotated[Asked, Depends(ask)]) -> Found:
         problem, instance = asked.problem, asked.instance
-        return _json(
-            {
-                "problem": problem.name,
-                "sense": problem.sense,
-                "level": asked.level,
-                "parameters": problem.parameters,
-                "size": instance.size,
-                "form": asked.form(),
-                "columns": asked.columns(),
-                "prompt": problem.prompt(instance),
-                "picture": asked.picture(),
-            }
-        )
+        form, columns = asked.form()
+        return {
+            "problem": problem.name,
+            "sense": problem.sense,
+            "level": asked.level,
+            "parameters": problem.parameters,
+            "size": instance.size,
+            "form": form,
+            "columns": columns,
+            "prompt": problem.prompt(instance),
+            "picture": asked.picture(),
+        }
 
-    @app.post("/api/judge")
+    @app.post("/api/judge", response_model=None)
     def judge(
         asked: Annotated[Asked, Depends(ask)],
         text: Annotated[str, Body(max_length=MAX_TEXT)],
         whole: Annotated[bool, Body()] = False,
-    ) -> Response:
+    ) -> Found:
         problem = asked.problem
         bare = not whole and _MARKS[problem.answer_format] not in text
         reply = wrap_answer(text.strip(), problem.answer_format) if bare else text
         verdict = problem.verify(asked.instance, reply)
-        solution = verdict.solution
-        drawn = None if solution is None else asked.picture(solution)
-        return _json({**_verdict(verdict), "wrapped": bare, "picture": drawn})
+        return {**_verdict(verdict), "wrapped": bare, "picture": asked.answer_picture(verdict)}
 
-    @app.get("/api/reveal")
-    def reveal(asked: Annotated[Asked, Depends(ask)]) -> Response:
+    @app.get("/api/reveal", response_model=None)
+    def reveal(asked: Annotated[Asked, Depends(ask)]) -> Found:
         heuristic = asked.problem.heuristic(asked.instance)
         trivial = asked.problem.reference(asked.instance).trivial
-        return _json(
-            {"trivial": str(trivial), "greedy": _stated(asked, heuristic), "optimum": _optimum(asked)}
-        )
+        return {"trivial": str(trivial), "greedy": _stated(asked, heuristic), "optimum": _optimum(asked)}
 
 
 def _add_runs(app: FastAPI, runs: Runs) -> None:
@@ -388,12 +374,12 @@ def _add_runs(app: FastAPI, runs: Runs) -> None:
     def matching(
         run: str, problem: str = "", level: str = "", status: str = ""
     ) -> tuple[Run, list[tuple[Row, Call]]]:
-        found = runs.read(run)
+        whole = runs.read(run)
         if status:
             check_choice("status", status, (*STATUSES, "optimal"))
-        rows = {row.id: row for row in found.rows}
-        calls = [(rows[call.row], call) for calls in found.calls.values() for call in calls]
-        return found, [
+        rows = {row.id: row for row in whole.rows}
+        calls = [(rows[call.row], call) for calls in whole.calls.values() for call in calls]
+        return whole, [
             (row, call)
             for row, call in calls
             if problem in ("", row.problem.name)
@@ -403,65 +389,55 @@ def _add_runs(app: FastAPI, runs: Runs) -> None:
 
     Matching = Annotated[tuple[Run, list[tuple[Row, Call]]], Depends(matching)]
 
-    @app.get("/api/runs")
-    def list_runs() -> Response:
-        return _json({"folder": str(runs.folder), "runs": runs.list()})
+    @app.get("/api/runs", response_model=None)
+    def list_runs() -> Found:
+        return {"folder": str(runs.folder), "runs": runs.list()}
 
-    @app.get("/api/run")
-    def table(found: Matching, page: Annotated[int, Query(ge=0, le=10**6)] = 0) -> Response:
-        run, calls = found
+    @app.get("/api/run", response_model=None)
+    def table(matches: Matching, page: Annotated[int, Query(ge=0, le=10**6)] = 0) -> Found:
+        run, calls = matches
         statuses = Counter(call.verdict.status for _, call in calls)
-        return _json(
-            {
-                "agent": run.agent,
-                "header": run.header,
-                "finished": run.finished,
-                "missing": run.missing,
-                "problems": sorted({row.problem.name for row in run.rows}),
-                "levels": sorted({_level(row.level) for row in run.rows}, key=lambda text: (len(text), text)),
-                "total": len(calls),
-                "statuses": {status: statuses[status] for status in STATUSES},
-                "optimal": sum(call.verdict.optimal for _, call in calls),
-                "pages": -(-len(calls) // PAGE),
-                "calls": [_listed(row, call) for row, call in calls[page * PAGE : (page + 1) * PAGE]],
-            }
-        )
+        return {
+            "agent": run.agent,
+            "header": run.header,
+            "finished": run.finished,
+            "missing": run.missing,
+            "problems": sorted({row.problem.name for row in run.rows}),
+            "levels": sorted({_level(row.level) for row in run.rows}, key=lambda text: (len(text), text)),
+            "total": len(calls),
+            "statuses": {status: statuses[status] for status in STATUSES},
+            "optimal": sum(call.verdict.optimal for _, call in calls),
+            "pages": -(-len(calls) // PAGE),
+            "calls": [_listed(row, call) for row, call in calls[page * PAGE : (page + 1) * PAGE]],
+        }
 
-    @app.get("/api/call")
-    def show_call(found: Matching, run: str, row: str, sample: int = 0, turn: int = 0) -> Response:
-        whole, calls = found
+    @app.get("/api/call", response_model=None)
+    def show_call(matches: Matching, run: str, row: str, sample: int = 0, turn: int = 0) -> Found:
+        whole, calls = matches
         turns = whole.calls.get((row, sample), [])
         if not 0 <= turn < len(turns):
-            raise ValueError(
-                f"there must be such a call, got turn {turn} of sample {sample} of {short_repr(row)}"
-            )
+            place = f"turn {turn} of sample {sample} of {short_repr(row)}"
+            raise ValueError(f"there must be such a call, got {place}")
         call, asked = turns[turn], runs.ask(run, row)
-        places = [(each.row, each.sample, each.turn) for _, each in calls]
+        places = [(other.row, other.sample, other.turn) for _, other in calls]
         at = places.index((row, sample, turn)) if (row, sample, turn) in places else -1
-        solution = asked.solution(call.reply)
-        return _json(
-            {
-                **_listed(next(each for each in whole.rows if each.id == row), call),
-                "agent": whole.agent,
-                "finish": call.finish,
-                "cost": call.cost,
-                "attempts": call.attempts,
-                "score": call.score,
-                "scheme": str(whole.header.get("reward", "")),
-                "prompt": asked.problem.prompt(asked.instance),
-                "turns": [
-                    {"reply": _cut(each.reply), "feedback": _cut(each.feedback)} for each in turns[: turn + 1]
-                ],
-                "verdict": _verdict(call.verdict),
-                "picture": None if solution is None else asked.picture(solution),
-                "optimum": _optimum(asked),
-                "before": places[at - 1] if at > 0 else None,
-                "after": places[at + 1] if 0 <= at < len(places) - 1 else None,
-            }
-        )
+        shown = [{"reply": _cut(step.reply), "feedback": _cut(step.feedback)} for step in turns[: turn + 1]]
+        return {
+            **_listed(next(entry for entry in whole.rows if entry.id == row), call),
+            "agent": whole.agent,
+            **{name: getattr(call, name) for name in ("finish", "cost", "attempts", "score")},
+            "scheme": str(whole.header.get("reward", "")),
+            "prompt": asked.problem.prompt(asked.instance),
+            "turns": shown,
+            "verdict": _verdict(call.verdict),
+            "picture": asked.answer_picture(asked.problem.verify(asked.instance, call.reply)),
+            "optimum": _optimum(asked),
+            "before": places[at - 1] if at > 0 else None,
+            "after": places[at + 1] if 0 <= at < len(places) - 1 else None,
+        }
 
 
-def _listed(row: Row, call: Call) -> dict[str, Any]:
+def _listed(row: Row, call: Call) -> Found:
     """Return a call as a line of a table."""
     verdict = call.verdict
     return {
@@ -485,14 +461,7 @@ def _listed(row: Row, call: Call) -> dict[str, Any]:
 def serve(host: str, port: int, runs: Path) -> None:
     """Serve the explorer until it is interrupted; print its address, and a warning if others can reach it.
 
-    Parameters
-    ----------
-    host
-        Name or address of this machine to listen on.
-    port
-        Port; 0 takes a free one.
-    runs
-        Folder with transcripts.
+    Port 0 takes a free one.
 
     Raises
     ------
@@ -503,9 +472,8 @@ def serve(host: str, port: int, runs: Path) -> None:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
-        raise ValueError(
-            f"--host must be a name or an address of this machine, got {short_repr(host)}"
-        ) from None
+        got = short_repr(host)
+        raise ValueError(f"--host must be a name or an address of this machine, got {got}") from None
     try:
         listening = socket.create_server(address[:2], family=family)
     except OSError as error:
@@ -515,10 +483,8 @@ def serve(host: str, port: int, runs: Path) -> None:
     names = {"localhost", host}
     if not ipaddress.ip_address(at).is_loopback:
         names |= {socket.gethostname(), f"{socket.gethostname()}.local"}
-        print(
-            f"forge-gym: {host} can be reached from other machines, and nothing asks for a password",
-            file=sys.stderr,
-        )
+        warning = f"{host} can be reached from other machines, and nothing asks for a password"
+        print(f"forge-gym: {warning}", file=sys.stderr)
     config = uvicorn.Config(
         create_app(runs, names),
         log_level="warning",

@@ -11,11 +11,11 @@ import asyncio
 import ipaddress
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 2**19
 """Bytes of a request's body."""
@@ -38,21 +38,11 @@ _HEADERS = [
 ]
 
 
-class Refused(Exception):
-    """A request that goes no further: the HTTP status, and a sentence that says why."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
-
-
 class Guard:
     """ASGI middleware that refuses foreign, oversized and excess requests, and adds the security headers.
 
     Parameters
     ----------
-    app
-        The application behind it.
     names
         Host names of this machine; an address in numbers always is one, since no site can own it.
     """
@@ -82,21 +72,21 @@ class Guard:
                 await self.app(scope, _replay(body, receive), guarded)
             finally:
                 self.under_way -= called
-        except Refused as refused:
-            said = json.dumps({"error": str(refused)}).encode()
-            fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(said))]
-            fields += [(b"connection", b"close")]  # what is left of the body is not read
-            fields += [(b"retry-after", b"1")] if refused.status == 503 else []
-            await guarded({"type": "http.response.start", "status": refused.status, "headers": fields})
-            await guarded({"type": "http.response.body", "body": said})
+        except HTTPException as refused:
+            fields = {"connection": "close"}  # what is left of the body is not read
+            if refused.status_code == 503:
+                fields["retry-after"] = "1"
+            content = json.dumps({"error": refused.detail})
+            reply = Response(content, refused.status_code, fields, media_type="application/json")
+            await reply(scope, receive, guarded)
 
     def _check(self, called: bool, headers: dict[str, str]) -> None:
         if not is_here(headers.get("host", ""), self.names):
-            raise Refused(403, "the Host header must name this machine: open the printed address")
+            raise HTTPException(403, "the Host header must name this machine: open the printed address")
         if called and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            raise Refused(403, "calls must come from the explorer's own page")
+            raise HTTPException(403, "calls must come from the explorer's own page")
         if called and self.under_way >= MAX_REQUESTS:
-            raise Refused(503, f"{MAX_REQUESTS} requests are under way: try again in a moment")
+            raise HTTPException(503, f"{MAX_REQUESTS} requests are under way: try again in a moment")
 
 
 def is_here(host: str, names: Iterable[str]) -> bool:
@@ -116,7 +106,7 @@ def is_here(host: str, names: Iterable[str]) -> bool:
 
 async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
     """Return the whole body of a request, or refuse it before more than `MAX_BODY` is in memory."""
-    too_large = Refused(413, f"a request has at most {MAX_BODY} bytes")
+    too_large = HTTPException(413, f"a request has at most {MAX_BODY} bytes")
     length = headers.get("content-length", "0")
     if length.isdecimal() and (len(length) > 9 or int(length) > MAX_BODY):
         raise too_large
@@ -131,10 +121,10 @@ async def _body(receive: Receive, headers: dict[str, str]) -> bytes:
                 if not message.get("more_body", False):
                     return bytes(body)
     except TimeoutError:
-        raise Refused(408, f"a request arrives within {MAX_BODY_S:.0f} seconds") from None
+        raise HTTPException(408, f"a request arrives within {MAX_BODY_S:.0f} seconds") from None
 
 
-def _replay(body: bytes, receive: Receive) -> Any:
+def _replay(body: bytes, receive: Receive) -> Receive:
     """Return a channel that yields ``body`` once, and then what ``receive`` does."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
