@@ -56,7 +56,8 @@ class ReferenceStore:
 
     Examples
     --------
-    >>>     >>> folder = tempfile.TemporaryDirectory()
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
     >>> store = ReferenceStore(Path(folder.name) / "references.sqlite")
     >>> store.put("TSP", 0, "abc", Certificate((0, 1, 2), 12, 12, "by hand", 1))
     >>> store.get("TSP", 0, "abc").value, store.get("TSP", 0, "abd")
