@@ -295,6 +295,9 @@ INTRODUCTION = """# Ablations
 Written by `python examples/ablation.py table` from the files in `results/`; each of them holds the command, settings,
 versions, held-out scores and curves of one run. `python examples/ablation.py run STUDY --seeds 3` runs a new seed.
 
+Since these runs, a demonstration that is worse than the trivial answer is that answer, and the warm start is TRL's
+`SFTTrainer`. Warm starts on tours are better than here; the studies have not been repeated.
+
 Greedy decoding on held-out instances, none of which occurs in training, the same for all arms and seeds. Numbers are
 means over the seeds; in brackets the 95 % bootstrap interval over instances, which does not cover the spread between
 seeds, so each seed's skill stands beside it. Differences are paired by instance and seed. Where a study has several
