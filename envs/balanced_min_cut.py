@@ -71,7 +71,8 @@ class BalancedMinCut(Subset[WeightedGraph]):
     """Number of communities of ``planted``; an odd one forces the cut through a community."""
 
     def check(self) -> None:
-        check_int("k", self.k, 1, self.n)
+        if self.distribution == "planted":
+            check_int("k", self.k, 1, self.n)
 
     def generate(self, rng: np.random.Generator) -> WeightedGraph:
         n = self.n

@@ -67,7 +67,8 @@ class GraphColoring(Assignment[Graph]):
     """Number of classes of ``planted``."""
 
     def check(self) -> None:
-        check_int("k", self.k, 2, self.n)
+        if self.distribution == "planted":
+            check_int("k", self.k, 2, self.n)
 
     def generate(self, rng: np.random.Generator) -> Graph:
         n = self.n

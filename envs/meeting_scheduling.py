@@ -37,9 +37,9 @@ Interval: TypeAlias = tuple[int, int]
 _DAY = 24 * 60
 _OPEN, _CLOSE = 540, 1020
 """Working hours, 9:00 to 17:00."""
-_DURATIONS = (30, 45, 60, 90, 120)
-_SEATS = (3, 4, 5, 6)
+_DURATIONS, _SEATS = (30, 45, 60, 90, 120), (3, 4, 5, 6)
 _MEETINGS_PER_ROOM = {"office": 8, "scattered": 8, "crowded": 16}
+"""Choices of this suite: meetings and rooms of a small office, so few rooms that some meetings have none."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     n: int = 16
     """Number of meetings."""
     distribution: Literal["office", "scattered", "crowded"] = "office"
-    """Who is free when, from 9:00 to 17:00: ``office``, but for a lunch hour and two appointments, with one
-    room for eight meetings; ``scattered``, but for three absences of any length; ``crowded``, as in an
-    office with one room for sixteen meetings."""
+    """Who is free when, from 9:00 to 17:00. ``office``: all day except for a lunch hour and two appointments, with
+    one room for eight meetings; ``scattered``: all day except for three absences of any length; ``crowded``: as
+    in an office, with one room for sixteen meetings."""
     step: Annotated[int, Range(1, _DAY)] = 15
     """Meetings start at multiples of so many minutes; 1 in the published benchmark [2]_."""
 
@@ -245,15 +245,17 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         for meeting, room, start in rows:
             duration, attendees = instance.meetings[meeting]
             end = start + duration
-            people += len(attendees)  # redundant: it decides how wrong a schedule is, not whether
-            off += start % instance.step != 0  # redundant: the same
+            people += len(attendees)  # redundant: it only scales what is wrong
+            off += start % instance.step != 0  # redundant: `fits` has accepted what is right
             standing += max(0, len(attendees) - instance.rooms[room])
-            clashes += start < room_until.get(room, start)  # redundant: the same
+            clashes += start < room_until.get(room, start)  # redundant: as for `off`
             room_until[room] = max(room_until.get(room, end), end)
             for person in attendees:
                 free = instance.availability[person]
-                absent += not any(low <= start and end <= high for low, high in free)  # redundant: the same
-                doubles += start < until.get(person, start)  # redundant: the same
+                absent += not any(
+                    low <= start and end <= high for low, high in free
+                )  # redundant: as for `off`
+                doubles += start < until.get(person, start)  # redundant: as for `off`
                 until[person] = max(until.get(person, end), end)
         count, grid = len(rows), f"starts are multiples of {instance.step}"
         for family, amount, scale, rule, got in (

@@ -101,7 +101,7 @@ class SetCover(Subset[SetCoverInstance]):
     """``uniform``: random subsets of one size, their number counts; ``skewed``: likewise, of sizes from half
     to one and a half times ``members``; ``costed``: as ``uniform``, with random costs as in [4]_."""
     members: Annotated[int, Range(1, 10**5)] = 6
-    """Mean number of elements of a subset, at most a quarter of all elements, but 2."""
+    """Mean number of elements of a subset; at most a quarter of all elements, or 2 where that is more."""
     largest: Annotated[int, Range(1, 10**9)] = 20
     """Costs of ``costed`` are 1 to ``largest``."""
 

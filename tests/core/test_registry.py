@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import gymnasium as gym
 import pytest
@@ -52,7 +54,11 @@ def test_nearest_names() -> None:
             {"p": -0.5},
             ["p must be a number from 0.0 to 1.0", "got -0.5", "did you mean 0.0?"],
         ),
-        ("GraphColoring", {"k": 21}, ["k must be an integer from 2 to 20", "got 21", "did you mean 20?"]),
+        (
+            "GraphColoring",
+            {"k": 21, "distribution": "planted"},
+            ["k must be an integer from 2 to 20", "got 21", "did you mean 20?"],
+        ),
     ],
 )
 def test_bad_parameters_name_parameter_rule_value_and_nearest(
@@ -97,12 +103,14 @@ def test_the_id_follows_the_version_of_the_class(tmp_path: Path, monkeypatch: py
     try:
         env = gym.make("Forge/SecondTSP-v3", n=6)
         assert json.loads(env.unwrapped.problem.spec())["version"] == 3  # type: ignore[attr-defined]
-        add_problem("second_tsp:SecondTSP", 4)
+        with pytest.raises(ValueError, match="version of SecondTSP must be that of its class, 3, got 4"):
+            add_problem("second_tsp:SecondTSP", 4)
+        registry._VERSIONS["SecondTSP"] = 4
         with pytest.raises(RuntimeError, match="must be registered with the version of its class, 3, got 4"):
             problem_class("SecondTSP")
     finally:
-        registry._ENTRY_POINTS.pop("SecondTSP")
-        gym.registry.pop("Forge/SecondTSP-v3")
+        del registry._ENTRY_POINTS["SecondTSP"], registry._VERSIONS["SecondTSP"]
+        del gym.registry["Forge/SecondTSP-v3"]
 
 
 def test_a_parameter_hides_nothing_of_its_base() -> None:
@@ -112,6 +120,12 @@ def test_a_parameter_hides_nothing_of_its_base() -> None:
 
         class Bad(TSP):
             noun: str = "town"  # type: ignore[misc]
+
+    @dataclass(frozen=True, kw_only=True)
+    class Clusters(TSP):
+        distribution: Literal["uniform", "clustered", "matrix"] = "clustered"
+
+    assert Clusters().distribution == "clustered"
 
 
 @pytest.mark.parametrize("name", forge_gym.problems())
@@ -145,3 +159,36 @@ def test_foreign_specs_are_refused(change: dict[str, object]) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "TSP", "[" * 10_000])
 def test_texts_that_are_no_specs_are_refused(text: str) -> None:
     assert "a spec must be a JSON object" in message(forge_gym.from_spec, text)
+
+
+def test_parameters_are_checked_at_the_size_of_the_level() -> None:
+    assert forge_gym.problem("GraphColoring", distribution="planted", k=25, level=20).n == 78  # type: ignore[attr-defined]
+    assert forge_gym.problem("TSP", grid=4, level=0).grid == 4  # type: ignore[attr-defined]
+    assert forge_gym.problem("GraphColoring", n=3).instance().size == 3
+    assert "level sets n" in message(forge_gym.problem, "TSP", level=0, n=7)
+
+
+@pytest.mark.parametrize("parameters", [{"name": "TSP"}, {"level": 3}])
+def test_specs_have_no_other_parameters(parameters: dict[str, object]) -> None:
+    spec = json.loads(forge_gym.problem("TSP").spec()) | {"parameters": parameters}
+    assert "TSP has no parameter" in message(forge_gym.from_spec, json.dumps(spec))
+
+
+def test_names_may_be_a_list_and_are_enough() -> None:
+    words = ["ab", "cd", "ef", "gh", "ij"]
+    assert forge_gym.problem("TSP", n=5, names=words) == forge_gym.problem("TSP", n=5, names=tuple(words))
+    assert "names must be a word for each of 6 elements, got 5" in message(
+        forge_gym.problem, "TSP", n=6, names=words
+    )
+    assert "names must be words of 1 to 40" in message(
+        forge_gym.problem, "TSP", n=3, names=["a" * 41, "b", "c"]
+    )
+    knapsack = forge_gym.problem("Knapsack", n=4, names=words)
+    assert "names must be at least 8 words, the last 4 for the example, got 5" in message(
+        knapsack.prompt, knapsack.instance()
+    )
+
+
+def test_a_second_best_needs_a_generator() -> None:
+    tsp = forge_gym.problem("TSP")
+    assert "epsilon must be 0 without a generator" in message(tsp.heuristic, tsp.instance(), epsilon=0.5)

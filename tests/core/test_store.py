@@ -6,17 +6,24 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 
 import forge_gym
 from forge_gym.core import store as stores
 from forge_gym.core.reference import Certificate, CertificateError
 from forge_gym.core.store import ReferenceStore
+from forge_gym.core.verdict import Violation
+from forge_gym.envs.knapsack import Knapsack, KnapsackInstance
+from forge_gym.kinds import Choose, Chosen
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +162,8 @@ def test_nothing_is_stored_before_its_witness_is_accepted(
     monkeypatch.setattr(type(tsp), "solve", lambda *_: Certificate((0, 0), 1, 1, "wrong", 1))
     with pytest.raises(CertificateError):
         tsp.reference(tsp.instance(1))
-    assert ReferenceStore(path).get("TSP", 0, tsp.digest(tsp.instance(1))) is None
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM reference").fetchone() == (0,)
 
 
 def test_quick_solves_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +172,8 @@ def test_quick_solves_are_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 3600.0)
     tsp = forge_gym.problem("TSP")
     tsp.reference(tsp.instance(1))
-    assert ReferenceStore(path).get("TSP", 0, tsp.digest(tsp.instance(1))) is None
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM reference").fetchone() == (0,)
 
 
 def test_several_processes_write_at_once(tmp_path: Path) -> None:
@@ -172,6 +181,9 @@ def test_several_processes_write_at_once(tmp_path: Path) -> None:
     program = """
 import sys
 from forge_gym.core.store import ReferenceStore
+from forge_gym.core.verdict import Violation
+from forge_gym.envs.knapsack import Knapsack, KnapsackInstance
+from forge_gym.kinds import Choose, Chosen
 from forge_gym.core.reference import Certificate
 store = ReferenceStore(sys.argv[1])
 for i in range(200):
@@ -217,3 +229,49 @@ def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def homeless() -> Path:
     raise RuntimeError("Could not determine home directory.")
+
+
+def test_what_is_stored_belongs_to_the_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORGE_GYM_STORE", str(tmp_path / "x.sqlite"))
+    monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 0.0)
+    one, two, three = (AtMost(n=8, most=most) for most in (1, 2, 3))
+    worth = [
+        problem.reference(problem.from_json(one.to_json(one.instance()))).value
+        for problem in (one, two, three)
+    ]
+    assert worth[0] < worth[1] < worth[2]
+
+
+def test_a_solution_that_is_not_json_and_an_impossible_number(tmp_path: Path) -> None:
+    store = ReferenceStore(tmp_path / "x.sqlite")
+    store.put("A", 0, "h", FOUND)
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+        connection.execute("UPDATE reference SET value = '1/0'")
+    with pytest.warns(UserWarning, match="damaged row"):
+        assert store.get("A", 0, "h") is None
+    with pytest.warns(UserWarning, match="not made of integers"):
+        ReferenceStore(store.path).put("A", 0, "i", Certificate(((np.int64(1),),), 1, 1, "x", 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtMost(Knapsack):
+    """Knapsack with at most so many items."""
+
+    own: ClassVar = ("capacity", "count")
+    most: int = 2
+
+    def broken(self, instance: KnapsackInstance, chosen: frozenset[int]) -> Iterator[Violation]:
+        yield from super().broken(instance, chosen)
+        if len(chosen) > self.most:
+            yield Violation("count", len(chosen) - self.most, instance.size, "too many")
+
+    def complete(self, instance: KnapsackInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
+        return super().complete(instance, start, order)[: self.most]
+
+    def greedy(self, instance: KnapsackInstance, choose: Choose) -> Iterator[int]:
+        return islice(super().greedy(instance, choose), self.most)
+
+    def solve(self, instance: KnapsackInstance, start: Chosen, limit: int) -> Certificate[Chosen]:
+        best = self.best(instance, [s for s in self.everything(instance) if self.feasible(instance, s)])
+        value = self.objective(instance, best)
+        return Certificate(best, value, value, "enumeration", 1)

@@ -1,6 +1,6 @@
 """What a problem, an answer, a verdict, a reference, a reward and an episode are.
 
-Here stands what the file of a problem needs of it.
+This package exports what most problem files use.
 """
 
 from .bitset import bits, mask_of

@@ -54,8 +54,8 @@ def check_known(owner: str, what: str, names: Iterable[str], valid: Iterable[str
             raise ValueError(f"{owner} has no {what} {short_repr(name)}: {did_you_mean(str(name), valid)}")
 
 
-def check_choice(parameter: str, value: Any, valid: Collection[str]) -> None:
-    """Raise ``ValueError`` unless ``value`` is one of the ``valid`` names.
+def check_choice(parameter: str, value: Any, valid: Collection[Any]) -> None:
+    """Raise ``ValueError`` unless ``value`` is one of the ``valid`` values, mostly names.
 
     Examples
     --------
@@ -63,8 +63,8 @@ def check_choice(parameter: str, value: Any, valid: Collection[str]) -> None:
     Traceback (most recent call last):
     ValueError: split must be one of ['train', 'test'], got 'tset': did you mean 'test'?
     """
-    if not isinstance(value, str) or value not in valid:
-        hint = did_you_mean(value if isinstance(value, str) else "", valid)
+    if type(value) not in map(type, valid) or value not in valid:
+        hint = did_you_mean(value if isinstance(value, str) else "", map(str, valid))
         raise ValueError(f"{parameter} must be one of {list(valid)}, got {short_repr(value)}: {hint}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -125,7 +126,8 @@ class TextEnv(gym.Env[str, str]):
             Non-negative; without one the environment goes on within the seed it has, or draws one.
         options
             ``{"index": k}`` selects instance ``k`` of the seed; ``{"instance": x}`` plays the instance
-            ``x`` of this problem, wherever it comes from.
+            ``x`` of this problem, wherever it comes from. Then ``seed`` and ``index`` of the info say where the
+            stream is, not where ``x`` comes from.
 
         Raises
         ------
@@ -144,18 +146,22 @@ class TextEnv(gym.Env[str, str]):
         if given is not None and type(given) is not self.problem.instance_type:
             expected = f"{self.problem.name}'s {self.problem.instance_type.__name__}"
             raise ValueError(f"options['instance'] must be of {expected}, got a {type(given).__name__}")
-        super().reset(seed=seed)  # refuses a seed that is out of range
-        if seed is not None:
+        rng = deepcopy(self.np_random) if seed is None and self._seed is None else None
+        if rng is not None:
+            stream, index = int(rng.integers(2**31)), 0
+        elif seed is not None:
             stream, index = seed, 0
-        elif self._seed is None:
-            stream, index = int(self.np_random.integers(2**31)), 0
         else:
+            assert self._seed is not None
             stream, index = self._seed, self._index + 1
         index = options.get("index", index)
         instance = given if given is not None else self.problem.instance(stream, index, self.split)
-        self.episode = Episode(self.problem, instance, self.protocol)
-        self._seed, self._index = stream, index
-        return self.episode.prompt
+        episode = Episode(self.problem, instance, self.protocol)
+        super().reset(seed=seed)  # refuses a seed that is out of range; from here on nothing fails
+        if rng is not None:
+            self.np_random = rng
+        self.episode, self._seed, self._index = episode, stream, index
+        return episode.prompt
 
     def running(self, action: object) -> Episode:
         """Return the running episode in which the reply ``action`` can be judged now, or raise; see `step`."""

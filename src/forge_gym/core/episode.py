@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 KEEP = ("best", "last")
 """Which reply counts in the end: the best so far, or the last one."""
-_GAP_CLASSES = {
+_SKILL_CLASSES = {
     -1.0: "worse than a thoughtless answer",
     0.0: "worse than a simple greedy heuristic",
     0.5: "no worse than a simple greedy heuristic, but far from the best",
@@ -29,7 +29,7 @@ _GAP_CLASSES = {
     1.0: "close to the best",
 }
 """What feedback says of a skill below each edge: nothing that would tell how far the optimum is."""
-_EDGES, _CLASSES = tuple(_GAP_CLASSES), (*_GAP_CLASSES.values(), "as good as the best known")
+_EDGES, _CLASSES = tuple(_SKILL_CLASSES), (*_SKILL_CLASSES.values(), "as good as the best known")
 
 
 @dataclass(frozen=True)
@@ -171,6 +171,8 @@ class Episode:
 
     def take(self, judged: Judged) -> str:
         """Take the turn that a judged reply makes, and return the feedback on it."""
+        if self.over:
+            raise ValueError("an episode must be running to take a turn, got one that is over")
         kept, self.last = self.kept, judged
         before = 0.0 if kept is None else kept.score
         if kept is None or judged.score > before or self.protocol.keep == "last":
@@ -246,12 +248,12 @@ class Episode:
         elif verdict.status == "infeasible":
             words = f"Your answer is infeasible: {'; '.join(v.reason for v in verdict.violations)}."
         else:
-            words = f"Your answer is feasible with objective {verdict.objective}: {_gap_class(verdict)}."
+            words = f"Your answer is feasible with objective {verdict.objective}: {_skill_class(verdict)}."
         if self.over:
             return words
         left = self.protocol.turns - self.turn
         return f"{words}\nRevise it: {left} turn{'s' * (left > 1)} left. Answer in the same format."
 
 
-def _gap_class(verdict: Verdict) -> str:
+def _skill_class(verdict: Verdict) -> str:
     return "this is optimal" if verdict.optimal else _CLASSES[bisect_right(_EDGES, verdict.skill)]

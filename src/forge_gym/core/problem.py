@@ -11,7 +11,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -67,7 +67,7 @@ class Problem(ABC, Generic[I, S]):
     style: str = "prose"
     """How prompts state the data; see `forge_gym.kinds.table.STYLES`."""
     names: int | str | tuple[str, ...] = 0
-    """What elements are called: the first one's number; ``words``; or a list of words of lower-case letters."""
+    """What elements are called: the first one's number; ``words``; or a list of words of 1 to 40 lower-case letters."""
 
     # ---------------------------------------------------------------- hooks
 
@@ -148,7 +148,12 @@ class Problem(ABC, Generic[I, S]):
         super().__init_subclass__(**options)
         cls.name = cls.__name__
         for parameter, hint in vars(cls).get("__annotations__", {}).items():
-            hidden = parameter != "n" and any(parameter in vars(base) for base in cls.__mro__[1:])
+            inherited = [base for base in cls.__mro__[1:] if parameter in vars(base)]
+            hidden = [
+                base
+                for base in inherited
+                if not is_dataclass(base) or parameter not in [field.name for field in fields(base)]
+            ]
             if hidden and "ClassVar" not in str(hint):
                 raise TypeError(
                     f"a parameter must not hide an attribute of its base, got {parameter!r} in {cls.__name__}"
@@ -254,7 +259,7 @@ class Problem(ABC, Generic[I, S]):
     def relabelled(self, instance: I, order: Sequence[int]) -> I:
         """Return ``instance`` with element ``i`` under the number ``order[i]``, and on the same scale.
 
-        Anchors are copied, not computed again: heuristics break ties by number, and other numbers must not change a
+        The values of its anchors are copied: heuristics break ties by number, and other numbers must not change a
         reward.
 
         Raises
@@ -429,7 +434,11 @@ class Problem(ABC, Generic[I, S]):
 
     def _certified(self, instance: I) -> Reference[S]:
         return store.recalled(
-            lambda: (self.name, self.version, self.digest(instance)),
+            lambda: (
+                self.name,
+                self.version,
+                hashlib.sha256(f"{self._key} {instance.to_json()}".encode()).hexdigest(),
+            ),
             solve=lambda: self.certificate(instance),
             certify=lambda certificate: self.certify(instance, certificate),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ def add_problem(entry_point: str, version: int | None = None, *, listed: bool = 
     Raises
     ------
     ValueError
-        If another problem has the name, or the entry point leads to no problem.
+        If another problem has the name, the problem has another version, or the entry point leads to no problem.
     """
     module, colon, name = entry_point.partition(":")
     if not module or not colon or not name.isidentifier():
@@ -45,6 +45,10 @@ def add_problem(entry_point: str, version: int | None = None, *, listed: bool = 
         raise ValueError(f"the name of a problem must be new, got {name!r}, which stands for {taken}")
     if version is None:
         version = _load(entry_point).version
+    if version != _VERSIONS.get(name, version):
+        raise ValueError(
+            f"version of {name} must be that of its class, {_VERSIONS[name]}, got {short_repr(version)}"
+        )
     _ENTRY_POINTS[name], _VERSIONS[name] = entry_point, version
     if not listed:
         _UNLISTED.add(name)
@@ -129,7 +133,8 @@ def problem(name: str, *, level: int | None = None, **parameters: Any) -> Proble
     if level is None:
         return cls(**parameters)
     check_int("level", level, 0)
-    leveled = cls(**parameters).at_level(level)
+    # The other parameters are checked at the size of the level, not at the default one.
+    leveled = replace(cls().at_level(level), **parameters).at_level(level)
     for key, value in parameters.items():
         if getattr(leveled, key) != value:
             raise ValueError(
@@ -165,7 +170,9 @@ def from_spec(spec: str) -> tuple[Problem[Any, Any], Instance]:
     if not isinstance(data, dict) or set(data) != keys or not isinstance(data["parameters"], dict):
         raise ValueError(f"a spec must be a JSON object with the keys {sorted(keys)}, got {short_repr(spec)}")
     parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
-    rebuilt = problem(data["problem"], **parameters)
+    cls = problem_class(data["problem"])
+    check_known(cls.name, "parameter", parameters, [field.name for field in fields(cls)])
+    rebuilt = cls(**parameters)
     if data["version"] != rebuilt.version:
         raise ValueError(
             f"a spec of {rebuilt.name} must be of version {rebuilt.version}, got {short_repr(data['version'])}: "

@@ -173,7 +173,7 @@ def binary(verdict: Verdict) -> float | None:
 
 
 def np_engine(verdict: Verdict) -> float | None:
-    """Reward as published for Forge: format +1 or -1, plus -1.5 or the ratio to the reference.
+    """NP-Engine's published reward: format +1 or -1, plus -1.5 or the ratio to the reference.
 
     Not bounded by [-1, 1]: malformed -2.5, infeasible -0.5, feasible 1 + ratio, up to 2. Our ratio
     is measured against a certified reference and clipped to 1; the published one was neither.

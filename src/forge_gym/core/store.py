@@ -87,14 +87,18 @@ class ReferenceStore:
             return Certificate(
                 lists_to_tuples(json.loads(solution)), number(value), number(bound), str(solver), int(work)
             )
-        except (ValueError, TypeError, RecursionError) as error:
+        except Exception as error:  # whatever stands there
             self.give_up(f"it has a damaged row for {problem} {instance}: {error}")
             return None
 
     def put(self, problem: str, version: int, instance: str, certificate: Certificate[Any]) -> None:
         """Store ``certificate``; one with a proof replaces one without."""
         value, bound = str(certificate.value), str(certificate.bound)
-        solution = json.dumps(certificate.solution)
+        try:
+            solution = json.dumps(certificate.solution)
+        except TypeError as error:
+            self.give_up(f"a solution of {problem} is not made of integers: {error}")
+            return
         self._execute(
             "INSERT INTO reference VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
             "value = excluded.value, bound = excluded.bound, solver = excluded.solver, "

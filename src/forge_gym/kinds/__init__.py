@@ -1,6 +1,6 @@
 """What problems whose solutions have one form share: texts, answers, moves, arrays, enumeration; one file a kind.
 
-Here stands what the file of a problem needs of it.
+This package exports what most problem files use.
 """
 
 from .assignment import Assignment, Labels, Partial

@@ -120,7 +120,10 @@ class Assignment(Kind[I, Labels]):
         return [label for label in allowed if label in used or label == fresh]
 
     def random(self, instance: I, rng: np.random.Generator) -> Labels:
-        """Return labels that elements in random order draw among those that they may have."""
+        """Return labels that elements in random order draw among those that they may have.
+
+        A problem whose labels can run out writes its own, and its own `extensions`.
+        """
         labels: list[int | None] = [None] * instance.size
         for element in rng.permutation(instance.size).tolist():
             allowed = self.allowed(instance, labels, element)

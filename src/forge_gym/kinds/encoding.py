@@ -30,7 +30,7 @@ class Features:
 
 
 def scaled(values: Any, of: float = 1.0) -> Floats:
-    """Return ``values`` divided by ``of`` and clipped to [0, 1]; zeros where ``of`` is 0.
+    """Return ``values`` divided by ``of``, or by 1 where that is 0, and clipped to [0, 1].
 
     Examples
     --------

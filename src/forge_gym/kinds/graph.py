@@ -17,6 +17,7 @@ from .instance import Pairs, TypedInstance, WeightedPairs
 from .table import Data, Names, Table
 
 _MAX_VERTICES = 10**5
+"""Bit masks of all neighbours take n^2 / 8 bytes: 1.25 GB here."""
 
 
 @dataclass(frozen=True)
@@ -156,5 +157,5 @@ def pairs_without(masks: Sequence[int], chosen: Iterable[int]) -> tuple[int, Ite
     if not apart:
         return 0, iter(())
     pairs = combinations(sorted(chosen), 2)
-    without = (pair for pair in pairs if not masks[pair[0]] >> pair[1] & 1)  # redundant: for a reason only
+    without = (uv for uv in pairs if not masks[uv[0]] >> uv[1] & 1)  # redundant: only the reason uses it
     return apart, islice(without, apart)

@@ -22,6 +22,7 @@ from ..core.answer import wrap_answer
 from ..core.checks import check_choice, check_int, short_repr
 from ..core.problem import I, Problem, S
 from ..core.verdict import Violation
+from .reading import NAME
 from .table import STYLES, Data, Names, plural
 
 Choose: TypeAlias = Callable[[Iterable[Any]], Any]
@@ -54,9 +55,9 @@ class Kind(Problem[I, S], Generic[I, S]):
     own: ClassVar[tuple[str, ...]] = ()
     """The constraint families of the problem, which `broken` may name."""
     mendable: ClassVar[tuple[str, ...]] = ()
-    """Families that an unfinished solution may break, because adding to it mends them."""
+    """Families, of the kind's or of the problem's own, that an unfinished solution may break: adding mends them."""
     smallest: ClassVar[int]
-    """Number of elements at level 0."""
+    """Number of elements at level 0: a choice, few to read, and enough that greedy often misses the optimum."""
     scratch: ClassVar[Mapping[str, Any]] = {}
     """Parameters of instances, small and without end, on which a tiny model learns within minutes."""
     least: ClassVar[int] = 3
@@ -108,8 +109,8 @@ class Kind(Problem[I, S], Generic[I, S]):
         instance
             The instance.
         cleaned
-            What `clean` makes of the solution: elements that exist, each once. It may be unfinished. Then this
-            reports what no continuation mends, and the ``mendable`` families.
+            What `clean` leaves of the solution; the docstring of each kind says what that is. It may be unfinished.
+            Then this reports what no continuation mends, and the ``mendable`` families.
         """
         yield from ()
 
@@ -188,7 +189,7 @@ class Kind(Problem[I, S], Generic[I, S]):
 
         def derive(instance: I) -> tuple[list[float], list[float]]:
             greedy: Any = self.heuristic(instance)
-            partials = [greedy[:k] for k in range(len(greedy), 0, -1)]
+            partials = [greedy[:k] for k in range(len(greedy), 0, -1)] or [greedy]
             values = [float(self.objective(instance, partial)) for partial in partials]
             return [self.missing(instance, partial) for partial in partials], values
 
@@ -245,11 +246,16 @@ class Kind(Problem[I, S], Generic[I, S]):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.constraints = (*cls.form, *cls.own)
+        if twice := set(cls.form).intersection(cls.own):
+            raise TypeError(f"own families of {cls.__name__} must not be the kind's, got {sorted(twice)}")
 
     def __post_init__(self) -> None:
+        names: Any = self.names
+        if isinstance(names, list):
+            object.__setattr__(self, "names", tuple(names))
         check_choice("style", self.style, STYLES)
-        _check_names(self.names, self.style)
         check_int("n", self.n, self.least, rule=f"fewer {plural(self.noun)} leave no choice")
+        _check_names(self.names, self.style, self.n)
         super().__post_init__()
         self.check()
 
@@ -305,6 +311,9 @@ class Kind(Problem[I, S], Generic[I, S]):
         return (*of_form, *self.broken(instance, cleaned))
 
     def heuristic(self, instance: I, rng: np.random.Generator | None = None, epsilon: float = 0.0) -> S:
+        if rng is None and epsilon:
+            raise ValueError(f"epsilon must be 0 without a generator, got {epsilon}: give rng too")
+
         def choose(ranked: Iterable[Any]) -> Any:
             best = list(islice(ranked, 1 if rng is None else 2))
             second = rng is not None and len(best) == 2 and rng.random() < epsilon
@@ -328,17 +337,19 @@ def as_kind(problem: Problem[Any, Any]) -> Kind[Any, Any]:
     return problem
 
 
-def _check_names(names: Any, style: str) -> None:
-    """Raise ``ValueError`` unless ``names`` can name elements in texts of this style."""
+def _check_names(names: Any, style: str, n: int) -> None:
+    """Raise ``ValueError`` unless ``names`` can name n elements in texts of this style."""
     if style == "compact" and names != 0:
         rule = "names must be 0 with style='compact'"
         raise ValueError(f"{rule}, whose words are few, got {short_repr(names)}: did you mean 0?")
     if isinstance(names, tuple):
         for name in names:
-            if not (isinstance(name, str) and name.isascii() and name.isalpha() and name.islower()):
-                raise ValueError(f"names must be words of lower-case letters, got {short_repr(name)}")
+            if not (isinstance(name, str) and NAME.fullmatch(name)):
+                raise ValueError(f"names must be words of 1 to 40 lower-case letters, got {short_repr(name)}")
         if len(set(names)) < len(names):
             raise ValueError(f"names must be different words, got {short_repr(names)}")
+        if len(names) < n:
+            raise ValueError(f"names must be a word for each of {n} elements, got {len(names)}")
     elif isinstance(names, str):
         check_choice("names", names, ["words"])
     else:
@@ -367,7 +378,8 @@ def _names(names: int | str | tuple[str, ...], size: int, start: int) -> Names:
     if names == "words":
         return Names(size, words=tuple(map(_word, range(start, start + size))))
     if len(names) < start + size:
-        raise ValueError(f"names must be at least {start + size} words, got {len(names)}")
+        rule = f"{start + size} words, the last {size} for the example" if start else f"{size} words"
+        raise ValueError(f"names must be at least {rule}, got {len(names)}")
     return Names(size, words=tuple(names[start : start + size]))
 
 

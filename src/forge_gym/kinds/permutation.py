@@ -40,7 +40,7 @@ class Permutation(Kind[I, Order]):
     solutions: ClassVar = "a permutation"
     widget: ClassVar = "order"
     form: ClassVar = ("known", "listed", "once")
-    mendable: ClassVar = ("listed",)
+    mendable: ClassVar[tuple[str, ...]] = ("listed",)
     in_order: ClassVar = True
     enumerable: ClassVar = 7
     done: ClassVar[tuple[str, str]] = ("listed", "entries")
@@ -50,7 +50,7 @@ class Permutation(Kind[I, Order]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         cls.form = ("known", cls.done[0], "once")
-        cls.mendable = (cls.done[0],)
+        cls.mendable = (cls.done[0], *(family for family in cls.mendable if family in cls.own))
         super().__init_subclass__(**options)
 
     def trivial(self, instance: I) -> Order:

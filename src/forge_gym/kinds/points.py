@@ -19,6 +19,7 @@ from .instance import Rows, Square, TypedInstance
 Points: TypeAlias = NDArray[np.int64]
 """(n, 2) integer coordinates."""
 MAX_COORDINATE = 10**6
+"""Squared distances stay below 2^43, where `rounded_lengths` is exact."""
 _TABLE = 1000
 """Up to this many places all distances are kept, and tours are measured fastest; 1,000 take 10 MB."""
 

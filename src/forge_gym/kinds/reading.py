@@ -18,6 +18,8 @@ _scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _INTEGERS = b"-0123456789, \t\r\n"
 _NESTED = re.compile(r"\[[ \t\r\n]*+(?:\[[-0-9, \t\r\n]*+\][, \t\r\n]*+)*+\]")
 """What is JSON and has this form is a list of lists of integers."""
+NAME = re.compile("[a-z]{1,40}")
+"""What an element can be called."""
 _NAME = re.compile(r'"([a-z]{1,40})"')
 _NAMES = re.compile(r'\[[ \t\r\n]*+(?:"[a-z]{1,40}"(?:[ \t\r\n]*+,[ \t\r\n]*+"[a-z]{1,40}")*+[ \t\r\n]*+)?\]')
 _FIRST_NAME = re.compile(r'(\[[ \t\r\n]*)"([a-z]{1,40})"')

@@ -48,7 +48,7 @@ class Schedule(Kind[I, Plan]):
 
     @abstractmethod
     def domains(self, instance: I) -> tuple[range, range]:
-        """Return the resources, and the times at which something may start."""
+        """Return the resources, counted from 0, and the times at which something may start."""
 
     def columns_of(self, instance: I) -> tuple[Sequence[int], ...]:
         return (*super().columns_of(instance), *self.domains(instance))
@@ -92,7 +92,7 @@ class Schedule(Kind[I, Plan]):
     def clean(self, instance: I, solution: Plan) -> tuple[list[Violation], Plan]:
         n, resources, end = instance.size, len(self.domains(instance)[0]), self.horizon(instance)
         known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < resources]
-        known = [row for row in known if 0 <= row[2] < end]  # redundant: nobody is available at other times
+        known = [row for row in known if 0 <= row[2] < end]  # redundant: a problem refuses other times too
         repeats = len(known) - len({row[0] for row in known})
         if len(known) == len(solution) and not repeats:
             return [], tuple(sorted(known, key=_time))
@@ -158,7 +158,7 @@ class Schedule(Kind[I, Plan]):
         resources, times = self.domains(instance)
         rows = [(row,) for row in product(range(instance.size), resources, times)]
         alone = [row for row in rows if self.feasible(instance, row)]
-        some = alone[:: -(-len(alone) // isqrt(2 * _ENUMERATED))]
+        some = alone[:: max(1, -(-len(alone) // isqrt(2 * _ENUMERATED)))]
         return chain([()], rows, ((*one, *other) for one, other in combinations(some, 2)))
 
     def wild(self, instance: I) -> Iterator[Plan]:

@@ -28,7 +28,7 @@ from .forms import (
 from .kind import Kind
 from .permutation import order_state
 from .reading import read_numbers
-from .table import Names
+from .table import Names, plural
 
 Walk: TypeAlias = tuple[int, ...]
 """Some elements, counted from 0, in order."""
@@ -53,7 +53,8 @@ class Sequence(Kind[I, Walk]):
     # ---------------------------------------------------------------- texts and form
 
     def answer(self, instance: I) -> str:
-        return f"a JSON list of the {self.names_of(instance).one}s of the listed {self.noun}s in order, each once,"
+        one = self.names_of(instance).one
+        return f"a JSON list of the {one}s of the listed {plural(self.noun)} in order, each once,"
 
     def read(self, instance: I, text: str, names: Names) -> Walk:
         return tuple(read_numbers(text)) if self.style == "compact" else read_elements(text, names)
@@ -118,7 +119,7 @@ class Sequence(Kind[I, Walk]):
         return [*(f"flip {element}" for element in range(size)), *pair_names("exchange", size)]
 
     def changed(self, before: Walk, after: Walk) -> set[int]:
-        """Return the elements that are in one of the two; the order of a sequence belongs to nobody."""
+        """Return the elements that are in one of the two; its place is not counted as a part of it."""
         return set(before) ^ set(after)
 
     def greedy_value_at(self, instance: I, missing: float) -> float:

@@ -31,10 +31,11 @@ def plural(noun: str) -> str:
 
     Examples
     --------
-    >>> plural("item"), plural("vertex")
-    ('items', 'vertices')
+    >>> [plural(noun) for noun in ("item", "vertex", "box")]
+    ['items', 'vertices', 'boxes']
     """
-    return _IRREGULAR.get(noun, f"{noun}s")
+    ending = "es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s"
+    return _IRREGULAR.get(noun, f"{noun}{ending}")
 
 
 @dataclass(frozen=True)
