@@ -48,6 +48,7 @@ ELSEWHERE = {
     "docs/adapters/skyrl.md": "tests/adapters/test_skyrl.py",
     "docs/adapters/verl.md": "tests/adapters/test_verl.py",
     "docs/add_a_problem.md": "tests/test_docs.py",
+    "docs/add_a_kind.md": "tests/test_docs.py",
 }
 """Pages whose Python other tests run; this file runs that of all others."""
 GIVEN = {
@@ -128,6 +129,24 @@ else:
 """
     run(code, tmp_path)
     assert (tmp_path / "set.png").is_file()
+
+
+def test_a_new_kind_needs_no_other_file(tmp_path: Path) -> None:
+    """The page's kind and problem pass the gate, and every wrapper and style knows what to do with them."""
+    kind, problem, program = blocks("docs/add_a_kind.md", "python")
+    (tmp_path / "choice.py").write_text(f"{kind}\n\n\n{problem}")
+    (tmp_path / "program.py").write_text(program)
+    (gate,) = [line[1:] for line in commands("docs/add_a_kind.md")]
+    code = f"""
+import runpy
+from gymnasium.utils.env_checker import check_env
+from forge_gym.evaluation.cli import main
+assert main({[*gate, "--replies=200", "--instances=30"]}) == 0
+runpy.run_path("program.py")
+import gymnasium as gym
+check_env(gym.make("Forge/Compromise-v0").unwrapped)
+"""
+    run(code, tmp_path)
 
 
 def test_the_guide_lists_what_a_kind_writes() -> None:

@@ -151,6 +151,16 @@ def test_a_refused_reset_changes_nothing() -> None:
     assert env.reset()[0] == other.reset()[0]
 
 
+def test_a_reset_whose_prompt_fails_draws_nothing() -> None:
+    few = {"n": 4, "names": ("ab", "cd", "ef", "gh")}  # too few for the example, which the prompt finds out
+    env, other = made("Knapsack", **few), made("Knapsack")
+    env.np_random, other.np_random = (np.random.default_rng(3) for _ in range(2))
+    for seed in (None, 5):
+        with pytest.raises(ValueError, match="names must be at least"):
+            env.reset(seed=seed)
+    assert env.np_random.integers(1000) == other.np_random.integers(1000)
+
+
 def test_info_tells_this_answer_and_the_kept_one_apart() -> None:
     env = made("TSP", turns=3)
     _, info = env.reset(seed=0)

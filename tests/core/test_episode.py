@@ -101,3 +101,12 @@ def test_a_verdict_does_not_depend_on_who_judged_the_instance_before() -> None:
         alone = second.verify_many(second.from_json(second.to_json(instance)), texts)
         first.verify_many(instance, texts)
         assert second.verify_many(instance, texts) == alone
+
+
+def test_an_episode_that_is_over_stays_over() -> None:
+    tsp = forge_gym.problem("TSP", n=5)
+    episode = Episode(tsp, tsp.instance())
+    episode.step("?")
+    with pytest.raises(ValueError, match="an episode must be running to take a turn"):
+        episode.step("?")
+    assert episode.over and episode.turn == 1

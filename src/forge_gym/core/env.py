@@ -90,12 +90,10 @@ class TextEnv(gym.Env[str, str]):
     ) -> None:
         self.protocol = Protocol(turns, keep, reward)
         check_choice("split", split, SPLITS)
+        if problem.picture is None:
+            self.metadata = self.metadata | {"render_modes": ["ansi"]}
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
-        if render_mode == "rgb_array" and problem.picture is None:
-            raise ValueError(
-                f"render_mode must be 'ansi', since {problem.name} has no picture, got 'rgb_array'"
-            )
         self.problem, self.split = problem, split
         self.render_mode = render_mode
         self.observation_space = Text(MAX_PROMPT)
