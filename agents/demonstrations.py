@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
@@ -152,14 +152,10 @@ def replies(
     progress: Callable[[int], object] = lambda done: None,
 ) -> Iterator[list[str]]:
     """Yield the ``samples`` replies of each instance, asked for in batches of up to ``batch_size``."""
-    tasks = [
-        Task(problem, instance, ({"role": "user", "content": problem.prompt(instance)},), sample)
-        for instance in instances
-        for sample in range(samples)
-    ]
+    asked = ((x, ({"role": "user", "content": problem.prompt(x)},)) for x in instances)
+    tasks = (Task(problem, x, messages, sample) for x, messages in asked for sample in range(samples))
     texts: list[str] = []
-    for start in range(0, len(tasks), batch_size):
-        batch = tasks[start : start + batch_size]
+    while batch := list(islice(tasks, batch_size)):
         texts += [text for _, text in zip(batch, agent.answer(batch), strict=True)]
         progress(len(batch))
         while len(texts) >= samples:

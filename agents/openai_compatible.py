@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
@@ -95,8 +95,8 @@ class OpenAICompatibleAgent:
     prompt_price: float = 0.0
     completion_price: float = 0.0
     """Both are of a million tokens."""
-    clock: Clock = field(default_factory=Clock)
-    """For tests."""
+    clock: Clock | None = None
+    """For tests; that of the machine by default."""
 
     def __post_init__(self) -> None:
         try:
@@ -134,7 +134,8 @@ class OpenAICompatibleAgent:
         sent = {option: options[option] for option in ("temperature", "top_p") if option in options}
         limit = {} if self.max_tokens is None else {self.max_tokens_field: self.max_tokens}
         self._options = sent | limit | _extra(self.extra)
-        self._pacer = Pacer(self.clock, self.requests_per_minute, self.tokens_per_minute)
+        self._clock = self.clock or Clock()
+        self._pacer = Pacer(self._clock, self.requests_per_minute, self.tokens_per_minute)
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -185,7 +186,7 @@ class OpenAICompatibleAgent:
         async with self._slots:
             for attempt in range(1, self.attempts + 1):
                 await self._pacer.turn(reserved)
-                start = self.clock.now()
+                start = self._clock.now()
                 try:
                     async with asyncio.timeout(self.timeout):
                         completion = await self._attempt(body, stop, asked)
@@ -199,14 +200,14 @@ class OpenAICompatibleAgent:
                     text, finish, prompt_tokens, completion_tokens = completion
                     self._pacer.settle(reserved, (prompt_tokens + completion_tokens) or reserved)
                     cost = prompt_tokens * self._prices[0] + completion_tokens * self._prices[1]
-                    seconds = self.clock.now() - start
+                    seconds = self._clock.now() - start
                     return Reply(text, finish, prompt_tokens, completion_tokens, cost, seconds, attempt)
                 await self._wait(failure, attempt)
         raise AssertionError("the last attempt returns or raises")
 
     async def _wait(self, failure: _Failure, attempt: int) -> None:
         """Wait for as long as there is hope after ``failure``, or raise."""
-        seconds = max(backoff(attempt, self.clock.random()), failure.wait or 0.0)
+        seconds = max(backoff(attempt, self._clock.random()), failure.wait or 0.0)
         if failure.shared and seconds <= self.longest_wait:
             self._pacer.pause(seconds)  # also where this one is given up: others are to wait
         # The key is taken out before the text is cut: servers may repeat what they refuse.
@@ -219,7 +220,7 @@ class OpenAICompatibleAgent:
         if seconds > self.longest_wait:
             raise AgentError(f"{self.name}: the server asks to wait {seconds:.0f} s: {message}")
         if not failure.shared:
-            await self.clock.sleep(seconds)
+            await self._clock.sleep(seconds)
 
     async def _body(self, task: Task) -> dict[str, Any]:
         if self.prompting.shots:
@@ -265,7 +266,7 @@ class OpenAICompatibleAgent:
         status, error = response.status_code, data.get("error")
         spent = isinstance(error, dict) and "insufficient_quota" in (error.get("code"), error.get("type"))
         passing = (status in _RETRIED or status >= 500) and not spent
-        wait = retry_after(response.headers.get("Retry-After"), self.clock.wall()) if passing else None
+        wait = retry_after(response.headers.get("Retry-After"), self._clock.wall()) if passing else None
         shared = passing and (status == 429 or wait is not None)
         return _Failure(f"HTTP {status}", _message(data), passing, wait, shared)
 

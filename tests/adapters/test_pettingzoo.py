@@ -253,6 +253,18 @@ def test_a_duel_of_several_turns() -> None:
     assert rewards == {"agent_0": 0, "agent_1": 0}
 
 
+@views
+def test_a_duel_closes_every_board(view: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, closed = list[TextEnv](), list[TextEnv]()
+    make = TextEnv.__init__
+    monkeypatch.setattr(TextEnv, "__init__", lambda self, *a, **k: made.append(self) or make(self, *a, **k))
+    monkeypatch.setattr(TextEnv, "close", closed.append)
+    game = duel("TSP", view=view, agents=3)
+    game.close()
+    assert len(closed) == len({id(board) for board in closed}) == 3
+    assert len(made) == 1 and made[0] in closed
+
+
 def test_an_alarm_stops_a_duel(monkeypatch: pytest.MonkeyPatch) -> None:
     game = Duel(forge_gym.problem("TSP", n=5))
     with monkeypatch.context() as patch:

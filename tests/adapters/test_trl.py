@@ -13,6 +13,7 @@ import pytest
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction, completion_text, make_dataset
 from forge_gym.core.rewards import REWARDS
+from forge_gym.training import metrics
 
 NAMES = forge_gym.problems()
 ALONE = [*(name for name, scheme in REWARDS.items() if not isinstance(scheme, str)), "verpo"]
@@ -56,6 +57,18 @@ def test_metrics() -> None:
     assert logged["forge/effective_groups"] == 1 and logged["forge/faults"] == logged["forge/alarms"] == 0
     RewardFunction(group_size=4)(completions=["?"] * 8, spec=[spec] * 8, log_metric=logged.__setitem__)
     assert logged["forge/effective_groups"] == 0 and logged["forge/malformed"] == 1
+
+
+def test_metrics_of_one_problem_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed, logged = [], dict[str, float]()
+    numbers = metrics._numbers
+    monkeypatch.setattr(metrics, "_numbers", lambda groups: computed.append(len(groups)) or numbers(groups))
+    (tsp, texts), (knapsack, others) = replies("TSP"), replies("Knapsack")
+    function = RewardFunction(group_size=8)
+    function(completions=texts, spec=[tsp] * 8, log_metric=logged.__setitem__)
+    assert computed == [1] and logged["forge/TSP/quality"] == logged["forge/quality"]
+    function(completions=texts + others, spec=[tsp] * 8 + [knapsack] * 8, log_metric=logged.__setitem__)
+    assert computed == [1, 2, 1, 1] and logged["forge/TSP/quality"] != logged["forge/Knapsack/quality"]
 
 
 def test_groups_must_hold_one_instance() -> None:

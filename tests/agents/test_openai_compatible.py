@@ -96,6 +96,10 @@ def test_only_what_is_given_is_sent(stub_server: Any, monkeypatch: pytest.Monkey
     assert "Authorization" not in stub_server.headers[0]
 
 
+def test_nothing_given_is_the_default(stub_server: Any) -> None:
+    assert one(stub_server, clock=None, temperature=None, extra=None).seconds > 0
+
+
 def test_options_reach_the_server(stub_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", f" {KEY}\n")
     options: dict[str, Any] = {

@@ -17,6 +17,7 @@ from forge_gym.agents.demonstrations import (
     Demonstrations,
     Example,
     rejection_sample,
+    replies,
     search_trace,
 )
 
@@ -111,6 +112,16 @@ def test_rejection_sampling_keeps_the_best_once() -> None:
     strict = rejection_sample(Parrot([*replies, "?"]), tsp, instances, samples=4, skill=1.0)
     assert {example.index for example in strict} < set(counts)
     assert rejection_sample(Parrot(["?"]), tsp, instances, samples=1, skill=-1.0) == []
+
+
+def test_prompts_are_rendered_once_and_when_they_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    tsp = forge_gym.problem("TSP", n=5)
+    instances, rendered = [tsp.instance(0, index) for index in range(6)], list[Any]()
+    prompt = type(tsp).prompt
+    monkeypatch.setattr(type(tsp), "prompt", lambda self, x: rendered.append(x) or prompt(self, x))
+    given = replies(Parrot(["a", "b", "c"]), tsp, instances, samples=3, batch_size=4)
+    assert next(given) == ["a", "b", "c"] and rendered == instances[:2]
+    assert list(given) == [["a", "b", "c"]] * 5 and rendered == instances
 
 
 def small() -> Any:

@@ -442,6 +442,19 @@ def test_another_folder_is_left_alone(here: Here, tmp_path: Path) -> None:
     assert content(tmp_path) == before
 
 
+def test_what_other_code_has_begun_is_left_alone(here: Here, tmp_path: Path) -> None:
+    part = tmp_path / ".forge" / "parts" / "Knapsack--1-test" / "0-1.jsonl"
+    generate(problems(), tmp_path, ROWS)
+    (tmp_path / "test.jsonl").unlink()
+    part.parent.mkdir(parents=True)
+    part.write_text('{"digest": "0"}\n')
+    settings = tmp_path / ".forge" / "settings.json"
+    settings.write_text(settings.read_text().replace("row_format", "of_old"))
+    with pytest.raises(ValueError, match=r"settings differ in row_format: \{'row_format': None\}"):
+        generate(problems(), tmp_path, ROWS)
+    assert part.exists()
+
+
 def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["generate", "--env", "TSP", "--set", "n=6", "--train", "5", "--out", str(tmp_path / "set")]
     assert main(given) == 0

@@ -20,14 +20,13 @@ from cases import PROBLEMS, every_problem
 from forge_gym import registration
 from forge_gym.core import registry
 from forge_gym.core.env import TextEnv
-from forge_gym.evaluation import attacks, definitions
+from forge_gym.evaluation import attacks, definitions, probes
 from forge_gym.evaluation.battery import run
 from forge_gym.evaluation.cli import main
 from forge_gym.evaluation.definitions import definition_of
 from forge_gym.evaluation.exhaustive import compare, families, sized
 from forge_gym.evaluation.fuzz import fuzz
 from forge_gym.evaluation.gate import check, find_definition
-from forge_gym.evaluation.probes import PROBES
 from forge_gym.wrappers import Construct, Improve
 
 HERE = Path(__file__).parent
@@ -166,10 +165,15 @@ def test_the_wrong_definition_is_a_disagreement() -> None:
 # ---------------------------------------------------------------------------------------- battery
 
 
+def test_attacks_can_be_called_by_name() -> None:
+    case = attacks.Case(forge_gym.problem("TSP"), definition_of("TSP"))
+    assert len(list(attacks._echo(case))) == 3 and attacks._tolerated(case) and not list(probes._leaks(case))
+
+
 def test_the_battery_has_every_row() -> None:
-    numbers = [row.number for row in attacks.ROWS] + [probe.number for probe in PROBES]
+    numbers = [row.number for row in attacks.ROWS] + [probe.number for probe in probes.PROBES]
     assert sorted(numbers) == list(range(1, len(numbers) + 1)) and len(numbers) >= 54
-    assert all(part.attack and part.required for part in (*attacks.ROWS, *PROBES))
+    assert all(part.attack and part.required for part in (*attacks.ROWS, *probes.PROBES))
 
 
 def test_every_reply_has_an_outcome_that_its_row_states() -> None:
@@ -184,7 +188,7 @@ def test_every_reply_has_an_outcome_that_its_row_states() -> None:
 
 def test_the_page_on_verification_lists_every_row(root: Path) -> None:
     page = (root / "docs" / "verification.md").read_text()
-    for part in (*attacks.ROWS, *PROBES):
+    for part in (*attacks.ROWS, *probes.PROBES):
         assert f"| {part.number} | {part.attack} | {part.required} |" in page
 
 

@@ -394,6 +394,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert list(out.parent.iterdir()) == [out]
     assert main(["report", str(run), "--out", str(tmp_path), "--gallery", "0"]) == 2
     assert "--out must be a file that can be written" in capsys.readouterr().err
+    assert not tmp_path.with_name(f"{tmp_path.name}.tmp").exists()
 
 
 def test_clip_and_visible_on_the_edge() -> None:

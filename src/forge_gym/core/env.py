@@ -20,6 +20,8 @@ from .verdict import STATUSES, Verdict
 
 MAX_PROMPT = 2**22
 """Longest observation, in characters."""
+_SEEDS = 2**31
+"""Seeds among which an environment that has none draws one."""
 INFO = (
     "seed", "index", "turn", "status", "objective", "quality", "skill", "ratio", "credit", "optimal", "violations",
     "score", "kept_quality", "kept_skill", "kept_score",
@@ -144,20 +146,18 @@ class TextEnv(gym.Env[str, str]):
         if given is not None and type(given) is not self.problem.instance_type:
             expected = f"{self.problem.name}'s {self.problem.instance_type.__name__}"
             raise ValueError(f"options['instance'] must be of {expected}, got a {type(given).__name__}")
-        rng = deepcopy(self.np_random) if seed is None and self._seed is None else None
-        if rng is not None:
-            stream, index = int(rng.integers(2**31)), 0
-        elif seed is not None:
+        if seed is not None:
             stream, index = seed, 0
-        else:
-            assert self._seed is not None
+        elif self._seed is not None:
             stream, index = self._seed, self._index + 1
+        else:
+            stream, index = int(deepcopy(self.np_random).integers(_SEEDS)), 0
         index = options.get("index", index)
         instance = given if given is not None else self.problem.instance(stream, index, self.split)
         episode = Episode(self.problem, instance, self.protocol)
         super().reset(seed=seed)  # refuses a seed that is out of range; from here on nothing fails
-        if rng is not None:
-            self.np_random = rng
+        if seed is None and self._seed is None:
+            self.np_random.integers(_SEEDS)  # the draw of above
         self.episode, self._seed, self._index = episode, stream, index
         return episode.prompt
 

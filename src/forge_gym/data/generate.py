@@ -44,6 +44,8 @@ _STATE = ".forge"
 """Folder of the settings and, while the work goes on, of its parts."""
 _SETTINGS = f"{_STATE}/settings.json"
 _CARD = "README.md"
+_ROW_FORMAT = 2
+"""Raised when rows or parts on disk change: as a setting, it keeps a call from going on with those of other code."""
 
 Row = dict[str, Any]
 
@@ -348,6 +350,7 @@ def generate(
         "seed": seed,
         "layout": layout,
         "format": format,
+        "row_format": _ROW_FORMAT,
     }
     _claim(out, settings)
     if whole(out):

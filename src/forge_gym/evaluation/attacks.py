@@ -78,6 +78,11 @@ NULL = Outcome(
 
 Reply: TypeAlias = tuple[Outcome, str]
 
+_NEXT = re.compile(r" \| |\n")
+"""Stands between two templates."""
+_LINE_END = "~"
+"""Stands for a line end within a template."""
+
 
 # ---------------------------------------------------------------------------------------------- cases
 
@@ -118,17 +123,30 @@ class Case:
         return Outcome("V", f"feasible, worth {worth}", lambda v, paid: v.feasible and v.objective == worth)
 
     def filled(self, templates: str) -> list[str]:
-        """Return texts with words filled in: templates stand on lines of their own, or between bars.
+        r"""Return texts with words filled in: templates stand on lines of their own, or between bars.
 
-        ``BEST`` and ``POOR`` stand for the optimal and the trivial answer, ``GOOD`` and ``BAD`` for the replies that
-        state them, ``INNER`` for the optimal answer without its brackets, ``HALF`` for its first half, ``~`` for a
-        line end.
+        Examples
+        --------
+        >>> import forge_gym
+        >>> from forge_gym.evaluation.definitions import knapsack
+        >>> case = Case(forge_gym.problem("Knapsack", n=6), knapsack)
+        >>> case.good, case.poor
+        ('[1, 2]', '[0, 1, 3]')
+        >>> case.filled("I take BEST | [INNER, 9]~HALF~Or not.")
+        ['I take [1, 2]', '[1, 2, 9]\n[1,\nOr not.']
+        >>> case.filled("<think>BAD</think>GOOD")
+        ['<think><answer>[0, 1, 3]</answer></think><answer>[1, 2]</answer>']
         """
-        good, poor = self.good, self.poor
-        words = {"BEST": good, "POOR": poor, "GOOD": self.say(good), "BAD": self.say(poor), "~": "\n"}
-        words |= {"INNER": good[1:-1], "HALF": good[: len(good) // 2]}
+        words = {
+            "BEST": self.good,
+            "INNER": self.good[1:-1],
+            "HALF": self.good[: len(self.good) // 2],
+            "GOOD": self.say(self.good),
+            "BAD": self.say(self.poor),
+            _LINE_END: "\n",
+        }
         pattern = re.compile("|".join(words))
-        parts = re.split(r" \| |\n", templates.strip("\n"))
+        parts = _NEXT.split(templates.strip("\n"))
         return [pattern.sub(lambda word: words[word[0]], template) for template in parts]
 
     def replies(self, outcome: Outcome | None, templates: str) -> list[Reply]:
@@ -183,6 +201,9 @@ def question(problem: Problem[Any, Any], instance: Instance) -> Question:
 
 # ----------------------------------------------------------------------------------- rows of replies
 
+Replies: TypeAlias = Callable[[Case], Iterable[Reply]]
+Answers: TypeAlias = Callable[[Case], Iterable[Any]]
+
 
 @dataclass(frozen=True)
 class Row:
@@ -192,7 +213,7 @@ class Row:
     attack: str
     required: str
     """What may become of a reply: F malformed, I infeasible, V worth what it is worth by definition."""
-    replies: Callable[[Case], Iterable[Reply]] = field(repr=False)
+    replies: Replies = field(repr=False)
     seconds: float = MAX_SECONDS
     """CPU time within which each of them is judged."""
 
@@ -201,24 +222,30 @@ ROWS: list[Row] = []
 """The attacks by replies, in the order of their numbers."""
 
 
-def _row(number: int, attack: str, required: str) -> Callable[[Callable[[Case], Iterable[Reply]]], None]:
+def _row(number: int, attack: str, required: str) -> Callable[[Replies], Replies]:
     """Add to `ROWS` what the decorated function builds: replies with their outcomes."""
-    return lambda replies: ROWS.append(Row(number, attack, required, replies))
+
+    def add(replies: Replies) -> Replies:
+        ROWS.append(Row(number, attack, required, replies))
+        return replies
+
+    return add
 
 
 def _same(
     number: int, attack: str, outcome: Outcome | None, *, slot: bool = True, seconds: float = MAX_SECONDS
-) -> Callable[[Callable[[Case], Iterable[Any]]], None]:
+) -> Callable[[Answers], Answers]:
     """Add to `ROWS` what the decorated function builds: answers with one outcome, or, for None, what each is worth.
 
     Without ``slot`` it builds whole replies.
     """
 
-    def add(build: Callable[[Case], Iterable[Any]]) -> None:
+    def add(build: Answers) -> Answers:
         def replies(c: Case) -> list[Reply]:
             return [(outcome or c.worth(answer), c.say(answer) if slot else answer) for answer in build(c)]
 
         ROWS.append(Row(number, attack, outcome.letters if outcome else "VI", replies, seconds))
+        return build
 
     return add
 

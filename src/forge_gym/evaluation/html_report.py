@@ -26,6 +26,7 @@ from ..agents import CONTROLS, make_agent
 from ..core.checks import check_int
 from ..core.rewards import TIER_EDGES
 from ..core.verdict import Verdict
+from ..data.rows import replacing
 from ..data.suite import Row
 from .evaluate import METRICS
 from .runs import Run
@@ -55,9 +56,8 @@ def write_report(
     """Write the report of ``runs`` to the file ``out``, whole or not at all; see `html_report`."""
     page = html_report(runs, gallery=gallery, progress=progress)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(out.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8", newline="\n")
-    temporary.replace(out)
+    with replacing(out) as temporary:
+        temporary.write_text(page, encoding="utf-8", newline="\n")
 
 
 def html_report(
@@ -382,6 +382,33 @@ def _lean(svg: str) -> str:
 # ------------------------------------------------------------------------------------- the page
 
 
+class Line(NamedTuple):
+    """A player's means at the levels of a chart."""
+
+    player: Player
+    points: list[Estimate]
+
+
+class Chart(NamedTuple):
+    """A metric against level."""
+
+    title: str
+    levels: list[int]
+    lines: list[Line]
+
+
+class Pair(NamedTuple):
+    """Two runs compared."""
+
+    one: Player
+    other: Player
+    difference: Estimate
+    """In quality, row by row."""
+    better: int
+    worse: int
+    """Rows on which the one is better, or worse, than the other."""
+
+
 class Page:
     """What the template shows."""
 
@@ -420,8 +447,8 @@ class Page:
         """Return the players by mean quality, the best first."""
         return sorted(self.players, key=lambda player: -fmean(player.values["quality"]))
 
-    def charts(self, metric: str) -> Iterator[tuple[str, list[int], list[tuple[Player, list[Estimate]]]]]:
-        """Yield title, levels, and the means of each player at them; none where rows have no level.
+    def charts(self, metric: str) -> Iterator[Chart]:
+        """Yield the charts of a metric; none where rows have no level.
 
         The first plot is of all problems, where there are several, and the others are of one each.
         """
@@ -434,14 +461,11 @@ class Page:
                     levels.setdefault(level, []).append(i)
             order = sorted(levels)
             if order:
-                yield (
-                    title,
-                    order,
-                    [
-                        (player, [self.estimate(player, metric, levels[k]) for k in order])
-                        for player in self.players
-                    ],
-                )
+                lines = [
+                    Line(player, [self.estimate(player, metric, levels[k]) for k in order])
+                    for player in self.players
+                ]
+                yield Chart(title, order, lines)
 
     def breakdowns(self) -> Iterator[Breakdown]:
         """Yield the verdicts over all problems, with the controls', and those of each problem."""
@@ -451,14 +475,15 @@ class Page:
             families = self.rows[group[0]].problem.constraints
             yield Breakdown(problem, self.runs, group, families)
 
-    def pairs(self) -> Iterator[tuple[Player, Player, Estimate, int, int]]:
-        """Yield every two runs, the difference of their qualities, and the rows on which the first is better, worse."""
+    def pairs(self) -> Iterator[Pair]:
+        """Yield every two runs."""
         for one, other in combinations(self.runs, 2):
             gains = [a - b for a, b in zip(one.values["quality"], other.values["quality"], strict=True)]
-            yield (
-                one,
-                other,
-                bootstrap(gains),
-                sum(gain > 0 for gain in gains),
-                sum(gain < 0 for gain in gains),
-            )
+            better, worse = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+            yield Pair(one, other, bootstrap(gains), better, worse)
+
+    def drawn(self, cases: Sequence[tuple[Row, list[Answer]]]) -> Iterator[tuple[Row, list[Answer], str]]:
+        """Yield rows of the gallery with their answers and the picture of the optimum, telling of each that is done."""
+        for row, answers in cases:
+            yield row, answers, _image(row, row.certificate.solution)
+            self.progress(1)

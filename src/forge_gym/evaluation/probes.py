@@ -39,9 +39,14 @@ PROBES: list[Probe] = []
 """The attacks by policies and on episodes, in the order of their numbers."""
 
 
-def _probe(number: int, attack: str, required: str) -> Callable[[Faults], None]:
+def _probe(number: int, attack: str, required: str) -> Callable[[Faults], Faults]:
     """Add to `PROBES` the decorated function."""
-    return lambda faults: PROBES.append(Probe(number, attack, required, faults))
+
+    def add(faults: Faults) -> Faults:
+        PROBES.append(Probe(number, attack, required, faults))
+        return faults
+
+    return add
 
 
 def _paid(c: Case, instance: Instance, solution: Any) -> float:

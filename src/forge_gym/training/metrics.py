@@ -81,10 +81,12 @@ def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     wrong place; ``verify_ms_p99`` per answer and ``verify_seconds`` in all; ``tokens_per_effective_group``;
     ``faults`` of a verifier and ``alarms``, answers that beat a certificate: both must be 0.
     """
-    numbers = {f"forge/{key}": value for key, value in _numbers(groups).items()}
+    of_all = _numbers(groups)
+    numbers = {f"forge/{key}": value for key, value in of_all.items()}
     for name in sorted({group.problem.name for group in groups}):
         own = [group for group in groups if group.problem.name == name]
-        numbers |= {f"forge/{name}/{key}": value for key, value in _numbers(own).items()}
+        of_own = of_all if len(own) == len(groups) else _numbers(own)
+        numbers |= {f"forge/{name}/{key}": value for key, value in of_own.items()}
     return numbers
 
 
@@ -123,12 +125,11 @@ def _numbers(groups: Sequence[JudgedGroup]) -> dict[str, float]:
                 numbers[f"violated/{family}"] = fmean(
                     [any(v.family == family for v in verdict.violations) for verdict in broken]
                 )
+        # Texts have no verdict where there was a fault.
         if malformed := [
             _salvageable(group.problem, group.instance, text)
             for group in groups
-            for text, verdict in zip(
-                group.texts, group.verdicts, strict=False
-            )  # no verdict where there was a fault
+            for text, verdict in zip(group.texts, group.verdicts, strict=False)
             if verdict.status == "malformed"
         ]:
             numbers["salvageable"] = fmean(malformed)

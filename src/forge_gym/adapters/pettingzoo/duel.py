@@ -108,8 +108,8 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
             keep=keep,
             split=split,
         )
-        self._answers = {agent: copy(self._board) for agent in self.possible_agents}
-        self._board = self._answers[self.possible_agents[0]]
+        first, *others = self.possible_agents
+        self._answers = {first: self._board} | {agent: copy(self._board) for agent in others}
         self._envs: dict[str, gym.Env[Any, Any]] = {**self._answers}
         if view == "numeric":
             self._envs |= {agent: _Build(env, size) for agent, env in self._answers.items()}
@@ -176,6 +176,11 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         if over:
             self.agents = []
         return result
+
+    def close(self) -> None:
+        """Close what judges the answers of each."""
+        for env in self._envs.values():
+            env.close()
 
     def _compared(self) -> dict[str, float]:
         """Return what the answers that count are paid against each other."""

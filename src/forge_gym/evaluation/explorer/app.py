@@ -70,8 +70,8 @@ _FILES = {
 }
 _MARKS = {"tags": "<answer>", "line": "Answer:", "raw": ""}
 """What shows that a text is a whole reply and not an answer alone."""
-Found = dict[str, Any]
-"""What a route returns: data for JSON."""
+JsonObject = dict[str, Any]
+"""What a route returns."""
 
 
 # ------------------------------------------------------------------------------------ instances
@@ -204,7 +204,7 @@ class Runs:
         """Return the instance of a run's row."""
         return _row({entry.id: entry for entry in self.read(name).rows}, row, f"the run {short_repr(name)}")
 
-    def list(self) -> list[Found]:
+    def list(self) -> list[JsonObject]:
         """Return what the first line of each file says; of one that is no transcript, only the name."""
         entries = []
         for name, path in self.paths().items():
@@ -222,11 +222,11 @@ class Runs:
 # ------------------------------------------------------------------------------------ answers
 
 
-def _verdict(verdict: Verdict) -> Found:
+def _verdict(verdict: Verdict) -> JsonObject:
     return {**verdict_to_dict(verdict), "reward": tiered(verdict), "tier": kind(verdict).name}
 
 
-def _stated(asked: Asked, solution: Any) -> Found:
+def _stated(asked: Asked, solution: Any) -> JsonObject:
     """Return a feasible solution as the page shows it."""
     problem, instance = asked.problem, asked.instance
     return {
@@ -236,7 +236,7 @@ def _stated(asked: Asked, solution: Any) -> Found:
     }
 
 
-def _optimum(asked: Asked) -> Found:
+def _optimum(asked: Asked) -> JsonObject:
     reference = asked.problem.reference(asked.instance)
     about = {"bound": str(reference.bound), "proven": reference.proven, "solver": reference.solver}
     return {**_stated(asked, reference.solution), **about}
@@ -324,7 +324,7 @@ def _add_instances(app: FastAPI, runs: Runs) -> None:
         return _row(_benchmark(), place.row, BENCHMARK) if place.row else _drawn(place)
 
     @app.get("/api/problems", response_model=None)
-    def list_problems() -> Found:
+    def list_problems() -> JsonObject:
         return {
             "problems": problems(),
             "splits": SPLITS,
@@ -334,7 +334,7 @@ def _add_instances(app: FastAPI, runs: Runs) -> None:
         }
 
     @app.get("/api/instance", response_model=None)
-    def show(asked: Annotated[Asked, Depends(ask)]) -> Found:
+    def show(asked: Annotated[Asked, Depends(ask)]) -> JsonObject:
         problem, instance = asked.problem, asked.instance
         form, columns = asked.form()
         return {
@@ -354,7 +354,7 @@ def _add_instances(app: FastAPI, runs: Runs) -> None:
         asked: Annotated[Asked, Depends(ask)],
         text: Annotated[str, Body(max_length=MAX_TEXT)],
         whole: Annotated[bool, Body()] = False,
-    ) -> Found:
+    ) -> JsonObject:
         problem = asked.problem
         bare = not whole and _MARKS[problem.answer_format] not in text
         reply = wrap_answer(text.strip(), problem.answer_format) if bare else text
@@ -362,7 +362,7 @@ def _add_instances(app: FastAPI, runs: Runs) -> None:
         return {**_verdict(verdict), "wrapped": bare, "picture": asked.answer_picture(verdict)}
 
     @app.get("/api/reveal", response_model=None)
-    def reveal(asked: Annotated[Asked, Depends(ask)]) -> Found:
+    def reveal(asked: Annotated[Asked, Depends(ask)]) -> JsonObject:
         heuristic = asked.problem.heuristic(asked.instance)
         trivial = asked.problem.reference(asked.instance).trivial
         return {"trivial": str(trivial), "greedy": _stated(asked, heuristic), "optimum": _optimum(asked)}
@@ -390,11 +390,11 @@ def _add_runs(app: FastAPI, runs: Runs) -> None:
     Matching = Annotated[tuple[Run, list[tuple[Row, Call]]], Depends(matching)]
 
     @app.get("/api/runs", response_model=None)
-    def list_runs() -> Found:
+    def list_runs() -> JsonObject:
         return {"folder": str(runs.folder), "runs": runs.list()}
 
     @app.get("/api/run", response_model=None)
-    def table(matches: Matching, page: Annotated[int, Query(ge=0, le=10**6)] = 0) -> Found:
+    def table(matches: Matching, page: Annotated[int, Query(ge=0, le=10**6)] = 0) -> JsonObject:
         run, calls = matches
         statuses = Counter(call.verdict.status for _, call in calls)
         return {
@@ -412,7 +412,7 @@ def _add_runs(app: FastAPI, runs: Runs) -> None:
         }
 
     @app.get("/api/call", response_model=None)
-    def show_call(matches: Matching, run: str, row: str, sample: int = 0, turn: int = 0) -> Found:
+    def show_call(matches: Matching, run: str, row: str, sample: int = 0, turn: int = 0) -> JsonObject:
         whole, calls = matches
         turns = whole.calls.get((row, sample), [])
         if not 0 <= turn < len(turns):
@@ -437,7 +437,7 @@ def _add_runs(app: FastAPI, runs: Runs) -> None:
         }
 
 
-def _listed(row: Row, call: Call) -> Found:
+def _listed(row: Row, call: Call) -> JsonObject:
     """Return a call as a line of a table."""
     verdict = call.verdict
     return {
