@@ -76,6 +76,10 @@ class Demonstrations:
     exclude: Container[str] = frozenset()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mix, Mapping):
+            raise ValueError(
+                f"mix must map teachers to shares, got {self.mix!r}: did you mean {{'greedy': 1}}?"
+            )
         for teacher, share in self.mix.items():
             check_choice("mix", teacher, TEACHERS)
             check_share(f"mix of {teacher}", share, 0.0, math.inf)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.checks import check_int
-from ..training.checkpoints import last_checkpoint
+from ..training.checkpoints import all_checkpoints, last_checkpoint
 from .causal_lm import render
 from .demonstrations import Example
 
@@ -30,6 +30,8 @@ def fine_tune(
     learning_rate: float = 3e-3,
     bf16: bool = False,
     save_steps: int = 50,
+    seed: int = 0,
+    save_to: Path | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[float]:
     """Train ``model`` in place to give the replies; loss on the reply alone, AdamW, cosine schedule.
@@ -41,15 +43,21 @@ def fine_tune(
     examples
         Called without arguments, gives the same examples every time, such as `Demonstrations.stream`.
     checkpoints
-        Folder that training goes on from; written every ``save_steps`` steps, removed at the end.
+        Folder for checkpoints alone, written every ``save_steps`` steps, removed at the end. Training goes on
+        from the last one, and reads the examples before it once more.
     steps, batch
-        Steps, and examples per step of all processes together.
+        Steps, and examples per step of all processes together. Several GPUs need a process each.
     learning_rate
         Peak of the schedule; warms up over the first twentieth.
     bf16
         Whether to compute in bfloat16; weights stay in their own type.
+    seed
+        To which the trainer sets the random generators of Python, NumPy and PyTorch.
+    save_to
+        Folder for the trained model and its tokenizer, with a file ``complete`` when all is there. The way to
+        save where FSDP or DeepSpeed leaves each process a part of the weights.
     progress
-        Called with the number of steps since the last call.
+        Called with the number of steps since the last call; at first with those that a stopped run has done.
 
     Returns
     -------
@@ -59,7 +67,8 @@ def fine_tune(
     Raises
     ------
     ValueError
-        If ``steps`` or ``batch`` is not positive, or the examples end too soon.
+        If a number is out of range, ``batch`` cannot be spread evenly over the processes, ``checkpoints``
+        holds anything else or those of a longer run, or the examples end too soon.
     """
     import torch
     from accelerate import PartialState
@@ -68,7 +77,14 @@ def fine_tune(
     from trl import SFTConfig, SFTTrainer
 
     class Advance(TrainerCallback):
-        def on_step_end(self, *_: Any, **__: Any) -> None:
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step >= steps:
+                raise ValueError(f"checkpoints must be of less than {steps} steps, got {state.global_step}")
+            if state.global_step:
+                progress(state.global_step)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_save &= state.global_step < steps  # resuming from the end would be a step too many
             progress(1)
 
     def rows() -> Iterator[dict[str, list[int]]]:
@@ -82,12 +98,22 @@ def fine_tune(
     check_int("steps", steps, 1)
     check_int("batch", batch, 1)
     check_int("save_steps", save_steps, 1)
+    check_int("seed", seed, 0, 2**32 - 1)
+    if foreign := {*checkpoints.glob("*")}.difference(all_checkpoints(checkpoints)):
+        raise ValueError(f"checkpoints must be a folder for them alone, got one with {min(foreign)}")
+    processes = PartialState().num_processes
+    if batch % processes:
+        more = batch + -batch % processes
+        raise ValueError(
+            f"batch must be a multiple of the {processes} processes, got {batch}: did you mean {more}?"
+        )
+    was_training = model.training
     trainer = SFTTrainer(
         model,
         SFTConfig(
             output_dir=str(checkpoints),
             max_steps=steps,
-            per_device_train_batch_size=max(1, batch // PartialState().num_processes),
+            per_device_train_batch_size=batch // processes,
             learning_rate=learning_rate,
             lr_scheduler_type="cosine",
             adam_beta1=0.85,  # small models learn faster than with 0.9
@@ -96,6 +122,7 @@ def fine_tune(
             bf16=bf16,
             gradient_checkpointing=False,
             use_cpu=not torch.cuda.is_available(),
+            seed=seed,
             save_steps=save_steps,
             save_total_limit=2,
             logging_steps=1,
@@ -108,9 +135,15 @@ def fine_tune(
         callbacks=[Advance()],
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.create_model_card = lambda *_, **__: None  # only checkpoints go there
     last = last_checkpoint(checkpoints)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
+    model.train(was_training)
+    if save_to is not None:
+        trainer.save_model(str(save_to))  # in all processes: each may have a part of the weights
     trainer.accelerator.wait_for_everyone()
+    if save_to is not None:
+        (save_to / "complete").touch()
     if trainer.is_world_process_zero():
         shutil.rmtree(checkpoints)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -128,6 +161,8 @@ def epochs(examples: Sequence[Example], seed: int = 0) -> Iterator[Example]:
     >>> sorted(example.prompt for example in first)
     ['a', 'a', 'c', 'c']
     """
+    if not examples:
+        raise ValueError("examples must hold at least one example, got none")
     rng, heaviest = np.random.default_rng(seed), max(example.weight for example in examples)
     while True:
         for i in rng.permutation(len(examples)).tolist():

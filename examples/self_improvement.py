@@ -29,13 +29,13 @@ import torch
 import tyro
 from rich.console import Console
 from rich.progress import track
+from train_grpo import claim
 from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 
 import forge_gym
 from forge_gym.agents import make_agent
 from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.agents.demonstrations import Example, rejection_sample
-from forge_gym.agents.scratch import save
 from forge_gym.agents.sft import epochs, fine_tune
 from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
@@ -80,12 +80,13 @@ class Args:
     test_split: str = "test"
     """test, or validation while settings are chosen."""
     out: Path = Path("runs/self_improvement")
-    """Folder of the models and results.json; rounds that are there are not run again."""
+    """Folder of the models and results.json; the same command, given again, goes on where it was stopped."""
 
 
 def main(args: Args) -> None:
     """Run the rounds and print the table."""
     started = time.monotonic()
+    claim(args)
     set_seed(args.seed)
     form = {"style": args.style, "answer_format": "raw" if args.style == "compact" else "tags"}
     problem = forge_gym.problem(args.problem, **form, **json.loads(args.parameters))
@@ -117,6 +118,8 @@ def main(args: Args) -> None:
                 examples += rejection_sample(agent, problem, chunk, samples=args.samples, skill=args.skill)
             tokenizer = AutoTokenizer.from_pretrained(folder)
             model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+            target.mkdir(parents=True, exist_ok=True)
+            (target / "kept.json").write_text(json.dumps(len(examples)))
             with progress_bar("fine-tuning", args.steps) as advance:
                 fine_tune(
                     model,
@@ -126,11 +129,10 @@ def main(args: Args) -> None:
                     steps=args.steps,
                     batch=args.batch,
                     learning_rate=args.learning_rate,
+                    seed=args.seed,
+                    save_to=target,
                     progress=advance,
                 )
-            target.mkdir(parents=True, exist_ok=True)
-            (target / "kept.json").write_text(json.dumps(len(examples)))
-            save(model, tokenizer, target)
         kept.append(json.loads((target / "kept.json").read_text()))
         folder = str(target)
         results.append(score(args, folder, f"round {number}", problem, test))

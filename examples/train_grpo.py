@@ -305,8 +305,8 @@ def report(
     console.print(f"wrote {args.out / 'results.json'} after {seconds:.0f} s")
 
 
-def claim(args: Args) -> None:
-    """Make the run's folder; refuse one that holds a run with other settings."""
+def claim(args: Any) -> None:
+    """Make the folder ``out`` of a run's settings; refuse one that holds a run with other settings."""
     args.out.mkdir(parents=True, exist_ok=True)
     settings = json.dumps({key: str(value) for key, value in asdict(args).items() if key != "out"}, indent=1)
     path = args.out / "arguments.json"
@@ -406,11 +406,10 @@ def warm_start(args: Args, problems: list[Problem[Any, Any]], exclude: set[str])
                 learning_rate=args.sft_learning_rate,
                 bf16=args.bf16,
                 save_steps=args.save_steps,
+                seed=args.seed,
+                save_to=folder,
                 progress=advance,
             )
-        if PartialState().is_main_process:
-            save(model, tokenizer, folder)
-        PartialState().wait_for_everyone()
     return folder
 
 

@@ -34,7 +34,7 @@ from transformers import set_seed
 from forge_gym.agents import Agent, Task
 from forge_gym.agents.causal_lm import TransformersAgent
 from forge_gym.agents.demonstrations import Example
-from forge_gym.agents.scratch import EOS, build_model, save, word_tokenizer
+from forge_gym.agents.scratch import EOS, build_model, word_tokenizer
 from forge_gym.agents.sft import epochs, fine_tune
 from forge_gym.core.episode import Episode, Protocol
 from forge_gym.evaluation.evaluate import evaluate
@@ -120,9 +120,9 @@ def warm_start(args: Args, problem: Any, exclude: set[str]) -> str:
         with progress_bar("warm start", args.sft_steps) as advance:
             fine_tune(
                 model, tokenizer, partial(epochs, examples, args.seed), args.out / "warm", steps=args.sft_steps,
-                batch=args.sft_batch, learning_rate=args.sft_learning_rate, progress=advance,
+                batch=args.sft_batch, learning_rate=args.sft_learning_rate, seed=args.seed, save_to=folder,
+                progress=advance,
             )  # fmt: skip
-        save(model, tokenizer, folder)
     return str(folder)
 
 

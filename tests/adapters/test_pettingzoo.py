@@ -255,14 +255,19 @@ def test_a_duel_of_several_turns() -> None:
 
 @views
 def test_a_duel_closes_every_board(view: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, closed = list[TextEnv](), list[TextEnv]()
+    boards, closed = list[TextEnv](), list[TextEnv]()
     make = TextEnv.__init__
-    monkeypatch.setattr(TextEnv, "__init__", lambda self, *a, **k: made.append(self) or make(self, *a, **k))
-    monkeypatch.setattr(TextEnv, "close", closed.append)
+
+    def remember(self: TextEnv, *arguments: Any, **options: Any) -> None:
+        boards.append(self)
+        make(self, *arguments, **options)
+
+    monkeypatch.setattr(TextEnv, "__init__", remember)
+    monkeypatch.setattr(TextEnv, "close", lambda board: closed.append(board))
     game = duel("TSP", view=view, agents=3)
     game.close()
-    assert len(closed) == len({id(board) for board in closed}) == 3
-    assert len(made) == 1 and made[0] in closed
+    boards += game._answers.values()
+    assert len(closed) == 3 and {id(board) for board in closed} == {id(board) for board in boards}
 
 
 def test_an_alarm_stops_a_duel(monkeypatch: pytest.MonkeyPatch) -> None:

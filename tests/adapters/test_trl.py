@@ -60,9 +60,14 @@ def test_metrics() -> None:
 
 
 def test_metrics_of_one_problem_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    computed, logged = [], dict[str, float]()
+    computed, logged = list[int](), dict[str, float]()
     numbers = metrics._numbers
-    monkeypatch.setattr(metrics, "_numbers", lambda groups: computed.append(len(groups)) or numbers(groups))
+
+    def counted(groups: Any) -> dict[str, float]:
+        computed.append(len(groups))
+        return numbers(groups)
+
+    monkeypatch.setattr(metrics, "_numbers", counted)
     (tsp, texts), (knapsack, others) = replies("TSP"), replies("Knapsack")
     function = RewardFunction(group_size=8)
     function(completions=texts, spec=[tsp] * 8, log_metric=logged.__setitem__)

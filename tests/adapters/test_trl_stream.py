@@ -113,18 +113,20 @@ def test_a_resumed_stream_goes_on_with_the_rows_read_ahead() -> None:
     assert first + second == whole
     with pytest.raises(ValueError, match="a reward function with none"):
         RewardFunction("verpo", group_size=2).load_state_dict(state)
+    with pytest.raises(ValueError, match=r"state must be what state_dict returned.*\['drawn'\]"):
+        stream().load_state_dict({"drawn": 3})
 
 
-def test_datasets_can_neither_be_read_elsewhere_nor_lose_their_stream() -> None:
+def test_streams_are_never_copied() -> None:
     import copy
     import pickle
 
     own = stream()
-    dataset = copy.deepcopy(own.dataset())
-    next(iter(dataset))
-    assert own.pending == [0]
     with pytest.raises(RuntimeError, match="dataloader_num_workers=0"):
         pickle.loads(pickle.dumps(own.dataset()))._ex_iterable  # noqa: B018
+    for copied in (own, own.dataset()):
+        with pytest.raises(RuntimeError, match="a stream cannot be copied"):
+            copy.deepcopy(copied)
 
 
 def test_kept_answers_take_the_place_of_completions() -> None:
@@ -201,8 +203,8 @@ def test_checkpoints_count_when_they_are_whole(tmp_path: Path) -> None:
     reward = RewardFunction(group_size=2, stream=own)
     next(own.rows())
     assert last_checkpoint(tmp_path) is None
-    for step in (2, 10, 12, 14):
-        (tmp_path / f"checkpoint-{step}").mkdir()
+    for name in (2, 10, 12, 14, "10.bak", "best"):
+        (tmp_path / f"checkpoint-{name}").mkdir()
     for step in (2, 10, 12):
         saved = TrainerState(global_step=step, stateful_callbacks=[SaveState(reward)])
         saved.save_to_json(str(tmp_path / f"checkpoint-{step}" / "trainer_state.json"))
@@ -217,6 +219,9 @@ def test_checkpoints_count_when_they_are_whole(tmp_path: Path) -> None:
     for _ in range(2):
         resumed.on_step_begin(None, state(10), None)
     assert loaded == [str(tmp_path / "checkpoint-10")]
+    TrainerState().save_to_json(str(tmp_path / "trainer_state.json"))
+    with pytest.raises(ValueError, match="checkpoint must be of a trainer with SaveState"):
+        resumed.restore(None, tmp_path)
 
 
 def test_warnings(caplog: pytest.LogCaptureFixture) -> None:

@@ -65,6 +65,8 @@ def test_bad_mixes() -> None:
         Demonstrations([tsp], mix={"gredy": 1})
     with pytest.raises(ValueError, match="mix must have a positive share"):
         Demonstrations([tsp], mix={"greedy": 0})
+    with pytest.raises(ValueError, match="mix must map teachers to shares, got None"):
+        Demonstrations([tsp], mix=None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="problems must hold at least one"):
         Demonstrations([])
 
@@ -118,7 +120,12 @@ def test_prompts_are_rendered_once_and_when_they_are_asked(monkeypatch: pytest.M
     tsp = forge_gym.problem("TSP", n=5)
     instances, rendered = [tsp.instance(0, index) for index in range(6)], list[Any]()
     prompt = type(tsp).prompt
-    monkeypatch.setattr(type(tsp), "prompt", lambda self, x: rendered.append(x) or prompt(self, x))
+
+    def counted(self: Any, instance: Any) -> str:
+        rendered.append(instance)
+        return prompt(self, instance)
+
+    monkeypatch.setattr(type(tsp), "prompt", counted)
     given = replies(Parrot(["a", "b", "c"]), tsp, instances, samples=3, batch_size=4)
     assert next(given) == ["a", "b", "c"] and rendered == instances[:2]
     assert list(given) == [["a", "b", "c"]] * 5 and rendered == instances
@@ -192,9 +199,74 @@ def test_fine_tuning_learns_and_resumes_bit_by_bit(tokenizer: Any, tmp_path: Pat
         fine_tune(killed, tokenizer, stream, folder, progress=die, **settings)
     assert (folder / "checkpoint-20").exists() and done == [1] * 25
     assert fine_tune(resumed, tokenizer, stream, folder, progress=done.append, **settings) == losses
-    assert len(done) == 25 + 20 and not folder.exists()
+    assert done[25:] == [20] + [1] * 20 and not folder.exists()
     for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert (a == b).all()
+
+
+def test_a_run_killed_after_its_last_step_repeats_no_more_than_it_must(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trl")
+    from forge_gym.agents import sft
+    from forge_gym.agents.scratch import build_model
+
+    settings: dict[str, Any] = {"batch": 4, "save_steps": 2}
+    done, killed, resumed = list[int](), build_model("tiny", tokenizer), build_model("tiny", tokenizer)
+    given = (tokenizer, Demonstrations([small()]).stream, tmp_path / "warm")
+    with monkeypatch.context() as patch:
+        patch.delattr(sft, "shutil")
+        with pytest.raises(NameError):
+            sft.fine_tune(killed, *given, steps=4, **settings)
+    with pytest.raises(ValueError, match="checkpoints must be of less than 2 steps, got 2"):
+        sft.fine_tune(build_model("tiny", tokenizer), *given, steps=2, **settings)
+    losses = sft.fine_tune(resumed, *given, steps=4, progress=done.append, **settings)
+    assert len(losses) == 4 and done == [2, 1, 1]
+    for a, b in zip(killed.parameters(), resumed.parameters(), strict=True):
+        assert (a == b).all()
+
+
+def test_fine_tuning_leaves_the_rest_as_it_was(tokenizer: Any, tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from forge_gym.agents.scratch import build_model
+    from forge_gym.agents.sft import fine_tune
+
+    warm, out = tmp_path / "warm", tmp_path / "out"
+    model = build_model("tiny", tokenizer).eval()
+    stream = Demonstrations([small()]).stream
+    for name in ("README.md", "checkpoint-10.bak"):
+        (warm / name).mkdir(parents=True)
+        with pytest.raises(
+            ValueError, match=f"checkpoints must be a folder for them alone, got one with.*{name}"
+        ):
+            fine_tune(model, tokenizer, stream, warm, steps=3, batch=2)
+        (warm / name).rmdir()
+    fine_tune(model, tokenizer, stream, warm, steps=3, batch=2, save_steps=1, seed=7, save_to=out)
+    assert not warm.exists() and not model.training and torch.initial_seed() == 7
+    saved = AutoModelForCausalLM.from_pretrained(out)
+    for a, b in zip(model.parameters(), saved.parameters(), strict=True):
+        assert (a == b).all()
+    assert (out / "complete").exists() and AutoTokenizer.from_pretrained(out).vocab == tokenizer.vocab
+
+
+def test_batches_that_processes_cannot_share_are_refused(
+    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("trl")
+    from accelerate import PartialState
+
+    from forge_gym.agents.scratch import build_model
+    from forge_gym.agents.sft import fine_tune
+
+    monkeypatch.setattr(PartialState(), "num_processes", 2)
+    model, stream = build_model("tiny", tokenizer), Demonstrations([small()]).stream
+    with pytest.raises(
+        ValueError, match="batch must be a multiple of the 2 processes, got 3: did you mean 4"
+    ):
+        fine_tune(model, tokenizer, stream, tmp_path / "sft", steps=1, batch=3)
 
 
 def test_loss_is_on_the_replies(tokenizer: Any, tmp_path: Path) -> None:
@@ -229,6 +301,8 @@ def test_examples_come_as_often_as_they_weigh() -> None:
     counts = Counter(drawn)
     assert abs(counts["a"] - counts["d"]) <= 1 and counts["a"] == pytest.approx(2000, rel=0.05)
     assert counts["b"] == pytest.approx(500, rel=0.15) and counts["c"] == 0
+    with pytest.raises(ValueError, match="examples must hold at least one example, got none"):
+        next(epochs([]))
 
 
 def test_examples_that_end_too_soon_are_refused(tokenizer: Any, tmp_path: Path) -> None:

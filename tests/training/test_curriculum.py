@@ -177,6 +177,15 @@ def test_the_state_comes_back_bit_by_bit(options: dict[str, Any]) -> None:
         Curriculum(problems(), seed=2, **options).load_state_dict(state)
     with pytest.raises(ValueError, match="state must be of the same problems"):
         Curriculum(problems("TSP"), seed=1).load_state_dict(state)
+    fresh = Curriculum(problems(), seed=1, **options)
+    before = fresh.state_dict()
+    lacking = state | {"windows": state["windows"] | {"TSP": {"top": 1}}}
+    for bad in (state | {"more": 1}, {key: state[key] for key in state if key != "rng"}, lacking):
+        with pytest.raises(
+            ValueError, match="state must be what state_dict returned, got one that differs in"
+        ):
+            fresh.load_state_dict(bad)
+    assert fresh.state_dict() == before
 
 
 def test_a_generator_that_fails_once_is_tried_again_and_then_quarantined(

@@ -166,13 +166,19 @@ class Episode:
         return Judged(reply, verdict, score)
 
     def step(self, reply: str) -> str:
-        """Take the turn that ``reply`` makes, and return the feedback on it; see `judge` for what it raises."""
+        """Take the turn that ``reply`` makes, and return the feedback on it; see `judge` for what it raises.
+
+        Raises
+        ------
+        ValueError
+            If the episode is over.
+        """
+        if self.over:
+            raise ValueError("an episode must be running to take a turn, got one that is over")
         return self.take(self.judge(reply))
 
     def take(self, judged: Judged) -> str:
         """Take the turn that a judged reply makes, and return the feedback on it."""
-        if self.over:
-            raise ValueError("an episode must be running to take a turn, got one that is over")
         kept, self.last = self.kept, judged
         before = 0.0 if kept is None else kept.score
         if kept is None or judged.score > before or self.protocol.keep == "last":
@@ -180,7 +186,7 @@ class Episode:
         self.paid = judged.score - before if self.kept is judged else 0.0
         self.scores.append(judged.score)
         self.turn += 1
-        self.over = judged.verdict.optimal or self.turn == self.protocol.turns
+        self.over |= judged.verdict.optimal or self.turn >= self.protocol.turns
         return self.feedback
 
     def say(self, reply: object) -> str:

@@ -45,7 +45,7 @@ _STATE = ".forge"
 _SETTINGS = f"{_STATE}/settings.json"
 _CARD = "README.md"
 _ROW_FORMAT = 2
-"""Raised when rows or parts on disk change: as a setting, it keeps a call from going on with those of other code."""
+"""Raised when rows or parts on disk change; a setting, so that those of other code are not gone on with."""
 
 Row = dict[str, Any]
 

@@ -483,7 +483,7 @@ class Page:
             yield Pair(one, other, bootstrap(gains), better, worse)
 
     def drawn(self, cases: Sequence[tuple[Row, list[Answer]]]) -> Iterator[tuple[Row, list[Answer], str]]:
-        """Yield rows of the gallery with their answers and the picture of the optimum, telling of each that is done."""
+        """Yield rows with their answers and the picture of the optimum, and tell of each that was drawn."""
         for row, answers in cases:
             yield row, answers, _image(row, row.certificate.solution)
             self.progress(1)

@@ -7,12 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 
 
+def all_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints in ``folder`` by step, half-written ones too."""
+    steps = {path: path.name.removeprefix("checkpoint-") for path in Path(folder).glob("checkpoint-*")}
+    return sorted([path for path in steps if steps[path].isdecimal()], key=lambda path: int(steps[path]))
+
+
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint in ``folder`` that was written to the end, None if there is none."""
-    checkpoints = sorted(
-        Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2])
-    )
-    for checkpoint in reversed(checkpoints):
+    for checkpoint in reversed(all_checkpoints(folder)):
         with suppress(OSError, ValueError):
             json.loads((checkpoint / "trainer_state.json").read_text())  # which the trainer writes last
             return checkpoint

@@ -360,18 +360,29 @@ class Curriculum:
         return copied
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; raise ``ValueError`` if that is of other problems or streams."""
+        """Go on from what `state_dict` returned; raise ``ValueError`` if it is of other problems or streams.
+
+        A refused state changes nothing.
+        """
         own = self.state_dict()
         for key in ("problems", "rules", "seed", "split"):
             if state.get(key) != own[key]:
                 raise ValueError(
                     f"state must be of the same {key}, {short_repr(own[key])}, got {short_repr(state.get(key))}"
                 )
+        if odd := _keys(own) ^ _keys(state):
+            raise ValueError(f"state must be what state_dict returned, got one that differs in {sorted(odd)}")
         state = json.loads(json.dumps(state))
         for name, window in self.windows.items():
             vars(window).update(state["windows"][name] | {"rule": window.rule})
         vars(self).update({key: state[key] for key in _SAVED})
         self._rng.bit_generator.state = state["rng"]
+
+
+def _keys(state: Mapping[str, Any]) -> set[str]:
+    """Return the keys of a state and of the windows in it."""
+    windows = state.get("windows", {})
+    return {*state} | {f"{name}: {key}" for name, window in windows.items() for key in window}
 
 
 def _key(name: str, level: int) -> str:

@@ -49,13 +49,16 @@ class SaveState(TrainerCallback, ExportableState):
     def restore(self, trainer: Any, checkpoint: Path) -> None:
         """Go on from the state in ``checkpoint`` when ``trainer`` resumes from it."""
         saved = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")).stateful_callbacks
+        if "SaveState" not in saved:
+            raise ValueError(
+                f"checkpoint must be of a trainer with SaveState, got {checkpoint}: give another folder"
+            )
         self.reward.load_state_dict(saved["SaveState"]["attributes"]["learned"])
         self._resumed = trainer, str(checkpoint)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if (
-            self._resumed is not None
-        ):  # without data to skip, opening the data drew from the random generators
+        if self._resumed is not None:
+            # Without data to skip, opening the data drew from the random generators.
             trainer, checkpoint = self._resumed
             trainer._load_rng_state(checkpoint)
             self._resumed = None
@@ -75,9 +78,8 @@ class JsonLines(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
-            self.path.write_text(
-                ""
-            )  # of a stopped run the trainer remembers what was logged up to its checkpoint
+            # Of a stopped run the trainer remembers what was logged up to its checkpoint.
+            self.path.write_text("")
             self._append(state.log_history)
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -219,11 +221,11 @@ class Watch(TrainerCallback):
             "signal",
             f"for {self.steps} steps less than 30 % of the groups had any signal",
         )
-        long, short = (entry.get("completions/mean_length", 0.0) for entry in (first, last))
+        before, after = (entry.get("completions/mean_length", 0.0) for entry in (first, last))
         self._say(
-            short < long / 2,
+            after < before / 2,
             "length",
-            f"completions shrank from {long:.0f} to {short:.0f} tokens in {self.steps} steps",
+            f"completions shrank from {before:.0f} to {after:.0f} tokens in {self.steps} steps",
         )
         moved = any(last[key] > first.get(key, last[key]) for key in last if key.endswith("/promotions"))
         self._say(

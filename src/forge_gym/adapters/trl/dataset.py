@@ -152,17 +152,16 @@ class Stream:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` returned; see `Curriculum.load_state_dict` for errors."""
+        if state.keys() != self.state_dict().keys():
+            raise ValueError(f"state must be what state_dict returned, got one with the keys {[*state]}")
         self.curriculum.load_state_dict(state["curriculum"])
         self._drawn = state["drawn"]
         self._pending = {number: (name, level, index) for number, name, level, index in state["pending"]}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Stream:
-        return self  # a copy of the dataset reads this stream
-
     def __reduce__(self) -> tuple[Any, ...]:
-        # Only to compute the dataset's fingerprint; a copy in another process would be blind to the answers.
+        # Only to compute the dataset's fingerprint; a copy, here or elsewhere, would be blind to the answers.
         return (_unreadable, (id(self),))
 
 
 def _unreadable(_: int) -> None:
-    raise RuntimeError("a stream is read in the process that trains: set dataloader_num_workers=0")
+    raise RuntimeError("a stream cannot be copied, only read where training is: set dataloader_num_workers=0")
