@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ import pytest
 from cases import ONE_PER_KIND, PROBLEMS
 
 ROOT = Path(__file__).resolve().parents[1]
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell, and children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 QUICK = ("core", "envs", "kinds", "pictures", "solvers", "training", "wrappers")
