@@ -21,7 +21,7 @@ from ..core.checks import check_int
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Malformed, Number
-from ..kinds.kind import as_kind
+from ..kinds import as_kind
 from .agent import PRUNED, Reply, StreamingAgent, Task, answers
 
 _MARKS = {

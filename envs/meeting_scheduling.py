@@ -252,9 +252,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
             room_until[room] = max(room_until.get(room, end), end)
             for person in attendees:
                 free = instance.availability[person]
-                absent += not any(
-                    low <= start and end <= high for low, high in free
-                )  # redundant: as for `off`
+                absent += not any(a <= start and end <= b for a, b in free)  # redundant: as for `off`
                 doubles += start < until.get(person, start)  # redundant: as for `off`
                 until[person] = max(until.get(person, end), end)
         count, grid = len(rows), f"starts are multiples of {instance.step}"

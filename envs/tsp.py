@@ -25,8 +25,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from ..core import Certificate, Malformed, Range, check_int
-from ..kinds import Choose, Data, Names, Order, Permutation, Table
-from ..kinds.kind import size_at_level
+from ..kinds import Choose, Data, Names, Order, Permutation, Table, size_at_level
 from ..kinds.points import MAX_COORDINATE, Places, clustered_points, least_grid, uniform_points
 from ..pictures.plane import Tour
 from ..solvers.branch_and_cut_tsp import shortest_tour
@@ -112,9 +111,7 @@ class TSP(Permutation[TSPInstance]):
         if instance.xy:
             x, y = zip(*instance.xy, strict=True)
             order: Sequence[int] = range(instance.size)
-            if (
-                self.style == "compact"
-            ):  # in one order, so that a small model meets one text for one set of cities
+            if self.style == "compact":  # one order, so that a small model meets one text for a set of cities
                 order = (0, *sorted(order[1:], key=instance.xy.__getitem__))
             cities = Table("city", {"x": x, "y": y}, word="{x}.{y}", order=order)
             rounded = "The distance between two cities is Euclidean, rounded to the nearest integer."

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..core.instance import Instance
 from ..core.rewards import Reward, single_reward
+from ..kinds import as_kind
 from ..kinds.encoding import Encoder, Observation
-from ..kinds.kind import as_kind
 from .episode import text_env
 
 

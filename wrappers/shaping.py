@@ -14,7 +14,7 @@ from ..core.instance import Instance
 from ..core.reference import BELOW_ONE
 from ..core.rewards import Reward
 from ..core.verdict import Verdict
-from ..kinds.kind import Kind
+from ..kinds import Kind
 
 
 def potential(problem: Kind[Any, Any], instance: Instance, partial: Any, reward: Reward) -> float:

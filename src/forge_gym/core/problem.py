@@ -21,7 +21,7 @@ from . import store
 from .answer import ANSWER_FORMATS, extract_answer, wrap_answer
 from .checks import check_choice, check_int, short_repr
 from .instance import Instance
-from .parameters import check_parameters
+from .parameters import check_parameters, parameter_types
 from .reference import Certificate, CertificateError, Reference, Sense
 from .seeding import SPLITS, instance_generator, keyed_generator, stream_of
 from .verdict import Malformed, Number, Verdict, Violation, constraint_credit
@@ -149,12 +149,10 @@ class Problem(ABC, Generic[I, S]):
         cls.name = cls.__name__
         for parameter, hint in vars(cls).get("__annotations__", {}).items():
             inherited = [base for base in cls.__mro__[1:] if parameter in vars(base)]
-            hidden = [
-                base
-                for base in inherited
-                if not is_dataclass(base) or parameter not in [field.name for field in fields(base)]
+            defaults = [
+                base for base in inherited if is_dataclass(base) and parameter in parameter_types(base)
             ]
-            if hidden and "ClassVar" not in str(hint):
+            if inherited != defaults and "ClassVar" not in str(hint):
                 raise TypeError(
                     f"a parameter must not hide an attribute of its base, got {parameter!r} in {cls.__name__}"
                 )

@@ -18,7 +18,7 @@ from ..core.instance import Instance
 from ..core.parameters import choices
 from ..core.problem import Problem
 from ..core.verdict import Number, Verdict
-from ..kinds.kind import Kind, as_kind
+from ..kinds import Kind, as_kind
 from .attacks import Findings, question, stated
 from .definitions import Definition
 

@@ -25,7 +25,7 @@ from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.rewards import tiered
 from ..core.verdict import Verdict
-from ..kinds.kind import as_kind
+from ..kinds import as_kind
 from ..registration import definition_entry_point
 from . import battery
 from .attacks import Findings

@@ -31,7 +31,7 @@ from ..core.checks import short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Number, Verdict
-from ..kinds.kind import Kind, as_kind
+from ..kinds import Kind, as_kind
 from .attacks import ROWS, Case, F, question
 from .definitions import Definition
 from .exhaustive import difference, small

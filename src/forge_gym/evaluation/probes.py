@@ -18,7 +18,7 @@ from ..core.env import TextEnv
 from ..core.instance import Instance
 from ..core.rewards import UNPROVEN, tiered
 from ..core.seeding import SPLITS
-from ..kinds.kind import as_kind
+from ..kinds import as_kind
 from ..training.reward_function import RewardFunction, completion_text
 from .attacks import Case, copies
 

@@ -6,7 +6,7 @@ This package exports what most problem files use.
 from .assignment import Assignment, Labels, Partial
 from .graph import Graph, WeightedGraph, pairs_without
 from .instance import Pairs, Rows, Sets, Shape, Square, TypedInstance, Vector, WeightedPairs
-from .kind import Choose, Kind
+from .kind import Choose, Kind, as_kind, size_at_level
 from .permutation import Order, Permutation
 from .schedule import Plan, Row, Schedule
 from .sequence import Sequence, Walk
@@ -43,5 +43,7 @@ __all__ = [
     "Walk",
     "WeightedGraph",
     "WeightedPairs",
+    "as_kind",
     "pairs_without",
+    "size_at_level",
 ]

@@ -26,7 +26,7 @@ _LOCK = threading.Lock()
 class Picture(ABC):
     """What draws the instances and solutions of a problem.
 
-    In all methods ``problem`` is a `forge_gym.kinds.kind.Kind`, or whatever has its ``name``, ``names_of``,
+    In all methods ``problem`` is a `forge_gym.kinds.Kind`, or whatever has its ``name``, ``names_of``,
     ``violations`` and ``objective``. A ``solution`` is anything that ``problem.parse_reply`` returns, feasible or
     not; None stands for the instance alone.
     """

@@ -17,8 +17,8 @@ from ...core.env import TextEnv
 from ...core.instance import Instance
 from ...core.problem import Problem
 from ...core.verdict import Number
+from ...kinds import Kind, as_kind
 from ...kinds.encoding import Observation
-from ...kinds.kind import Kind, as_kind
 from ...wrappers.improve import Improve
 from .table import LENGTH, Table, own
 

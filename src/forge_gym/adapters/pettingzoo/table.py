@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from copy import deepcopy
 from dataclasses import fields
 from typing import Any, Self
@@ -56,7 +57,7 @@ class Codes(spaces.Box):
         return points[:end].astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
 
-class Table:
+class Table(ABC):
     """The seats of a game: what is seen and done from each, and how the game is drawn.
 
     Parameters
@@ -190,12 +191,13 @@ class Table:
         """Close what judges the answers: PettingZoo's tests insist on it."""
         self._board.close()
 
+    @abstractmethod
     def _standing(self) -> str:
         """Return how the game stands, in words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _picture(self) -> NDArray[np.uint8]:
-        raise NotImplementedError
+        """Draw how the game stands, an (h, w, 3) array."""
 
 
 def own(options: dict[str, Any] | None) -> dict[str, Any]:

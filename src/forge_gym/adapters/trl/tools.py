@@ -14,7 +14,7 @@ from ...core.checks import short_repr
 from ...core.episode import Episode, Protocol
 from ...core.problem import Problem
 from ...core.registry import problem_class
-from ...kinds.kind import as_kind
+from ...kinds import as_kind
 
 log = logging.getLogger(__name__)
 

@@ -37,7 +37,7 @@ from ...core.rewards import tiered
 from ...core.seeding import SPLITS
 from ...core.verdict import STATUSES, Verdict
 from ...data.suite import BENCHMARK, Row, locate, read
-from ...kinds.kind import Kind
+from ...kinds import Kind
 from ..html_report import kind
 from ..runs import Run, read_run
 from ..transcript import Call, verdict_to_dict
