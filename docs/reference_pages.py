@@ -16,7 +16,7 @@ from typing import Any
 import griffe
 from docstrings import markdown, parsed, table
 
-from forge_gym.evaluation import cli
+from forge_gym.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -35,12 +35,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, set_seed
 import forge_gym
 from forge_gym.agents import make_agent
 from forge_gym.agents.causal_lm import TransformersAgent
-from forge_gym.agents.demonstrations import Example, rejection_sample
-from forge_gym.agents.sft import epochs, fine_tune
-from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
+from forge_gym.cli.terminal import progress_bar
+from forge_gym.core.verdict import METRICS
+from forge_gym.evaluation.evaluate import Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
-from forge_gym.evaluation.terminal import progress_bar
+from forge_gym.training.demonstrations import Example, rejection_sample
+from forge_gym.training.sft import epochs, fine_tune
 
 console = Console() if Console().is_terminal else Console(width=110)
 

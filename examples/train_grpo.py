@@ -67,19 +67,20 @@ from forge_gym.adapters.trl import (
 )
 from forge_gym.agents import Agent, make_agent
 from forge_gym.agents.causal_lm import TransformersAgent
-from forge_gym.agents.demonstrations import Demonstrations
-from forge_gym.agents.scratch import build_model, chat_tokenizer, save, word_tokenizer
-from forge_gym.agents.sft import fine_tune
+from forge_gym.cli.terminal import progress_bar
 from forge_gym.core.checks import check_choice
 from forge_gym.core.instance import Instance
 from forge_gym.core.problem import Problem
 from forge_gym.core.registry import problem_class
+from forge_gym.core.verdict import METRICS
 from forge_gym.data.rows import replacing
-from forge_gym.evaluation.evaluate import METRICS, Evaluation, evaluate, held_out
+from forge_gym.evaluation.evaluate import Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
-from forge_gym.evaluation.terminal import progress_bar
 from forge_gym.training.curriculum import Curriculum
+from forge_gym.training.demonstrations import Demonstrations
+from forge_gym.training.scratch import build_model, chat_tokenizer, save, word_tokenizer
+from forge_gym.training.sft import fine_tune
 
 console = Console() if Console().is_terminal else Console(width=110)
 

@@ -30,11 +30,11 @@ from stable_baselines3.common.env_util import make_vec_env
 import forge_gym
 from forge_gym.adapters.sb3 import HeldOut, draw_curve
 from forge_gym.agents import make_agent
-from forge_gym.agents.element_policy import MaskableElementPolicy
 from forge_gym.agents.sb3 import SB3Agent
 from forge_gym.core.env import TextEnv
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
+from forge_gym.training.element_policy import MaskableElementPolicy
 from forge_gym.wrappers import Construct
 
 console = Console() if Console().is_terminal else Console(width=110)

@@ -33,14 +33,14 @@ from transformers import set_seed
 
 from forge_gym.agents import Agent, Task
 from forge_gym.agents.causal_lm import TransformersAgent
-from forge_gym.agents.demonstrations import Example
-from forge_gym.agents.scratch import EOS, build_model, word_tokenizer
-from forge_gym.agents.sft import epochs, fine_tune
+from forge_gym.cli.terminal import progress_bar
 from forge_gym.core.episode import Episode, Protocol
 from forge_gym.evaluation.evaluate import evaluate
 from forge_gym.evaluation.report import evaluation_table
 from forge_gym.evaluation.stats import bootstrap
-from forge_gym.evaluation.terminal import progress_bar
+from forge_gym.training.demonstrations import Example
+from forge_gym.training.scratch import EOS, build_model, word_tokenizer
+from forge_gym.training.sft import epochs, fine_tune
 
 # A conversation in words, as `Rollout` goes on with plain text: replies with their end, feedback on lines of its own.
 TEMPLATE = "{% for m in messages %}{{ m.content + (m.role == 'assistant') * ' EOS' + '\n' }}{% endfor %}"

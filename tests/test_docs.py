@@ -25,8 +25,8 @@ from urllib.parse import unquote, urldefrag
 import pytest
 
 import forge_gym
+from forge_gym.cli.main import _parser
 from forge_gym.core.env import INFO
-from forge_gym.evaluation.cli import _parser
 from forge_gym.kinds.kind import Kind
 from forge_gym.kinds.subset import GraphSubset
 from test_imports import MAY_KNOW
@@ -112,7 +112,7 @@ def test_the_guide_makes_a_problem(tmp_path: Path) -> None:
     code = f"""
 import runpy, sys
 sys.path[:0] = [{str(ROOT / "docs")!r}]
-from forge_gym.evaluation.cli import main
+from forge_gym.cli.main import main
 for command in {[[*line, *cheaper[line[0]]] for line in (gate, *others)]}:
     assert main(command) == 0, command
 runpy.run_path("program.py")
@@ -140,7 +140,7 @@ def test_a_new_kind_needs_no_other_file(tmp_path: Path) -> None:
     code = f"""
 import runpy
 from gymnasium.utils.env_checker import check_env
-from forge_gym.evaluation.cli import main
+from forge_gym.cli.main import main
 assert main({[*gate, "--replies=200", "--instances=30"]}) == 0
 runpy.run_path("program.py")
 import gymnasium as gym

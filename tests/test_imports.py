@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-TOP = ("registration", "shared_texts", "_version", "__main__")
+TOP = ("registration", "shared_texts", "_version")
 """Modules at the top level of the package."""
 MAY_KNOW: dict[str, tuple[str, ...]] = {
     "core": (),
@@ -19,19 +19,31 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
     "pictures": ("core",),
     "envs": ("core", "kinds", "solvers", "pictures"),
     "data": ("core", "kinds", "envs", "registration"),
-    "training": ("core", "kinds"),
     "wrappers": ("core", "kinds", "pictures"),
-    "agents": ("core", "kinds", "wrappers", "training"),
-    "evaluation": (
-        *("core", "kinds", "solvers", "pictures", "data", "wrappers", "agents", "training"),
-        *("registration", "shared_texts", "_version"),
-    ),
+    "agents": ("core", "kinds", "wrappers"),
+    "evaluation": ("core", "kinds", "pictures", "data", "wrappers", "agents", "_version"),
+    "training": ("core", "kinds", "wrappers", "agents", "data", "evaluation"),
+    "verification": ("core", "kinds", "solvers", "agents", "registration"),
     "adapters": ("core", "kinds", "data", "wrappers", "agents", "training", "evaluation", *TOP),
+    "cli": (
+        *(
+            "core",
+            "kinds",
+            "pictures",
+            "data",
+            "wrappers",
+            "agents",
+            "training",
+            "verification",
+            "evaluation",
+        ),
+        *TOP,
+    ),
     "registration": ("core", "wrappers"),
     "shared_texts": ("core",),
     "_version": (),
     "": ("core", "envs", "registration", "shared_texts", "_version"),
-    "__main__": ("evaluation",),
+    "__main__": ("cli",),
 }
 """What each package, or module at the top level, may import beside itself; "" is the package's own file."""
 

@@ -48,7 +48,7 @@ def test_the_first_screen_has_the_two_commands(root: Path) -> None:
 
 
 def test_commands_of_the_command_line_parse(root: Path) -> None:
-    from forge_gym.evaluation.cli import _parser
+    from forge_gym.cli.main import _parser
 
     lines = [
         line for block in blocks(root, "bash") for line in block.splitlines() if line.startswith("forge-gym ")

@@ -1,5 +1,5 @@
 """``python -m forge_gym``: the command line."""
 
-from .evaluation.cli import main
+from .cli.main import main
 
 raise SystemExit(main())

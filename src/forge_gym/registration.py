@@ -28,7 +28,7 @@ def register_problem(entry_point: str, definition: str | None = None, *, version
     entry_point
         ``"module:class"`` of a `forge_gym.core.problem.Problem`.
     definition
-        ``"module:function"`` of the problem's second verifier, which `forge_gym.evaluation.gate` holds the first
+        ``"module:function"`` of the problem's second verifier, which `forge_gym.verification.gate` holds the first
         against; imported by the gate alone.
     version
         The class's version, so that the class need not be imported now. It is checked when the class is.

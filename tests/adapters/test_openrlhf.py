@@ -473,7 +473,7 @@ def test_an_episode_that_runs_out_of_room_pays_what_it_has() -> None:
 def test_a_real_tokenizer_is_cut_and_asked_alike() -> None:
     library = pytest.importorskip("openrlhf.utils.agent")
     pytest.importorskip("transformers")
-    from forge_gym.agents.scratch import chat_tokenizer
+    from forge_gym.training.scratch import chat_tokenizer
 
     tokenizer = chat_tokenizer([PROMPT] * 3, 512)
     data, found = dataset(tokenizer, True)

@@ -16,9 +16,9 @@ from forge_gym.core.env import TextEnv
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import tiered
 from forge_gym.core.verdict import Verdict
-from forge_gym.evaluation.attacks import ROWS, Case
 from forge_gym.kinds.kind import Kind, as_kind
 from forge_gym.training.group_rewards import Pairwise
+from forge_gym.verification.attacks import ROWS, Case
 from forge_gym.wrappers import Improve
 
 pettingzoo_test = pytest.importorskip("pettingzoo.test")

@@ -28,7 +28,7 @@ from forge_gym.adapters.trl.tools import (
     environment_factories,
     environment_factory,
 )
-from forge_gym.agents.scratch import RESPONSE
+from forge_gym.training.scratch import RESPONSE
 
 NAMES = forge_gym.problems()
 OVER = "The episode is over: this changes nothing."

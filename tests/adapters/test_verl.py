@@ -290,7 +290,7 @@ def compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) ->
 
 
 def tokenizer() -> Any:
-    from forge_gym.agents.scratch import chat_tokenizer
+    from forge_gym.training.scratch import chat_tokenizer
 
     return chat_tokenizer([forge_gym.problem("TSP").prompt(forge_gym.problem("TSP").instance())] * 3, 512)
 

@@ -19,10 +19,10 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 import forge_gym
 from forge_gym.agents import make_agent
-from forge_gym.agents.element_policy import ElementPolicy, MaskableElementPolicy, Scores
 from forge_gym.agents.sb3 import SB3Agent
 from forge_gym.core.env import TextEnv
 from forge_gym.evaluation.evaluate import evaluate, held_out
+from forge_gym.training.element_policy import ElementPolicy, MaskableElementPolicy, Scores
 from forge_gym.wrappers import Construct, Improve
 
 NAMES = forge_gym.problems()

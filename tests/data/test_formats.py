@@ -9,10 +9,10 @@ import pytest
 
 import forge_gym
 from cases import PROBLEMS
+from forge_gym.cli.main import main
 from forge_gym.core.registry import problem_class
 from forge_gym.data.formats import READERS, read_instance
 from forge_gym.envs.tsp import TSPInstance
-from forge_gym.evaluation.cli import main
 
 HEAD = "NAME: x\nTYPE: TSP\nDIMENSION : 3\nEDGE_WEIGHT_TYPE: {}\n"
 EXPLICIT = HEAD.format("EXPLICIT") + "EDGE_WEIGHT_FORMAT: {}\nEDGE_WEIGHT_SECTION\n{}\nEOF\n"

@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 
 import forge_gym
+from forge_gym.cli.main import main
 from forge_gym.core.problem import Problem
 from forge_gym.data import generate as module
 from forge_gym.data.generate import FORMATS, LAYOUTS, Chunk, Local, generate
 from forge_gym.data.rows import samples, write_rows
-from forge_gym.evaluation.cli import main
 
 ROWS = {"train": 40, "validation": 7, "test": 7}
 

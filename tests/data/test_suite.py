@@ -18,13 +18,13 @@ import pytest
 
 import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
+from forge_gym.cli.main import main
 from forge_gym.core.parameters import choices
 from forge_gym.core.registry import problem_class
 from forge_gym.core.verdict import Verdict
 from forge_gym.data import suite
 from forge_gym.data.published import TASKS, convert, import_rows, published_ratio, published_scores
 from forge_gym.data.suite import SuiteError, build, content_hash, read, verify, write
-from forge_gym.evaluation.cli import main
 from forge_gym.evaluation.score import evaluate_suite
 from forge_gym.evaluation.stats import best_of
 

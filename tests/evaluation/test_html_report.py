@@ -20,8 +20,8 @@ pytest.importorskip("matplotlib")
 import forge_gym
 from forge_gym.agents import CONTROLS, make_agent
 from forge_gym.agents.agent import Reply, Task
-from forge_gym.evaluation.cli import main
-from forge_gym.evaluation.evaluate import METRICS
+from forge_gym.cli.main import main
+from forge_gym.core.verdict import METRICS
 from forge_gym.evaluation.html_report import clip, html_report, visible, write_report
 from forge_gym.evaluation.runs import Run, env_questions, read_run, record, suite_questions
 from forge_gym.evaluation.score import SuiteEvaluation, evaluate_suite

@@ -23,9 +23,9 @@ import pytest
 import forge_gym
 from forge_gym.agents import BestOf, GreedyAgent, RandomAgent, Task, make_agent
 from forge_gym.agents.agent import AgentError, Reply
+from forge_gym.cli.main import main
 from forge_gym.core.verdict import Verdict, Violation
 from forge_gym.evaluation import runs as module
-from forge_gym.evaluation.cli import main
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from forge_gym.evaluation.runs import (
     Call,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import forge_gym
-from forge_gym.agents.demonstrations import Demonstrations
+from forge_gym.training.demonstrations import Demonstrations
 
 for _module in ("torch", "trl", "tyro", "matplotlib"):
     pytest.importorskip(_module)
@@ -30,8 +30,8 @@ def run(root: Path, out: Path, *more: object, status: int = 0) -> str:
 
 
 def test_rounds_are_run_once_and_another_run_is_refused(root: Path, tmp_path: Path) -> None:
-    from forge_gym.agents.scratch import build_model, word_tokenizer
-    from forge_gym.agents.sft import fine_tune
+    from forge_gym.training.scratch import build_model, word_tokenizer
+    from forge_gym.training.sft import fine_tune
 
     problem = forge_gym.problem("Knapsack", style="compact", answer_format="raw", **PARAMETERS)
     stream = Demonstrations([problem]).stream

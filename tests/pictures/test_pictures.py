@@ -27,8 +27,8 @@ from forge_gym.core.env import TextEnv
 from forge_gym.core.problem import Problem
 from forge_gym.core.registry import problem_class
 from forge_gym.core.verdict import Malformed
-from forge_gym.evaluation.fuzz import mutate
 from forge_gym.pictures.picture import summary
+from forge_gym.verification.fuzz import mutate
 from pictures.looks import dots_of, red_pixels, red_shapes, red_texts, rows_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -240,7 +240,7 @@ def test_the_rendered_frame_and_the_file_of_a_command_are_that_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`render` and `forge-gym show --png` draw what the problem's picture does."""
-    from forge_gym.evaluation.cli import main
+    from forge_gym.cli.main import main
 
     env = gym.make("Forge/TSP-v0", n=6, render_mode="rgb_array", turns=3)
     env.reset(seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -87,6 +88,16 @@ class Verdict(NamedTuple):
     def worth(self) -> tuple[Any, ...]:
         """All fields but the solution: what two spellings of one solution have in common."""
         return self[:-1]
+
+
+METRICS: dict[str, Callable[[Verdict], float]] = {
+    "success": lambda verdict: float(verdict.feasible),
+    "quality": lambda verdict: verdict.quality,
+    "skill": lambda verdict: max(-1.0, verdict.skill),
+    "ratio": lambda verdict: verdict.ratio,
+    "optimal": lambda verdict: float(verdict.optimal),
+}
+"""Per-instance numbers of a table. Skill is floored at -1, the value of every answer that is not feasible."""
 
 
 def constraint_credit(lost: float, null_credit: float = 0.0) -> float:

@@ -15,17 +15,8 @@ from ..core.checks import check_int
 from ..core.episode import Episode, Judged, Protocol
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.verdict import STATUSES, Verdict
+from ..core.verdict import METRICS, STATUSES, Verdict
 from .stats import Estimate, best_of, bootstrap
-
-METRICS: dict[str, Callable[[Verdict], float]] = {
-    "success": lambda verdict: float(verdict.feasible),
-    "quality": lambda verdict: verdict.quality,
-    "skill": lambda verdict: max(-1.0, verdict.skill),
-    "ratio": lambda verdict: verdict.ratio,
-    "optimal": lambda verdict: float(verdict.optimal),
-}
-"""Per-instance numbers of a table. Skill is floored at -1, the value of every answer that is not feasible."""
 
 
 @dataclass(frozen=True)

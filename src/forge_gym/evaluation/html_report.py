@@ -25,10 +25,9 @@ from .._version import __version__
 from ..agents import CONTROLS, make_agent
 from ..core.checks import check_int
 from ..core.rewards import TIER_EDGES
-from ..core.verdict import Verdict
+from ..core.verdict import METRICS, Verdict
 from ..data.rows import replacing
 from ..data.suite import Row
-from .evaluate import METRICS
 from .runs import Run
 from .score import SuiteEvaluation, evaluate_suite
 from .stats import Estimate, bootstrap

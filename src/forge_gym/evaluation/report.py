@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.checks import short_repr
-from .evaluate import METRICS, Evaluation
+from ..core.verdict import METRICS
+from .evaluate import Evaluation
 from .score import SuiteEvaluation, groups
 from .stats import Estimate
 

@@ -33,9 +33,9 @@ from ..core.episode import Episode, Judged, Protocol
 from ..core.instance import lists_to_tuples
 from ..core.problem import Problem
 from ..core.registry import problem as make_problem
-from ..core.verdict import Verdict
+from ..core.verdict import METRICS, Verdict
 from ..data.suite import SHIPPED, Row, SuiteError, locate, read
-from .evaluate import METRICS, Answered, Conversation, play
+from .evaluate import Answered, Conversation, play
 from .score import SuiteEvaluation
 from .transcript import FORMAT, Call, Transcript, parse
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..agents.agent import Agent, AsyncAgent
-from ..core.verdict import STATUSES, Verdict
+from ..core.verdict import METRICS, STATUSES, Verdict
 from ..data.published import published_scores
 from ..data.suite import Row
-from .evaluate import METRICS, kept_verdicts
+from .evaluate import kept_verdicts
 from .stats import Estimate, best_of, bootstrap
 
 PUBLISHED_K = 3

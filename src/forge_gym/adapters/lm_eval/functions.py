@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from ...core.verdict import METRICS
 from ...data.suite import BENCHMARK, Row, locate, read
-from ...evaluation.evaluate import METRICS
 
 SCORES = ("success", "quality", "skill", "optimal")
 """The metrics of a task."""

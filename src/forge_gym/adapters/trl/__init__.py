@@ -25,11 +25,11 @@ from ...training.reward_function import RewardFunction, completion_text
 from .dataset import Stream, make_dataset
 
 if TYPE_CHECKING:
-    from .callbacks import HeldOut, JsonLines, SaveState, Watch
+    from ...training.callbacks import HeldOut, JsonLines, SaveState, Watch
     from .rollout import Rollout
     from .tools import environment_factories, environment_factory
 
-_LAZY = dict.fromkeys(("HeldOut", "JsonLines", "SaveState", "Watch"), ".callbacks") | {
+_LAZY = dict.fromkeys(("HeldOut", "JsonLines", "SaveState", "Watch"), "...training.callbacks") | {
     "Rollout": ".rollout",
     "environment_factories": ".tools",
     "environment_factory": ".tools",

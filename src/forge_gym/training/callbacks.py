@@ -13,12 +13,13 @@ from typing import Any
 from transformers import TrainerCallback, TrainerState
 from transformers.trainer_callback import ExportableState
 
-from ...agents.causal_lm import TransformersAgent
-from ...core.checks import check_int
-from ...core.instance import Instance
-from ...core.problem import Problem
-from ...evaluation.evaluate import METRICS, evaluate
-from ...training.reward_function import RewardFunction, gathered
+from ..agents.causal_lm import TransformersAgent
+from ..core.checks import check_int
+from ..core.instance import Instance
+from ..core.problem import Problem
+from ..core.verdict import METRICS
+from ..evaluation.evaluate import evaluate
+from .reward_function import RewardFunction, gathered
 
 log = logging.getLogger(__name__)
 

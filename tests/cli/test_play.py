@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import forge_gym
+from forge_gym.cli.main import main
+from forge_gym.cli.play import as_reply
 from forge_gym.core.verdict import Malformed
-from forge_gym.evaluation.cli import main
-from forge_gym.evaluation.play import as_reply
 
 
 @pytest.fixture

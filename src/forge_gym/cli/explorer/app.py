@@ -37,10 +37,10 @@ from ...core.rewards import tiered
 from ...core.seeding import SPLITS
 from ...core.verdict import STATUSES, Verdict
 from ...data.suite import BENCHMARK, Row, locate, read
+from ...evaluation.html_report import kind
+from ...evaluation.runs import Run, read_run
+from ...evaluation.transcript import Call, verdict_to_dict
 from ...kinds import Kind
-from ..html_report import kind
-from ..runs import Run, read_run
-from ..transcript import Call, verdict_to_dict
 from .guard import Guard
 
 MAX_LEVEL = 10

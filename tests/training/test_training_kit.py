@@ -12,7 +12,7 @@ import pytest
 
 import forge_gym
 from forge_gym.agents import Task, make_agent
-from forge_gym.agents.demonstrations import (
+from forge_gym.training.demonstrations import (
     TEACHERS,
     Demonstrations,
     Example,
@@ -138,14 +138,14 @@ def small() -> Any:
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
     pytest.importorskip("transformers")
-    from forge_gym.agents.scratch import word_tokenizer
+    from forge_gym.training.scratch import word_tokenizer
 
     texts = [f"{e.prompt} {e.reply}" for e in islice(Demonstrations([small()]).stream(), 300)]
     return word_tokenizer(texts)
 
 
 def test_sizes_are_what_they_are_called(tokenizer: Any) -> None:
-    from forge_gym.agents.scratch import SIZES, build_model
+    from forge_gym.training.scratch import SIZES, build_model
 
     millions = {name: 13 * size.hidden**2 * size.layers / 1e6 for name, size in SIZES.items()}
     for name, found in millions.items():
@@ -159,7 +159,7 @@ def test_sizes_are_what_they_are_called(tokenizer: Any) -> None:
 
 def test_chat_tokenizers_write_any_text_and_keep_prefixes() -> None:
     pytest.importorskip("transformers")
-    from forge_gym.agents.scratch import chat_tokenizer
+    from forge_gym.training.scratch import chat_tokenizer
 
     own = chat_tokenizer([forge_gym.problem("TSP").prompt(forge_gym.problem("TSP").instance())], 400)
     for text in ("ünïcode ✓ [1, 2]\n\tx", "<answer>[0, 12]</answer>"):
@@ -176,8 +176,8 @@ def test_chat_tokenizers_write_any_text_and_keep_prefixes() -> None:
 
 def test_fine_tuning_learns_and_resumes_bit_by_bit(tokenizer: Any, tmp_path: Path) -> None:
     pytest.importorskip("trl")
-    from forge_gym.agents.scratch import build_model
-    from forge_gym.agents.sft import fine_tune
+    from forge_gym.training.scratch import build_model
+    from forge_gym.training.sft import fine_tune
 
     class Killed(Exception):
         pass
@@ -208,8 +208,8 @@ def test_a_run_killed_after_its_last_step_repeats_no_more_than_it_must(
     tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("trl")
-    from forge_gym.agents import sft
-    from forge_gym.agents.scratch import build_model
+    from forge_gym.training import sft
+    from forge_gym.training.scratch import build_model
 
     settings: dict[str, Any] = {"batch": 4, "save_steps": 2}
     done, killed, resumed = list[int](), build_model("tiny", tokenizer), build_model("tiny", tokenizer)
@@ -231,8 +231,8 @@ def test_fine_tuning_leaves_the_rest_as_it_was(tokenizer: Any, tmp_path: Path) -
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from forge_gym.agents.scratch import build_model
-    from forge_gym.agents.sft import fine_tune
+    from forge_gym.training.scratch import build_model
+    from forge_gym.training.sft import fine_tune
 
     warm, out = tmp_path / "warm", tmp_path / "out"
     model = build_model("tiny", tokenizer).eval()
@@ -258,8 +258,8 @@ def test_batches_that_processes_cannot_share_are_refused(
     pytest.importorskip("trl")
     from accelerate import PartialState
 
-    from forge_gym.agents.scratch import build_model
-    from forge_gym.agents.sft import fine_tune
+    from forge_gym.training.scratch import build_model
+    from forge_gym.training.sft import fine_tune
 
     monkeypatch.setattr(PartialState(), "num_processes", 2)
     model, stream = build_model("tiny", tokenizer), Demonstrations([small()]).stream
@@ -273,8 +273,8 @@ def test_loss_is_on_the_replies(tokenizer: Any, tmp_path: Path) -> None:
     pytest.importorskip("trl")
     import torch
 
-    from forge_gym.agents.scratch import build_model
-    from forge_gym.agents.sft import fine_tune, tokens
+    from forge_gym.training.scratch import build_model
+    from forge_gym.training.sft import fine_tune, tokens
 
     rows = list(islice(Demonstrations([small()]).stream(), 2))
     model, nats, count = build_model("tiny", tokenizer, seed=0), 0.0, 0
@@ -292,7 +292,7 @@ def test_loss_is_on_the_replies(tokenizer: Any, tmp_path: Path) -> None:
 
 
 def test_examples_come_as_often_as_they_weigh() -> None:
-    from forge_gym.agents.sft import epochs
+    from forge_gym.training.sft import epochs
 
     weights = {"a": 0.8, "b": 0.2, "c": 0.0, "d": 0.8}
     given = [Example(prompt, "?", weight) for prompt, weight in weights.items()]
@@ -307,8 +307,8 @@ def test_examples_come_as_often_as_they_weigh() -> None:
 
 def test_examples_that_end_too_soon_are_refused(tokenizer: Any, tmp_path: Path) -> None:
     pytest.importorskip("trl")
-    from forge_gym.agents.scratch import build_model
-    from forge_gym.agents.sft import fine_tune
+    from forge_gym.training.scratch import build_model
+    from forge_gym.training.sft import fine_tune
 
     few = [Example("a", "b", index=i) for i in range(2)]
     with pytest.raises(ValueError, match="examples must last for 2 steps of 2, ended in step 1"):

@@ -18,15 +18,15 @@ import pytest
 import forge_gym
 from cases import PROBLEMS, every_problem
 from forge_gym import registration
+from forge_gym.cli.main import main
 from forge_gym.core import registry
 from forge_gym.core.env import TextEnv
 from forge_gym.evaluation import attacks, definitions, probes
-from forge_gym.evaluation.battery import run
-from forge_gym.evaluation.cli import main
-from forge_gym.evaluation.definitions import definition_of
-from forge_gym.evaluation.exhaustive import compare, families, sized
-from forge_gym.evaluation.fuzz import fuzz
-from forge_gym.evaluation.gate import check, find_definition
+from forge_gym.verification.battery import run
+from forge_gym.verification.definitions import definition_of
+from forge_gym.verification.exhaustive import compare, families, sized
+from forge_gym.verification.fuzz import fuzz
+from forge_gym.verification.gate import check, find_definition
 from forge_gym.wrappers import Construct, Improve
 
 HERE = Path(__file__).parent
@@ -138,9 +138,9 @@ def test_sums_beyond_64_bits_are_exact(name: str, data: dict[str, Any]) -> None:
 
 def test_a_definition_is_found_or_named_in_an_error() -> None:
     assert find_definition(forge_gym.problem("Knapsack")) is definitions.knapsack
-    found = find_definition(forge_gym.problem("TSP"), "forge_gym.evaluation.definitions:knapsack")
+    found = find_definition(forge_gym.problem("TSP"), "forge_gym.verification.definitions:knapsack")
     assert found is definitions.knapsack
-    for entry in ("nowhere:f", "forge_gym.evaluation.definitions:f", "", ":"):
+    for entry in ("nowhere:f", "forge_gym.verification.definitions:f", "", ":"):
         if entry:
             with pytest.raises(ValueError, match="definition must be module:function, got"):
                 find_definition(forge_gym.problem("TSP"), entry)

@@ -12,8 +12,8 @@ import pytest
 
 import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, Task, TrivialAgent, make_agent
-from forge_gym.evaluation.preflight import MEANS, SHARES, Preflight, Row, preflight
-from forge_gym.evaluation.terminal import console
+from forge_gym.cli.terminal import console
+from forge_gym.training.preflight import MEANS, SHARES, Preflight, Row, preflight
 
 TSP = forge_gym.problem("TSP")
 KNAPSACK = forge_gym.problem("Knapsack")

@@ -73,7 +73,7 @@ def compare(
     Examples
     --------
     >>> import forge_gym
-    >>> from forge_gym.evaluation.definitions import tsp
+    >>> from forge_gym.verification.definitions import tsp
     >>> problem = forge_gym.problem("TSP", n=4)
     >>> instance = problem.instance(seed=0)
     >>> compare(problem, tsp, instance, problem.wild(instance))

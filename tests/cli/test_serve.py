@@ -27,8 +27,8 @@ pytest.importorskip("matplotlib")
 
 from fastapi.testclient import TestClient  # noqa: E402 - it needs the extra
 
-from forge_gym.evaluation.explorer.app import MAX_TEXT, create_app  # noqa: E402
-from forge_gym.evaluation.explorer.guard import MAX_BODY, MAX_REQUESTS  # noqa: E402
+from forge_gym.cli.explorer.app import MAX_TEXT, create_app  # noqa: E402
+from forge_gym.cli.explorer.guard import MAX_BODY, MAX_REQUESTS  # noqa: E402
 
 PROBLEMS = forge_gym.problems()
 KINDS = ("TSP", "HamiltonianCycle", "Knapsack", "GraphColoring", "MeetingScheduling")
@@ -365,7 +365,7 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
 def test_a_wide_host_is_warned_of(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from forge_gym.evaluation.explorer.app import serve
+    from forge_gym.cli.explorer.app import serve
 
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
     for host, warned in (("127.0.0.1", False), ("0.0.0.0", True)):

@@ -10,12 +10,12 @@ import pytest
 
 import forge_gym
 from cases import PROBLEMS
+from forge_gym.cli.main import main
 from forge_gym.core.verdict import Violation
 from forge_gym.envs.graph_coloring import GraphColoring
-from forge_gym.evaluation.cli import main
-from forge_gym.evaluation.definitions import Definition, definition_of, graph_coloring
-from forge_gym.evaluation.mutation import Mutant, excuses, functions, mutants, table
 from forge_gym.kinds.kind import Kind, as_kind
+from forge_gym.verification.definitions import Definition, definition_of, graph_coloring
+from forge_gym.verification.mutation import Mutant, excuses, functions, mutants, table
 
 SLOW = {"MeetingScheduling"}
 

@@ -16,8 +16,8 @@ from .terminal import console, print_json
 if TYPE_CHECKING:
     from ..agents import Agent
     from ..agents.agent import StreamingAgent
-    from .runs import Questions, Run, Tally
-    from .transcript import Call
+    from ..evaluation.runs import Questions, Run, Tally
+    from ..evaluation.transcript import Call
 
 _MANNER = (
     "base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "attempts",
@@ -36,8 +36,8 @@ _OPTIONS = {
 def run_eval(arguments: argparse.Namespace, problems: Sequence[Problem[Any, Any]]) -> int:
     """Play the agents on a suite, or on ``problems``, and print the tables; 1 if anything stayed unanswered."""
     from ..agents import CONTROLS
-    from .report import summary
-    from .runs import env_questions, suite_questions
+    from ..evaluation.report import summary
+    from ..evaluation.runs import env_questions, suite_questions
 
     names = [*arguments.agent, *([f"api:{arguments.model}"] if arguments.model else [])]
     if not names:
@@ -69,8 +69,8 @@ def _is_model(name: str) -> bool:
 
 def _run(name: str, agent: Agent, questions: Questions, arguments: argparse.Namespace) -> Run:
     """Play one agent's episodes, or go on with them; say on stderr what is not as usual."""
-    from .report import plain, watching
-    from .runs import record
+    from ..evaluation.report import plain, watching
+    from ..evaluation.runs import record
 
     path = arguments.out if name in (*arguments.agent, f"api:{arguments.model}") else None
     if path is None and arguments.suite and _is_model(name):
@@ -151,8 +151,8 @@ def _answered_by_all(runs: Sequence[Run]) -> set[str]:
 
 
 def _print_environments(runs: Sequence[Run], questions: Questions, arguments: argparse.Namespace) -> None:
-    from .evaluate import Evaluation
-    from .report import evaluation_table
+    from ..evaluation.evaluate import Evaluation
+    from ..evaluation.report import evaluation_table
 
     answered = _answered_by_all(runs)
     tables = []
@@ -169,8 +169,8 @@ def _print_environments(runs: Sequence[Run], questions: Questions, arguments: ar
 
 
 def _print_suite(runs: Sequence[Run], questions: Questions, arguments: argparse.Namespace) -> None:
-    from .report import suite_tables
-    from .score import groups
+    from ..evaluation.report import suite_tables
+    from ..evaluation.score import groups
 
     answered = _answered_by_all(runs)
     rows = [row for row in questions.rows if row.id in answered]
@@ -193,9 +193,9 @@ def _print_suite(runs: Sequence[Run], questions: Questions, arguments: argparse.
 
 def run_rescore(arguments: argparse.Namespace) -> int:
     """Judge a transcript again and print what changed; 1 if anything did."""
-    from .evaluate import METRICS
-    from .report import changes, plain
-    from .runs import read_run, rescore, write_run
+    from ..core.verdict import METRICS
+    from ..evaluation.report import changes, plain
+    from ..evaluation.runs import read_run, rescore, write_run
 
     before = read_run(arguments.transcript, arguments.suite)
     after, diffs = rescore(before)

@@ -21,14 +21,14 @@ from ..core.registry import problem_class, problems
 from ..core.seeding import SPLITS
 from ..data.generate import ENGINES, FORMATS, LAYOUTS, generate, whole
 from ..data.suite import BENCHMARK, LEVELS, PROBLEMS, build, locate, verify, write
+from ..evaluation.transcript import verdict_to_dict
 from ..registration import register_problem
-from .eval_command import agent_of, run_eval, run_rescore
+from .eval import agent_of, run_eval, run_rescore
 from .terminal import console, print_json, progress_bar
-from .transcript import verdict_to_dict
 
 if TYPE_CHECKING:
-    from .preflight import Preflight
-    from .starc import Comparison
+    from ..training.preflight import Preflight
+    from ..verification.starc import Comparison
 
 _ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
 _FAULTS = 10
@@ -370,8 +370,8 @@ def _eval(arguments: argparse.Namespace) -> int:
 def _report(arguments: argparse.Namespace) -> None:
     from importlib.util import find_spec
 
-    from .html_report import write_report
-    from .runs import read_run
+    from ..evaluation.html_report import write_report
+    from ..evaluation.runs import read_run
 
     missing = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
     if missing:
@@ -391,8 +391,8 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from .gate import check, find_definition
-    from .mutation import mutants, table
+    from ..verification.gate import check, find_definition
+    from ..verification.mutation import mutants, table
 
     options = _given(arguments, "replies", "instances")
     gates, kills = [], {}
@@ -426,7 +426,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _preflight(arguments: argparse.Namespace) -> None:
-    from .preflight import preflight
+    from ..training.preflight import preflight
 
     agent = agent_of(arguments.agent, arguments)
     chosen = _problems(arguments)
@@ -439,7 +439,7 @@ def _preflight(arguments: argparse.Namespace) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from ..core.rewards import REWARDS
-    from .starc import compare
+    from ..verification.starc import compare
 
     chosen, schemes = _problems(arguments), arguments.schemes or tuple(REWARDS)
     options = _given(arguments, "instances", "seed")

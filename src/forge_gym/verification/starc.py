@@ -34,8 +34,7 @@ from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.reference import CertificateError
 from ..core.rewards import REWARDS, Group, Scheme, group_rewards, reward
-from ..core.verdict import STATUSES
-from .evaluate import METRICS
+from ..core.verdict import METRICS, STATUSES
 
 Floats: TypeAlias = NDArray[np.float64]
 Paid: TypeAlias = Sequence[Sequence[float | None] | Floats]

@@ -128,7 +128,7 @@ class Case:
         Examples
         --------
         >>> import forge_gym
-        >>> from forge_gym.evaluation.definitions import knapsack
+        >>> from forge_gym.verification.definitions import knapsack
         >>> case = Case(forge_gym.problem("Knapsack", n=6), knapsack)
         >>> case.good, case.poor
         ('[1, 2]', '[0, 1, 3]')

@@ -88,7 +88,7 @@ def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed:
     Examples
     --------
     >>> import forge_gym
-    >>> from forge_gym.evaluation.definitions import tsp
+    >>> from forge_gym.verification.definitions import tsp
     >>> findings = fuzz(forge_gym.problem("TSP"), tsp, replies=500)
     >>> findings.counts["replies"], findings.counts["feasible"] > 10, findings.faults
     (500, True, [])

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from ..agents.agent import Agent, Task
+from ..agents.controls import climb
 from ..core.checks import check_choice, check_int, check_share
 from ..core.instance import Instance
 from ..core.problem import Problem
-from .agent import Agent, Task
-from .controls import climb
 
 TEACHERS = ("greedy", "random", "search", "exact")
 """``greedy``: the heuristic, randomised; ``random``: a random feasible solution; ``search``: hill climbing from
@@ -31,7 +31,7 @@ class Example:
     prompt: str
     reply: str
     weight: float = 1.0
-    """How often it is trained on relative to others; see `forge_gym.agents.sft.epochs`."""
+    """How often it is trained on relative to others; see `forge_gym.training.sft.epochs`."""
     index: int = 0
     """Of the instance in its stream: where to go on."""
 

@@ -11,7 +11,7 @@ import pytest
 
 import forge_gym
 from forge_gym.core.rewards import REWARDS, Group, tiered
-from forge_gym.evaluation.starc import SCORES, Comparison, bank, compare, distance, heat_map, standardise
+from forge_gym.verification.starc import SCORES, Comparison, bank, compare, distance, heat_map, standardise
 
 NAMES = forge_gym.problems()
 SIZES = (7, 1, 12, 3)

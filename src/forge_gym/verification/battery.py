@@ -108,7 +108,7 @@ def run(problem: Problem[Any, Any], definition: Definition, level: int | None = 
     Examples
     --------
     >>> import forge_gym
-    >>> from forge_gym.evaluation.definitions import tsp
+    >>> from forge_gym.verification.definitions import tsp
     >>> run(forge_gym.problem("TSP"), tsp).faults
     []
     """

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..agents.causal_lm import render
 from ..core.checks import check_int
-from ..training.checkpoints import all_checkpoints, last_checkpoint
-from .causal_lm import render
+from .checkpoints import all_checkpoints, last_checkpoint
 from .demonstrations import Example
 
 if TYPE_CHECKING:

@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..agents.agent import Agent
-from ..agents.demonstrations import replies
 from ..core.checks import check_int
 from ..core.problem import Problem
 from ..core.rewards import Group, group_rewards
 from ..core.rewards import reward as reward_scheme
-from ..core.verdict import STATUSES, Verdict
-from ..training.curriculum import WindowConfig
-from ..training.metrics import SILENT, USEFUL, JudgedGroup
-from .evaluate import METRICS, held_out
-from .stats import Estimate, bootstrap, wilson
+from ..core.verdict import METRICS, STATUSES, Verdict
+from ..evaluation.evaluate import held_out
+from ..evaluation.stats import Estimate, bootstrap, wilson
+from .curriculum import WindowConfig
+from .demonstrations import replies
+from .metrics import SILENT, USEFUL, JudgedGroup
 
 if TYPE_CHECKING:
     from rich.table import Table
