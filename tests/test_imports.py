@@ -21,7 +21,7 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
     "data": ("core", "kinds", "envs", "registration"),
     "wrappers": ("core", "kinds", "pictures"),
     "agents": ("core", "kinds", "wrappers"),
-    "evaluation": ("core", "kinds", "pictures", "data", "wrappers", "agents", "_version"),
+    "evaluation": ("core", "kinds", "pictures", "data", "wrappers", "agents", "registration", "_version"),
     "training": ("core", "kinds", "wrappers", "agents", "data", "evaluation"),
     "verification": ("core", "kinds", "solvers", "agents", "registration"),
     "adapters": ("core", "kinds", "data", "wrappers", "agents", "training", "evaluation", *TOP),

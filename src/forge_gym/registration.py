@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
@@ -11,7 +12,7 @@ import gymnasium as gym
 from .core.checks import check_known
 from .core.env import TextEnv
 from .core.problem import Problem
-from .core.registry import add_problem, problem_class
+from .core.registry import add_problem, problem_class, problems
 from .core.registry import problem as find_problem
 
 _DEFINITIONS: dict[str, str] = {}
@@ -49,6 +50,41 @@ def register_problem(entry_point: str, definition: str | None = None, *, version
             vector_entry_point=f"{__name__}:make_vec",
             kwargs={"problem": name},
         )
+
+
+def problem_name(text: str) -> str:
+    """Return the name of the problem that ``text`` means; one of the user's own is registered.
+
+    Parameters
+    ----------
+    text
+        A name, an environment's id, or ``"module:Class"``.
+
+    Raises
+    ------
+    ValueError
+        If a module or class is missing, the class is no problem, or its name stands for another problem.
+
+    Examples
+    --------
+    >>> problem_name("TSP"), problem_name("Forge/TSP-v0"), problem_name("forge_gym.envs.tsp:TSP")
+    ('TSP', 'TSP', 'TSP')
+    """
+    if "/" in text:
+        return text.removeprefix("forge_gym:").removeprefix("Forge/").rpartition("-v")[0]
+    if ":" not in text:
+        return text
+    module, _, name = text.partition(":")
+    try:
+        cls = getattr(import_module(module), name)
+        if not (isinstance(cls, type) and issubclass(cls, Problem)):
+            raise TypeError("it is no subclass of Problem")
+        if cls.name not in problems() or problem_class(cls.name) is not cls:
+            register_problem(text)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        detail = str(error).splitlines()[0]
+        raise ValueError(f"a problem must be a name, an id or module:Class, got {text!r}: {detail}") from None
+    return cls.name
 
 
 def definition_entry_point(name: str) -> str | None:

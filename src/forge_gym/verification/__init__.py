@@ -1,0 +1,1 @@
+"""Is a verifier right? The gate: definitions, attacks, exhaustive agreement, calibration, mutants."""
