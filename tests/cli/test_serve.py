@@ -17,7 +17,7 @@ import pytest
 
 import forge_gym
 from forge_gym.agents.agent import Task
-from forge_gym.evaluation.html_report import kind
+from forge_gym.core.verdict_class import verdict_class
 from forge_gym.evaluation.runs import env_questions, record, suite_questions
 
 pytest.importorskip("fastapi")
@@ -128,7 +128,7 @@ def test_judging_is_the_verifiers(client: TestClient, name: str) -> None:
             expected.optimal, expected.quality, expected.skill
         )  # fmt: skip
         assert found["reward"] == forge_gym.reward("tiered")(expected)
-        assert found["tier"] == kind(expected).name
+        assert found["tier"] == verdict_class(expected).name
         assert (found["picture"] is None) == (expected.status == "malformed")
     whole = client.post("/api/judge", params=place(name), json={"text": best, "whole": True}).json()
     assert (whole["status"], whole["wrapped"]) == ("malformed", False)

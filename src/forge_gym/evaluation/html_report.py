@@ -12,10 +12,9 @@ import hashlib
 import json
 import re
 import unicodedata
-from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterator, Sequence
-from itertools import chain, combinations, islice, pairwise
+from itertools import chain, combinations, islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -24,8 +23,20 @@ from urllib.parse import quote
 from .._version import __version__
 from ..agents import CONTROLS, make_agent
 from ..core.checks import check_int
-from ..core.rewards import TIER_EDGES
-from ..core.verdict import METRICS, Verdict
+from ..core.verdict import METRICS
+from ..core.verdict_class import (
+    ALARM,
+    BELOW_GREEDY,
+    BEST_KNOWN,
+    INFEASIBLE,
+    MALFORMED,
+    OPTIMAL,
+    TIERS,
+    VerdictClass,
+    infeasible_classes,
+    verdict_class,
+    verdict_classes,
+)
 from ..data.rows import replacing
 from ..data.suite import Row
 from .runs import Run
@@ -198,62 +209,6 @@ def _players(runs: Sequence[Run], progress: Callable[[int], object]) -> list[Pla
     return players
 
 
-# ------------------------------------------------------------------------------------- verdicts by class
-
-
-class Kind(NamedTuple):
-    """A class of verdicts in the breakdown."""
-
-    key: str
-    """The style of its segment."""
-    code: str
-    """What stands in the segment, so that colour is not alone."""
-    name: str
-
-
-_MALFORMED = Kind("malformed", "M", "malformed")
-_INFEASIBLE = Kind("broken0", "I", "infeasible")
-_BELOW = Kind("below", "<", "feasible, below greedy")
-_TIERS = tuple(
-    Kind(f"tier{k}", str(k + 1), f"tier {k + 1}: skill {low:g} to {high:g}")
-    for k, (low, high) in enumerate(pairwise(TIER_EDGES))
-)
-_REFERENCE = Kind("reference", "=", "best known, not proven")
-_OPTIMAL = Kind("optimal", "★", "proven optimum")
-_ALARM = Kind("alarm", "!", "better than a certificate: an error of the verifier")
-
-
-def kind(verdict: Verdict, families: Sequence[str] = ()) -> Kind:
-    """Return the class of a verdict; of an infeasible one, that of the family it names first, where given.
-
-    Examples
-    --------
-    >>> kind(Verdict("malformed")).name, kind(Verdict("feasible", skill=0.6)).name
-    ('malformed', 'tier 3: skill 0.5 to 0.75')
-    """
-    if verdict.status == "malformed":
-        return _MALFORMED
-    if verdict.status == "infeasible":
-        broken = _broken(families)
-        named = (violation.family for violation in verdict.violations)
-        return next((broken[family] for family in named if family in broken), _INFEASIBLE)
-    if verdict.beats_bound:
-        return _ALARM
-    if verdict.optimal:
-        return _OPTIMAL
-    if verdict.skill < 0:
-        return _BELOW
-    return _REFERENCE if verdict.skill >= 1 else _TIERS[bisect_right(TIER_EDGES, verdict.skill) - 1]
-
-
-def _broken(families: Sequence[str]) -> dict[str, Kind]:
-    """Return one class for each constraint family of a problem."""
-    return {
-        family: Kind(f"broken{i}", chr(ord("A") + i), f"infeasible: {family}")
-        for i, family in enumerate(families)
-    }
-
-
 class Breakdown:
     """How many verdicts of each class several players have in a group of rows."""
 
@@ -262,17 +217,18 @@ class Breakdown:
     ) -> None:
         self.title = title
         tallies = [
-            Counter(kind(verdict, families) for i in group for verdict in player.evaluation.verdicts[i])
+            Counter(
+                verdict_class(verdict, families) for i in group for verdict in player.evaluation.verdicts[i]
+            )
             for player in players
         ]
-        infeasible = (_INFEASIBLE, *_broken(families).values())
-        order = (_MALFORMED, *infeasible, _BELOW, *_TIERS, _REFERENCE, _OPTIMAL, _ALARM)
+        order = verdict_classes(families)
         self.kinds = [kind_ for kind_ in order if any(kind_ in counts for counts in tallies)]
         """Those that occur, from the worst on."""
         counts = ([counted[kind_] for kind_ in self.kinds] for counted in tallies)
         self.counts = list(zip(players, counts, strict=True))
 
-    def segments(self, counts: Sequence[int]) -> Iterator[tuple[Kind, int, float, float]]:
+    def segments(self, counts: Sequence[int]) -> Iterator[tuple[VerdictClass, int, float, float]]:
         """Yield class, count, and start and width in percent."""
         total, start = sum(counts), 0
         for kind_, count in zip(self.kinds, counts, strict=True):
@@ -292,7 +248,7 @@ class Answer(NamedTuple):
     call: Call
     turns: int
     """Replies in its episode."""
-    kind: Kind
+    kind: VerdictClass
 
     @property
     def status(self) -> str:
@@ -312,16 +268,16 @@ def _examples(player: Player, rows: Sequence[Row], shown: Container[str]) -> Ite
     """
     assert player.run is not None
     families = rows[0].problem.constraints
-    classes: dict[Kind, list[Answer]] = {}
+    classes: dict[VerdictClass, list[Answer]] = {}
     for row in rows:
         for sample in range(player.run.samples):
             call, turns = player.run.kept_call(row.id, sample), len(player.run.calls[row.id, sample])
-            kind_ = kind(call.verdict, families)
+            kind_ = verdict_class(call.verdict, families)
             classes.setdefault(kind_, []).append(Answer(player, row, call, turns, kind_))
-    broken = [kind_ for kind_ in (_INFEASIBLE, *_broken(families).values()) if kind_ in classes]
+    broken = [kind_ for kind_ in (INFEASIBLE, *infeasible_classes(families).values()) if kind_ in classes]
     broken.sort(key=lambda kind_: -len(classes[kind_]))  # equals stay in the problem's order: sets have none
-    short = [kind_ for kind_ in (_BELOW, *_TIERS, _REFERENCE) if kind_ in classes]
-    telling = (_ALARM, _MALFORMED, *broken[:1], *short[:1], *short[-1:], _OPTIMAL, *broken[1:], *short[1:-1])
+    short = [kind_ for kind_ in (BELOW_GREEDY, *TIERS, BEST_KNOWN) if kind_ in classes]
+    telling = (ALARM, MALFORMED, *broken[:1], *short[:1], *short[-1:], OPTIMAL, *broken[1:], *short[1:-1])
     for kind_ in dict.fromkeys(telling):
         if kind_ in classes:
             yield next((answer for answer in classes[kind_] if answer.row.id in shown), classes[kind_][0])

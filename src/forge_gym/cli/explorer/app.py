@@ -36,8 +36,8 @@ from ...core.registry import problem_class, problems
 from ...core.rewards import tiered
 from ...core.seeding import SPLITS
 from ...core.verdict import STATUSES, Verdict
+from ...core.verdict_class import verdict_class
 from ...data.suite import BENCHMARK, Row, locate, read
-from ...evaluation.html_report import kind
 from ...evaluation.runs import Run, read_run
 from ...evaluation.transcript import Call, verdict_to_dict
 from ...kinds import Kind
@@ -223,7 +223,7 @@ class Runs:
 
 
 def _verdict(verdict: Verdict) -> JsonObject:
-    return {**verdict_to_dict(verdict), "reward": tiered(verdict), "tier": kind(verdict).name}
+    return {**verdict_to_dict(verdict), "reward": tiered(verdict), "tier": verdict_class(verdict).name}
 
 
 def _stated(asked: Asked, solution: Any) -> JsonObject:
