@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import atexit
 import configparser
-import os
 import shutil
 import tempfile
-from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,8 +13,10 @@ from typing import Any
 
 import griffe
 from docstrings import markdown, parsed, table
+from typer import Context
+from typer.main import get_command
 
-from forge_gym.cli import main as cli
+from forge_gym.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -123,16 +123,15 @@ def menu() -> list[Any]:
 
 def command_line_page() -> str:
     """Return the help texts of the command line."""
-    os.environ["COLUMNS"] = "80"  # what argparse takes for the terminal's width
     page = "# Command line\n\n`forge-gym`, also `python -m forge_gym`. A program that reads the output adds `--json`.\n"
-    for name, parser in subparsers(cli._parser()):
-        page += f"\n## {name}\n\n````text\n{parser.format_help()}````\n"
+    for name, help in help_texts(get_command(app()), Context(get_command(app()), info_name="forge-gym")):
+        page += f"\n## {name}\n\n````text\n{help}\n````\n"
     return page
 
 
-def subparsers(parser: ArgumentParser) -> Iterator[tuple[str, ArgumentParser]]:
-    """Yield the parsers of all commands, with what is typed for each."""
-    inner = [action.choices for action in parser._actions if isinstance(action, _SubParsersAction)]
-    for name, found in (item for choices in inner for item in choices.items()):
-        deeper = [(f"{name} {other}", parser) for other, parser in subparsers(found)]
-        yield from deeper or [(name, found)]
+def help_texts(command: Any, context: Any) -> Iterator[tuple[str, str]]:
+    """Yield the help text of each command, with what is typed for it."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from help_texts(inner, type(context)(inner, info_name=name, parent=context, terminal_width=80))
+    if not hasattr(command, "commands"):
+        yield context.command_path.removeprefix("forge-gym "), command.get_help(context)

@@ -23,9 +23,10 @@ from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from typer.core import TyperCommand
 
 import forge_gym
-from forge_gym.cli.main import _parser
+from forge_gym.cli import main
 from forge_gym.core.env import INFO
 from forge_gym.kinds.kind import Kind
 from forge_gym.kinds.subset import GraphSubset
@@ -112,7 +113,7 @@ def test_the_guide_makes_a_problem(tmp_path: Path) -> None:
     code = f"""
 import runpy, sys
 sys.path[:0] = [{str(ROOT / "docs")!r}]
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 for command in {[[*line, *cheaper[line[0]]] for line in (gate, *others)]}:
     assert main(command) == 0, command
 runpy.run_path("program.py")
@@ -140,7 +141,7 @@ def test_a_new_kind_needs_no_other_file(tmp_path: Path) -> None:
     code = f"""
 import runpy
 from gymnasium.utils.env_checker import check_env
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 assert main({[*gate, "--replies=200", "--instances=30"]}) == 0
 runpy.run_path("program.py")
 import gymnasium as gym
@@ -190,6 +191,7 @@ def commands(page: str) -> list[list[str]]:
 
 PARSE = """
 import argparse, json, runpy, sys
+from typer.core import TyperCommand
 
 class Parsed(BaseException):
     pass
@@ -201,6 +203,7 @@ def stopping(parse):
     return parsed
 
 argparse.ArgumentParser.parse_args = stopping(argparse.ArgumentParser.parse_args)
+TyperCommand.invoke = stopping(lambda command, context: None)  # typer has read the options by then
 try:
     import tyro
     tyro.cli = stopping(tyro.cli)
@@ -353,8 +356,9 @@ def test_every_problem_has_a_page_with_a_picture(site: Path, pages: dict[str, Pa
         assert type(made["env"].unwrapped.problem) is type(problem)
         lines = re.findall(r"^forge-gym (.*)$", text, re.MULTILINE)
         assert [line.split()[:2] for line in lines] == [[verb, name] for verb in ("show", "play", "check")]
-        for line in lines:
-            _parser().parse_args(line.split())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TyperCommand, "invoke", lambda *_: 0)
+            assert not any(main(line.split()) for line in lines)
         assert all(f"<code>{family}</code>" in html for family in problem.constraints)
         assert len(re.findall(r"<td>[0-9]</td>", html)) >= 10  # the levels
 

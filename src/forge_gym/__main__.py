@@ -1,5 +1,5 @@
 """``python -m forge_gym``: the command line."""
 
-from .cli.main import main
+from .cli import main
 
 raise SystemExit(main())

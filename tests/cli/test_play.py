@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import forge_gym
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.cli.play import as_reply
 from forge_gym.core.verdict import Malformed
 

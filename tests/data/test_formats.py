@@ -9,7 +9,7 @@ import pytest
 
 import forge_gym
 from cases import PROBLEMS
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.core.registry import problem_class
 from forge_gym.data.formats import READERS, read_instance
 from forge_gym.envs.tsp import TSPInstance

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import forge_gym
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.core.problem import Problem
 from forge_gym.data import generate as module
 from forge_gym.data.generate import FORMATS, LAYOUTS, Chunk, Local, generate

@@ -18,7 +18,7 @@ import pytest
 
 import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.core.parameters import choices
 from forge_gym.core.registry import problem_class
 from forge_gym.core.verdict import Verdict

@@ -11,7 +11,7 @@ import pytest
 
 import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, Task
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from forge_gym.evaluation.runs import read_run
 from forge_gym.evaluation.stats import bootstrap, wilson

@@ -240,7 +240,7 @@ def test_the_rendered_frame_and_the_file_of_a_command_are_that_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`render` and `forge-gym show --png` draw what the problem's picture does."""
-    from forge_gym.cli.main import main
+    from forge_gym.cli import main
 
     env = gym.make("Forge/TSP-v0", n=6, render_mode="rgb_array", turns=3)
     env.reset(seed=1)

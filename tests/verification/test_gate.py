@@ -18,7 +18,7 @@ import pytest
 import forge_gym
 from cases import PROBLEMS, every_problem
 from forge_gym import registration
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.core import registry
 from forge_gym.core.env import TextEnv
 from forge_gym.evaluation import attacks, definitions, probes

@@ -10,7 +10,7 @@ import pytest
 
 import forge_gym
 from cases import PROBLEMS
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.core.verdict import Violation
 from forge_gym.envs.graph_coloring import GraphColoring
 from forge_gym.kinds.kind import Kind, as_kind

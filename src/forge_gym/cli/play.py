@@ -1,4 +1,4 @@
-"""Play a problem in the terminal: a human in the agent's place."""
+"""``forge-gym play``: a human in the agent's place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
+
+from typer import Option
 
 from ..core.answer import wrap_answer
 from ..core.checks import check_int
@@ -16,6 +18,7 @@ from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Malformed
 from ..wrappers import HumanRender
+from .options import Env, Level, Seed, Set, Split, make_problem
 
 _HELP = """Type an answer as the problem asks for it, without the words around it: [0, 2, 1], or 0 2 1.
 hint   the objective that the greedy heuristic reaches
@@ -23,6 +26,22 @@ solve  the best solution known, and the end of this instance (also: give up)
 next   the next instance
 help   this text
 quit   the end"""
+
+
+def command(
+    env: Env,
+    set: Set = None,
+    level: Level = None,
+    seed: Seed = 0,
+    index: Annotated[int, Option(help="first instance within the seed")] = 0,
+    split: Split = "test",
+    turns: Annotated[int, Option(help="answers per instance, the best counts")] = 5,
+    reward: Annotated[str, Option(help="scheme that pays the answers")] = "tiered",
+    window: Annotated[bool, Option("--window", help="show a picture in a window too")] = False,
+) -> None:
+    """Answer in the agent's place, in the terminal."""
+    problem = make_problem(env, set, level)
+    play(problem, seed=seed, index=index, split=split, turns=turns, reward=reward, window=window)
 
 
 def play(

@@ -6,7 +6,37 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
+
+from typer import Exit, Option, TyperException
+
+from .._version import __version__
+
+
+class Interrupted(TyperException):
+    """Ctrl-C during work that can go on."""
+
+    exit_code = 130
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say at an interruption that the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; the same command goes on where it stopped") from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise Exit
+
+
+Version = Annotated[
+    bool, Option("--version", help="print the version", callback=_print_version, is_eager=True)
+]
 
 
 def print_json(data: Any) -> None:

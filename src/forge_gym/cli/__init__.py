@@ -1,0 +1,75 @@
+"""The command line: ``forge-gym list``, ``show``, ``play``, ``eval``, ...; also ``python -m forge_gym``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+
+from typer import Exit, Typer, TyperException
+
+from .options import Command, told
+from .terminal import Interrupted, Version
+
+COMMANDS = (
+    *("list", "show", "play", "serve", "eval", "rescore", "report"),
+    *("preflight", "generate", "suite", "check", "rewards"),
+)
+"""The commands in the order of the help text; each is the module of its name."""
+
+
+@cache
+def app() -> Typer:
+    """Return the application: a command, or a group of commands, for each module."""
+    width = {"max_content_width": 110}
+    root = Typer(
+        name="forge-gym", pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=width
+    )
+
+    @root.callback()
+    def describe(version: Version = False) -> None:
+        """NP-hard optimisation problems as text-action environments."""
+
+    for name in COMMANDS:
+        module = import_module(f".{name}", __package__)
+        if hasattr(module, "command"):
+            root.command(name, cls=Command)(module.command)
+            continue
+        group = Typer(help=module.HELP, rich_markup_mode=None, context_settings=width)
+        for action, function in module.ACTIONS.items():
+            group.command(action, cls=Command)(function)
+        root.add_typer(group, name=name)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        The words after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0; 1 where a check or a run has found something; 2 for what the user or the system did wrong;
+        130 after Ctrl-C.
+    """
+    if "" not in sys.path:  # for module:Class in the working folder, where a console script does not look
+        sys.path.append("")
+    try:
+        words = sys.argv[1:] if argv is None else argv
+        status = app()(args=words or ["--help"], prog_name="forge-gym", standalone_mode=False)
+    except Exit as stopped:
+        status = stopped.exit_code
+    except (TyperException, ValueError, ImportError, OSError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
+            sys.stderr.close()
+            return 0
+        print(f"forge-gym: {told(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, Interrupted) else 2
+    if status == 130:  # what typer makes of Ctrl-C
+        print("forge-gym: interrupted", file=sys.stderr)
+    return int(status or 0)

@@ -1,0 +1,58 @@
+"""``forge-gym check``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from typer import Option
+
+from .options import EnvsArgument, Json, Set, given, make_problems
+from .terminal import console, print_json, progress_bar
+
+FAULTS = 10
+"""Faults of a check that are printed."""
+
+
+def command(
+    env: EnvsArgument = None,
+    set: Set = None,
+    definition: Annotated[
+        str | None, Option(metavar="MODULE:FUNCTION", help="the problem's second verifier")
+    ] = None,
+    replies: Annotated[int | None, Option(help="mutated replies to judge")] = None,
+    instances: Annotated[int | None, Option(help="graded instances to calibrate on")] = None,
+    mutants: Annotated[
+        bool, Option("--mutants", help="weaken the verifier in turn: print the kill table")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Check problems by the gate: attacks, exhaustive agreement, calibration."""
+    from ..verification.gate import check, find_definition
+    from ..verification.mutation import mutants as weaken
+    from ..verification.mutation import table
+
+    options = given(replies=replies, instances=instances)
+    gates, kills = [], {}
+    for problem in make_problems(env, set):
+        found = find_definition(problem, definition)
+        with progress_bar(f"checking {problem.name}", 4) as advance:
+            gate = check(problem, found, **options, progress=lambda name, advance=advance: advance(1))  # type: ignore[misc]
+        gates.append(gate)
+        if mutants and found is not None and gate.passed:
+            with progress_bar(f"mutants of {problem.name}", None) as advance:
+                kills[problem.name] = weaken(problem, found, progress=advance)
+        if json:
+            continue
+        console().print(gate.table())
+        for name, faults in ((part.name, part.faults) for part in gate.checks):
+            for fault in faults[:FAULTS]:
+                console().print(f"{name}: {fault}", markup=False, highlight=False)
+            if len(faults) > FAULTS:
+                console().print(f"{name}: and {len(faults) - FAULTS} more")
+        if problem.name in kills:
+            console().print(table(problem.name, kills[problem.name]))
+    if json:
+        by_problem = {name: [asdict(mutant) for mutant in survivors] for name, survivors in kills.items()}
+        print_json({"gates": [gate.to_dict() for gate in gates], "mutants": by_problem})
+    return int(not all(gate.passed for gate in gates))

@@ -1,0 +1,78 @@
+"""Options of language models, for the commands that ask one, and the agent that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from typer import BadParameter, Option
+
+from ..agents import Agent, make_agent
+
+CONTROLS = "trivial, random, greedy, local-search, exact"
+MODELS = (
+    "api:MODEL (OpenAI-compatible server), vllm:MODEL, hf:MODEL (folder or hub name), sb3:FILE, "
+    "or module:Class of your own"
+)
+
+
+def _temperature(text: str) -> float | None:
+    try:
+        return None if text == "server" else float(text)
+    except ValueError:
+        raise BadParameter("it must be a number or server") from None
+
+
+Temperature = Annotated[
+    Any,
+    Option(
+        parser=_temperature, metavar="NUMBER", help="0 decodes greedily; `server` leaves it to the server"
+    ),
+]
+TopP = Annotated[float | None, Option("--top-p", help="share of the probability that tokens are drawn from")]
+MaxNewTokens = Annotated[int, Option(help="longest reply of a language model")]
+BatchSize = Annotated[int, Option(help="prompts per batch of hf:MODEL")]
+Engine = Annotated[
+    list[str] | None,
+    Option(metavar="NAME=VALUE", help="an engine argument of vLLM, such as --engine tensor_parallel_size=4"),
+]
+
+MANNER = (
+    *(
+        "base_url",
+        "api_key_env",
+        "concurrency",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "timeout",
+        "attempts",
+    ),
+    *("prompt_price", "completion_price", "batch_size"),
+)
+"""Options that say how a model is asked; a run may go on with others."""
+_CONTENT = ("temperature", "top_p", "seed", "system", "shots")
+_OPTIONS = {
+    "api": (*MANNER[:-1], *_CONTENT, "max_tokens", "max_tokens_field", "extra"),
+    "vllm": (*_CONTENT, "max_new_tokens", "engine"),
+    "hf": (*_CONTENT, "max_new_tokens", "batch_size"),
+}
+"""Arguments of each kind of language model that the command line gives, where they were given."""
+
+
+def options_of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the options that the agent called ``name`` takes."""
+    if name.startswith("sb3:"):
+        return {"deterministic": values["temperature"] == 0}
+    values = {**values, "max_tokens": values["max_new_tokens"]}
+    keys = _OPTIONS.get(name.partition(":")[0], ())
+    return {key: values[key] for key in keys if values.get(key) is not None}
+
+
+def agent_of(name: str, values: Mapping[str, Any]) -> Agent:
+    """Return the agent called ``name`` with its options."""
+    return make_agent(name, **options_of(name, values))
+
+
+def is_model(name: str) -> bool:
+    """Whether the name is that of a language model, whose replies cost something."""
+    return name.startswith(("api:", "vllm:", "hf:"))

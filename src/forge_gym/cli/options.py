@@ -1,0 +1,113 @@
+"""What commands share: options that several have, values that follow an option, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Annotated, Any
+
+from typer import Argument, BadParameter, Option
+from typer.core import TyperCommand
+
+from ..core.checks import did_you_mean
+from ..core.instance import lists_to_tuples
+from ..core.problem import Problem
+from ..core.registry import problem, problems
+from ..core.seeding import SPLITS
+from ..registration import problem_name
+
+_ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
+_SET = "a parameter of the problem, such as --set n=12 distribution=clustered"
+
+MOVED = "where the suite is, if it did not ship with the package and was moved"
+Env = Annotated[str, Argument(metavar="ENV", help=_ENV)]
+EnvsArgument = Annotated[list[str] | None, Argument(metavar="[ENV]...", help=f"{_ENV}; all by default")]
+Envs = Annotated[list[str] | None, Option("--env", metavar="ENV", help=f"{_ENV}; all by default")]
+Set = Annotated[list[str] | None, Option("--set", metavar="NAME=VALUE", help=_SET)]
+Level = Annotated[int | None, Option(help="difficulty 0, 1, 2, ...")]
+Levels = Annotated[list[int] | None, Option(help="difficulties 0, 1, 2, ...")]
+Seed = Annotated[int, Option(help="stream of instances")]
+Split = Annotated[str, Option(help=f"one of {', '.join(SPLITS)}")]
+Json = Annotated[bool, Option("--json", help="print JSON for programs")]
+
+
+class Command(TyperCommand):
+    """A command whose options that may be repeated take several values at once: ``--levels 0 1 2``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        repeatable = {
+            name: param.metavar or "" for param in self.params for name in param.opts if param.multiple
+        }
+        words = list(_spread(args, repeatable))
+        try:
+            return super().parse_args(ctx, [*words])
+        except BadParameter as error:  # its message does not say what was given
+            options = error.param.opts if error.param else ()
+            given = [repr(word) for option, word in pairwise(words) if option in options]
+            error.message += f", got {', '.join(given)}" if given else ""
+            raise
+
+
+def _spread(args: Sequence[str], repeatable: dict[str, str]) -> Iterable[str]:
+    """Yield the words, with the option again before its second value, its third, and so on."""
+    option, first = "", False
+    for word in args:
+        if word.startswith("--"):
+            option, first = word if word in repeatable else "", True
+        # A word that does not look like the option's values is an argument of the command.
+        elif option and ("=" in word or "=" not in repeatable[option]):
+            if not first:
+                yield option
+            first = False
+        yield word
+
+
+def told(error: Exception) -> str:
+    """Return one line that says what is wrong, with the nearest option where one was misspelt."""
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if option := getattr(error, "option_name", None):
+        ctx = getattr(error, "ctx", None)
+        if ctx is not None and message.startswith("No such option"):
+            valid = [name for param in ctx.command.get_params(ctx) for name in param.opts if name[0] == "-"]
+            return f"{ctx.command_path} has no option {option}: {did_you_mean(option, valid)}"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}"
+    return " ".join(message.split()) or type(error).__name__
+
+
+def make_problem(name: str, parameters: Sequence[str] | None, level: int | None = None) -> Problem[Any, Any]:
+    """Return the problem that ``name`` means, with the parameters of ``--set``."""
+    values = {}
+    for pair in parameters or ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set must be NAME=VALUE, got {pair!r}")
+        try:
+            values[key] = lists_to_tuples(json.loads(value))
+        except ValueError:
+            values[key] = value
+    return problem(problem_name(name), level=level, **values)
+
+
+def make_problems(names: Sequence[str] | None, parameters: Sequence[str] | None) -> list[Problem[Any, Any]]:
+    """Return the problems of these names; all that are registered by default."""
+    return [make_problem(name, parameters) for name in names or problems()]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Return the options that have a value."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Say which extra brings what an import misses."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").startswith("forge_gym"):
+            raise
+        raise ValueError(f'this needs {error.name}: pip install "forge-gym[{name}]"') from None

@@ -1,0 +1,45 @@
+"""``forge-gym preflight``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Option
+
+from .models import MODELS, BatchSize, MaxNewTokens, Temperature, TopP, agent_of
+from .options import Envs, Json, Levels, Seed, Set, Split, make_problems
+from .terminal import console, print_json, progress_bar
+
+
+def command(
+    agent: Annotated[str, Option(metavar="AGENT", help=f"a control, {MODELS}")],
+    env: Envs = None,
+    set: Set = None,
+    levels: Levels = [0, 2, 4],  # noqa: B006 - typer shows it as the default, and nobody changes it
+    group: Annotated[int, Option(help="rollouts per instance, the trainer's num_generations")] = 8,
+    instances: Annotated[int, Option(help="groups per problem and level")] = 16,
+    reward: Annotated[str, Option(help="the scheme that training will pay")] = "tiered",
+    seed: Seed = 0,
+    split: Split = "train",
+    temperature: Temperature = 1.0,
+    top_p: TopP = None,
+    max_new_tokens: MaxNewTokens = 1024,
+    batch_size: BatchSize = 32,
+    json: Json = False,
+) -> None:
+    """Find groups without learning signal before a GPU hour is spent."""
+    from ..training.preflight import preflight
+
+    values = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
+    asked = agent_of(agent, values | {"batch_size": batch_size})
+    problems, chosen = make_problems(env, set), levels or []
+    total = len(problems) * len({*chosen}) * instances * group
+    with progress_bar(f"preflight of {agent}", total) as advance:
+        result = preflight(
+            *(asked, problems, chosen),
+            group=group, instances=instances, seed=seed, split=split, reward=reward, progress=advance,
+        )  # fmt: skip
+    if json:
+        print_json(result.to_dict())
+    else:
+        console().print(result.table())

@@ -1,0 +1,39 @@
+"""``forge-gym report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from .options import MOVED, extra
+from .terminal import progress_bar
+
+
+def command(
+    transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="what eval wrote")],
+    out: Annotated[Path, Option(help="file to write")] = Path("report.html"),
+    gallery: Annotated[int, Option(metavar="N", help="answers drawn of each problem")] = 10,
+    suite: Annotated[str | None, Option(help=MOVED)] = None,
+    open: Annotated[bool, Option("--open", help="show the page in the browser")] = False,
+) -> None:
+    """Write one HTML page on one or more runs, for any browser, offline."""
+    with extra("viz"):
+        import jinja2  # noqa: F401 - only to say at once that it is missing
+        import matplotlib  # noqa: F401
+
+        from ..evaluation.html_report import write_report
+    from ..evaluation.runs import read_run
+
+    runs = [read_run(path, suite) for path in transcripts]
+    with progress_bar("report", None) as progress:
+        try:
+            write_report(runs, out, gallery=gallery, progress=progress)
+        except OSError as error:
+            raise ValueError(f"--out must be a file that can be written, got {str(out)!r}: {error}") from None
+    print(f"wrote {out}: {out.stat().st_size:,} bytes")
+    if open:
+        import webbrowser
+
+        webbrowser.open(out.resolve().as_uri())
