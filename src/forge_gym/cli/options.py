@@ -40,7 +40,7 @@ class Command(TyperCommand):
         repeatable = {
             name: param.metavar or "" for param in self.params for name in param.opts if param.multiple
         }
-        words = list(_spread(args, repeatable))
+        words = list(spread(args, repeatable))
         try:
             return super().parse_args(ctx, [*words])
         except BadParameter as error:  # its message does not say what was given
@@ -50,7 +50,7 @@ class Command(TyperCommand):
             raise
 
 
-def _spread(args: Sequence[str], repeatable: dict[str, str]) -> Iterable[str]:
+def spread(args: Sequence[str], repeatable: dict[str, str]) -> Iterable[str]:
     """Yield the words, with the option again before its second value, its third, and so on."""
     option, first = "", False
     for word in args:

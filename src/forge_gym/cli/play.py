@@ -41,49 +41,17 @@ def command(
 ) -> None:
     """Answer in the agent's place, in the terminal."""
     problem = make_problem(env, set, level)
-    play(problem, seed=seed, index=index, split=split, turns=turns, reward=reward, window=window)
-
-
-def play(
-    problem: Problem[Any, Any],
-    *,
-    seed: int = 0,
-    index: int = 0,
-    split: str = "train",
-    turns: int = 5,
-    reward: str = "tiered",
-    window: bool = False,
-) -> None:
-    """Ask whoever types for answers, instance after instance, until they quit or the input ends.
-
-    Parameters
-    ----------
-    seed, index, split
-        The first instance.
-    turns
-        Answers per instance. A line that is no answer takes none.
-    reward
-        Scheme that pays the answers; see `forge_gym.reward`.
-    window
-        Also show a picture in a window.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-    """
     check_int("seed", seed, 0)
-    inner = TextEnv(
-        problem, reward=reward, turns=turns, split=split, render_mode="rgb_array" if window else None
-    )
-    env = HumanRender(inner)
+    shown = "rgb_array" if window else None
+    inner = TextEnv(problem, reward=reward, turns=turns, split=split, render_mode=shown)
+    table = HumanRender(inner)
     try:
-        env.reset(seed=seed, options={"index": index})
-        _play(env, inner)
+        table.reset(seed=seed, options={"index": index})
+        _play(table, inner)
     except KeyboardInterrupt:
         print()
     finally:
-        env.close()
+        table.close()
     print("Goodbye.")
 
 
