@@ -5,7 +5,9 @@ from __future__ import annotations
 import configparser
 import importlib.resources
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +72,52 @@ def test_a_plain_install_needs_no_torch(root: Path) -> None:
             assert name.startswith("forge-gym") or f"\n{name}==" in constraints, (
                 f"{name} has no tested version"
             )
+
+
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built from a copy: a build leaves folders behind."""
+    folder = tmp_path_factory.mktemp("wheel")
+    ignored = shutil.ignore_patterns(".*", "build", "runs", "*.egg-info", "__pycache__", "site")
+    shutil.copytree(root, folder / "source", ignore=ignored)
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "-w",
+        str(folder),
+        str(folder / "source"),
+    ]
+    if subprocess.run(build).returncode != 0:
+        pytest.skip("needs a package index")
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.mark.parametrize(
+    "python",
+    [
+        sys.executable,
+        pytest.param("python3.12", marks=pytest.mark.slow),
+        pytest.param("python3.13", marks=pytest.mark.slow),
+    ],
+    ids=["this python", "3.12", "3.13"],
+)
+def test_a_wheel_without_extras(python: str, wheel: Path, root: Path, tmp_path: Path) -> None:
+    if shutil.which(python) is None:
+        pytest.skip(f"needs {python}")
+    subprocess.run([python, "-m", "venv", tmp_path / "venv"], check=True)
+    inside = tmp_path / "venv" / "bin" / "python"
+    install = [inside, "-m", "pip", "install", "-q", "-c", root / "constraints.txt", wheel]
+    subprocess.run(install, check=True)
+    (tmp_path / "empty").mkdir()
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    smoke = [inside, root / "tests" / "smoke.py"]
+    done = subprocess.run(smoke, cwd=tmp_path / "empty", env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_typing_marker_and_version() -> None:
