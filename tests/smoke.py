@@ -47,7 +47,8 @@ def main() -> None:
     succeeds("suite", "verify", "own.jsonl.gz")
     succeeds("eval", "--suite", "own.jsonl.gz", "--agent", "greedy", "--out", "run.jsonl")
     succeeds("rescore", "run.jsonl")
-    succeeds(*"generate --env TSP --levels 0 --train 4 --test 2 --out rows".split())
+    generate = "generate --env TSP --levels 0 --train 4 --test 2 --out rows"
+    succeeds(*generate.split())
     succeeds("check", "TSP", "--replies", "100", "--instances", "20")
     names_its_extra("viz", "show", "TSP", "--png", "tour.png")
     names_its_extra("viz", "report", "run.jsonl")
