@@ -8,11 +8,12 @@ import gymnasium as gym
 import numpy as np
 
 from ..core.env import TextEnv
+from ..core.mixed import MixedEnv
 from ..core.seeding import SEEDING_VERSION
 
 
 def text_env(env: gym.Env[Any, Any]) -> TextEnv:
-    """Return the text environment inside ``env``.
+    """Return the text environment of one problem inside ``env``.
 
     Raises
     ------
@@ -23,13 +24,13 @@ def text_env(env: gym.Env[Any, Any]) -> TextEnv:
     --------
     >>> text_env(gym.make("CartPole-v1"))
     Traceback (most recent call last):
-    ValueError: env must hold one of forge_gym's text environments, got CartPoleEnv
+    ValueError: env must hold a text environment of one problem, such as gym.make('Forge/TSP-v0'), got CartPoleEnv
     """
     inner = env.unwrapped
-    if not isinstance(inner, TextEnv):
+    if not isinstance(inner, TextEnv) or isinstance(inner, MixedEnv):
         raise ValueError(
-            f"env must hold one of forge_gym's text environments, got {type(inner).__name__}: "
-            "did you mean gym.make('Forge/TSP-v0')?"
+            "env must hold a text environment of one problem, such as gym.make('Forge/TSP-v0'), "
+            f"got {type(inner).__name__}"
         )
     return inner
 

@@ -8,8 +8,8 @@ from typing import Any, TextIO
 import gymnasium as gym
 
 from ..core.checks import check_int
+from ..core.env import TextEnv
 from ..core.verdict import STATUSES
-from .episode import text_env
 
 _COLOURS = {"malformed": "red", "infeasible": "yellow", "feasible": "green"}
 
@@ -45,7 +45,9 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
     def __init__(self, env: gym.Env[str, str], stream: TextIO | None = None, *, width: int = 500) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, stream=stream, width=width, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
-        text_env(env)
+        if not isinstance(env.unwrapped, TextEnv):
+            inner = type(env.unwrapped).__name__
+            raise ValueError(f"env must hold one of forge_gym's text environments, got {inner}")
         check_int("width", width, 1)
         self.stream, self.width = stream, width
         self.metadata = {**self.metadata, "render_modes": [*self.metadata["render_modes"], "human"]}

@@ -11,9 +11,11 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..core.checks import check_choice, check_int, short_repr
-from ..core.env import INFO, TextEnv
+from ..core.env import TextEnv
 from ..core.episode import Episode, Judged
 from ..core.instance import Instance
+from ..core.mixed import MixedEnv
+from ..core.mixture import Mixture
 from ..core.problem import Problem
 from ..core.verdict import Verdict
 
@@ -28,7 +30,8 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
     Parameters
     ----------
     problem
-        The problem with its parameters, common to all; through ``gym.make_vec`` give those by name.
+        The problem with its parameters, or a mixture of problems, common to all; through ``gym.make_vec`` give those
+        by name.
     num_envs
         Number of environments.
     autoreset_mode
@@ -63,7 +66,7 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
 
     def __init__(
         self,
-        problem: Problem[Any, Any],
+        problem: Problem[Any, Any] | Mixture,
         num_envs: int = 1,
         *,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
@@ -79,7 +82,8 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
             max_episode_steps = None
         if max_episode_steps is not None:
             check_int("max_episode_steps", max_episode_steps, 1)
-        super().__init__([lambda: TextEnv(problem, **arguments)] * num_envs, autoreset_mode=autoreset_mode)
+        kind: Any = MixedEnv if isinstance(problem, Mixture) else TextEnv
+        super().__init__([lambda: kind(problem, **arguments)] * num_envs, autoreset_mode=autoreset_mode)
         self.metadata = dict(self.metadata)  # in Gymnasium 1.1 those of the class
         self.max_episode_steps = max_episode_steps
         self._texts = [""] * num_envs
@@ -225,10 +229,11 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
         where = list(infos_by_env)
         mask = self._mask(where)
         infos: dict[str, Any] = {}
-        for key, values in zip(INFO, zip(*infos_by_env.values(), strict=True), strict=True):
-            column: NDArray[Any] = np.array(values)
+        for key, values in zip(self.envs[0].info_keys, zip(*infos_by_env.values(), strict=True), strict=True):
+            text = isinstance(values[0], str)
+            column: NDArray[Any] = np.array(values, object if text else None)
             if len(where) < self.num_envs:
-                column, some = np.zeros(self.num_envs, column.dtype), column
+                column, some = np.full(self.num_envs, None if text else 0, column.dtype), column
                 column[where] = some
             infos[key], infos[f"_{key}"] = column, mask.copy()
         return infos

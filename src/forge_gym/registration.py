@@ -11,10 +11,14 @@ import gymnasium as gym
 
 from .core.checks import check_known
 from .core.env import TextEnv
-from .core.problem import Problem
+from .core.mixed import MixedEnv
+from .core.mixture import Mixture
+from .core.problem import PRESENTATION, Problem
 from .core.registry import add_problem, problem_class, problems
 from .core.registry import problem as find_problem
 
+MIXED = "Mixed"
+"""What stands in an id for several problems: ``Forge/Mixed-v0``."""
 _DEFINITIONS: dict[str, str] = {}
 _ARGUMENTS = tuple(inspect.signature(TextEnv).parameters)[1:]
 
@@ -39,9 +43,15 @@ def register_problem(entry_point: str, definition: str | None = None, *, version
     ValueError
         If the name stands for another problem, or the entry point leads to none.
     """
+    if entry_point.endswith(f":{MIXED}"):
+        raise ValueError(f"the name of a problem must be new, got {MIXED!r}, which stands for several")
     name, version = add_problem(entry_point, version)
     if definition is not None:
         _DEFINITIONS[name] = definition
+    _add_id(name, version)
+
+
+def _add_id(name: str, version: int) -> None:
     identifier = f"Forge/{name}-v{version}"
     if identifier not in gym.registry:
         gym.register(
@@ -92,36 +102,41 @@ def definition_entry_point(name: str) -> str | None:
     return _DEFINITIONS.get(name)
 
 
-def make(problem: str, *, level: int | None = None, **kwargs: Any) -> TextEnv:
-    """Entry point of every registered environment: `TextEnv` arguments and problem parameters together."""
-    arguments, parameters = _split(problem_class(problem), kwargs)
-    return TextEnv(find_problem(problem, level=level, **parameters), **arguments)
+def make(problem: str, **kwargs: Any) -> TextEnv:
+    """Entry point of every registered environment: parameters of the problem and arguments of `TextEnv` together.
+
+    ``Forge/Mixed-v0`` takes the arguments of `Mixture.of` in place of a problem's level and sizes.
+    """
+    posed, arguments = _posed(problem, kwargs)
+    return MixedEnv(posed, **arguments) if isinstance(posed, Mixture) else TextEnv(posed, **arguments)
 
 
-def make_vec(problem: str, num_envs: int = 1, *, level: int | None = None, **kwargs: Any) -> Any:
+def make_vec(problem: str, num_envs: int = 1, **kwargs: Any) -> Any:
     """Entry point of every registered environment for ``gym.make_vec``: `make` with those of `TextVectorEnv`."""
     from .wrappers.vector import TextVectorEnv
 
-    more = "autoreset_mode", "max_episode_steps"
-    arguments, parameters = _split(problem_class(problem), kwargs, *more)
-    return TextVectorEnv(find_problem(problem, level=level, **parameters), num_envs, **arguments)
+    posed, arguments = _posed(problem, kwargs, "autoreset_mode", "max_episode_steps")
+    return TextVectorEnv(posed, num_envs, **arguments)
 
 
-def _split(
-    problem: type[Problem[Any, Any]], arguments: dict[str, Any], *more: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split keyword arguments of ``gym.make`` into those of `TextEnv` and the parameters of ``problem``.
-
-    The names in ``more`` count as arguments of `TextEnv` too.
+def _posed(
+    name: str, given: dict[str, Any], *more: str
+) -> tuple[Problem[Any, Any] | Mixture, dict[str, Any]]:
+    """Return what ``name`` stands for with its parameters among those ``given``, and the other ones.
 
     Raises
     ------
     ValueError
-        For a name that neither has; the message suggests the nearest.
+        For a name that is neither a parameter, nor an argument of `TextEnv`, nor in ``more``.
     """
-    parameters, of_env = [field.name for field in fields(problem)], [*_ARGUMENTS, *more]
-    check_known(f"Forge/{problem.name}", "argument", arguments, [*parameters, *of_env])
-    return (
-        {key: value for key, value in arguments.items() if key in of_env},
-        {key: value for key, value in arguments.items() if key not in of_env},
-    )
+    if name == MIXED:
+        of_problem = ["problems", "levels", *PRESENTATION]
+    else:
+        of_problem = ["level", *(field.name for field in fields(problem_class(name)))]
+    check_known(f"Forge/{name}", "argument", given, [*of_problem, *_ARGUMENTS, *more])
+    parameters = {key: value for key, value in given.items() if key in of_problem}
+    arguments = {key: value for key, value in given.items() if key not in of_problem}
+    return Mixture.of(**parameters) if name == MIXED else find_problem(name, **parameters), arguments
+
+
+_add_id(MIXED, 0)

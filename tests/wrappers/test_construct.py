@@ -191,7 +191,7 @@ def test_misuse_is_explained() -> None:
     with pytest.raises(ValueError, match="env must be made with turns=1, got turns=3"):
         made("TSP", turns=3)
     with pytest.raises(
-        ValueError, match="env must hold one of forge_gym's text environments, got CartPoleEnv"
+        ValueError, match="env must hold a text environment of one problem, .* got CartPoleEnv"
     ):
         Construct(gym.make("CartPole-v1"))  # type: ignore[arg-type]
     with pytest.raises(gym.error.ResetNeeded):

@@ -251,7 +251,7 @@ def test_the_wrapper_is_recorded_and_checked() -> None:
         Relabel(made("Knapsack"), first=True, names=True)
     with pytest.raises(ValueError, match="names must be 0 with style='compact'"):
         Relabel(made("Knapsack", style="compact"), names=True)
-    with pytest.raises(ValueError, match="env must hold one of forge_gym's text environments"):
+    with pytest.raises(ValueError, match="env must hold a text environment of one problem"):
         Relabel(gym.make("CartPole-v1"))
 
 

@@ -130,7 +130,7 @@ def test_bad_stories_are_refused() -> None:
         Skin(made("Knapsack"), "resque flight")
     with pytest.raises(ValueError, match="a skin needs prompts with words, got style='compact'"):
         Skin(made("TSP", style="compact"))
-    with pytest.raises(ValueError, match="env must hold one of forge_gym's text environments"):
+    with pytest.raises(ValueError, match="env must hold a text environment of one problem"):
         Skin(gym.make("CartPole-v1"))
     for words in (
         {"item": "7 things"},

@@ -76,16 +76,16 @@ def check_int(parameter: str, value: Any, low: int, high: int | None = None, rul
     >>> check_int("n", 2, 3, rule="a tour needs three cities")
     Traceback (most recent call last):
     ValueError: n must be an integer of at least 3 (a tour needs three cities), got 2: did you mean 3?
+    >>> check_int("level", "4", 0)
+    Traceback (most recent call last):
+    ValueError: level must be an integer of at least 0, got '4': did you mean 4?
     """
     integral = isinstance(value, int) and not isinstance(value, bool)
-    if integral and value >= low and (high is None or value <= high):
-        return
-    span = f"of at least {low}" if high is None else f"from {low} to {high}"
-    why = f" ({rule})" if rule else ""
-    best = low if not integral or value < low else high
-    raise ValueError(
-        f"{parameter} must be an integer {span}{why}, got {short_repr(value)}: did you mean {best}?"
-    )
+    if not (integral and value >= low and (high is None or value <= high)):
+        span = f"of at least {low}" if high is None else f"from {low} to {high}"
+        why = f" ({rule})" if rule else ""
+        hint = _nearest(value, low, high)
+        raise ValueError(f"{parameter} must be an integer {span}{why}, got {short_repr(value)}{hint}")
 
 
 def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> None:
@@ -99,7 +99,14 @@ def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0)
     """
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and low <= value <= high):  # NaN fails the comparison, as it must
-        best = high if real and value > high else low
-        raise ValueError(
-            f"{parameter} must be a number from {low} to {high}, got {short_repr(value)}: did you mean {best}?"
-        )
+        hint = _nearest(value, low, high)
+        raise ValueError(f"{parameter} must be a number from {low} to {high}, got {short_repr(value)}{hint}")
+
+
+def _nearest(value: Any, low: float, high: float | None) -> str:
+    """Return a did-you-mean suffix with the number in the range that is nearest to ``value``, if that is one at all."""
+    try:
+        number = max(low, type(low)(value))
+    except (TypeError, ValueError, OverflowError):
+        return ""
+    return f": did you mean {number if high is None else min(number, high)!r}?"

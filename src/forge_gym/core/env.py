@@ -79,6 +79,9 @@ class TextEnv(gym.Env[str, str]):
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 1}  # noqa: RUF012 - Gymnasium's
+    info_keys: tuple[str, ...] = INFO
+    options: tuple[str, ...] = ("index", "instance")
+    """What `reset` takes."""
 
     def __init__(
         self,
@@ -139,7 +142,7 @@ class TextEnv(gym.Env[str, str]):
     def start(self, seed: int | None = None, options: dict[str, Any] | None = None) -> str:
         """Start the next episode and return its prompt: all of `reset` but the info."""
         options = options or {}
-        check_known("reset", "option", options, ["index", "instance"])
+        check_known("reset", "option", options, self.options)
         if "index" in options:
             check_int("options['index']", options["index"], 0)
         given = options.get("instance")
@@ -153,13 +156,18 @@ class TextEnv(gym.Env[str, str]):
         else:
             stream, index = int(deepcopy(self.np_random).integers(_SEEDS)), 0
         index = options.get("index", index)
-        instance = given if given is not None else self.problem.instance(stream, index, self.split)
-        episode = Episode(self.problem, instance, self.protocol)
+        problem = self.problem_at(stream, index)
+        instance = given if given is not None else problem.instance(stream, index, self.split)
+        episode = Episode(problem, instance, self.protocol)
         super().reset(seed=seed)  # refuses a seed that is out of range; from here on nothing fails
         if seed is None and self._seed is None:
             self.np_random.integers(_SEEDS)  # the draw of above
-        self.episode, self._seed, self._index = episode, stream, index
+        self.problem, self.episode, self._seed, self._index = problem, episode, stream, index
         return episode.prompt
+
+    def problem_at(self, seed: int, index: int) -> Problem[Any, Any]:
+        """Return the problem that number ``index`` of the stream ``seed`` is an instance of."""
+        return self.problem
 
     def running(self, action: object) -> Episode:
         """Return the running episode in which the reply ``action`` can be judged now, or raise; see `step`."""
@@ -187,10 +195,10 @@ class TextEnv(gym.Env[str, str]):
 
     def info(self) -> dict[str, Any]:
         """Return what is known of the episode in numbers; see the notes of the class."""
-        return dict(zip(INFO, self.info_values(), strict=True))
+        return dict(zip(self.info_keys, self.info_values(), strict=True))
 
     def info_values(self) -> tuple[Any, ...]:
-        """Return the values of `INFO`."""
+        """Return the values of `info_keys`."""
         episode = self.episode
         last, kept = (None, None) if episode is None else (episode.last, episode.kept)
         verdict = _UNANSWERED if last is None else last.verdict
