@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
-from inspect import signature
+from inspect import isfunction, signature
 from typing import Any
 
 from ..core.checks import check_known, did_you_mean, short_repr
-from .agent import Agent, AgentError, AsyncAgent, Message, Reply, Task
-from .best_of import BestOf
+from .agent import Agent, AgentError, AsyncAgent, Message, Reply, Task, Unreachable
+from .causal_lm import trained_on
 from .controls import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
 
 CONTROLS: dict[str, Callable[[], Agent]] = {
     agent.name: agent for agent in (TrivialAgent, RandomAgent, GreedyAgent, LocalSearchAgent, ExactAgent)
 }
+
+_KINDS = {
+    "api": (".openai_compatible", "OpenAICompatibleAgent", '"forge-gym[api]"'),
+    "hf": (".causal_lm", "TransformersAgent", '"forge-gym[train]"'),
+    "sb3": (".sb3", "SB3Agent", '"forge-gym[sb3]"'),
+    "vllm": (".vllm", "VLLMAgent", "vllm, which wants Linux and a GPU; hf:MODEL does without"),
+}
+"""Module and class behind each prefix, imported when asked for, and what to install for it."""
 
 
 def make_agent(name: str, **options: Any) -> Agent:
@@ -28,10 +37,11 @@ def make_agent(name: str, **options: Any) -> Agent:
         - ``hf:MODEL``: a causal language model, a folder or a name on the hub, through transformers;
         - ``vllm:MODEL``: the same through vLLM;
         - ``api:MODEL``: a model behind an OpenAI-compatible server;
-        - ``sb3:FILE``: a policy that Stable-Baselines3 trained.
+        - ``sb3:FILE``: a policy that Stable-Baselines3 trained;
+        - ``module:Class``: an agent of your own, or ``module:function`` from tasks to replies.
     **options
-        Arguments of `TransformersAgent`, `VLLMAgent`, `OpenAICompatibleAgent` or
-        `forge_gym.agents.sb3.SB3Agent`; controls take none.
+        Arguments of `TransformersAgent`, `VLLMAgent`, `OpenAICompatibleAgent`,
+        `forge_gym.agents.sb3.SB3Agent` or your class; controls and functions take none.
 
     Raises
     ------
@@ -44,41 +54,65 @@ def make_agent(name: str, **options: Any) -> Agent:
     --------
     >>> make_agent("greedy").name
     'greedy'
-    >>> make_agent("gredy")
+    >>> make_agent("gredy")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: agent must be a control, or a name after api:, hf:, sb3: or vllm:, got 'gredy': did you mean 'greedy'?
+    ValueError: agent must be a control, api:MODEL, hf:MODEL, sb3:FILE, vllm:MODEL or module:Class, got 'gredy': ...
     """
     kind, colon, model = name.partition(":")
-    if colon and kind in _KINDS:
-        module, cls = _KINDS[kind]
+    if not colon:
+        if name not in CONTROLS:
+            raise ValueError(_unknown(name, did_you_mean(name, CONTROLS)))
+        check_known(name, "option", options, ())
+        return CONTROLS[name]()
+    if kind not in _KINDS:
+        return _own_agent(name, options)
+    if not model:
+        raise ValueError(f"agent must name a model after {kind}:, got {name!r}")
+    module, cls, install = _KINDS[kind]
+    try:
         make: Callable[..., Agent] = getattr(import_module(module, __name__), cls)
-        if not model:
-            raise ValueError(f"agent must name a model after {kind}:, got {name!r}")
         check_known(name, "option", options, list(signature(make).parameters)[1:])
         return make(model, **options)
-    if name not in CONTROLS:
-        known = did_you_mean(name, CONTROLS) if not colon else did_you_mean(kind, _KINDS)
-        raise ValueError(
-            f"agent must be a control, or a name after api:, hf:, sb3: or vllm:, got {short_repr(name)}: {known}"
-        )
-    check_known(name, "option", options, ())
-    return CONTROLS[name]()
+    except ModuleNotFoundError as error:
+        raise ImportError(f"{kind}: needs {error.name}: pip install {install}") from None
 
 
-_KINDS = {
-    "api": (".openai_compatible", "OpenAICompatibleAgent"),
-    "hf": (".causal_lm", "TransformersAgent"),
-    "sb3": (".sb3", "SB3Agent"),
-    "vllm": (".vllm", "VLLMAgent"),
-}
-"""Module and class behind each prefix, imported when asked for."""
+@dataclass(frozen=True)
+class _Function:
+    name: str
+    answer: Callable[[Sequence[Task]], list[str]]
+
+
+def _own_agent(name: str, options: Mapping[str, Any]) -> Agent:
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+        is_function = isfunction(found)
+        if not (is_function or isinstance(found, type)):
+            raise TypeError("it is neither a class nor a function")
+        signature(found).bind(*[()] * is_function, **options)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        near = did_you_mean(module, _KINDS)
+        raise ValueError(_unknown(name, near if near.startswith("did") else str(error))) from None
+    agent: Any = _Function(attribute, found) if is_function else found(**options)
+    if not isinstance(getattr(agent, "name", None), str):
+        raise ValueError(_unknown(name, "it has no name"))
+    if not (hasattr(agent, "answer") or hasattr(agent, "reply")):
+        raise ValueError(_unknown(name, "it has no method answer"))
+    made: Agent = agent
+    return made
+
+
+def _unknown(name: str, hint: str) -> str:
+    rule = "agent must be a control, api:MODEL, hf:MODEL, sb3:FILE, vllm:MODEL or module:Class"
+    return f"{rule}, got {short_repr(name)}: {hint}"
+
 
 __all__ = [
     "CONTROLS",
     "Agent",
     "AgentError",
     "AsyncAgent",
-    "BestOf",
     "ExactAgent",
     "GreedyAgent",
     "LocalSearchAgent",
@@ -87,5 +121,7 @@ __all__ = [
     "Reply",
     "Task",
     "TrivialAgent",
+    "Unreachable",
     "make_agent",
+    "trained_on",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -37,6 +37,7 @@ class Reply:
     """What came back for one task, and what it took."""
 
     text: str
+    """What the model said; where a server gave its thoughts alone, these, between ``<think>`` and ``</think>``."""
     finish: str = ""
     """Why the model stopped, as its server says: ``stop``, ``length``, ...; empty where unknown."""
     prompt_tokens: int = 0
@@ -50,6 +51,10 @@ class Reply:
 
 class AgentError(Exception):
     """A reply that could not be had: the server's fault or the network's, never the model's answer."""
+
+
+class Unreachable(AgentError, ConnectionError):
+    """There is no server: the first connections are refused or the host is unknown, so nothing more need be asked."""
 
 
 class _Named(Protocol):
@@ -82,20 +87,6 @@ class AsyncAgent(_Named, Protocol):
         AgentError
             If there is none after all attempts.
         """
-
-
-Stop: TypeAlias = Callable[[str], bool]
-"""Told the text of a reply as it grows; True breaks it off."""
-
-PRUNED = "pruned"
-"""`Reply.finish` of a reply that was broken off."""
-
-
-class StreamingAgent(AsyncAgent, Protocol):
-    """One whose replies can be broken off."""
-
-    async def reply(self, task: Task, stop: Stop | None = None) -> Reply:
-        """Return the reply to one task, with finish `PRUNED` where ``stop`` broke it off."""
 
 
 def answers(agent: AsyncAgent, tasks: Sequence[Task]) -> list[str]:

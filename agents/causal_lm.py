@@ -1,100 +1,132 @@
-"""Any causal language model as an agent: a folder or a hub name, through transformers, in batches."""
+"""Causal language models on one's own machine: a folder or a hub name, in batches, through transformers."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.checks import check_int
+from ..core.checks import check_int, short_repr
 from .agent import Message, Reply, Task
-from .prompting import Prompting, without_system
+from .prompting import Prompting, check_sampling
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
+
+SETTINGS = "forge_gym.json"
+"""Beside the weights of a model that was trained here: on what, and in which form."""
 
 
-class TransformersAgent:
-    """A causal language model that answers in text.
+@dataclass(eq=False, repr=False)
+class LocalModel(ABC):
+    """What `TransformersAgent` and `forge_gym.agents.vllm.VLLMAgent` share.
 
-    Tokenizers with a chat template get the conversation in that template; others get the plain
-    text of the prompt, as from-scratch models are trained on, and before it the texts of ``system`` and ``shots``.
+    A tokenizer with a chat template gets the conversation in that template. Another gets the plain text of the
+    prompt, as from-scratch models are trained on, and before it the texts of ``system`` and ``shots``.
 
-    Parameters
-    ----------
-    model
-        A folder, a hub name, or a loaded model.
-    tokenizer
-        Needed with a loaded model; otherwise loaded from the same place.
-    name
-        How tables call the agent; the model's name by default.
-    batch_size
-        Prompts per call of ``generate``.
-    max_new_tokens
-        Longest reply, in tokens.
-    temperature
-        0 decodes greedily; above 0 samples, reproducibly: the draws follow from ``seed`` and from the
-        conversations and sample numbers of the tasks that share a batch.
-    top_p
-        Share of the probability, most likely tokens first, that is sampled from; 1 samples from all tokens.
-    system, shots
-        See `Prompting`.
-    dtype
-        Weights' type when loading, such as ``"bfloat16"``; ``"auto"`` is the checkpoint's own, which
-        for most published models is ``bfloat16``.
-    device
-        ``"cuda"``, ``"cpu"``, ...; by default CUDA where there is one.
+    Raises
+    ------
+    ValueError
+        If an option makes no sense, or there is no such model.
     """
 
-    def __init__(
-        self,
-        model: str | PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase | None = None,
-        *,
-        name: str | None = None,
-        batch_size: int = 32,
-        max_new_tokens: int = 1024,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-        system: str = "",
-        shots: int = 0,
-        dtype: str = "auto",
-        device: str | None = None,
-    ) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+    model: Any
+    """A folder or a hub name."""
+    tokenizer: Any = field(init=False)
+    _: KW_ONLY
+    name: str = ""
+    """How tables call the agent; the model's name by default."""
+    max_new_tokens: int = 1024
+    """Longest reply, in tokens."""
+    temperature: float = 0.0
+    """0 decodes greedily; above 0 samples, reproducibly."""
+    top_p: float = 1.0
+    """Share of the probability, most likely tokens first, that is sampled from; 1 samples from all tokens."""
+    seed: int = 0
+    """Of the draws, which depend on conversations and sample numbers too."""
+    system: str = ""
+    shots: int = 0
+    """System message and number of solved examples; see `Prompting`."""
+    dtype: str = "auto"
+    """Weights' type when loading, such as ``bfloat16``; by default the checkpoint's own."""
 
-        check_int("batch_size", batch_size, 1)
-        check_int("max_new_tokens", max_new_tokens, 1)
-        check_sampling(temperature, top_p)
-        self.prompting = Prompting(system, shots)
-        if isinstance(model, str):
-            self.name = name or model.rstrip("/").rpartition("/")[2]
-            device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-            tokenizer = tokenizer or AutoTokenizer.from_pretrained(model)
-            model = AutoModelForCausalLM.from_pretrained(model, dtype=dtype).to(device)
-        elif tokenizer is None:
-            raise ValueError("tokenizer must be given with a loaded model, got None")
-        else:
-            self.name = name or type(model).__name__
-            model = model.to(device) if device else model
-        self.model, self.tokenizer = model.eval(), tokenizer
-        self.batch_size, self.max_new_tokens = batch_size, max_new_tokens
-        self.temperature, self.top_p, self.seed = temperature, top_p, seed
+    def __post_init__(self) -> None:
+        check_int("max_new_tokens", self.max_new_tokens, 1)
+        check_sampling(self.temperature, self.top_p)
+        self.prompting = Prompting(self.system, self.shots)
+        if isinstance(self.model, str):
+            check_model(self.model)
+            self.name = self.name or self.model.rstrip("/").rpartition("/")[2]
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Return the text of one reply per task, in order."""
         return [reply.text for reply in self.replies(tasks)]
 
+    @abstractmethod
+    def replies(self, tasks: Sequence[Task]) -> list[Reply]:
+        """Return one reply per task, in order, with its tokens and its share of the time."""
+
+    def text(self, task: Task) -> str:
+        """Return the text that the model goes on with."""
+        if self.tokenizer.chat_template is None:
+            before = [message["content"] for message in self.prompting.before(task)]
+            return "\n\n".join([*before, task.prompt])
+        return render(self.tokenizer, self.prompting.messages(task))
+
+
+@dataclass(eq=False, repr=False)
+class TransformersAgent(LocalModel):
+    """A causal language model through transformers.
+
+    With a temperature above 0, the draws of a batch follow from the tasks that share it. A loaded model is taken
+    too, together with its tokenizer.
+    """
+
+    tokenizer: Any = None
+    """By default loaded from the same place as the model."""
+    _: KW_ONLY
+    batch_size: int = 32
+    """Prompts per call of ``generate``."""
+    device: str | None = None
+    """``cuda``, ``cpu``, ...; by default CUDA where there is one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_int("batch_size", self.batch_size, 1)
+        if isinstance(self.model, str):
+            self._load()
+        elif self.tokenizer is None:
+            raise ValueError("tokenizer must be given with a loaded model, got None")
+        else:
+            self.name = self.name or type(self.model).__name__
+        if self.device:
+            self.model.to(self.device)
+        self.model.eval()
+
+    def _load(self) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            self.tokenizer = self.tokenizer or AutoTokenizer.from_pretrained(self.model)
+            self.model = AutoModelForCausalLM.from_pretrained(self.model, dtype=self.dtype)
+        except (OSError, ValueError, KeyError) as error:
+            detail = " ".join(str(error).split())[:300]
+            raise ValueError(f"model must be a causal language model, got {self.model!r}: {detail}") from None
+
     def replies(self, tasks: Sequence[Task]) -> list[Reply]:
         """Return one reply per task, in order, with its tokens and its share of its batch's time."""
         import torch
 
-        texts = [self._text(task) for task in tasks]
+        texts = [self.text(task) for task in tasks]
         # Prompts of similar length share a batch: less padding, same replies.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         replies = [Reply("")] * len(texts)
@@ -107,11 +139,6 @@ class TransformersAgent:
                 for i, reply in zip(batch, self._generate([texts[i] for i in batch]), strict=True):
                     replies[i] = reply
         return replies
-
-    def _text(self, task: Task) -> str:
-        if self.tokenizer.chat_template is None:
-            return plain(self.prompting, task)
-        return render(self.tokenizer, self.prompting.messages(task))
 
     def _generate(self, texts: list[str]) -> list[Reply]:
         import torch
@@ -149,45 +176,93 @@ class TransformersAgent:
         ]
 
 
+def check_model(model: str) -> None:
+    """Raise ``ValueError`` unless ``model`` is a model's folder, or the name of one on the hub or in its cache."""
+    try:
+        known = {"config.json", "adapter_config.json"} & {*os.listdir(model)}
+        reason = "" if known else "the folder has no config.json"
+    except FileNotFoundError:
+        reason = _missing_on_hub(model)
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason:
+        raise ValueError(
+            f"model must be a folder of a model, or the name of one on the hub, got {model!r}: {reason}"
+        )
+
+
+def _missing_on_hub(model: str) -> str:
+    """Return why the hub does not give ``model``; at once, where loading would try again and again."""
+    from huggingface_hub import model_info, try_to_load_from_cache
+
+    try:
+        if not isinstance(try_to_load_from_cache(model, "config.json"), str):
+            model_info(model, timeout=10)
+    except Exception as error:  # of a name that cannot be, of the hub, or of the hub's HTTP library
+        return f"there is no such folder, and the hub says: {' '.join(str(error).split())[:200]}"
+    return ""
+
+
+def trained_on(agent: str) -> dict[str, Any] | None:
+    """Return on what a model was trained, as its training has noted it beside the weights.
+
+    Parameters
+    ----------
+    agent
+        A name that `forge_gym.agents.make_agent` takes.
+
+    Returns
+    -------
+    dict or None
+        ``problem``, ``parameters`` and more, where the agent is ``hf:FOLDER`` or ``vllm:FOLDER`` with a note.
+
+    Raises
+    ------
+    ValueError
+        If the note is damaged.
+
+    Examples
+    --------
+    >>> trained_on("greedy")
+    """
+    kind, _, folder = agent.partition(":")
+    file = Path(folder, SETTINGS)
+    if kind not in ("hf", "vllm") or not file.is_file():
+        return None
+    text = file.read_text()
+    try:
+        settings: dict[str, Any] = json.loads(text)
+        settings["problem"], settings["parameters"]
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(
+            f"{file} must be a JSON object with problem and parameters, got {short_repr(text)}"
+        ) from None
+    return settings
+
+
 def sampling_seed(asked: Any) -> int:
     """Return 64 bits that follow from JSON-ready data."""
     return int.from_bytes(hashlib.sha256(json.dumps(asked).encode()).digest()[:8], "big")
 
 
-def check_sampling(temperature: float, top_p: float) -> None:
-    """Raise ``ValueError`` unless one can sample like that."""
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be at least 0, got {temperature!r}: did you mean 0.0?")
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, got {top_p!r}: did you mean 1.0?")
-
-
-def plain(prompting: Prompting, task: Task) -> str:
-    """Return what a model without a chat template goes on with: the last message, after what is put before it."""
-    return "\n\n".join([message["content"] for message in prompting.before(task)] + [task.prompt])
-
-
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> str:
     """Return the text after which the model replies: the conversation, or without a chat template its last message."""
+    template: Any = tokenizer.apply_chat_template
     if tokenizer.chat_template is None:
         return messages[-1]["content"]
-    return _apply(tokenizer, fitted(tokenizer, messages), add_generation_prompt=True)
+    system, first, *rest = messages if messages[0]["role"] == "system" else ({}, *messages)
+    if system and not _shows_system(template, system):
+        messages = [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
+    text: str = template(list(messages), tokenize=False, add_generation_prompt=True)
+    return text
 
 
-def fitted(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Message]:
-    """Return ``messages``, without a system message where the chat template would refuse or swallow it."""
-    if messages[0]["role"] != "system":
-        return list(messages)
+def _shows_system(template: Any, system: Message) -> bool:
+    """Whether a chat template neither refuses nor swallows a system message."""
     from jinja2 import TemplateError
 
     try:
-        shown = _apply(tokenizer, [messages[0], {"role": "user", "content": "?"}])
+        shown: str = template([system, {"role": "user", "content": "?"}], tokenize=False)
     except TemplateError:
-        shown = ""
-    known = messages[0]["content"].strip() in shown
-    return list(messages) if known else without_system(messages)
-
-
-def _apply(tokenizer: PreTrainedTokenizerBase, messages: list[Message], **options: Any) -> str:
-    text: str = tokenizer.apply_chat_template(messages, tokenize=False, **options)
-    return text
+        return False
+    return system["content"].strip() in shown

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+import re
+from asyncio import sleep
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from email.utils import parsedate_to_datetime
+from random import random
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.checks import check_choice, check_int, short_repr
-from .agent import PRUNED, AgentError, Reply, Stop, Task, answers
-from .pacing import Clock, Pacer, backoff, retry_after
-from .prompting import Prompting
+from .agent import AgentError, Reply, Task, Unreachable, answers
+from .prompting import Prompting, check_sampling
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -26,12 +26,8 @@ DEFAULT_KEY = "OPENAI_API_KEY"
 LIMIT_FIELDS = ("max_tokens", "max_completion_tokens")
 _FIXED = frozenset({"messages", "model", "n", "stream", "stream_options"})
 _RETRIED = frozenset({408, 409, 425, 429})
-_MAX_BODY = 64 * 2**20
-"""Longest response that is read, in bytes."""
+_PARTS = ("prompt", "completion")
 _CHARACTERS_PER_TOKEN = 4
-_LEAST_COUNTS = {"concurrency": 1, "attempts": 1, "max_tokens": 1, "seed": 0}
-_ABOVE_0 = ("timeout", "connect_timeout", "read_timeout", "requests_per_minute", "tokens_per_minute")
-_AT_LEAST_0 = ("temperature", "longest_wait", "prompt_price", "completion_price")
 
 
 @dataclass(eq=False, repr=False)
@@ -42,14 +38,12 @@ class OpenAICompatibleAgent:
     timeouts and broken connections, and on a response that is cut, no JSON or without choices. Other statuses
     end it at once. After a 429, and wherever the server says ``Retry-After``, nothing is asked until then.
 
-    Only the content of a reply is its text: thoughts that a server reports apart are not looked at.
+    Only the content of a reply is its text. Thoughts that a server reports apart are never judged.
 
     Raises
     ------
     ValueError
         If an option makes no sense.
-    ImportError
-        If httpx is not installed.
     """
 
     model: str
@@ -85,8 +79,6 @@ class OpenAICompatibleAgent:
     """Seconds for a whole request."""
     connect_timeout: float = 15.0
     """Seconds to connect."""
-    read_timeout: float | None = None
-    """Seconds between two parts of a response; by default ``timeout``, since many a response comes in one part."""
     longest_wait: float = 600.0
     """Seconds beyond which a ``Retry-After`` is not waited for: the reply is given up."""
     requests_per_minute: float | None = None
@@ -95,16 +87,10 @@ class OpenAICompatibleAgent:
     prompt_price: float = 0.0
     completion_price: float = 0.0
     """Both are of a million tokens."""
-    clock: Clock | None = None
-    """For tests; that of the machine by default."""
 
     def __post_init__(self) -> None:
-        try:
-            import httpx
-        except ImportError:
-            raise ImportError("api:MODEL needs httpx: pip install 'forge-gym[api]'") from None
-        if not self.model:
-            raise ValueError("model must be the name of a model at the server, got ''")
+        import httpx
+
         self.base_url = (self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
         try:
             address = httpx.URL(self.base_url)
@@ -115,42 +101,38 @@ class OpenAICompatibleAgent:
                 f"base_url must be like https://host/v1 or http://localhost:8000/v1, got {short_repr(self.base_url)}"
             )
         check_choice("max_tokens_field", self.max_tokens_field, LIMIT_FIELDS)
+        check_sampling(self.temperature, self.top_p)
         options = {option: value for option, value in vars(self).items() if value is not None}
-        for option, least in _LEAST_COUNTS.items():
-            if option in options:
-                check_int(option, options[option], least)
-        for option in _ABOVE_0:
-            if option in options and not options[option] > 0:
+        for option, least in {"concurrency": 1, "attempts": 1, "max_tokens": 1, "seed": 0}.items():
+            check_int(option, options.get(option, least), least)
+        for option in ("timeout", "connect_timeout", "requests_per_minute", "tokens_per_minute"):
+            if not options.get(option, 1) > 0:
                 raise ValueError(f"{option} must be above 0, got {options[option]!r}")
-        for option in _AT_LEAST_0:
-            if option in options and not options[option] >= 0:
+        for option in ("longest_wait", "prompt_price", "completion_price"):
+            if not options[option] >= 0:
                 raise ValueError(f"{option} must be at least 0, got {options[option]!r}: did you mean 0.0?")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p!r}: did you mean 1.0?")
         self.name = self.name or self.model
         self.prompting = Prompting(self.system, self.shots)
-        self._prices = self.prompt_price / 1e6, self.completion_price / 1e6
         self._key = _read_key(self.api_key_env)
-        sent = {option: options[option] for option in ("temperature", "top_p") if option in options}
-        limit = {} if self.max_tokens is None else {self.max_tokens_field: self.max_tokens}
-        self._options = sent | limit | _extra(self.extra)
-        self._clock = self.clock or Clock()
-        self._pacer = Pacer(self._clock, self.requests_per_minute, self.tokens_per_minute)
+        sent = {"model": self.model, "temperature": self.temperature, "top_p": self.top_p}
+        sent[self.max_tokens_field] = self.max_tokens
+        given = {field: value for field, value in sent.items() if value is not None}
+        self._body: dict[str, Any] = given | _extra(self.extra)
+        self._pacer = Pacer(self.requests_per_minute, self.tokens_per_minute)
         self._client: httpx.AsyncClient | None = None
+        self._met = False  # whether the server has ever answered
 
     async def __aenter__(self) -> Self:
         """Open connections in the running event loop."""
         import httpx
 
-        if self._client is not None:
-            raise RuntimeError(f"{self.name} is open already")
         self._client = httpx.AsyncClient(
-            verify=_certificates(),
+            base_url=self.base_url,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx.Timeout(self.read_timeout or self.timeout, connect=self.connect_timeout, pool=None),
+            timeout=httpx.Timeout(None, connect=self.connect_timeout),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
         )
-        self._slots, self._drawing = asyncio.Semaphore(self.concurrency), asyncio.Lock()
+        self._slots = asyncio.Semaphore(self.concurrency)
         self._pacer.open()
         return self
 
@@ -164,50 +146,39 @@ class OpenAICompatibleAgent:
         """Return the text of one reply per task, in order; see `answers`."""
         return answers(self, tasks)
 
-    async def reply(self, task: Task, stop: Stop | None = None) -> Reply:
+    async def reply(self, task: Task) -> Reply:
         """Return the reply to one task.
-
-        With ``stop``, the reply is streamed, and broken off where ``stop`` says so. The reply is then what had come,
-        with finish ``pruned``. Servers say at the end of a stream how many tokens it took: before that each piece
-        counts as one, and every four characters of the prompt.
 
         Raises
         ------
         AgentError
             If there is none after all attempts, or the server refuses.
+        Unreachable
+            If no server has ever answered, and none is there.
         """
-        import httpx
-
-        body = await self._body(task)
-        if stop is not None:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        body = self._body | {"messages": self.prompting.messages(task)}
+        if self.seed is not None:
+            body["seed"] = self.seed + task.sample
         asked = sum(len(message["content"]) for message in body["messages"]) // _CHARACTERS_PER_TOKEN
         reserved = asked + (self.max_tokens or 0)
         async with self._slots:
             for attempt in range(1, self.attempts + 1):
                 await self._pacer.turn(reserved)
-                start = self._clock.now()
+                start = monotonic()
                 try:
-                    async with asyncio.timeout(self.timeout):
-                        completion = await self._attempt(body, stop, asked)
-                except _Failure as error:
-                    failure = error
-                except TimeoutError:
-                    failure = _Failure(f"no whole reply within {self.timeout:g} s")
-                except httpx.RequestError as error:
-                    failure = _Failure(type(error).__name__, str(error))
-                else:
-                    text, finish, prompt_tokens, completion_tokens = completion
-                    self._pacer.settle(reserved, (prompt_tokens + completion_tokens) or reserved)
-                    cost = prompt_tokens * self._prices[0] + completion_tokens * self._prices[1]
-                    seconds = self._clock.now() - start
-                    return Reply(text, finish, prompt_tokens, completion_tokens, cost, seconds, attempt)
-                await self._wait(failure, attempt)
+                    reply = await self._ask(body)
+                except _Failure as failure:
+                    await self._wait(failure, attempt)
+                    continue
+                tokens = reply.prompt_tokens, reply.completion_tokens
+                self._pacer.settle(reserved, sum(tokens) or reserved)
+                cost = (tokens[0] * self.prompt_price + tokens[1] * self.completion_price) / 1e6
+                return replace(reply, cost=cost, seconds=monotonic() - start, attempts=attempt)
         raise AssertionError("the last attempt returns or raises")
 
     async def _wait(self, failure: _Failure, attempt: int) -> None:
         """Wait for as long as there is hope after ``failure``, or raise."""
-        seconds = max(backoff(attempt, self._clock.random()), failure.wait or 0.0)
+        seconds = max(backoff(attempt, random()), failure.wait)
         if failure.shared and seconds <= self.longest_wait:
             self._pacer.pause(seconds)  # also where this one is given up: others are to wait
         # The key is taken out before the text is cut: servers may repeat what they refuse.
@@ -220,55 +191,75 @@ class OpenAICompatibleAgent:
         if seconds > self.longest_wait:
             raise AgentError(f"{self.name}: the server asks to wait {seconds:.0f} s: {message}")
         if not failure.shared:
-            await self._clock.sleep(seconds)
+            await sleep(seconds)
 
-    async def _body(self, task: Task) -> dict[str, Any]:
-        if self.prompting.shots:
-            # Examples are solved once per problem, by a thread: requests under way go on.
-            async with self._drawing:
-                messages = await asyncio.to_thread(self.prompting.messages, task)
-        else:
-            messages = self.prompting.messages(task)
-        body: dict[str, Any] = {"model": self.model, "messages": messages, **self._options}
-        if self.seed is not None:
-            body["seed"] = self.seed + task.sample
-        return body
+    async def _ask(self, body: dict[str, Any]) -> Reply:
+        """Return text, finish reason and tokens, or raise `_Failure`."""
+        import httpx
 
-    async def _attempt(
-        self, body: dict[str, Any], stop: Stop | None, asked: int
-    ) -> tuple[str, str, int, int]:
-        """Return text, finish reason and tokens of prompt and completion, or raise `_Failure`."""
         if self._client is None:
             raise RuntimeError(f"{self.name} is not open: use `async with agent`")
         # JSON in ASCII: text of a model may hold what is no valid UTF-8.
-        async with self._client.stream(
-            "POST",
-            f"{self.base_url}/chat/completions",
-            content=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        ) as response:
-            if not response.is_success:
-                raise await self._refusal(response)
-            if stop is not None and response.headers.get("Content-Type", "").startswith("text/event-stream"):
-                return await _follow(response, stop, asked)
-            data = _loads(await _read(response))
-        choice = _choice(data)
-        if choice is None or not isinstance(choice.get("message"), dict):
-            raise _Failure("no choices in the response", _message(data))
-        tokens = _tokens(data.get("usage"))
-        return _text(_content(choice["message"])), _finish(choice), *tokens
-
-    async def _refusal(self, response: httpx.Response) -> _Failure:
+        content, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
         try:
-            data = _loads(await _read(response))
-        except _Failure:
-            data = {}
-        status, error = response.status_code, data.get("error")
-        spent = isinstance(error, dict) and "insufficient_quota" in (error.get("code"), error.get("type"))
-        passing = (status in _RETRIED or status >= 500) and not spent
-        wait = retry_after(response.headers.get("Retry-After"), self._clock.wall()) if passing else None
-        shared = passing and (status == 429 or wait is not None)
-        return _Failure(f"HTTP {status}", _message(data), passing, wait, shared)
+            async with asyncio.timeout(self.timeout):
+                response = await self._client.post("chat/completions", content=content, headers=kind)
+        except TimeoutError:
+            raise _Failure(f"no whole reply within {self.timeout:g} s") from None
+        except httpx.RequestError as error:
+            if not self._met and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
+                where = f"{self.name}: no server answers at {httpx.URL(self.base_url).netloc.decode()}"
+                raise Unreachable(f"{where}: {error or 'it takes too long to connect'}") from None
+            raise _Failure(type(error).__name__, str(error)) from None
+        self._met = True
+        data = _json_object(response.content)
+        if not response.is_success:
+            raise _refusal(response, data or {})
+        if data is None:
+            raise _Failure("the response is no JSON object", response.text)
+        return _read_reply(data)
+
+
+class Pacer:
+    """Says when the next request may start.
+
+    Requests are spaced evenly, so no minute has more than one above its limit, and no burst follows a pause.
+
+    Parameters
+    ----------
+    requests_per_minute, tokens_per_minute
+        Limits of the server; None where there is none.
+    """
+
+    def __init__(
+        self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
+    ) -> None:
+        self._per_request = 60.0 / requests_per_minute if requests_per_minute else 0.0
+        self._per_token = 60.0 / tokens_per_minute if tokens_per_minute else 0.0
+        self._paused_until = self._next_request = self._next_token = float("-inf")
+        self.open()
+
+    def open(self) -> None:
+        """Serve the event loop that runs now; the limits hold on from one loop to the next."""
+        self._queue = asyncio.Lock()
+
+    async def turn(self, tokens: float = 0) -> None:
+        """Return when a request that takes about ``tokens`` may start; first come, first served."""
+        async with self._queue:
+            # In a loop, since the server may ask for a pause while this one sleeps.
+            while (wait := max(self._paused_until, self._next_request, self._next_token) - monotonic()) > 0:
+                await sleep(wait)
+            now = monotonic()
+            self._next_request = now + self._per_request
+            self._next_token = now + tokens * self._per_token
+
+    def settle(self, reserved: float, used: float) -> None:
+        """Put the tokens that a request has used in the place of those it took its turn for."""
+        self._next_token += (used - reserved) * self._per_token
+
+    def pause(self, seconds: float) -> None:
+        """Start nothing for ``seconds``."""
+        self._paused_until = max(self._paused_until, monotonic() + seconds)
 
 
 @dataclass(eq=False)
@@ -280,18 +271,61 @@ class _Failure(Exception):
     """What the server or the network says, of any length."""
     passing: bool = True
     """Whether another request may bring one."""
-    wait: float | None = None
-    """Seconds that the server asks to wait."""
+    wait: float = 0.0
+    """Seconds that the server asks for."""
     shared: bool = False
     """Whether other requests would fare alike now."""
 
 
-@lru_cache(maxsize=1)
-def _certificates() -> ssl.SSLContext:
-    """Return the authorities to trust; reading them takes longer than many a request."""
-    import httpx
+def _refusal(response: httpx.Response, data: dict[str, Any]) -> _Failure:
+    status, error = response.status_code, data.get("error")
+    spent = isinstance(error, dict) and "insufficient_quota" in (error.get("code"), error.get("type"))
+    passing = (status in _RETRIED or status >= 500) and not spent
+    wait = retry_after(response.headers.get("Retry-After"), time())
+    shared = passing and (status == 429 or wait is not None)
+    return _Failure(f"HTTP {status}", _message(data), passing, wait or 0.0, shared)
 
-    return httpx.create_ssl_context()
+
+def _json_object(text: bytes) -> dict[str, Any] | None:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def backoff(attempt: int, chance: float) -> float:
+    """Return the seconds to wait after failed attempt number ``attempt``, by a draw from 0 to 1: ``chance``.
+
+    Full jitter draws between 0 and an exponential bound of at most a minute, so clients that failed together do not
+    return together (M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
+
+    Examples
+    --------
+    >>> [backoff(attempt, 1.0) for attempt in (1, 2, 3, 10, 10_000)]
+    [1.0, 2.0, 4.0, 60.0, 60.0]
+    """
+    return chance * min(60.0, 2.0 ** min(attempt - 1, 30))
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for at ``now``, or None where it says nothing.
+
+    It may hold seconds or a date (RFC 9110, section 10.2.3); ``now`` is in seconds since 1970.
+
+    Examples
+    --------
+    >>> retry_after("120", now=0), retry_after("Thu, 01 Jan 1970 00:01:00 GMT", now=15), retry_after("soon", 0)
+    (120.0, 45.0, None)
+    """
+    if value is None:
+        return None
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _read_key(variable: str) -> str:
@@ -317,105 +351,30 @@ def _extra(extra: Mapping[str, Any] | str | None) -> dict[str, Any]:
     return dict(extra_fields)
 
 
-async def _parts(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """Yield the response as it comes, up to its longest length."""
-    length = 0
-    async for part in response.aiter_bytes():
-        length += len(part)
-        if length > _MAX_BODY:
-            raise _Failure(f"a response of more than {_MAX_BODY} bytes")
-        yield part
-
-
-async def _read(response: httpx.Response) -> bytes:
-    return b"".join([part async for part in _parts(response)])
-
-
-async def _events(response: httpx.Response) -> AsyncGenerator[bytes]:
-    """Yield the data of server-sent events, one line each, as chat servers send them."""
-    rest = b""
-    # Not by the library's lines: they would break at U+2028, which JSON may hold.
-    async for part in _parts(response):
-        *lines, rest = (rest + part).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                yield line[5:].strip()
-
-
-async def _follow(response: httpx.Response, stop: Stop, asked: int) -> tuple[str, str, int, int]:
-    """Read a stream to its end, or until ``stop``."""
-    text, finish, pieces, usage, ended = "", "", 0, None, False
-    async with aclosing(_events(response)) as events:
-        async for event in events:
-            if event == b"[DONE]":
-                ended = True
-                break
-            data = _loads(event)
-            if data.get("error"):
-                raise _Failure("the stream ends with an error", _message(data))
-            usage = data.get("usage") or usage
-            choice = _choice(data) or {}  # none beside the usage
-            finish = _finish(choice) or finish
-            delta = choice.get("delta")
-            if not isinstance(delta, dict):
-                continue
-            piece = _content(delta)
-            pieces += bool(piece or delta.get("reasoning_content") or delta.get("reasoning"))
-            text += piece
-            if piece and stop(text):
-                finish = PRUNED
-                break
-    if not (finish or ended):  # some servers leave out the mark of the end, others the reason
-        raise _Failure("the stream ends before the reply does")
-    prompt_tokens, completion_tokens = _tokens(usage)
-    return _text(text), finish, prompt_tokens or asked, completion_tokens or pieces
-
-
-def _loads(data: bytes) -> dict[str, Any]:
-    try:
-        response = json.loads(data)
-    except (ValueError, RecursionError):
-        response = None
-    if not isinstance(response, dict):
-        raise _Failure("the response is no JSON object", data.decode(errors="replace"))
-    return response
-
-
-def _choice(data: dict[str, Any]) -> dict[str, Any] | None:
+def _read_reply(data: dict[str, Any]) -> Reply:
     choices = data.get("choices")
-    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not (isinstance(choice, dict) and isinstance(message, dict)):
+        raise _Failure("no choices in the response", _message(data))
+    text = _content(message.get("content"))
+    thoughts = _content(message.get("reasoning_content")) or _content(message.get("reasoning"))
+    if not text.strip() and thoughts:
+        text = f"<think>{thoughts}</think>"
+    # The halves of characters are joined, and those without another half replaced.
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    usage = data.get("usage")
+    counts = [usage.get(f"{part}_tokens") for part in _PARTS] if isinstance(usage, dict) else [0, 0]
+    tokens = [count if type(count) is int and 0 <= count < 2**53 else 0 for count in counts]
+    return Reply(text, _content(choice.get("finish_reason"))[:40], *tokens)
 
 
-def _content(message: dict[str, Any]) -> str:
-    """Return the text of a message: a string, or the text parts of a list; null is no text."""
-    content = message.get("content")
-    if isinstance(content, list):
-        texts = [
-            part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"
-        ]
+def _content(value: object) -> str:
+    """Return a string, or the texts of a list of parts; anything else is no text."""
+    if isinstance(value, list):
+        texts = [part.get("text") for part in value if isinstance(part, dict) and part.get("type") == "text"]
         return "".join(text for text in texts if isinstance(text, str))
-    return content if isinstance(content, str) else ""
-
-
-def _text(content: str) -> str:
-    """Return ``content`` with the halves of characters joined, and those without another half replaced."""
-    if content.isascii():
-        return content
-    return content.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _finish(choice: dict[str, Any]) -> str:
-    finish = choice.get("finish_reason")
-    return finish[:40] if isinstance(finish, str) else ""
-
-
-def _tokens(usage: object) -> tuple[int, int]:
-    """Return the tokens of prompt and completion, 0 where the server does not say."""
-    values = [
-        usage.get(f"{part}_tokens") if isinstance(usage, dict) else 0 for part in ("prompt", "completion")
-    ]
-    prompt, completion = (v if type(v) is int and 0 <= v < 2**53 else 0 for v in values)
-    return prompt, completion
+    return value if isinstance(value, str) else ""
 
 
 def _message(data: dict[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -98,15 +97,9 @@ def _graded(problem: Problem[Any, Any], start: int) -> tuple[int, Instance]:
     return next(problem.graded_instances(_SEED, _SPLIT, start))
 
 
-def without_system(messages: Sequence[Message]) -> list[Message]:
-    r"""Return ``messages`` with the system message at the head of the user's first, for models that know no such role.
-
-    Examples
-    --------
-    >>> without_system([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}])
-    [{'role': 'user', 'content': 'Be brief.\n\n1 + 1?'}]
-    """
-    if messages[0]["role"] != "system":
-        return list(messages)
-    system, first, *rest = messages
-    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
+def check_sampling(temperature: float | None, top_p: float | None) -> None:
+    """Raise ``ValueError`` unless one can sample like that; None leaves it to a server."""
+    if temperature is not None and not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0, got {temperature!r}: did you mean 0.0?")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, got {top_p!r}: did you mean 1.0?")

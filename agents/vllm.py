@@ -4,75 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, fields
 from importlib import import_module
 from typing import Any
 
-from ..core.checks import check_int
+from ..core.checks import check_known
 from .agent import Reply, Task
-from .causal_lm import check_sampling, fitted, plain, sampling_seed
-from .prompting import Prompting
+from .causal_lm import LocalModel, sampling_seed
 
 
-class VLLMAgent:
-    """A causal language model that answers in text, all tasks of a call in one batch.
+@dataclass(eq=False, repr=False)
+class VLLMAgent(LocalModel):
+    """A causal language model through vLLM, all tasks of a call in one batch.
 
-    Parameters
-    ----------
-    model
-        A folder or a hub name.
-    name, max_new_tokens, top_p, system, shots, dtype
-        As of `TransformersAgent`.
-    temperature
-        0 decodes greedily; above 0 samples, each reply with draws of its own that follow from ``seed``, the
-        conversation and the sample number.
-    engine
-        More arguments of ``vllm.LLM``, such as ``{"tensor_parallel_size": 2, "max_model_len": 16384}``.
-
-    Raises
-    ------
-    ImportError
-        If vLLM is not installed.
+    With a temperature above 0, each reply has draws of its own, which follow from ``seed``, the conversation and the
+    sample number.
     """
 
-    def __init__(
-        self,
-        model: str,
-        *,
-        name: str | None = None,
-        max_new_tokens: int = 1024,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-        system: str = "",
-        shots: int = 0,
-        dtype: str = "auto",
-        engine: Mapping[str, Any] | None = None,
-    ) -> None:
-        check_int("max_new_tokens", max_new_tokens, 1)
-        check_sampling(temperature, top_p)
-        self.prompting = Prompting(system, shots)
-        try:
-            vllm = import_module("vllm")
-        except ImportError:
-            raise ImportError(
-                "vllm:MODEL needs vLLM, which wants Linux and a GPU: pip install vllm; hf:MODEL does without"
-            ) from None
-        self.name = name or model.rstrip("/").rpartition("/")[2]
-        self.max_new_tokens, self.seed = max_new_tokens, seed
-        self.temperature, self.top_p = temperature, top_p
-        self._sampling: Any = vllm.SamplingParams
-        self._engine: Any = vllm.LLM(model=model, dtype=dtype, **(engine or {}))
-        self._tokenizer = self._engine.get_tokenizer()
+    _: KW_ONLY
+    engine: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of vLLM's engine, such as ``{"tensor_parallel_size": 2, "gpu_memory_utilization": 0.8,
+    "max_model_len": 16384}``."""
 
-    def answer(self, tasks: Sequence[Task]) -> list[str]:
-        """Return the text of one reply per task, in order."""
-        return [reply.text for reply in self.replies(tasks)]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        vllm = import_module("vllm")
+        check_known("vLLM's engine", "argument", self.engine, [each.name for each in fields(vllm.EngineArgs)])
+        self._sampling: Any = vllm.SamplingParams
+        self._llm: Any = vllm.LLM(model=self.model, dtype=self.dtype, **self.engine)
+        self.tokenizer = self._llm.get_tokenizer()
 
     def replies(self, tasks: Sequence[Task]) -> list[Reply]:
         """Return one reply per task, in order, with its tokens and its share of the batch's time."""
         if not tasks:
             return []
         start = time.perf_counter()
+        chat = self.tokenizer.chat_template is not None  # its special tokens are already in the text
+        asked = [
+            {"prompt_token_ids": self.tokenizer.encode(self.text(task), add_special_tokens=not chat)}
+            for task in tasks
+        ]
         parameters = [
             self._sampling(
                 temperature=self.temperature,
@@ -82,12 +53,7 @@ class VLLMAgent:
             )
             for task in tasks
         ]
-        if self._tokenizer.chat_template is None:
-            texts = [plain(self.prompting, task) for task in tasks]
-            outputs = self._engine.generate(texts, parameters, use_tqdm=False)
-        else:
-            asked = [fitted(self._tokenizer, self.prompting.messages(task)) for task in tasks]
-            outputs = self._engine.chat(asked, parameters, use_tqdm=False)
+        outputs = self._llm.generate(asked, parameters, use_tqdm=False)
         seconds = (time.perf_counter() - start) / len(tasks)
         return [
             Reply(

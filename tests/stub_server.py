@@ -27,9 +27,8 @@ class StubServer:
     ``reset``                half of the promised body, then the connection is reset
     ``hang``                 nothing, until the client leaves
     ``drip``                 a blank every 10 ms, until the client leaves
-    ``stall 5``              a stream that stops after 5 pieces, until the client leaves
-    ``broken``               a stream that ends after 3 pieces, without a finish reason
     ``empty``                no choices
+    ``blank``                content is empty
     ``null``                 content is null, the answer is in ``reasoning_content``
     ``parts``                content is a list of parts
     ``thinks``               the answer, and thoughts in ``reasoning_content``
@@ -46,7 +45,7 @@ class StubServer:
     choose
         From a request's JSON and how often the same JSON came before to a behaviour; may be replaced.
     pieces
-        From the text of a reply to the pieces that a stream sends; each counts as a token.
+        From the text of a reply to its tokens.
     requests, headers
         JSON and headers of all requests, in order of arrival.
     in_flight, most_in_flight
@@ -54,7 +53,7 @@ class StubServer:
     gate
         Closed (``gate.clear()``), every answer waits until it opens.
     left
-        Set once a client has left in the middle of ``hang``, ``drip`` or ``stall``.
+        Set once a client has left in the middle of ``hang`` or ``drip``.
     """
 
     def __init__(self) -> None:
@@ -153,8 +152,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(429, self._error("pay first", code="insufficient_quota"))
         elif behaviour == "hang":
             self._idle()
-        elif body.get("stream"):
-            self._stream(behaviour, body)
         else:
             self._complete(behaviour, body)
 
@@ -172,6 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if behaviour == "empty":
             found["choices"] = []
+        elif behaviour == "blank":
+            message.update(content="")
         elif behaviour == "null":
             message.update(content=None, reasoning_content=text)
         elif behaviour == "parts":
@@ -196,33 +195,6 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(0.01)  # the misbehaviour itself; nothing waits for it
         else:
             self._send(200, data)
-
-    def _stream(self, behaviour: str, body: dict[str, Any]) -> None:
-        self._head(200, {"Content-Type": "text/event-stream", "Connection": "close"})
-        pieces = list(self.server.stub.pieces(self.server.stub.answer(body)))
-        stop = {"stall": int(behaviour[6:] or 0) if behaviour.startswith("stall") else 0, "broken": 3}
-        stop_at = stop.get(behaviour.split()[0])
-        self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]})
-        if behaviour == "thinks":
-            self._event({"choices": [{"index": 0, "delta": {"reasoning_content": "<answer>[9]"}}]})
-        for piece in pieces[:stop_at]:
-            self._event({"choices": [{"index": 0, "delta": {"content": piece}}]})
-        if behaviour.startswith("stall"):
-            self._idle()
-        elif behaviour in ("reset", "broken"):
-            self._hang_up(reset=behaviour == "reset")
-        else:
-            finish = "length" if behaviour == "length" else "stop"
-            self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-            if (body.get("stream_options") or {}).get("include_usage") and behaviour != "no usage":
-                usage = {"prompt_tokens": 7, "completion_tokens": len(pieces)}
-                self._event({"choices": [], "usage": usage})
-            self.wfile.write(b"data: [DONE]\n\n")
-        self.close_connection = True
-
-    def _event(self, chunk: dict[str, Any]) -> None:
-        self.wfile.write(b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n")
-        self.wfile.flush()
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

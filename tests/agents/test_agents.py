@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import forge_gym
-from forge_gym.agents import CONTROLS, RandomAgent, Task, make_agent
+from forge_gym.agents import CONTROLS, RandomAgent, Task, make_agent, trained_on
 
 NAMES = forge_gym.problems()
 
@@ -46,9 +49,141 @@ def test_the_random_agent_depends_on_seed_instance_and_turn_alone(name: str) -> 
     assert RandomAgent().answer(later) != replies
 
 
-def test_unknown_agents_are_refused() -> None:
-    with pytest.raises(ValueError, match="did you mean 'random'"):
-        make_agent("randm")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("randm", "did you mean 'random'"),
+        ("apy:m", "did you mean 'api'"),
+        ("api:", "must name a model"),
+        ("greedy:x", "No module named 'greedy'"),
+        ("?", "valid: "),
+        ("mine:Missing", "has no attribute 'Missing'"),
+        ("mine:nothing", "neither a class nor a function"),
+        ("mine:Nameless", "it has no name"),
+        ("mine:Silent", "it has no method answer"),
+        ("mine:silence", "too many positional arguments"),
+        ("mine:Loud", "missing a required argument: 'volume'"),
+    ],
+)
+def test_names_that_lead_to_no_agent_are_refused(name: str, words: str, mine: None) -> None:
+    with pytest.raises(ValueError, match=words) as error:
+        make_agent(name)
+    assert "\n" not in str(error.value)
+
+
+def test_options_of_controls_and_functions_are_refused(mine: None) -> None:
+    with pytest.raises(ValueError, match="has no option 'seed'"):
+        make_agent("greedy", seed=1)
+    with pytest.raises(ValueError, match="unexpected keyword argument 'seed'"):
+        make_agent("mine:shout", seed=1)
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A module with agents of one's own, and one of the name of a built-in."""
+    text = """
+class Loud:
+    name = "loud"
+    def __init__(self, volume):
+        self.volume = volume
+    def answer(self, tasks):
+        return ["!" * self.volume for _ in tasks]
+
+class Silent:
+    name = "silent"
+
+class Nameless:
+    def answer(self, tasks):
+        return []
+
+def silence():
+    return []
+
+def shout(tasks):
+    return [task.prompt.upper() for task in tasks]
+
+nothing = 1
+"""
+    for name in ("mine", "hf"):
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    sys.modules.pop("mine", None)
+
+
+def test_an_agent_of_ones_own_is_a_class_or_a_function(mine: None) -> None:
+    asked = tasks("TSP", 2)
+    loud, shout = make_agent("mine:Loud", volume=3), make_agent("mine:shout")
+    assert (loud.name, loud.answer(asked)) == ("loud", ["!!!", "!!!"])
+    assert (shout.name, shout.answer(asked)) == ("shout", [task.prompt.upper() for task in asked])
+    with pytest.raises(ValueError, match="model must be a folder"):  # never a module named like a built-in
+        make_agent("hf:Silent")
+
+
+@pytest.mark.parametrize(
+    ("name", "missing", "install"),
+    [
+        ("api:m", "httpx", '"forge-gym[api]"'),
+        ("hf:tiny", "torch", '"forge-gym[train]"'),
+        ("sb3:x", "stable_baselines3", '"forge-gym[sb3]"'),
+        ("vllm:tiny", "vllm", "vllm, which wants Linux and a GPU; hf:MODEL does without"),
+    ],
+)
+def test_what_is_not_installed_is_named(
+    name: str, missing: str, install: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sb3_contrib")
+    monkeypatch.setitem(sys.modules, missing, None)
+    for module in ("sb3", "openai_compatible"):
+        monkeypatch.delitem(sys.modules, f"forge_gym.agents.{module}", raising=False)
+    with pytest.raises(ImportError) as error:
+        make_agent(name.replace("tiny", str(tiny_model)))
+    assert str(error.value) == f"{name[: name.index(':') + 1]} needs {missing}: pip install {install}"
+
+
+# ---------------------------------------------------------------- models on one's own machine
+
+
+@pytest.mark.parametrize("kind", ["hf", "vllm"])
+def test_a_model_that_is_not_there_is_refused_before_anything_slow(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for slow in ("torch", "vllm"):
+        monkeypatch.setitem(sys.modules, slow, None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "file").write_text("")
+    for model, words in {
+        "path/to/model": r"no such folder, and the hub says: .*'repo_name'",
+        "org/model": r"no such folder, and the hub says: .*offline",
+        str(tmp_path): "the folder has no config.json",
+        str(tmp_path / "file"): "Not a directory",
+    }.items():
+        with pytest.raises(
+            ValueError, match=f"model must be a folder of a model.* got '{model}': .*{words}"
+        ) as error:
+            make_agent(f"{kind}:{model}")
+        assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match="model must be a causal language model") as error:
+        make_agent(f"hf:{tmp_path}")
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+def test_a_trained_model_knows_on_what(tmp_path: Path) -> None:
+    assert trained_on("greedy") is trained_on(f"hf:{tmp_path}") is None
+    note = tmp_path / "forge_gym.json"
+    settings = {"problem": "TSP", "parameters": {"n": 6}, "max_new_tokens": 64}
+    note.write_text(json.dumps(settings))
+    assert trained_on(f"hf:{tmp_path}") == trained_on(f"vllm:{tmp_path}") == settings
+    assert trained_on(f"api:{tmp_path}") is None
+    for text in ("{", "[]", '{"problem": "TSP"}'):
+        note.write_text(text)
+        with pytest.raises(ValueError, match="must be a JSON object with problem and parameters"):
+            trained_on(f"hf:{tmp_path}")
 
 
 def test_replies_do_not_depend_on_the_batch(tiny_model: Path) -> None:
@@ -97,9 +232,9 @@ def test_a_conversation_goes_through_the_chat_template_and_a_bare_prompt_without
     )
     agent = TransformersAgent(model, tokenizer, name="mine", max_new_tokens=4)
     task = tasks("TSP", 1)[0]
-    assert agent._text(task) == f"[user] {task.prompt}\n[assistant] "
+    assert agent.text(task) == f"[user] {task.prompt}\n[assistant] "
     tokenizer.chat_template = None
-    assert agent._text(task) == task.prompt
+    assert agent.text(task) == task.prompt
     assert len(agent.answer([task])) == 1 and agent.name == "mine"
 
 

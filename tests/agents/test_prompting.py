@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,7 @@ import pytest
 import forge_gym
 from forge_gym.agents import Task, make_agent
 from forge_gym.agents.agent import Message
-from forge_gym.agents.prompting import Prompting, examples, without_system
+from forge_gym.agents.prompting import Prompting, examples
 
 NAMES = forge_gym.problems()
 GEMMA_LIKE = (
@@ -86,7 +86,6 @@ def test_a_conversation_comes_after_the_examples() -> None:
 def test_nothing_is_added_by_default() -> None:
     asked = task("TSP")
     assert Prompting().messages(asked) == list(asked.messages)
-    assert without_system(asked.messages) == list(asked.messages)
 
 
 @pytest.mark.parametrize("shots", [-1, 101, 1.5, "2"])
@@ -150,7 +149,7 @@ def test_a_model_without_a_template_reads_it_all_as_one_text(tiny_model: Path, t
     asked = task("TSP", n=5)
     agent = TransformersAgent(model, tokenizer, system="Be brief.", shots=1)
     question, reply, _ = Prompting(shots=1).messages(asked)
-    assert agent._text(asked) == f"Be brief.\n\n{question['content']}\n\n{reply['content']}\n\n{asked.prompt}"
+    assert agent.text(asked) == f"Be brief.\n\n{question['content']}\n\n{reply['content']}\n\n{asked.prompt}"
 
 
 def test_tokens_are_counted_and_ends_told_apart(tiny_model: Path) -> None:
@@ -162,7 +161,7 @@ def test_tokens_are_counted_and_ends_told_apart(tiny_model: Path) -> None:
     assert [reply.text for reply in replies] == agent.answer(asked)
     assert {reply.finish for reply in replies} == {"stop", "length"}
     for each, reply in zip(asked, replies, strict=True):
-        assert reply.prompt_tokens == len(agent._text(each))  # a token is a character here
+        assert reply.prompt_tokens == len(agent.text(each))  # a token is a character here
         ended = reply.finish == "stop"
         assert ended or reply.completion_tokens == 40
         shown = (len(reply.text) + 1) // 2  # characters between blanks, none of them a special token
@@ -173,7 +172,7 @@ def test_tokens_are_counted_and_ends_told_apart(tiny_model: Path) -> None:
 def test_a_reply_is_counted_up_to_its_end(tiny_model: Path) -> None:
     agent: Any = make_agent(f"hf:{tiny_model}", max_new_tokens=12, device="cpu")
     asked = task("TSP", n=5)
-    inputs = agent.tokenizer(agent._text(asked), return_tensors="pt", add_special_tokens=False)
+    inputs = agent.tokenizer(agent.text(asked), return_tensors="pt", add_special_tokens=False)
     output = agent.model.generate(
         input_ids=inputs["input_ids"],
         attention_mask=inputs["attention_mask"],
@@ -227,42 +226,50 @@ class StandInLLM:
     tokenizer: Any
 
     def __init__(self, model: str, dtype: str = "auto", max_model_len: int | None = None) -> None:
-        assert dtype == "auto" and max_model_len in (None, 512)
+        assert Path(model).is_dir() and dtype == "auto" and max_model_len == 512
 
     def get_tokenizer(self) -> Any:
         return self.tokenizer
 
-    def chat(
-        self, messages: list[list[Message]], sampling_params: list[StandInParams], use_tqdm: bool = True
-    ) -> list[Request]:
-        apply: Callable[..., str] = self.tokenizer.apply_chat_template
-        texts = [apply(talk, tokenize=False, add_generation_prompt=True) for talk in messages]
-        return self.generate(texts, sampling_params, use_tqdm)
-
     def generate(
-        self, prompts: list[str], sampling_params: list[StandInParams], use_tqdm: bool = True
+        self,
+        prompts: list[dict[str, list[int]]],
+        sampling_params: list[StandInParams],
+        use_tqdm: bool = True,
     ) -> list[Request]:
-        assert not use_tqdm and len(prompts) == len(sampling_params)
+        assert not use_tqdm
         return [
-            Request(range(len(text)), [Completion(f"{len(text)} {p.seed}", range(p.max_tokens), "length")])
-            for text, p in zip(prompts, sampling_params, strict=True)
+            Request(
+                prompt["prompt_token_ids"],
+                [Completion(f"{len(prompt['prompt_token_ids'])} {p.seed}", range(p.max_tokens), "length")],
+            )
+            for prompt, p in zip(prompts, sampling_params, strict=True)
         ]
+
+
+@dataclass
+class StandInArgs:
+    model: str
+    tensor_parallel_size: int = 1
+    max_model_len: int | None = None
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch, tokenizer: Any) -> Any:
     module = ModuleType("vllm")
-    module.LLM, module.SamplingParams = StandInLLM, StandInParams  # type: ignore[attr-defined]
+    vars(module).update(LLM=StandInLLM, SamplingParams=StandInParams, EngineArgs=StandInArgs)
     StandInLLM.tokenizer = tokenizer
     monkeypatch.setitem(sys.modules, "vllm", module)
     return tokenizer
 
 
 @pytest.mark.parametrize("template", [None, GEMMA_LIKE, ""])
-def test_vllm_is_asked_as_its_documentation_says(stand_in: Any, template: str | None) -> None:
+def test_vllm_is_asked_as_its_documentation_says(
+    stand_in: Any, tiny_model: Path, template: str | None
+) -> None:
     stand_in.chat_template = (template or None) if template is not None else stand_in.chat_template
     options: dict[str, Any] = {"system": "Be brief.", "shots": 1, "max_new_tokens": 7, "temperature": 0.5}
-    agent: Any = make_agent("vllm:org/tiny", engine={"max_model_len": 512}, **options)
+    agent: Any = make_agent(f"vllm:{tiny_model}", engine={"max_model_len": 512}, **options)
     group = [replace(task("TSP", n=5), sample=sample) for sample in range(3)]
     replies = agent.replies(group)
     assert agent.name == "tiny" and agent.replies([]) == []
@@ -270,13 +277,13 @@ def test_vllm_is_asked_as_its_documentation_says(stand_in: Any, template: str | 
     assert len({reply.text for reply in replies}) == 3  # seeds follow from the sample number
     for reply in replies:
         length, seed = map(int, reply.text.split())
+        assert length == len(agent.text(group[0])) > len(group[0].prompt) * 1.5
         assert (reply.prompt_tokens, reply.completion_tokens, reply.finish) == (length, 7, "length")
-        assert 0 <= seed < 2**31 and length > len(group[0].prompt) * 1.5
+        assert 0 <= seed < 2**31
 
 
-def test_vllm_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(ImportError, match=r"pip install vllm; hf:MODEL does without"):
-        make_agent("vllm:org/tiny")
+def test_bad_options_of_vllm_are_refused(stand_in: Any, tiny_model: Path) -> None:
+    with pytest.raises(ValueError, match="engine has no argument 'tensor_paralel': did you mean 'tensor_p"):
+        make_agent(f"vllm:{tiny_model}", engine={"tensor_paralel": 2})
     with pytest.raises(ValueError, match="did you mean 'max_new_tokens'"):
-        make_agent("vllm:org/tiny", max_tokens=1)
+        make_agent(f"vllm:{tiny_model}", max_tokens=1)
