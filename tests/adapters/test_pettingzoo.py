@@ -1,4 +1,4 @@
-"""PettingZoo: its own tests on every problem and view, and what the two games promise beyond them."""
+"""PettingZoo: its own tests on one problem of each kind in both views, and what the two games promise beyond them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 import forge_gym
 from cases import PROBLEMS, every_kind
-from forge_gym.adapters.pettingzoo import VIEWS, Codes, table
 from forge_gym.core.env import TextEnv
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import tiered
@@ -29,6 +28,7 @@ from pettingzoo.utils.conversions import (  # noqa: E402 - only where PettingZoo
     turn_based_aec_to_parallel,
 )
 
+from forge_gym.adapters.pettingzoo import table  # noqa: E402
 from forge_gym.adapters.pettingzoo.duel import Duel, parallel_env  # noqa: E402
 from forge_gym.adapters.pettingzoo.relay import Relay, deal, env  # noqa: E402
 
@@ -38,11 +38,11 @@ def small(name: str, **parameters: Any) -> Kind[Any, Any]:
 
 
 def relay(name: str, **arguments: Any) -> Relay:
-    return Relay(small(name), **{"length": 4096, **arguments})
+    return Relay(small(name), **arguments)
 
 
 def duel(name: str, **arguments: Any) -> Duel:
-    return Duel(small(name), **{"length": 4096, **arguments})
+    return Duel(small(name), **arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +63,7 @@ def presupposing_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
 quietly = pytest.mark.filterwarnings(
     "ignore::UserWarning"
 )  # its advice: observations should be Box or Discrete
-views = pytest.mark.parametrize("view", VIEWS)
+views = pytest.mark.parametrize("view", ["text", "numeric"])
 names = every_kind
 
 
@@ -95,20 +95,16 @@ def test_duel_passes_their_tests(name: str, view: str, request: pytest.FixtureRe
 
 
 @quietly
-@names
-@pytest.mark.parametrize("view", ["text", "numeric"])
-def test_both_are_drawn(name: str, view: str) -> None:
+@views
+def test_both_are_drawn(view: str) -> None:
     pytest.importorskip("matplotlib")
 
-    pettingzoo_test.render_test(lambda render_mode: relay(name, view=view, render_mode=render_mode))
+    pettingzoo_test.render_test(lambda render_mode: relay("TSP", view=view, render_mode=render_mode))
     pettingzoo_test.render_test(
-        lambda render_mode: parallel_to_aec(duel(name, view=view, render_mode=render_mode))
-    )
-    pettingzoo_test.state_test(
-        relay(name, view="numeric"), turn_based_aec_to_parallel(relay(name, view="numeric"))
+        lambda render_mode: parallel_to_aec(duel("TSP", view=view, render_mode=render_mode))
     )
     with pytest.raises(ValueError, match="render_mode must be one of"):
-        relay(name, render_mode="humn")
+        relay("TSP", render_mode="humn")
 
 
 # ---------------------------------------------------------------------------------------------- duels
@@ -128,7 +124,7 @@ def replies(problem: Kind[Any, Any], instance: Any, rng: np.random.Generator) ->
 
 
 @names
-@pytest.mark.parametrize("agents", [2, 3, 5])
+@pytest.mark.parametrize("agents", [2, 5])
 def test_a_duel_is_zero_sum_and_symmetric(name: str, agents: int) -> None:
     problem, rng = small(name), np.random.default_rng(agents)
     game = Duel(problem, agents=agents)
@@ -188,7 +184,7 @@ def built(game: Duel, choose: Callable[[str, Any], Any]) -> tuple[dict[str, floa
 
 
 @names
-@pytest.mark.parametrize("agents", [2, 3, 5])
+@pytest.mark.parametrize("agents", [2, 5])
 def test_solutions_are_built_in_a_duel(name: str, agents: int) -> None:
     game, rng = duel(name, view="numeric", agents=agents), np.random.default_rng(0)
     wait = game.action_space("agent_0").n - 1  # type: ignore[attr-defined]
@@ -253,23 +249,6 @@ def test_a_duel_of_several_turns() -> None:
     assert rewards == {"agent_0": 0, "agent_1": 0}
 
 
-@views
-def test_a_duel_closes_every_board(view: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    boards, closed = list[TextEnv](), list[TextEnv]()
-    make = TextEnv.__init__
-
-    def remember(self: TextEnv, *arguments: Any, **options: Any) -> None:
-        boards.append(self)
-        make(self, *arguments, **options)
-
-    monkeypatch.setattr(TextEnv, "__init__", remember)
-    monkeypatch.setattr(TextEnv, "close", lambda board: closed.append(board))
-    game = duel("TSP", view=view, agents=3)
-    game.close()
-    boards += game._answers.values()
-    assert len(closed) == 3 and {id(board) for board in closed} == {id(board) for board in boards}
-
-
 def test_an_alarm_stops_a_duel(monkeypatch: pytest.MonkeyPatch) -> None:
     game = Duel(forge_gym.problem("TSP", n=5))
     with monkeypatch.context() as patch:
@@ -304,7 +283,7 @@ def masked(rng: np.random.Generator) -> Callable[[str, Any], Any]:
 
 
 @names
-@pytest.mark.parametrize("agents", [2, 3, 5])
+@pytest.mark.parametrize("agents", [2, 5])
 @pytest.mark.parametrize("start", ["greedy", "trivial"])
 def test_a_relay_of_moves_telescopes(name: str, agents: int, start: str) -> None:
     for owned in (False, True):
@@ -365,7 +344,6 @@ def test_impossible_moves_change_nothing_and_cost_their_agent(name: str) -> None
         with pytest.raises(ValueError, match="action must be in"):
             game.step(action)
     assert set(game.infos["agent_0"]) == {*TextEnv(game.problem).reset()[1], "accepted"}
-    assert game.state().shape == game.state_space.shape and game.state() in game.state_space
 
 
 @names
@@ -563,29 +541,6 @@ def test_the_instances_are_those_of_text_env(name: str, view: str) -> None:
     assert fresh.instance.size == base.instance.size  # type: ignore[union-attr]
 
 
-def test_codes_are_texts() -> None:
-    space, texts = Codes(8), ("", "[0, 1]", "naïve →", "\ud800x", "123456789")
-    for text in texts:
-        assert space.encode(text) in space and space.decode(space.encode(text)) == text[:8]
-    assert isinstance(space.decode(space.sample()), str)
-    coded, plain = (relay("TSP", view=view, owned=True, start="trivial") for view in ("codes", "text"))
-    length = coded.action_space("agent_0")
-    assert isinstance(length, Codes)
-    for game in (coded, plain):
-        game.reset(seed=1)
-    reply = plain.problem.format(plain.instance, plain.solution)
-    coded.step(length.encode(reply))
-    plain.step(reply)
-    assert coded.infos == plain.infos and coded.infos["agent_0"]["accepted"]
-    assert length.decode(coded.observe("agent_1")) == plain.observe("agent_1")
-    with pytest.raises(ValueError, match="action must be in"):
-        coded.step(length.encode(reply)[:-1])
-    for name in PROBLEMS:  # the default length has room for every problem as it comes
-        game = env(name, owned=True)
-        game.reset(seed=0)
-        assert len(game.observe("agent_0")) < table.LENGTH / 2
-
-
 def test_made_by_name() -> None:
     assert parallel_env("TSP", level=2, agents=3).problem == forge_gym.problem("TSP", level=2)
     game = env("Knapsack", n=7, rounds=2, view="numeric")
@@ -600,8 +555,7 @@ def test_made_by_name() -> None:
         (env, {"penalty": 2}, "penalty must be a number from 0.0 to 1.0"),
         (env, {"reward": "pairwise"}, "reward must pay a single answer"),
         (env, {"view": "numbers"}, "view must be one of .* did you mean 'numeric'"),
-        (env, {"view": "codes", "length": 0}, "length must be an integer of at least 1"),
-        (env, {"view": "numeric", "size": 2}, "size must be an integer of at least"),
+        (env, {"levl": 2}, "Relay of TSP has no argument 'levl': did you mean 'level'"),
         (parallel_env, {"agents": 1}, "agents must be an integer of at least 2"),
         (parallel_env, {"view": "numeric", "turns": 2}, "turns=1"),
         (parallel_env, {"keep": "first"}, "keep must be one of"),
@@ -628,5 +582,3 @@ def test_what_comes_at_the_wrong_time_or_in_the_wrong_type() -> None:
     together.reset(seed=0)
     with pytest.raises(TypeError, match="agent_0's action is the text of a reply"):
         together.step(0)
-    with pytest.raises(NotImplementedError, match="numeric"):
-        together.state()
