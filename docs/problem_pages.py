@@ -22,7 +22,8 @@ from forge_gym.core.instance import Instance
 from forge_gym.core.parameters import choices
 from forge_gym.core.problem import Problem
 from forge_gym.core.registry import problem_class
-from forge_gym.data.suite import BENCHMARK, LEVELS, PER_LEVEL, Row, locate, read
+from forge_gym.data.rows import Row
+from forge_gym.data.suite import BENCHMARK, LEVELS, PER_LEVEL, locate, read
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from forge_gym.kinds.kind import as_kind
 

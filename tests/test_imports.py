@@ -42,7 +42,7 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
     "registration": ("core", "wrappers"),
     "shared_texts": ("core",),
     "_version": (),
-    "": ("core", "envs", "registration", "shared_texts", "_version"),
+    "": ("core", "data", "envs", "registration", "shared_texts", "_version"),
     "__main__": ("cli",),
 }
 """What each package, or module at the top level, may import beside itself; "" is the package's own file."""

@@ -14,6 +14,8 @@ Examples
 (-1.0, True)
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import shared_texts as _shared_texts  # noqa: F401 - teaches Gymnasium's asynchronous vectors to carry texts
 from ._version import __version__
 from .core.registry import add_problem, from_spec, problem, problems
@@ -22,6 +24,9 @@ from .core.verdict import Verdict
 from .envs import PROBLEMS
 from .registration import register_problem
 
+if TYPE_CHECKING:
+    from .data.rows import dataset
+
 for _entry_point, _version in PROBLEMS.items():
     register_problem(_entry_point, version=_version)
 for _spelling in ("PublishedCycle", "PublishedBisection"):
@@ -29,9 +34,20 @@ for _spelling in ("PublishedCycle", "PublishedBisection"):
 for _name, _scheme in (("verpo", "Verpo"), ("base_and_bonus", "BaseAndBonus"), ("pairwise", "Pairwise")):
     register_reward(_name, f"forge_gym.training.group_rewards:{_scheme}")
 
+
+def __getattr__(name: str) -> Any:
+    """Import `dataset` when it is first asked for."""
+    if name != "dataset":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .data.rows import dataset
+
+    return dataset
+
+
 __all__ = [
     "Verdict",
     "__version__",
+    "dataset",
     "from_spec",
     "problem",
     "problems",

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import Future
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,8 +24,9 @@ import forge_gym
 from forge_gym.cli import main
 from forge_gym.core.problem import Problem
 from forge_gym.data import generate as module
-from forge_gym.data.generate import FORMATS, LAYOUTS, Chunk, Local, generate
-from forge_gym.data.rows import samples, write_rows
+from forge_gym.data.generate import LAYOUTS, Chunk, Local, generate
+from forge_gym.data.rows import samples
+from forge_gym.data.suite import read, verify
 
 ROWS = {"train": 40, "validation": 7, "test": 7}
 
@@ -72,31 +74,36 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Here:
 
 def test_rows_are_those_of_the_stream_and_certified(here: Here, tmp_path: Path) -> None:
     folder = generate(problems(), tmp_path / "set", ROWS, levels=[1, 3], seed=4)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        ".forge",
-        "README.md",
-        "test.jsonl",
-        "train.jsonl",
-        "validation.jsonl",
-    ]
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [".forge", "test.jsonl", "train.jsonl", "validation.jsonl"]
     for split, size in ROWS.items():
         rows = lines(folder / f"{split}.jsonl")
-        expected = samples(problems(), levels=[1, 3], seed=4, split=split)
-        assert [row["spec"] for row in rows] == [sample.spec for sample in islice(expected, size)]
+        expected = list(islice(samples(problems(), levels=[1, 3], seed=4, split=split), size))
+        assert [row["id"] for row in rows] == [row.id for row in expected]
+        assert len({row["id"] for row in rows}) == size
         for row in rows:
             problem, instance = forge_gym.from_spec(row["spec"])
-            reference = problem.reference(instance)
-            assert problem.verify(instance, row["answer"]).optimal
-            assert (row["trivial"], row["greedy"], row["optimum"]) == (
-                reference.trivial,
-                reference.greedy,
-                reference.value,
+            assert problem.verify(instance, row["answer"]).optimal and row["prompt"] == problem.prompt(
+                instance
             )
-            assert row["prompt"] == problem.prompt(instance) and row["size"] == instance.size
-            assert problem.from_json(row["instance"]) == instance
-            assert row["instance_hash"] == problem.digest(instance)
-            assert (row["problem"], row["split"], row["seed"]) == (problem.name, split, 4)
-        assert len({row["id"] for row in rows}) == size
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_a_suite_and_read_by_datasets(here: Here, tmp_path: Path, layout: str) -> None:
+    folder = generate(problems(), tmp_path / "set", ROWS, levels=[0, 2], layout=layout)
+    for split, size in ROWS.items():
+        path = folder / f"{split}.jsonl"
+        name, rows = read(path)
+        assert name == split and verify(path, sample=3) == []
+        assert rows == list(islice(samples(problems(), levels=[0, 2], split=split), size))
+    datasets = pytest.importorskip("datasets")
+    found = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
+    assert sorted(found) == sorted(ROWS) and len({str(split.features) for split in found.values()}) == 1
+    assert all(found[split].to_list() == lines(folder / f"{split}.jsonl") for split in ROWS)
+    packed = tmp_path / "train.parquet"
+    found["train"].to_parquet(packed)
+    again = datasets.load_dataset("parquet", data_files=str(packed), cache_dir=str(tmp_path / "cache"))
+    assert again["train"].to_list() == lines(folder / "train.jsonl")
 
 
 def test_fewer_rows_than_problems(here: Here, tmp_path: Path) -> None:
@@ -106,8 +113,9 @@ def test_fewer_rows_than_problems(here: Here, tmp_path: Path) -> None:
 
 def test_all_problems_at_once(here: Here, tmp_path: Path) -> None:
     every = [forge_gym.problem(name) for name in forge_gym.problems()]
-    rows = lines(generate(every, tmp_path, {"test": 2 * len(every)}, levels=[0]) / "test.jsonl")
-    assert Counter(row["problem"] for row in rows) == dict.fromkeys(forge_gym.problems(), 2)
+    path = generate(every, tmp_path, {"test": 2 * len(every)}, levels=[0]) / "test.jsonl"
+    assert Counter(row["problem"] for row in lines(path)) == dict.fromkeys(forge_gym.problems(), 2)
+    assert verify(path, sample=0) == []
 
 
 def test_no_instance_comes_twice_and_splits_are_disjoint(here: Here, tmp_path: Path) -> None:
@@ -115,8 +123,8 @@ def test_no_instance_comes_twice_and_splits_are_disjoint(here: Here, tmp_path: P
     tiny = forge_gym.problem("HamiltonianCycle", n=6)
     rows = {"train": 300, "validation": 100, "test": 100}
     folder = generate(tiny, tmp_path / "set", rows)
-    drawn = {split: [row["instance_hash"] for row in lines(folder / f"{split}.jsonl")] for split in rows}
-    plain = {split: [s.digest for s in islice(samples(tiny, split=split), 300)] for split in rows}
+    drawn = {split: [row["hash"] for row in lines(folder / f"{split}.jsonl")] for split in rows}
+    plain = {split: [row.hash for row in islice(samples(tiny, split=split), 300)] for split in rows}
     assert set(plain["train"]) & set(plain["test"]), "the case is too easy"
     everything = [digest for split in drawn.values() for digest in split]
     assert len(set(everything)) == len(everything) == 500
@@ -128,53 +136,16 @@ def test_parameters_without_enough_instances_are_refused(here: Here, tmp_path: P
         generate(tiny, tmp_path, {"train": 300})
 
 
-# ---------------------------------------------------------------------- formats and layouts
-
-
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_in_every_format_is_read_by_datasets(
-    here: Here, tmp_path: Path, layout: str, format: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(module, "SHARD", 15)
-    folder = generate(problems(), tmp_path / "set", ROWS, levels=[0, 2], format=format, layout=layout)
-    reference = generate(problems(), tmp_path / "lines", ROWS, levels=[0, 2], layout=layout)
-    found = datasets.load_dataset(str(folder), cache_dir=str(tmp_path / "cache"))
-    lazily = datasets.load_dataset(str(folder), streaming=True, cache_dir=str(tmp_path / "cache"))
-    assert sorted(found) == sorted(ROWS)
-    schemas = {str(split.features) for split in found.values()}
-    assert len(schemas) == 1
-    for split in ROWS:
-        expected = lines(reference / f"{split}.jsonl")
-        assert found[split].to_list() == expected == list(lazily[split])
-    if format == "hf":
-        names = [path.name for path in sorted((folder / "data").iterdir())]
-        assert names[1:4] == [f"train-0000{i}-of-00003.parquet" for i in range(3)]
-
-
 def test_layouts_are_the_trainers_own_rows(here: Here, tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
-    from forge_gym.adapters.trl import make_dataset
-    from forge_gym.adapters.verl import rows as verl_rows
-
-    own = {
-        "trl": make_dataset(problems(), 40, levels=[0, 2], seed=1).to_list(),
-        "verl": verl_rows(problems(), 40, levels=[0, 2], seed=1),
-    }
-    for layout, expected in own.items():
-        folder = generate(problems(), tmp_path / layout, {"train": 40}, levels=[0, 2], seed=1, layout=layout)
-        assert lines(folder / "train.jsonl") == expected
-
-
-def test_the_card_says_what_is_there(here: Here, tmp_path: Path) -> None:
-    problem = forge_gym.problem("TSP", n=6)
-    card = (generate(problem, tmp_path, {"train": 3, "test": 2}) / "README.md").read_text()
-    row = lines(tmp_path / "test.jsonl")[0]
-    assert "| TSP n=6 |  | 3 | 2 |" in card
-    described = [name for columns in module._COLUMNS for name in columns.split(", ")]
-    assert sorted(described) == sorted(row)
-    assert "- split: train\n    path:\n    - train.jsonl" in card
+    for layout, place in LAYOUTS.items():
+        if layout == "plain":
+            continue
+        row = import_module(place).row
+        expected = [row(drawn) for drawn in islice(samples(problems(), levels=[0, 2], seed=1), 8)]
+        folder = generate(problems(), tmp_path / layout, {"train": 8}, levels=[0, 2], seed=1, layout=layout)
+        found = lines(folder / "train.jsonl")
+        assert all(json.loads(columns.pop("certified"))["version"] == 0 for columns in found)
+        assert found == expected
 
 
 # ---------------------------------------------------------------------- the same bytes, whatever happens
@@ -215,7 +186,7 @@ def test_a_killed_worker_costs_its_chunk(tmp_path: Path) -> None:
 
 def test_the_other_workers_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     crew = Local(2)
-    slow, other = (Chunk(forge_gym.problem("TSP", n=n), -1, 0, "train", 0, 400) for n in (12, 5))
+    slow, other = (Chunk(forge_gym.problem("TSP", n=n), -1, 0, "train", "plain", 0, 400) for n in (12, 5))
     try:
         first, second = crew.submit(slow), crew.submit(other)
         (busy,) = [pool for pool, future in crew._pools.items() if future is first]
@@ -306,7 +277,7 @@ def test_half_a_part_and_a_gap_are_made_good(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "_write", stop)
+        patched.setattr(module, "_join", stop)
         with pytest.raises(KeyboardInterrupt):
             generate(problems(), tmp_path / "cut", {"train": 60})
     parts = sorted((tmp_path / "cut" / ".forge" / "parts").glob("*/*.jsonl"))
@@ -384,7 +355,6 @@ def _ray_workers() -> list[int]:
         ({"rows": {"test": 0}}, "rows must hold a positive number"),
         ({"seed": -1}, "seed must be"),
         ({"layout": "trll"}, "did you mean 'trl'"),
-        ({"format": "csv"}, "format must be one of"),
         ({"engine": "rey"}, "did you mean 'ray'"),
         ({"workers": 0}, "workers must be"),
         ({"address": "auto"}, "address must be None unless the engine is 'ray'"),
@@ -401,19 +371,10 @@ def test_wrong_arguments_are_refused(tmp_path: Path, arguments: dict[str, Any], 
     assert not (tmp_path / "set").exists()
 
 
-def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+def test_ray_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    problem = forge_gym.problem("TSP")
-    with pytest.raises(ValueError, match=r"needs pyarrow: pip install '\.\[data\]' in a clone"):
-        generate(problem, tmp_path / "a", {"test": 1}, format="parquet")
-    with pytest.raises(
-        ValueError, match=r"a \.parquet file needs pyarrow: pip install '\.\[data\]' in a clone"
-    ):
-        write_rows(tmp_path / "a.parquet", [{"prompt": "?"}])
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(ValueError, match=r"needs Ray: pip install '\.\[scale\]' in a clone"):
-        generate(problem, tmp_path / "b", {"test": 1}, engine="ray")
+    with pytest.raises(ValueError, match=r'needs Ray: pip install "forge-gym\[scale\]"'):
+        generate(forge_gym.problem("TSP"), tmp_path, {"test": 1}, engine="ray")
 
 
 def test_a_cluster_that_is_not_there_is_named(
@@ -449,54 +410,57 @@ def test_what_other_code_has_begun_is_left_alone(here: Here, tmp_path: Path) -> 
     part.parent.mkdir(parents=True)
     part.write_text('{"digest": "0"}\n')
     settings = tmp_path / ".forge" / "settings.json"
-    settings.write_text(settings.read_text().replace("row_format", "of_old"))
-    with pytest.raises(ValueError, match=r"settings differ in row_format: \{'row_format': None\}"):
+    settings.write_text(settings.read_text().replace('"format": 3', '"format": 2'))
+    with pytest.raises(ValueError, match=r"settings differ in format: \{'format': 2\}"):
         generate(problems(), tmp_path, ROWS)
     assert part.exists()
 
 
 def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["generate", "--env", "TSP", "--set", "n=6", "--train", "5", "--out", str(tmp_path / "set")]
-    assert main(given) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'set'} is written: 5 rows, described in README.md\n"
-    assert main(given) == 0
-    assert capsys.readouterr().out == f"{tmp_path / 'set'} is there already: 5 rows, described in README.md\n"
-    assert json.loads(lines(tmp_path / "set" / "train.jsonl")[0]["spec"])["parameters"] == {"n": 6}
+    folder = tmp_path / "set"
+    given = ["generate", "--env", "TSP", "--set", "n=6", "style=json", "--train", "5", "--test", "2"]
+    given += ["--out", str(folder)]
+    for done in "is written", "is there already":
+        assert main(given) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert said[0] == f"{folder} {done}: 5 rows of train, 2 rows of test"
+    assert json.loads(lines(folder / "train.jsonl")[0]["spec"])["parameters"] == {"style": "json", "n": 6}
     assert main([*given, "--layout", "vrl"]) == 2
     assert "did you mean 'verl'" in capsys.readouterr().err
+    assert main(said[1].removeprefix("next: forge-gym ").split()) == 0
+    assert "exact" in capsys.readouterr().out
 
 
 def test_the_page_says_what_is_so(
     root: Path, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (root / "docs" / "data.md").read_text()
-    assert all(f"| {column} | {meaning} |" in page for column, meaning in module._COLUMNS.items())
-    assert all(f"`{name}`" in page for name in LAYOUTS if name != "plain")
-    pytest.importorskip("datasets")
-    (command,) = re.findall(r"```bash\nforge-gym (.*)\n", page)
+    assert all(f"`{name}`" in page for name in LAYOUTS)
     monkeypatch.chdir(tmp_path)
-    assert main(re.sub(r"\d+00\b", "12", command).split()) == 0
+    commands = re.findall(r"^forge-gym (.*)$", page, re.MULTILINE)
+    for command in commands:
+        assert main(re.sub(r"\d+00\b", "12", command).split()) == 0, command
+    described = re.search(r"\| column \|.*?\n\n", page, re.DOTALL)
+    assert described is not None
+    columns = re.findall(r"`(\w+)`(?=[^|]*\|[^|]*\|$)", described[0], re.MULTILINE)
+    assert columns == list(lines(tmp_path / "data" / "three" / "test.jsonl")[0])
+    pytest.importorskip("datasets")
     examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     environment = os.environ | {"HF_HOME": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-c", "\n".join(examples)], check=True, cwd=tmp_path, env=environment)
 
 
-def test_problems_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine.py").write_text(
-        "from forge_gym.envs.tsp import TSP\n\nclass Tour(TSP):\n    '''Mine.'''\n    name = 'Tour'\n"
-    )
-    given = [
-        "generate",
-        "--env",
-        "mine:Tour",
-        "--set",
-        "n=6",
-        "--train",
-        "5",
-        "--out",
-        "set",
-        "--workers",
-        "1",
-    ]
-    subprocess.run([sys.executable, "-m", "forge_gym", *given], check=True, cwd=tmp_path)
-    assert lines(tmp_path / "set" / "train.jsonl")[0]["problem"] == "Tour"
+def test_problems_of_your_own(tmp_path: Path) -> None:
+    """Another process knows them by the row."""
+    own = "from forge_gym.envs.tsp import TSP\n\nclass Tour(TSP):\n    '''Mine.'''\n"
+    (tmp_path / "mine.py").write_text(own)
+    for command in (
+        "generate --env mine:Tour --set n=6 --test 5 --out set --workers 1",
+        "suite verify set/test.jsonl",
+        "suite build --env mine:Tour --levels 0 1 --per-level 2 --out own.jsonl",
+        "suite verify own.jsonl",
+        "eval --suite own.jsonl --agent greedy",
+    ):
+        subprocess.run([sys.executable, "-m", "forge_gym", *command.split()], check=True, cwd=tmp_path)
+    for file in "set/test.jsonl", "own.jsonl":
+        assert {row["problem"] for row in lines(tmp_path / file)} == {"mine:Tour"}

@@ -19,7 +19,7 @@ from ..core.episode import Episode, Protocol
 from ..core.registry import from_spec, problem_class, problems
 from ..core.registry import problem as find_problem
 from ..core.seeding import SPLITS
-from ..data.rows import Sample, ladder, samples
+from ..data.rows import Row, ladder, samples
 
 ANSWER = "forge_answer"
 """Key of ``trace.info`` under which several turns leave the kept reply."""
@@ -156,14 +156,9 @@ class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
         stream = samples(self._problems, levels=config.levels or None, seed=config.seed, split=config.split)
         return map(self._task, stream)
 
-    def _task(self, sample: Sample) -> ForgeTask:
-        name = sample.problem.name
+    def _task(self, row: Row) -> ForgeTask:
         data = ForgeData(
-            name=f"{name} {sample.level} {sample.split} {sample.seed} {sample.index}",
-            prompt=sample.prompt,
-            spec=sample.spec,
-            problem=name,
-            level=sample.level,
+            name=row.id, prompt=row.prompt, spec=row.spec, problem=row.problem.name, level=row.level
         )
         return ForgeTask(data, self.config.task)
 

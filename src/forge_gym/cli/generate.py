@@ -7,9 +7,9 @@ from typing import Annotated
 
 from typer import Option
 
-from ..data.generate import ENGINES, FORMATS, LAYOUTS, whole
+from ..data.generate import ENGINES, LAYOUTS, whole
 from ..data.generate import generate as write
-from .options import Envs, Levels, Seed, Set, given, make_problems
+from .options import Envs, Levels, Seed, Set, make_problems
 from .terminal import progress_bar, resumable
 
 
@@ -23,26 +23,27 @@ def command(
     ] = 0,
     validation: Annotated[int, Option(metavar="ROWS", help="rows of the validation split")] = 0,
     test: Annotated[int, Option(metavar="ROWS", help="rows of the test split")] = 0,
-    format: Annotated[str, Option(help=f"one of {', '.join(FORMATS)}")] = FORMATS[0],
     layout: Annotated[str, Option(help=f"whose rows: one of {', '.join(LAYOUTS)}")] = "plain",
     seed: Seed = 0,
     workers: Annotated[int | None, Option(help="processes; all processors by default")] = None,
     engine: Annotated[str, Option(help=f"one of {', '.join(ENGINES)}")] = ENGINES[0],
     address: Annotated[str | None, Option(help="an existing Ray cluster, such as auto")] = None,
 ) -> None:
-    """Write a data set with certified answers; the same command goes on where it was stopped."""
+    """Write a data set of certified rows as JSON lines; the same command goes on where it was stopped."""
     rows = {"train": train, "validation": validation, "test": test}
-    options = given(levels=levels, workers=workers, address=address)
     problems = make_problems(env, set)
     done = "is there already" if whole(out) else "is written"
     with resumable(), progress_bar("generate", sum(rows.values())) as progress:
-        folder = write(
+        write(
             *(problems, out, rows),
+            levels=levels,
             seed=seed,
             layout=layout,
-            format=format,
+            workers=workers,
             engine=engine,
+            address=address,
             progress=progress,
-            **options,
         )
-    print(f"{folder} {done}: {sum(rows.values())} rows, described in README.md")
+    print(f"{out} {done}: {', '.join(f'{size} rows of {split}' for split, size in rows.items() if size)}")
+    if test:
+        print(f"next: forge-gym eval --suite {out / 'test.jsonl'} --agent greedy")

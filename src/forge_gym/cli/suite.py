@@ -9,24 +9,37 @@ from typing import Annotated
 from typer import Argument, Option
 
 from ..core.checks import check_int
-from ..data.suite import BENCHMARK, LEVELS, PROBLEMS, locate, write
+from ..data.rows import write
+from ..data.suite import BENCHMARK, LEVELS, PER_LEVEL, PROBLEMS, SEED, content_hash, locate
 from ..data.suite import build as build_suite
 from ..data.suite import verify as verify_suite
+from .options import Envs, Levels, Set, make_problems
 from .terminal import progress_bar, resumable
 
 HELP = "Frozen, certified instances: build, verify, import."
 
 
 def build(
-    out: Annotated[Path, Option(help="file to write")] = Path(f"{BENCHMARK}.jsonl.gz"),
-    per_level: Annotated[int, Option(help="instances per problem and level")] = 10,
+    env: Envs = None,
+    levels: Levels = None,
+    set: Set = None,
+    per_level: Annotated[int, Option(help="instances per problem and level")] = PER_LEVEL,
+    seed: Annotated[int, Option(help="stream of instances, in the test split")] = SEED,
+    out: Annotated[Path, Option(help="file to write; compressed if it ends in .gz")] = Path(
+        f"{BENCHMARK}.jsonl.gz"
+    ),
 ) -> None:
-    """Draw and certify the benchmark; goes on where it was stopped."""
-    check_int("--per-level", per_level, 1)
-    total = len(PROBLEMS) * len(LEVELS) * per_level
+    """Draw and certify a suite, without --env the benchmark; goes on where it was stopped.
+
+    Without --levels, the problems keep their own sizes. Without --set, their families of instances come in turn.
+    """
+    problems = make_problems(env, set) if set else env or PROBLEMS
+    levels = levels or (None if env or set else list(LEVELS))
+    total = len(problems) * len(levels or [-1]) * per_level
     with resumable(), progress_bar("certifying", total) as advance:
-        digest = build_suite(out, _name(out), per_level, advance)
+        digest = build_suite(out, problems, levels, per_level, seed, advance)
     print(f"wrote {out}: {total} instances, content {digest}")
+    print(f"next: forge-gym eval --suite {out} --agent greedy")
 
 
 def verify(
@@ -54,13 +67,9 @@ def import_published(
 
     with progress_bar("certifying", None) as advance:
         rows = [row for path in file for row in import_rows(path, advance)]
-    proven = sum(row.certificate.proven for row in rows)
-    digest = write(out, _name(out), [row.to_json() for row in rows])
-    print(f"wrote {out}: {len(rows)} instances, {proven} proven, content {digest}")
-
-
-def _name(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".jsonl")
+    proven = sum(row.reference.proven for row in rows)
+    write(out, (row.to_json() for row in rows))
+    print(f"wrote {out}: {len(rows)} instances, {proven} proven, content {content_hash(rows)}")
 
 
 ACTIONS = {"build": build, "verify": verify, "import": import_published}

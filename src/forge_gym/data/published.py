@@ -34,7 +34,8 @@ from ..kinds.reading import read_lists
 from ..kinds.sequence import Walk
 from ..kinds.subset import Chosen
 from ..kinds.table import Names
-from .suite import Row, SuiteError
+from .rows import Row
+from .suite import SuiteError
 
 Data = dict[str, Any]
 Score = dict[str, float]
@@ -259,7 +260,7 @@ def import_rows(path: Path, progress: Callable[[int], object] = lambda n: None) 
     for id, published, entry in entries:
         problem, instance = convert(task, published)
         source = {"task": task, "level": entry.get("level"), "baseline": entry.get("reference_value")}
-        rows.append(Row.certified(id, problem, instance, None, source))
+        rows.append(Row.of(problem, instance, source, id=id))
         progress(1)
     return rows
 
@@ -276,7 +277,7 @@ def published_ratio(verdict: Verdict, row: Row) -> float:
     if verdict.objective is None:
         return 0.0
     baseline, value = row.source.get("baseline"), verdict.objective
-    baseline = float(row.certificate.value if baseline is None else baseline)
+    baseline = float(row.reference.value if baseline is None else baseline)
     if row.problem.sense == "max":
         return float(value) / baseline if baseline else float(value == baseline)
     return baseline / float(value) if value else float(value == baseline)

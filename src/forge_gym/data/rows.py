@@ -1,50 +1,195 @@
-"""Samples of problems, levels and splits in one order, of which every trainer's rows are made; and files of rows."""
+"""Rows: certified instances in one format, which suites, data sets and trainers' files share; and drawing them."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import chain, cycle, islice
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from ..core.checks import check_choice
-from ..core.instance import Instance
+from ..core.checks import check_choice, check_int, short_repr
+from ..core.instance import Instance, lists_to_tuples
+from ..core.mixture import Mixture
 from ..core.problem import Problem
+from ..core.reference import CertificateError, Reference
+from ..core.registry import from_spec
+from ..core.registry import problem as make_problem
+from ..core.seeding import SPLITS
+from ..core.store import number
+from ..core.verdict import Number, Verdict
+from ..registration import problem_name
+
+# ------------------------------------------------------------------------------------------ one row
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A graded instance as text, and where it comes from."""
+class Row:
+    """A certified instance.
 
+    Examples
+    --------
+    >>> import forge_gym
+    >>> row = next(samples(forge_gym.problem("TSP"), levels=[2], split="test"))
+    >>> row.id, row.level, row.reference.proven, Row.from_json(row.to_json()) == row
+    ('TSP-2-test-0-0', 2, True, True)
+    """
+
+    id: str
     problem: Problem[Any, Any]
-    level: int
-    """Difficulty; -1 for the problem's own parameters."""
-    seed: int
-    index: int
-    split: str
-    prompt: str
-    digest: str
-    """The instance's hash."""
+    instance: Instance
+    reference: Reference[Any]
+    """Anchors, bound, and the witness of the value, as stated: `use` and `faults` check them."""
+    hash: str
+    level: int = -1
+    """Difficulty; -1 for a problem's own parameters and for imported instances."""
+    source: Mapping[str, Any] = field(default_factory=dict)
+    """``seed``, ``index`` and ``split`` of a drawn instance, or what an importer noted."""
 
     @classmethod
     def of(
-        cls, problem: Problem[Any, Any], instance: Instance, level: int, seed: int, index: int, split: str
-    ) -> Sample:
-        """Return the sample of ``instance``, number ``index`` of its stream."""
-        return cls(problem, level, seed, index, split, problem.prompt(instance), problem.digest(instance))
+        cls,
+        problem: Problem[Any, Any],
+        instance: Instance,
+        source: Mapping[str, Any],
+        level: int = -1,
+        id: str | None = None,
+    ) -> Row:
+        """Return an instance as a row, with its certified reference; by default its id says where it was drawn."""
+        if id is None:
+            name = problem.name if level < 0 else f"{problem.name}-{level}"
+            id = f"{name}-{source['split']}-{source['seed']}-{source['index']}"
+        return cls(
+            id, problem, instance, problem.reference(instance), problem.digest(instance), level, source
+        )
+
+    @property
+    def prompt(self) -> str:
+        """The question."""
+        return self.problem.prompt(self.instance)
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The prompt as a conversation."""
+        """The question as a conversation."""
         return [{"role": "user", "content": self.prompt}]
 
     @property
     def spec(self) -> str:
-        """A string that rebuilds problem and instance; see `forge_gym.from_spec`."""
-        return self.problem.spec(self.seed, self.index, self.split)
+        """A string that rebuilds problem and instance; see `forge_gym.from_spec`. Only of drawn instances."""
+        return self.problem.spec(**self.source)
+
+    @property
+    def distribution(self) -> str:
+        """The family of instances that this one was drawn from; ``imported`` for others."""
+        return str(getattr(self.problem, "distribution", "")) if "seed" in self.source else "imported"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the row states, ready for JSON."""
+        reference = self.reference
+        return {
+            "id": self.id,
+            "problem": found_by(self.problem),
+            "version": self.problem.version,
+            "parameters": self.problem.parameters,
+            "level": self.level,
+            "source": self.source,
+            "hash": self.hash,
+            "trivial": _plain(reference.trivial),
+            "greedy": _plain(reference.greedy),
+            "value": _plain(reference.value),
+            "bound": _plain(reference.bound),
+            "solver": reference.solver,
+            "work": reference.work,
+            "solution": reference.solution,
+            "instance": json.loads(self.problem.to_json(self.instance)),
+        }
+
+    def to_json(self, *, texts: bool = False) -> str:
+        """Return the row as a line of JSON; with ``texts``, ``prompt``, best ``answer`` and ``spec`` are in it too."""
+        data = self.to_dict()
+        if texts:
+            answer = self.problem.format(self.instance, self.reference.solution)
+            data |= {"prompt": self.prompt, "answer": answer, "spec": self.spec}
+        return json.dumps(data, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Row:
+        """Return the row that a line holds; other columns do not matter.
+
+        Raises
+        ------
+        ValueError
+            If the line is not a row, or of another version of its problem.
+        """
+        try:
+            data = json.loads(text)
+            if "certified" in data:  # a trainer's row
+                data = json.loads(data["certified"])
+            parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
+            problem = make_problem(problem_name(data["problem"]), **parameters)
+            if data["version"] != problem.version:
+                raise ValueError(
+                    f"{problem.name} is at version {problem.version}, the row at {data['version']}"
+                )
+            anchors = [number(str(data[key])) for key in ("value", "bound", "trivial", "greedy")]
+            value, bound, trivial, greedy = anchors
+            witness, how = lists_to_tuples(data["solution"]), (data["solver"], data["work"])
+            reference = Reference(witness, value, bound, *how, problem.sense, trivial, greedy)
+            instance = problem.from_json(json.dumps(data["instance"]))
+            return cls(data["id"], problem, instance, reference, data["hash"], data["level"], data["source"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"a row cannot be read, {short_repr(text)}: {error}") from error
+
+    def use(self) -> Instance:
+        """Return the instance with its stated reference in place, after checking witness and anchors.
+
+        Raises
+        ------
+        CertificateError
+            If the witness or a bound is wrong.
+        """
+        if not self.problem.has_reference(self.instance):
+            self.problem.keep_reference(self.instance, self.problem.certify(self.instance, self.reference))
+        return self.instance
+
+    def faults(self) -> Iterator[str]:
+        """Say what is not so, without solving: hash, origin, witness, proof, anchors, grades."""
+        if self.problem.digest(self.instance) != self.hash:
+            yield "the data do not have the stated hash"
+            return
+        drawn = "seed" in self.source
+        if drawn and self.problem.instance(**self.source) != self.instance:
+            yield "the stream holds another instance there"
+        try:
+            reference = self.problem.certify(self.instance, self.reference)
+        except (CertificateError, TypeError, IndexError) as error:
+            yield f"the certificate fails: {error}"
+            return
+        if not reference.proven:
+            yield f"the optimum is not proven: value {reference.value}, bound {reference.bound}"
+        stated = self.reference.trivial, self.reference.greedy
+        if (reference.trivial, reference.greedy) != stated:
+            yield f"the anchors are {reference.trivial} and {reference.greedy}, not {stated[0]} and {stated[1]}"
+        self.problem.keep_reference(self.instance, reference)
+        if drawn and not self.problem.is_graded(self.instance):
+            yield "the instance leaves no room for quality"
+
+
+def found_by(problem: Problem[Any, Any]) -> str:
+    """Return what `problem_name` finds a problem by in another process: its name, or where its class is."""
+    cls = type(problem)
+    return cls.name if cls.__module__.startswith("forge_gym.") else f"{cls.__module__}:{cls.__name__}"
+
+
+def _plain(value: Number) -> int | str:
+    return str(value) if isinstance(value, Fraction) and value.denominator != 1 else int(value)
+
+
+# ------------------------------------------------------------------------------------------ streams
 
 
 def ladder(
@@ -86,7 +231,7 @@ def samples(
     seed: int = 0,
     split: str = "train",
     exclude: Container[str] = frozenset(),
-) -> Iterator[Sample]:
+) -> Iterator[Row]:
     """Return graded instances without end, one of each problem at each level in turn.
 
     Parameters
@@ -108,8 +253,8 @@ def samples(
     Examples
     --------
     >>> import forge_gym
-    >>> found = samples([forge_gym.problem("TSP"), forge_gym.problem("Knapsack")], levels=[0, 2])
-    >>> [(sample.problem.name, sample.level) for sample, _ in zip(found, range(5))]
+    >>> rows = samples([forge_gym.problem("TSP"), forge_gym.problem("Knapsack")], levels=[0, 2])
+    >>> [(row.problem.name, row.level) for row, _ in zip(rows, range(5))]
     [('TSP', 0), ('Knapsack', 0), ('TSP', 2), ('Knapsack', 2), ('TSP', 0)]
     """
     streams = [_stream(problem, level, seed, split, exclude) for level, problem in ladder(problems, levels)]
@@ -118,11 +263,130 @@ def samples(
 
 def _stream(
     problem: Problem[Any, Any], level: int, seed: int, split: str, exclude: Container[str]
-) -> Iterator[Sample]:
+) -> Iterator[Row]:
     for index, instance in problem.graded_instances(seed, split):
-        sample = Sample.of(problem, instance, level, seed, index, split)
-        if sample.prompt not in exclude:
-            yield sample
+        row = Row.of(problem, instance, {"seed": seed, "index": index, "split": split}, level)
+        if row.prompt not in exclude:
+            yield row
+
+
+def own_row(problem: Problem[Any, Any], level: int, seed: int, number: int, split: str) -> Row:
+    """Return row ``number`` of a data set that draws each row from a stream of its own, so that it needs no other."""
+    stream = seed * MOST_ROWS + number
+    index, instance = next(problem.graded_instances(stream, split))
+    return Row.of(problem, instance, {"seed": stream, "index": index, "split": split}, level)
+
+
+MOST_ROWS = 2**32
+"""Rows of a seed, for `own_row`."""
+
+
+class Dataset(Sequence[dict[str, Any]]):
+    """Rows of a mixture of problems and levels, drawn when they are asked for; see `forge_gym.dataset`."""
+
+    def __init__(self, mixture: Mixture, size: int, seed: int, split: str) -> None:
+        check_int("size", size, 1, MOST_ROWS)
+        check_int("seed", seed, 0)
+        check_choice("split", split, SPLITS)
+        self.mixture, self.size, self.seed, self.split = mixture, size, seed, split
+        self._rows: dict[int, Row] = {}
+        self._drawn: dict[str, Row] = {}
+
+    def __len__(self) -> int:
+        return self.size
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """Return row ``at``, counted from the end where it is negative, or the rows of a slice, as plain data."""
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(self.size))]
+        data: dict[str, Any] = json.loads(self._row(at).to_json(texts=True))
+        return data
+
+    def _row(self, at: int) -> Row:
+        number = range(self.size)[at]
+        if number not in self._rows:
+            member = self.mixture.draw(self.seed, number, self.split)
+            row = own_row(member.problem, member.level, self.seed, number, self.split)
+            self._rows[number] = self._drawn[row.spec] = row
+        return self._rows[number]
+
+    def verify(self, row: int | Mapping[str, Any], reply: str) -> Verdict:
+        """Judge the reply to row number ``row``, or to a row of this or any other data set. No reply raises.
+
+        Raises
+        ------
+        IndexError, ValueError
+            If there is no such row.
+        """
+        drawn = self._drawn.get(row["spec"]) if isinstance(row, Mapping) else self._row(row)
+        problem, instance = (drawn.problem, drawn.instance) if drawn else from_spec(row["spec"])
+        return problem.verify(instance, reply)
+
+
+def dataset(
+    *problems: str,
+    levels: int | Sequence[int] | None = None,
+    size: int = 500,
+    seed: int = 0,
+    split: str = "train",
+    weights: Sequence[float] | None = None,
+    **parameters: Any,
+) -> Dataset:
+    """Return rows of a mixture of problems and levels: a sequence that draws and certifies a row when it is asked for.
+
+    Parameters
+    ----------
+    *problems
+        Names, ids, or ``module:Class`` of your own; none for all that are registered.
+    levels
+        Difficulties, each as often; None keeps the sizes of each problem.
+    size
+        Number of rows, at least 1.
+    seed, split
+        The same seed gives the same rows, in any order and in any process; the splits share no stream.
+    weights
+        How often each problem comes, in proportion; None is equally often.
+    **parameters
+        What all problems are made with, such as ``style="json"`` or ``answer_format="line"``.
+
+    Returns
+    -------
+    Dataset
+        With a length, indices, slices and iteration. A row is a dict ready for JSON, with the columns of
+        ``forge-gym generate``: ``prompt``, ``answer`` (optimal), ``spec``, ``problem``, ``level``, ``value``, ...
+        ``verify(row, reply)`` returns the `Verdict` on a reply; ``row`` is a row or its number.
+
+    Raises
+    ------
+    ValueError
+        Naming the parameter, the rule, the value and the nearest valid one.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> data = forge_gym.dataset("TSP", "Knapsack", levels=(0, 1, 2), size=100, weights=(3, 1))
+    >>> row = data[41]
+    >>> len(data), row["problem"], row["level"], row["prompt"][:12]
+    (100, 'Knapsack', 2, '0/1 knapsack')
+    >>> data.verify(row, row["answer"]).quality, data.verify(41, "no idea").quality
+    (1.0, 0.0)
+    """
+    names = [problem_name(name) for name in problems]
+    if weights is not None and len(weights) != len(names):
+        raise ValueError(
+            f"weights must hold one number for each problem, got {len(weights)} for {len(names)}"
+        )
+    asked = dict(zip(names, weights, strict=True)) if weights is not None else names or None
+    return Dataset(Mixture.of(asked, levels, **parameters), size, seed, split)
+
+
+# ------------------------------------------------------------------------------------------ files
 
 
 @contextmanager
@@ -136,77 +400,33 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-BATCH = 1000
-"""Rows written at a time."""
+def write(path: Path | str, lines: Iterable[str]) -> Path:
+    """Write lines, whole or not at all, compressed where the name ends in ``.gz``; return the path.
 
-
-def write_rows(path: Path | str, rows: Iterable[Mapping[str, Any]]) -> Path:
-    r"""Write ``rows`` as JSON lines or Parquet, whole or not at all; return the path.
-
-    Parameters
-    ----------
-    path
-        The file; its ending says what it is. Its folder is made when missing.
-    rows
-        Rows with the same columns. Parquet's types are those of the first one, so every row must have text, an
-        integer, a float, a list or a mapping where the first has, and no list of the first may be empty.
-
-    Raises
-    ------
-    ValueError
-        If the ending is unknown or needs pyarrow, which is not installed; if there are no rows, or one has other
-        columns than the first.
+    Equal lines give equal bytes. The folder is made when missing.
 
     Examples
     --------
-    >>> import tempfile
-    >>> path = write_rows(Path(tempfile.mkdtemp()) / "new" / "train.jsonl", [{"prompt": "?"}, {"prompt": "!"}])
-    >>> path.read_text()
-    '{"prompt": "?"}\n{"prompt": "!"}\n'
+    >>> import forge_gym, tempfile
+    >>> rows = samples(forge_gym.problem("TSP"))
+    >>> path = write(Path(tempfile.mkdtemp()) / "new" / "five.jsonl.gz", (next(rows).to_json() for _ in range(5)))
+    >>> len(list(read_lines(path)))
+    5
     """
     path = Path(path)
-    check_choice("ending of path", path.suffix, _WRITERS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        _WRITERS[path.suffix](temporary, _alike(rows))
+    text = (f"{line}\n".encode() for line in lines)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        if path.suffix == ".gz":
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+                packed.writelines(text)
+        else:
+            file.writelines(text)
     return path
 
 
-def _alike(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Pass on rows, of which there must be one, and all with the same columns."""
-    columns = None
-    for i, row in enumerate(rows):
-        row_columns = [
-            (key, list(value)) if isinstance(value, Mapping) else key for key, value in row.items()
-        ]
-        columns = row_columns if columns is None else columns
-        if row_columns != columns:
-            raise ValueError(
-                f"rows must have the same columns, {columns} as the first, got row {i} with {[*row]}"
-            )
-        yield row
-    if columns is None:
-        raise ValueError("rows must hold at least one row, got none")
-
-
-def _write_jsonl(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
-    with path.open("w") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
-
-
-def _write_parquet(path: Path, rows: Iterator[Mapping[str, Any]]) -> None:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise ValueError("a .parquet file needs pyarrow: pip install '.[data]' in a clone") from None
-
-    first = next(rows)
-    schema = pa.Table.from_pylist([first]).schema
-    rows = chain([first], rows)
-    with parquet.ParquetWriter(path, schema) as writer:
-        while batch := list(islice(rows, BATCH)):
-            writer.write_table(pa.Table.from_pylist(batch, schema))
-
-
-_WRITERS = {".jsonl": _write_jsonl, ".parquet": _write_parquet}
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a file, which is unpacked where its name ends in ``.gz``."""
+    content = path.read_bytes()
+    content = gzip.decompress(content) if path.suffix == ".gz" else content
+    return [line.decode() for line in content.splitlines()]

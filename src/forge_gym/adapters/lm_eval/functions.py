@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from ...core.verdict import METRICS
-from ...data.suite import BENCHMARK, Row, locate, read
+from ...data.rows import Row
+from ...data.suite import BENCHMARK, locate, read
 
 SCORES = ("success", "quality", "skill", "optimal")
 """The metrics of a task."""
@@ -37,9 +38,9 @@ def documents(problem: str, suite: str = BENCHMARK, **_: Any) -> dict[str, Any]:
             "id": row.id,
             "suite": suite,
             "problem": row.problem.name,
-            "level": -1 if row.level is None else row.level,
-            "prompt": row.problem.prompt(row.instance),
-            "answer": row.problem.format(row.instance, row.certificate.solution),
+            "level": row.level,
+            "prompt": row.prompt,
+            "answer": row.problem.format(row.instance, row.reference.solution),
         }
         for row in rows(suite).values()
         if row.problem.name == problem

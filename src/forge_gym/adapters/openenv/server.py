@@ -28,7 +28,8 @@ from ...core.problem import Problem
 from ...core.registry import from_spec, problem_class
 from ...core.registry import problem as find_problem
 from ...core.seeding import SPLITS
-from ...data.suite import BENCHMARK, Row, locate, read
+from ...data.rows import Row
+from ...data.suite import BENCHMARK, locate, read
 from .models import ForgeAction, ForgeObservation, ForgeState
 
 NAME = "forge_gym"
