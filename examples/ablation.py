@@ -30,7 +30,7 @@ import tyro
 from rich.console import Console
 
 from forge_gym.data.rows import replacing
-from forge_gym.evaluation.stats import Estimate, bootstrap
+from forge_gym.evaluation.statistics import Estimate, bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
 console = Console() if Console().is_terminal else Console(width=110)

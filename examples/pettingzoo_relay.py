@@ -34,7 +34,7 @@ from forge_gym.agents.agent import Task
 from forge_gym.core.instance import Instance
 from forge_gym.core.problem import Problem
 from forge_gym.core.verdict import Verdict
-from forge_gym.evaluation.stats import bootstrap, wilson
+from forge_gym.evaluation.statistics import bootstrap, wilson
 
 console = Console() if Console().is_terminal else Console(width=110)
 

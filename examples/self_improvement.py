@@ -39,7 +39,7 @@ from forge_gym.cli.terminal import progress_bar
 from forge_gym.core.verdict import METRICS
 from forge_gym.evaluation.evaluate import Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
-from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.statistics import bootstrap
 from forge_gym.training.demonstrations import Example, rejection_sample
 from forge_gym.training.sft import epochs, fine_tune
 

@@ -76,7 +76,7 @@ from forge_gym.core.verdict import METRICS
 from forge_gym.data.rows import replacing
 from forge_gym.evaluation.evaluate import Evaluation, evaluate, held_out
 from forge_gym.evaluation.report import evaluation_table
-from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.statistics import bootstrap
 from forge_gym.training.curriculum import Curriculum
 from forge_gym.training.demonstrations import Demonstrations
 from forge_gym.training.scratch import build_model, chat_tokenizer, save, word_tokenizer

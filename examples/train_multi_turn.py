@@ -37,7 +37,7 @@ from forge_gym.cli.terminal import progress_bar
 from forge_gym.core.episode import Episode, Protocol
 from forge_gym.evaluation.evaluate import evaluate
 from forge_gym.evaluation.report import evaluation_table
-from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.statistics import bootstrap
 from forge_gym.training.demonstrations import Example
 from forge_gym.training.scratch import EOS, build_model, word_tokenizer
 from forge_gym.training.sft import epochs, fine_tune

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,6 @@ from .models import (
     Temperature,
     TopP,
     agent_of,
-    is_model,
     options_of,
 )
 from .options import Json, Level, Seed, Set, Split, make_problem
@@ -29,10 +29,9 @@ from .terminal import console, print_json, resumable
 
 if TYPE_CHECKING:
     from ..agents import Agent
-    from ..evaluation.runs import Questions, Run, Tally
+    from ..evaluation.runs import Questions, Run
 
-BY = ("overall", "problem", "family", "level", "all")
-SERVER = "Models behind a server"
+BY = ("problem", "family", "distribution", "level", "all")
 
 
 def command(
@@ -51,7 +50,12 @@ def command(
     samples: Annotated[int, Option(help="answers per instance, for best@k and pass@k")] = 1,
     turns: Annotated[int, Option(help="replies per episode, the best counts")] = 1,
     reward: Annotated[str, Option(help="scheme that picks the best of several turns")] = "tiered",
-    by: Annotated[str, Option(help=f"groups of a suite to print: {', '.join(BY)}")] = "overall",
+    by: Annotated[
+        str | None, Option(help=f"a table of all metrics for each group as well: {', '.join(BY)}")
+    ] = None,
+    published: Annotated[
+        bool, Option("--published", help="the published benchmark's success rate and quality ratio as well")
+    ] = False,
     out: Annotated[
         Path | None,
         Option(
@@ -88,7 +92,7 @@ def command(
 ) -> int:
     """Evaluate agents: tables with bootstrap intervals; exit status 1 if an episode has no answer."""
     from ..agents import CONTROLS as CONTROL_AGENTS
-    from ..evaluation.report import summary
+    from ..evaluation.report import runs_to_dict
     from ..evaluation.runs import env_questions, suite_questions
 
     asked = [*(agent or ()), *([f"api:{model}"] if model else [])]
@@ -98,7 +102,8 @@ def command(
         raise ValueError(f"one of --env and --suite must be given, got {'both' if env else 'none'}")
     if out and len(asked) > 1:
         raise ValueError(f"--out must come with one agent, got {len(asked)}: each run is a file of its own")
-    check_choice("--by", by, BY)
+    if by is not None:
+        check_choice("--by", by, BY)
     values = {
         "base_url": base_url,
         "api_key_env": api_key_env,
@@ -130,20 +135,20 @@ def command(
     agents = {name: agent_of(name, values) for name in dict.fromkeys(names)}
     play = {"turns": turns, "samples": samples, "reward": reward}
     # What takes long and is recorded comes first: the controls take seconds, and would again after an interruption.
-    runs = {}
+    runs, paths = {}, {}
     for name in reversed(agents):
         path = out if name in asked else None
-        if path is None and suite and is_model(name):
+        if path is None and suite and name not in CONTROL_AGENTS:
             path = _default_transcript(agents[name].name, questions, limit)
         runs[name] = _run(name, agents[name], questions, path, values, play)
+        if path is not None:
+            paths[name] = path
     ordered = [runs[name] for name in agents]
-    if suite:
-        _print_suite(ordered, questions, by, json)
+    if json:
+        print_json(runs_to_dict(ordered))
     else:
-        _print_environments(ordered, questions, json)
-    if not json:
-        for name in filter(is_model, agents):
-            print(summary(runs[name]))
+        _print_tables(ordered, questions, by, published)
+        _print_end([runs[name] for name in agents if name not in CONTROL_AGENTS], list(paths.values()))
     return int(any(run.missing for run in ordered))
 
 
@@ -161,17 +166,16 @@ def _run(
     from ..evaluation.report import plain, watching
     from ..evaluation.runs import record
 
-    error: str | None = None
+    first = True
 
-    def watch(tally: Tally) -> None:
-        nonlocal error
-        if error is None and tally.calls:  # before anything is asked
-            left = "nothing is asked; another --out starts anew"
-            if tally.finished < tally.episodes:
-                left = "going on"
-            print(f"{path}: {tally.finished} of {tally.episodes} episodes are there, {left}", file=sys.stderr)
-        error = tally.error
-        tell(tally)
+    def watch(run: Run) -> None:
+        nonlocal first
+        if first and run.calls:  # before anything is asked
+            left = "going on" if run.missing else "nothing is asked; another --out starts anew"
+            there = f"{run.finished} of {len(run.episodes)} episodes are there"
+            print(f"{path}: {there}, {left}", file=sys.stderr)
+        first = False
+        tell(run)
 
     options = {key: value for key, value in options_of(name, values).items() if key not in MANNER}
     if url := getattr(agent, "base_url", ""):
@@ -182,8 +186,8 @@ def _run(
     if run.missing:
         again = "" if path is None else "; the same command asks them again"
         print(
-            f"forge-gym: {plain(agent.name)} left {run.missing} of {run.episodes} episodes unanswered "
-            f"(the last: {plain(error or '')}), and they are not scored{again}",
+            f"forge-gym: {run.missing} of {len(run.episodes)} episodes of {plain(agent.name)} have no answer and are "
+            f"not scored{again}; the last error: {plain(run.error)}",
             file=sys.stderr,
         )
     return run
@@ -195,47 +199,31 @@ def _default_transcript(agent: str, questions: Questions, limit: int | None) -> 
     return Path("runs", f"{'-'.join(plain)}.jsonl")
 
 
-def _answered_by_all(runs: Sequence[Run]) -> set[str]:
-    """Return the ids of the rows that every agent answered: tables compare agents on the same ones."""
-    return set.intersection(*({row.id for row in run.answered} for run in runs))
+def _print_tables(runs: Sequence[Run], questions: Questions, by: str | None, published: bool) -> None:
+    """Print the tables over the rows that every agent answered; nothing where there is no such row."""
+    from ..evaluation.report import evaluation_tables, published_table
+    from ..evaluation.runs import common_rows
 
-
-def _print_environments(runs: Sequence[Run], questions: Questions, json: bool) -> None:
-    from ..evaluation.evaluate import Evaluation
-    from ..evaluation.report import evaluation_table
-
-    answered = _answered_by_all(runs)
-    tables = []
-    for problem in dict.fromkeys(row.problem for row in questions.rows):
-        asked = [row for row in questions.rows if row.problem == problem]
-        if rows := [row for row in asked if row.id in answered]:
-            table = [Evaluation(run.agent, problem, run.evaluation(rows).verdicts) for run in runs]
-            tables.append((table, len(asked)))
-    if json:
-        print_json([evaluation.to_dict() for table, _ in tables for evaluation in table])
+    try:
+        rows = common_rows(runs)
+    except ValueError:
         return
-    for table, count in tables:
-        console().print(evaluation_table(table, count))
+    evaluations = [run.evaluation(rows) for run in runs]
+    groupings = BY[:-1] if by == "all" else (by,) if by else ()
+    tables = evaluation_tables(evaluations, questions.name, questions.rows, groupings)
+    if published:
+        tables.append(published_table(evaluations, questions.name))
+    for table in tables:
+        console().print(table, "")
 
 
-def _print_suite(runs: Sequence[Run], questions: Questions, by: str, json: bool) -> None:
-    from ..evaluation.report import suite_tables
-    from ..evaluation.score import groups
+def _print_end(runs: Sequence[Run], paths: Sequence[Path]) -> None:
+    """Say what the models took, what is wrong with their replies, where these are, and what to do next."""
+    from ..evaluation.report import summary
 
-    answered = _answered_by_all(runs)
-    rows = [row for row in questions.rows if row.id in answered]
-    results = [run.evaluation(rows) for run in runs] if rows else []
-    if json:
-        records = [result.to_dict() for result in results]
-        unanswered = {run.agent: run.missing for run in runs if run.missing}
-        print_json({"suite": questions.name, "unanswered": unanswered, "results": records})
-        return
-    names = {row.problem.name for row in questions.rows}
-    labels = []
-    for label in groups(questions.rows):
-        group = "problem" if label in names else label.partition(" ")[0]
-        if group == "overall" or by in (group, "all"):
-            labels.append(label)
-    if results:
-        for table in suite_tables(results, questions.name, labels, questions.rows):
-            console().print(table)
+    for run in runs:
+        print(*summary(run), sep="\n")
+    if paths:
+        files = shlex.join(map(str, paths))
+        print(f"transcript: {files}\nnext: forge-gym report {files} --out report.html")
+        print(f"      forge-gym compare {files}{'' if len(paths) > 1 else ' OTHER.jsonl'}")

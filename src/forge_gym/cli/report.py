@@ -7,26 +7,30 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from .options import MOVED, extra
-from .terminal import progress_bar
+from .options import MOVED, Json, extra
+from .terminal import print_json, progress_bar
 
 
 def command(
     transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="what eval wrote")],
     out: Annotated[Path, Option(help="file to write")] = Path("report.html"),
-    gallery: Annotated[int, Option(metavar="N", help="answers drawn of each problem")] = 10,
+    gallery: Annotated[int, Option(metavar="N", help="answers drawn of each problem")] = 6,
     suite: Annotated[str | None, Option(help=MOVED)] = None,
+    json: Json = False,
     open: Annotated[bool, Option("--open", help="show the page in the browser")] = False,
 ) -> None:
-    """Write one HTML page on one or more runs, for any browser, offline."""
-    with extra("viz"):
-        import jinja2  # noqa: F401 - only to say at once that it is missing
-        import matplotlib  # noqa: F401
-
-        from ..evaluation.html_report import write_report
+    """Write one HTML page on one or more runs, for any browser, offline; with --json print the scores instead."""
+    from ..evaluation.html_report import write_report
+    from ..evaluation.report import runs_to_dict
     from ..evaluation.runs import read_run
 
     runs = [read_run(path, suite) for path in transcripts]
+    if json:
+        print_json(runs_to_dict(runs))
+        return
+    with extra("viz"):
+        import jinja2  # noqa: F401 - only to say at once that it is missing
+        import matplotlib  # noqa: F401
     with progress_bar("report", None) as progress:
         try:
             write_report(runs, out, gallery=gallery, progress=progress)

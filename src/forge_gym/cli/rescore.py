@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
 from ..core.verdict import METRICS
 from ..evaluation.report import changes, plain
-from ..evaluation.runs import read_run, rescore, write_run
-from ..evaluation.transcript import Call
+from ..evaluation.runs import read_run, write_run
+from ..evaluation.transcript import verdict_to_dict
 from .options import MOVED, Json
 from .terminal import print_json
 
@@ -24,33 +24,29 @@ def command(
     json: Json = False,
 ) -> int:
     """Judge the replies of a transcript by the verifier of today; exit status 1 if a verdict changed."""
-    before = read_run(transcript, suite)
-    after, diffs = rescore(before)
+    run = read_run(transcript, suite)
     if out:
-        write_run(after, out)
-    calls = sum(map(len, before.calls.values()))
+        write_run(run, out)
+    evaluation = run.evaluation() if run.answered else None
     if json:
-        records = [
-            {key: getattr(change.before, key) for key in ("row", "sample", "turn")}
-            | {"before": _judged(change.before), "after": _judged(change.after)}
-            for change in diffs
+        changed = [
+            {
+                "row": line.row,
+                "sample": line.sample,
+                "turn": line.turn,
+                "before": {**line.verdict, "score": line.score},
+                "after": {**verdict_to_dict(call.judged.verdict), "score": call.judged.score},
+            }
+            for line, call in run.changes
         ]
-        totals = [run.evaluation().to_dict() if run.answered else None for run in (before, after)]
-        print_json({"calls": calls, "changed": records, "before": totals[0], "after": totals[1]})
-        return int(bool(diffs))
-    print(
-        f"{transcript}: {calls} replies of {plain(before.agent)} judged again, {len(diffs)} verdicts changed"
-    )
-    for line in changes(diffs):
+        today = evaluation.to_dict() if evaluation else None
+        print_json({"replies": len(run.calls), "changed": changed, "today": today})
+        return int(bool(run.changes))
+    judged = f"{len(run.calls)} replies of {plain(run.agent)} judged again"
+    print(f"{transcript}: {judged}, {len(run.changes)} verdicts changed")
+    for line in changes(run):
         print(line)
-    for title, run in (("stored", before), ("today", after)):
-        if run.answered:
-            evaluation = run.evaluation()
-            numbers = [evaluation.estimate(metric, range(len(evaluation.rows))) for metric in METRICS]
-            means = ", ".join(f"{metric} {n.mean:.4f}" for metric, n in zip(METRICS, numbers, strict=True))
-            print(f"{title}: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
-    return int(bool(diffs))
-
-
-def _judged(call: Call) -> dict[str, Any]:
-    return {"status": call.verdict.status, "quality": call.verdict.quality, "score": call.score}
+    if evaluation:
+        means = ", ".join(f"{metric} {evaluation.estimate(metric).mean:.4f}" for metric in METRICS)
+        print(f"today: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
+    return int(bool(run.changes))

@@ -1,62 +1,21 @@
-"""Evaluate an agent on a problem: graded instances, verdicts, and means with intervals."""
+"""Evaluate an agent: episodes on graded instances, and the verdicts on the replies that count."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
-from statistics import fmean
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
-from ..agents.agent import Agent, AgentError, AsyncAgent, Message, Reply, Task
+from ..agents.agent import Agent, AgentError, AsyncAgent, Message, Reply, Task, Unreachable
 from ..core.checks import check_int
 from ..core.episode import Episode, Judged, Protocol
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.verdict import METRICS, STATUSES, Verdict
-from .stats import Estimate, best_of, bootstrap
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The verdicts of one agent on one problem."""
-
-    agent: str
-    problem: Problem[Any, Any]
-    verdicts: tuple[tuple[Verdict, ...], ...]
-    """For each instance the kept verdict of every sample, all the same number."""
-
-    @property
-    def samples(self) -> int:
-        """Answers per instance."""
-        return len(self.verdicts[0])
-
-    def values(self, metric: str) -> list[float]:
-        """Return one number per instance, the mean over its samples; ``metric`` is a key of `METRICS`."""
-        return [fmean(map(METRICS[metric], samples)) for samples in self.verdicts]
-
-    def best(self, metric: str, k: int) -> list[float]:
-        """Return one number per instance: the unbiased estimate of the best of ``k`` samples."""
-        return [best_of([METRICS[metric](verdict) for verdict in samples], k) for samples in self.verdicts]
-
-    def estimate(self, metric: str) -> Estimate:
-        """Return the mean of ``metric`` with its 95 % bootstrap interval."""
-        return bootstrap(self.values(metric))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the result as JSON-ready data."""
-        statuses = [verdict.status for samples in self.verdicts for verdict in samples]
-        return {
-            "agent": self.agent,
-            "problem": self.problem.name,
-            "parameters": self.problem.parameters,
-            "episodes": len(self.verdicts),
-            "samples": self.samples,
-            "status": {status: statuses.count(status) for status in STATUSES},
-            **{metric: self.estimate(metric)._asdict() for metric in METRICS},
-        }
+from ..core.verdict import Verdict
+from ..data.rows import Row
+from .statistics import Evaluation
 
 
 def held_out(problem: Problem[Any, Any], episodes: int, seed: int = 0, split: str = "test") -> list[Instance]:
@@ -109,54 +68,101 @@ def evaluate(
     >>> result.estimate("skill"), result.estimate("success").mean
     (Estimate(mean=0.0, low=0.0, high=0.0), 1.0)
     """
-    asked = [(problem, instance) for instance in instances]
-    verdicts = kept_verdicts(
-        agent, asked, turns=turns, samples=samples, reward=reward, batch_size=batch_size, progress=progress
-    )
-    return Evaluation(agent.name, problem, verdicts)
+    rows = [Row.of(problem, instance, {}, id=f"{problem.name}-{i}") for i, instance in enumerate(instances)]
+    protocol = Protocol(turns, reward=reward)
+    return evaluate_rows(agent, rows, protocol, samples=samples, batch_size=batch_size, progress=progress)
+
+
+def evaluate_rows(
+    agent: Agent | AsyncAgent,
+    rows: Sequence[Row],
+    protocol: Protocol | None = None,
+    *,
+    samples: int = 1,
+    batch_size: int = 256,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Evaluation:
+    """Let ``agent`` play ``samples`` episodes on each row, as `evaluate` does."""
+    check_int("samples", samples, 1)
+    episodes = [Conversation(row, protocol, sample) for row in rows for sample in range(samples)]
+
+    def judged(answered: Sequence[Conversation]) -> None:
+        if over := sum(episode.over for episode in answered):
+            progress(over)
+
+    play(agent, episodes, judged, batch_size=batch_size)
+    return evaluation_of(agent.name, episodes)
+
+
+def evaluation_of(agent: str, episodes: Iterable[Conversation]) -> Evaluation:
+    """Return what episodes came to that are over, the samples of a row together."""
+    rows: dict[str, Row] = {}
+    verdicts: dict[str, list[Verdict]] = {}
+    for episode in episodes:
+        rows.setdefault(episode.row.id, episode.row)
+        verdicts.setdefault(episode.row.id, []).append(episode.kept_call.judged.verdict)
+    return Evaluation(agent, tuple(rows.values()), tuple(map(tuple, verdicts.values())))
+
+
+class Call(NamedTuple):
+    """A reply, what it is worth, and what was said to it."""
+
+    reply: Reply
+    judged: Judged
+    feedback: str
+
+    @property
+    def shortfall(self) -> str:
+        """Why there is no whole answer: ``cut off``, ``empty`` or ``only thoughts``; nothing where there is one."""
+        if self.reply.finish in CUT_OFF:
+            return "cut off"
+        if not self.reply.text.strip():
+            return "empty"
+        said = self.reply.text.rpartition("</think>")[2].partition("<think>")[0]
+        return "" if said.strip() else "only thoughts"
+
+
+CUT_OFF = ("length", "max_tokens")
+"""What servers say of a reply that its limit ended."""
 
 
 class Conversation(Episode):
-    """An episode with the messages that it is held in.
+    """An episode on a row, with all that was said.
 
     Parameters
     ----------
-    problem, instance, protocol
-        As of `Episode`.
     row
-        A name of the instance for whoever records the episode.
+        What is asked.
+    protocol
+        As of `Episode`.
     sample
-        Which of several episodes on the same instance this is.
+        Which of several episodes on the row this is.
     """
 
-    def __init__(
-        self,
-        problem: Problem[Any, Any],
-        instance: Instance,
-        protocol: Protocol | None = None,
-        *,
-        row: str = "",
-        sample: int = 0,
-    ) -> None:
-        super().__init__(problem, instance, protocol)
+    def __init__(self, row: Row, protocol: Protocol | None = None, sample: int = 0) -> None:
+        super().__init__(row.problem, row.use(), protocol)
         self.row, self.sample = row, sample
-        self.messages: tuple[Message, ...] = ({"role": "user", "content": self.prompt},)
+        self.calls: list[Call] = []
 
     @property
     def task(self) -> Task:
         """What the agent is asked now."""
-        return Task(self.problem, self.instance, self.messages, self.sample)
+        messages: list[Message] = [{"role": "user", "content": self.prompt}]
+        for call in self.calls:
+            messages.append({"role": "assistant", "content": call.reply.text})
+            messages.append({"role": "user", "content": call.feedback})
+        return Task(self.problem, self.instance, tuple(messages), self.sample)
 
-    def take(self, judged: Judged) -> str:
-        """Take the turn: the conversation goes on with the reply and the feedback."""
-        feedback = super().take(judged)
-        messages = ({"role": "assistant", "content": judged.reply}, {"role": "user", "content": feedback})
-        self.messages += messages
-        return feedback
+    @property
+    def kept_call(self) -> Call:
+        """The call that counts; there must be one."""
+        return self.calls[self.kept_turn]
 
-
-Answered = tuple[Conversation, Reply]
-"""A conversation whose `Episode.last` is this reply."""
+    def hear(self, reply: Reply) -> None:
+        """Take the turn that ``reply`` makes."""
+        feedback = self.step(reply.text)
+        assert self.last is not None
+        self.calls.append(Call(reply, self.last, feedback))
 
 
 def _raise(episode: Conversation, error: AgentError) -> NoReturn:
@@ -166,7 +172,7 @@ def _raise(episode: Conversation, error: AgentError) -> NoReturn:
 def play(
     agent: Agent | AsyncAgent,
     episodes: Iterable[Conversation],
-    judged: Callable[[Sequence[Answered]], object],
+    judged: Callable[[Sequence[Conversation]], object],
     *,
     batch_size: int = 256,
     failed: Callable[[Conversation, AgentError], object] = _raise,
@@ -178,31 +184,31 @@ def play(
     agent
         An `AsyncAgent` plays as many episodes at a time as its ``concurrency`` says.
     episodes
-        Fresh ones, or some in the middle; taken from the iterable as they are started.
+        Fresh ones, or some in the middle.
     judged
-        Called with the replies that were just judged, before anything more is asked in their episodes.
+        Called with the episodes whose last call is new, before anything more is asked in them.
     batch_size
         Episodes in flight, of an agent that answers in batches.
     failed
-        Called when an `AsyncAgent` has no reply to an episode, which is then left as it is. By default the
-        error is raised.
+        Called when an `AsyncAgent` has no reply to an episode, which is then left as it is. By default the error is
+        raised, as `Unreachable` always is.
     """
     check_int("batch_size", batch_size, 1)
-    waiting = iter(episodes)
+    waiting = (episode for episode in episodes if not episode.over)
     if hasattr(agent, "reply"):
         _run(_play_async(cast(AsyncAgent, agent), waiting, judged, failed))
         return
-    while batch := list(islice(waiting, batch_size)):
-        while running := [episode for episode in batch if not episode.over]:
-            replies = _ask(agent, [episode.task for episode in running])
-            answered = list(zip(running, replies, strict=True))
-            for episode, reply in answered:
-                episode.step(reply.text)
-            judged(answered)
+    while running := list(islice(waiting, batch_size)):
+        while running:
+            for episode, reply in zip(running, _ask(agent, running), strict=True):
+                episode.hear(reply)
+            judged(running)
+            running = [episode for episode in running if not episode.over]
 
 
-def _ask(agent: Agent, tasks: Sequence[Task]) -> list[Reply]:
+def _ask(agent: Agent, episodes: Sequence[Conversation]) -> list[Reply]:
     """Return the replies of a batch, with what they took where the agent knows it."""
+    tasks = [episode.task for episode in episodes]
     replies: Callable[[Sequence[Task]], list[Reply]] | None = getattr(agent, "replies", None)
     return replies(tasks) if replies else [Reply(text) for text in agent.answer(tasks)]
 
@@ -214,19 +220,20 @@ IN_FLIGHT = 64
 async def _play_async(
     agent: AsyncAgent,
     waiting: Iterator[Conversation],
-    judged: Callable[[Sequence[Answered]], object],
+    judged: Callable[[Sequence[Conversation]], object],
     failed: Callable[[Conversation, AgentError], object],
 ) -> None:
     async def work() -> None:
         for episode in waiting:  # one iterator for all workers
             while not episode.over:
                 try:
-                    reply = await agent.reply(episode.task)
+                    episode.hear(await agent.reply(episode.task))
+                except Unreachable:
+                    raise
                 except AgentError as error:
                     failed(episode, error)
                     break
-                episode.step(reply.text)
-                judged([(episode, reply)])
+                judged([episode])
 
     try:
         async with agent, asyncio.TaskGroup() as workers:
@@ -245,33 +252,3 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
     else:
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, work).result()
-
-
-def kept_verdicts(
-    agent: Agent | AsyncAgent,
-    asked: Iterable[tuple[Problem[Any, Any], Instance]],
-    *,
-    turns: int = 1,
-    samples: int = 1,
-    reward: str = "tiered",
-    batch_size: int = 256,
-    progress: Callable[[int], object] = lambda done: None,
-) -> tuple[tuple[Verdict, ...], ...]:
-    """Return for each instance the kept verdict of every sample; see `evaluate` for the parameters."""
-    check_int("samples", samples, 1)
-    asked, protocol = list(asked), Protocol(turns, reward=reward)
-    kept: dict[tuple[str, int], Verdict] = {}
-    episodes = (
-        Conversation(problem, instance, protocol, row=str(i), sample=sample)
-        for i, (problem, instance) in enumerate(asked)
-        for sample in range(samples)
-    )
-
-    def judged(answered: Sequence[Answered]) -> None:
-        over = {(e.row, e.sample): e.kept.verdict for e, _ in answered if e.kept and e.over}
-        kept.update(over)
-        if over:
-            progress(len(over))
-
-    play(agent, episodes, judged, batch_size=batch_size)
-    return tuple(tuple(kept[str(i), sample] for sample in range(samples)) for i in range(len(asked)))

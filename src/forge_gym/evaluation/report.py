@@ -1,31 +1,37 @@
-"""Tables of evaluations for a terminal, and the line that says how a run stands."""
+"""Tables of evaluations for a terminal, and the lines that say how a run stands and how it ended."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from statistics import fmean
+from textwrap import fill
+from typing import Any
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from ..core.checks import short_repr
 from ..core.verdict import METRICS
-from .evaluate import Evaluation
-from .score import SuiteEvaluation, groups
-from .stats import Estimate
-
-if TYPE_CHECKING:
-    from ..data.suite import Row
-    from .runs import Change, Run, Tally
+from ..data.rows import Row
+from .runs import Run, common_rows
+from .statistics import COMPARED, PUBLISHED_K, Estimate, Evaluation, compare, groups
 
 _EVERY_S = 30.0
 """Seconds between the lines about a run where there is no terminal."""
+_ADVICE = {
+    "cut off": "{count} of {total} replies were cut off{limit}: raise --max-new-tokens",
+    "empty": "{count} of {total} replies were empty: check the model's chat template and what its server logs",
+    "only thoughts": "{count} of {total} replies hold thoughts but no answer: raise --max-new-tokens, or let the "
+    "model think less",
+}
+"""What is said of replies by their `Call.shortfall`."""
 
 
 def plain(text: str) -> str:
@@ -42,135 +48,198 @@ def plain(text: str) -> str:
 # ------------------------------------------------------------------------------------- tables
 
 
-def _table(title: str) -> Table:
-    return Table(title=Text(plain(title), style="table.title"), title_justify="left")
+def _table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]]) -> Group:
+    """Return a table below its title."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for i, column in enumerate(columns):
+        table.add_column(Text(column), justify="right" if i else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return Group(Text(plain(title), style="italic"), table)
 
 
-def _means(title: str, columns: Sequence[str], rows: Sequence[tuple[str, list[Estimate]]]) -> Table:
-    """Return a table of means over their intervals, a row for each agent."""
-    table = _table(f"{title}, mean and 95 % bootstrap interval")
-    table.add_column("agent", no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    for agent, estimates in rows:
-        cells = (f"{mean:.3f}\n[dim]{low:.3f} {high:.3f}[/dim]" for mean, low, high in estimates)
-        table.add_row(Text(plain(agent)), *cells)
-    return table
+def _side_by_side(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Return the names of the agents, folded so that their columns and one of problems fit into 80."""
+    names = [plain(each.agent) for each in evaluations]
+    widths = (width for width in range(25, 5, -1) if sum(min(len(name), width) + 2 for name in names) <= 63)
+    width = next(widths, 5)
+    return [fill(name, width) for name in names]
 
 
-def suite_tables(
-    evaluations: Sequence[SuiteEvaluation],
-    title: str,
-    labels: Sequence[str],
-    asked: Sequence[Row] | None = None,
-) -> list[Table]:
-    """Return one table per group of a suite in ``labels``, and one of the published metric.
+def _cell(estimate: Estimate, form: str = ".3f") -> Text:
+    """Return a mean over its interval."""
+    mean, low, high = (format(number, form) for number in estimate)
+    return Text.assemble(f"{mean}\n", (f"{low} {high}", "dim"))
+
+
+def evaluation_table(
+    evaluations: Sequence[Evaluation], title: str = "", group: Sequence[int] | None = None, k: int = 1
+) -> Group:
+    """Return a table with a row for each agent: each mean over its 95 % bootstrap interval.
 
     Parameters
     ----------
     evaluations
         Of different agents on the same rows.
     title
-        Of the suite.
-    labels
-        Groups of `groups`; one without an answered row gets no table.
+        What was asked; by default the problem of the first row.
+    group
+        Positions of the rows that count; all by default.
+    k
+        Samples of which the best counts.
+    """
+    first = evaluations[0]
+    title = title or f"{first.rows[0].problem!r}: {len(first.rows)} instances"
+    best = f", best of {k} samples" if k > 1 else ""
+    rows = (
+        [fill(plain(each.agent), 13), *(_cell(each.estimate(metric, group, k)) for metric in METRICS)]
+        for each in evaluations
+    )
+    return _table(f"{title}{best}; mean over its 95 % interval", ("agent", *METRICS), rows)
+
+
+def quality_table(evaluations: Sequence[Evaluation], title: str) -> Group:
+    """Return the compact table: the mean quality of each agent on each problem, and over all instances."""
+    rows = evaluations[0].rows
+    lines = {**groups(rows, "problem"), "mean": range(len(rows))}
+    cells = (
+        [label, *(f"{each.estimate('quality', group).mean:.3f}" for each in evaluations)]
+        for label, group in lines.items()
+    )
+    return _table(f"{title}: quality by problem", ("problem", *_side_by_side(evaluations)), cells)
+
+
+def published_table(evaluations: Sequence[Evaluation], title: str) -> Group:
+    """Return the published metric of each agent, for each problem, each domain and overall."""
+    samples = min(evaluations[0].samples, PUBLISHED_K)
+    scores = [each.published() for each in evaluations]
+    cells = (
+        [label, *(f"{100 * score[label]['SR']:.1f}\n{100 * score[label]['QR']:.1f}" for score in scores)]
+        for label in scores[0]
+    )
+    title = f"{title}: published metric, SR over QR in %, best of {samples}"
+    return _table(title, ("", *_side_by_side(evaluations)), cells)
+
+
+def evaluation_tables(
+    evaluations: Sequence[Evaluation], title: str, asked: Sequence[Row], by: Sequence[str] = ()
+) -> list[Group]:
+    """Return the tables that ``forge-gym eval`` prints.
+
+    Parameters
+    ----------
+    evaluations
+        Of different agents on the same rows.
+    title
+        Of what was asked.
     asked
-        All rows that were asked, if some have no answer.
+        All rows that were asked; some may have no answer.
+    by
+        Keys of `GROUPINGS`: each of their groups gets a table of its own.
     """
+    rows, samples = evaluations[0].rows, evaluations[0].samples
     tables = []
-    first = evaluations[0]
-    k = first.samples
-    columns = {metric: (metric, 1) for metric in METRICS}
-    if k > 1:
-        columns |= {f"{metric} best@{k}": (metric, k) for metric in ("success", "quality", "optimal")}
-    answered, whole = first.groups(), groups(first.rows if asked is None else asked)
-    for label in filter(answered.__contains__, labels):
-        group = answered[label]
-        rows = [
-            (evaluation.agent, [evaluation.estimate(metric, group, of) for metric, of in columns.values()])
-            for evaluation in evaluations
+    for grouping in ("overall", *by):
+        whole = groups(asked, grouping)
+        for label, group in groups(rows, grouping).items():
+            size = f"{len(group)} of {len(whole[label])}" if len(group) < len(whole[label]) else len(group)
+            of = "" if grouping == "overall" else f", {label}"
+            for k in dict.fromkeys((1, samples)):
+                tables.append(evaluation_table(evaluations, f"{title}{of}: {size} instances", group, k))
+    if len(groups(rows, "problem")) > 1:
+        tables.append(quality_table(evaluations, title))
+    return tables
+
+
+def comparison_table(one: Evaluation, other: Evaluation) -> Group:
+    """Return what ``one`` has more than ``other``, for each problem and overall; see `compare`."""
+    title = f"{one.agent} minus {other.agent}: {len(one.rows)} instances; paired difference over its 95 % interval"
+    rows = (
+        [
+            label,
+            *(_cell(found.estimates[metric], "+.3f") for metric in COMPARED),
+            f"{found.wins}/{found.ties}/{found.losses}",
         ]
-        size = _size(len(group), len(whole[label]), "instances")
-        tables.append(_means(f"{title}, {label}: {size}", list(columns), rows))
-    return [*tables, _published(evaluations, title)]
-
-
-def _size(answered: int, asked: int, what: str) -> str:
-    return f"{answered} {what}" if answered == asked else f"{answered} answered of {asked} {what}"
-
-
-def _published(evaluations: Sequence[SuiteEvaluation], title: str) -> Table:
-    table = _table(f"{title}, published metric: SR / QR in %, best of up to 3 samples")
-    table.add_column("")
-    for evaluation in evaluations:
-        table.add_column(Text(plain(evaluation.agent)), justify="right")
-    scores = [evaluation.published() for evaluation in evaluations]
-    for label in scores[0]:
-        table.add_row(label, *(f"{100 * s[label]['SR']:.1f} / {100 * s[label]['QR']:.1f}" for s in scores))
-    return table
-
-
-def evaluation_table(evaluations: Sequence[Evaluation], asked: int | None = None) -> Table:
-    """Return a table of the evaluations of one problem: each mean over its 95 % bootstrap interval.
-
-    ``asked`` is the number of instances, if some have no answer.
-    """
-    first = evaluations[0]
-    answered = len(first.verdicts)
-    rows = [
-        (evaluation.agent, [evaluation.estimate(metric) for metric in METRICS]) for evaluation in evaluations
-    ]
-    return _means(f"{first.problem!r}: {_size(answered, asked or answered, 'episodes')}", list(METRICS), rows)
+        for label, found in compare(one, other).items()
+    )
+    return _table(title, ("problem", *COMPARED, "win/tie/loss"), rows)
 
 
 # ------------------------------------------------------------------------------------- runs
 
 
-def _count(number: float) -> str:
-    """Return a count that stays short.
-
-    Examples
-    --------
-    >>> _count(950), _count(12_345), _count(3_210_000)
-    ('950', '12.3k', '3.2M')
-    """
-    for size, unit in ((1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.1f}{unit}"
-    return f"{number:.0f}"
+def shortfalls(run: Run) -> dict[str, int]:
+    """Return how many replies were cut off, were empty, or hold only thoughts."""
+    counts = Counter(call.shortfall for call in run.calls)
+    return {name: counts[name] for name in _ADVICE}
 
 
-def standing(tally: Tally) -> str:
-    """Return one line on the scores, the tokens and the failures of a run so far."""
-    parts = []
-    if tally.finished:
-        parts += [
-            f"success {tally.success / tally.finished:.3f}",
-            f"quality {tally.quality / tally.finished:.3f}",
-        ]
-    if tally.prompt_tokens or tally.completion_tokens:
-        parts.append(f"tokens {_count(tally.prompt_tokens)} in, {_count(tally.completion_tokens)} out")
-    if tally.cost:
-        parts.append(f"cost {tally.cost:.4g}")
-    if tally.failures:
-        parts.append(f"unanswered {tally.failures}")
-    return ", ".join(parts)
+def advice(run: Run) -> list[str]:
+    """Return what is wrong with a run's replies, and what to change."""
+    options, total = run.header["options"], len(run.calls)
+    limit = options.get("max_tokens", options.get("max_new_tokens"))
+    at = f" at {limit} tokens" if limit else ""
+    counts = shortfalls(run).items()
+    return [_ADVICE[name].format(count=count, total=total, limit=at) for name, count in counts if count]
 
 
-def summary(run: Run) -> str:
-    """Return one line on what a run took and what it left unanswered."""
-    calls = sum(map(len, run.calls.values()))
-    parts = [f"{calls} calls"]
+def notes(run: Run) -> list[str]:
+    """Return all that a reader of a run's scores must know."""
+    lines = advice(run)
+    if run.missing:
+        lines.append(f"{run.missing} of {len(run.episodes)} episodes have no answer and are not scored")
+    if run.changes:
+        lines.append(f"{len(run.changes)} recorded verdicts were others: `forge-gym rescore` lists them")
+    return lines
+
+
+def summary(run: Run) -> list[str]:
+    """Return lines on what a run took, and `advice`."""
+    parts = [f"{len(run.calls)} replies"]
     tokens = run.total("prompt_tokens"), run.total("completion_tokens")
     if any(tokens):
         parts.append(f"{tokens[0]:.0f} prompt and {tokens[1]:.0f} completion tokens")
     if cost := run.total("cost"):
         parts.append(f"cost {cost:.4g}")
-    return f"{plain(run.agent)}: {', '.join(parts)}, {run.missing} of {run.episodes} episodes unanswered"
+    return [f"{plain(run.agent)}: {line}" for line in (", ".join(parts), *advice(run))]
+
+
+def runs_to_dict(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the scores of runs on the rows that all have answered as JSON-ready data."""
+    try:
+        rows = common_rows(runs)
+    except ValueError:
+        rows = []
+    records = [
+        {
+            **(run.evaluation(rows).to_dict() if rows else {"agent": run.agent}),
+            "unanswered": run.missing,
+            "shortfalls": shortfalls(run),
+            **{name: run.total(name) for name in ("prompt_tokens", "completion_tokens", "cost")},
+        }
+        for run in runs
+    ]
+    asked = {key: runs[0].header[key] for key in ("suite", "env")}
+    return {**asked, "asked": len(runs[0].rows), "instances": len(rows), "results": records}
+
+
+def _standing(run: Run) -> str:
+    """Return one line on the scores, the costs and the failures of a run so far."""
+    verdicts = [episode.kept_call.judged.verdict for episode in run.episodes if episode.over]
+    parts = [
+        f"{name} {fmean(map(METRICS[name], verdicts)):.3f}" for name in ("success", "quality") if verdicts
+    ]
+    if tokens := run.total("prompt_tokens") + run.total("completion_tokens"):
+        parts.append(f"{tokens:.0f} tokens")
+    if cost := run.total("cost"):
+        parts.append(f"cost {cost:.4g}")
+    if run.failures:
+        parts.append(f"unanswered {run.failures}: {short_repr(plain(run.error), 60)}")
+    return ", ".join(parts)
 
 
 @contextmanager
-def watching(title: str, console: Console) -> Iterator[Callable[[Tally], object]]:
+def watching(title: str, console: Console) -> Iterator[Callable[[Run], object]]:
     """Show running scores: a bar on a terminal, elsewhere a line now and then; yield what wants to be told."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -182,38 +251,33 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Tally], object]
     bar: TaskID | None = None
     printed_at = time.monotonic()  # decides when a line is printed, nothing else
 
-    def tell(tally: Tally) -> None:
+    def tell(run: Run) -> None:
         nonlocal bar, printed_at
         if console.is_terminal:
             if bar is None:  # what an earlier process did does not count for the speed
-                bar = progress.add_task(plain(title), total=tally.episodes, completed=tally.finished, said="")
-            progress.update(bar, completed=tally.finished, said=standing(tally))
+                bar = progress.add_task(
+                    plain(title), total=len(run.episodes), completed=run.finished, said=""
+                )
+            progress.update(bar, completed=run.finished, said=_standing(run))
         elif time.monotonic() - printed_at >= _EVERY_S:
             printed_at = time.monotonic()
-            print(
-                f"{plain(title)}: {tally.finished} of {tally.episodes}, {standing(tally)}",
-                file=sys.stderr,
-                flush=True,
-            )
+            stands = f"{run.finished} of {len(run.episodes)}, {_standing(run)}"
+            print(f"{plain(title)}: {stands}", file=sys.stderr, flush=True)
 
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield tell
 
 
-def changes(found: Sequence[Change], lines: int = 10) -> list[str]:
-    """Return what rescoring changed: the number of each change of status, then the first ``lines`` of them."""
-    counts = Counter(
-        f"{before} -> {after}" if before != after else f"{before}, other numbers"
-        for before, after in ((change.before.verdict.status, change.after.verdict.status) for change in found)
-    )
-    listing = [f"{count} x {kind}" for kind, count in counts.most_common()]
-    for change in found[:lines]:
-        a, b = change.before, change.after
+def changes(run: Run, lines: int = 10) -> list[str]:
+    """Return which verdicts changed since a run was recorded: the first ``lines`` of them."""
+    listing = []
+    for line, call in run.changes[:lines]:
+        then, now = line.verdict, call.judged.verdict
         listing.append(
-            f"{plain(a.row)}, sample {a.sample}, turn {a.turn}: {a.verdict.status} -> {b.verdict.status}, "
-            f"quality {a.verdict.quality:.3f} -> {b.verdict.quality:.3f}, score {a.score:.3f} -> {b.score:.3f}"
-            + (f" ({short_repr(b.verdict.reason, 100)})" if b.verdict.reason else "")
+            f"{plain(line.row)}, sample {line.sample}, turn {line.turn}: {then.get('status')} -> {now.status}, "
+            f"quality {then.get('quality')} -> {now.quality:.3f}, score {line.score:.3f} -> {call.judged.score:.3f}"
+            + (f" ({short_repr(now.reason, 100)})" if now.reason else "")
         )
-    if len(found) > lines:
-        listing.append(f"and {len(found) - lines} more")
+    if len(run.changes) > lines:
+        listing.append(f"and {len(run.changes) - lines} more")
     return listing

@@ -8,89 +8,82 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from math import isfinite
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, get_type_hints
+from typing import IO, Any, NamedTuple
 
-from ..core.checks import check_int, short_repr
-from ..core.store import number
-from ..core.verdict import STATUSES, Number, Verdict, Violation
+from ..agents.agent import Reply
+from ..core.checks import short_repr
+from ..core.verdict import Verdict
+from .evaluate import Conversation
 
 FORMAT = 1
+_TYPES: dict[str, Any] = {
+    "row": str,
+    "sample": int,
+    "turn": int,
+    "reply": str,
+    "finish": str,
+    "prompt_tokens": int,
+    "completion_tokens": int,
+    "cost": (int, float),
+    "seconds": (int, float),
+    "attempts": int,
+    "score": (int, float),
+    "verdict": dict,
+}
+"""The fields of a line that are read again, in order."""
+_OPENING = b'{"forge_gym": '
 
 
-@dataclass(frozen=True)
-class Call:
-    """One judged reply: a line of a transcript."""
+class Line(NamedTuple):
+    """What a line of a transcript says."""
 
     row: str
     """The row's id."""
     sample: int
     turn: int
     """From 0."""
-    reply: str
+    reply: Reply
     score: float
     """Reward of this answer alone, by the run's scheme."""
-    verdict: Verdict
-    """But for the solution, which the reply states."""
-    feedback: str | None = None
-    """What the environment said to it; None in runs of one turn."""
-    finish: str = ""
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float = 0.0
-    seconds: float = 0.0
-    attempts: int = 1
-
-    def to_json(self) -> str:
-        """Return the call as one line of JSON, in ASCII, so that any text of a model survives."""
-        fields = {name: getattr(self, name) for name in FIELDS}
-        if self.feedback is None:
-            del fields["feedback"]
-        return json.dumps(fields | {"verdict": verdict_to_dict(self.verdict)})
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Call:
-        """Return the call that a line holds.
-
-        Raises
-        ------
-        ValueError
-            If it holds something else.
-        """
-        try:
-            data = json.loads(text)
-            call = cls(**{**data, "verdict": verdict_from_dict(data["verdict"])})
-        except (TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"{type(error).__name__}: {error}") from None
-        _check_kinds(cls, vars(call))
-        return call
+    verdict: dict[str, Any]
+    """As `verdict_to_dict` wrote it, by the verifier of that day."""
 
 
-FIELDS = (
-    "row", "sample", "turn", "reply", "finish", "prompt_tokens", "completion_tokens", "cost", "seconds", "attempts",
-    "feedback", "score",
-)  # fmt: skip
-"""Fields of a line, in order; the verdict comes last."""
+def write_line(episode: Conversation, turn: int = -1) -> str:
+    """Return a turn of an episode, the last by default, as JSON in ASCII, so that any text of a model survives."""
+    call = episode.calls[turn]
+    took = asdict(call.reply)
+    data = {
+        "row": episode.row.id,
+        "sample": episode.sample,
+        "turn": turn % episode.turn,
+        "reply": took.pop("text"),
+    }
+    data |= took
+    if episode.protocol.turns > 1:
+        data["feedback"] = call.feedback
+    return json.dumps(data | {"score": call.judged.score, "verdict": verdict_to_dict(call.judged.verdict)})
 
 
-@cache
-def _kinds(cls: type) -> dict[str, Any]:
-    """Return the types of the fields that JSON holds as they are."""
-    real = {float: (int, float)}
-    plain = (str, int, float, bool, str | None)
-    return {name: real.get(kind, kind) for name, kind in get_type_hints(cls).items() if kind in plain}
-
-
-def _check_kinds(cls: type, data: dict[str, Any]) -> None:
-    for name, kind in _kinds(cls).items():
-        value = data[name]
-        right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
-        if not right or (isinstance(value, float) and not isfinite(value)):
-            raise ValueError(f"{name} is {short_repr(value)}")
+def read_line(text: str | bytes) -> Line:
+    """Return what a line says, or raise ``ValueError``."""
+    try:
+        data = json.loads(text)
+        for name, kind in _TYPES.items():
+            if not isinstance(data[name], kind) or isinstance(data[name], bool):
+                raise ValueError(f"{name} is {short_repr(data[name])}")
+    except (TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from None
+    took = {
+        name: data[name]
+        for name in ("finish", "prompt_tokens", "completion_tokens", "cost", "seconds", "attempts")
+    }
+    reply = Reply(data["reply"], **took)
+    return Line(data["row"], data["sample"], data["turn"], reply, data["score"], data["verdict"])
 
 
 def verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
@@ -102,38 +95,8 @@ def verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
     return data
 
 
-def verdict_from_dict(data: dict[str, Any]) -> Verdict:
-    """Return the verdict that `verdict_to_dict` wrote.
-
-    Raises
-    ------
-    ValueError, TypeError, KeyError
-        If it is something else.
-    """
-    _check_kinds(Verdict, data)
-    if data["status"] not in STATUSES:
-        raise ValueError(f"status is {short_repr(data['status'])}")
-    fields = dict(data)
-    fields["violations"] = tuple(
-        Violation(_text(family), _exact(amount), _exact(scale), _text(reason))
-        for family, amount, scale, reason in data["violations"]
-    )
-    fields["objective"] = None if data["objective"] is None else _exact(data["objective"])
-    return Verdict(**fields, solution=None)  # a TypeError where the data hold one
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"families, reasons and exact numbers are strings, got {short_repr(value)}")
-    return value
-
-
-def _exact(value: object) -> Number:
-    return number(_text(value))
-
-
-def parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, list[Call], int]:
-    """Return header and calls of a transcript, and the length in bytes of its whole lines.
+def parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, list[Line], int]:
+    """Return header and lines of a transcript, and the length in bytes of its whole lines.
 
     Raises
     ------
@@ -141,112 +104,84 @@ def parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, list[Call
         If a whole line is damaged; the message names file and line.
     """
     header: dict[str, Any] | None = None
-    calls: list[Call] = []
+    lines: list[Line] = []
     end = 0
-    for at, line in enumerate(file, 1):
-        if not line.endswith(b"\n"):  # was being written when the process was killed
+    for at, text in enumerate(file, 1):
+        if not text.endswith(b"\n"):  # was being written when the process was killed
             break
         try:
             if at == 1:
-                header = _header(line)
+                header = json.loads(text)
+                if not isinstance(header, dict) or "forge_gym" not in header:
+                    raise ValueError("it is not the header of a transcript")
+                if header.get("format") != FORMAT:
+                    raise ValueError(f"the format is {short_repr(header.get('format'))}, not {FORMAT}")
             else:
-                calls.append(Call.from_json(line))
+                lines.append(read_line(text))
         except ValueError as error:
             raise ValueError(f"{path}, line {at}, is damaged: {error}") from None
-        end += len(line)
-    return header, calls, end
+        end += len(text)
+    return header, lines, end
 
 
-def _header(line: bytes) -> dict[str, Any]:
-    header: dict[str, Any] = json.loads(line)
-    if not isinstance(header, dict) or "forge_gym" not in header:
-        raise ValueError("it is not the header of a transcript")
-    if header.get("format") != FORMAT:
-        raise ValueError(f"the format is {short_repr(header.get('format'))}, not {FORMAT}")
-    check_int("turns", header.get("turns"), 1)
-    check_int("samples", header.get("samples"), 1)
-    if not isinstance(header.get("agent"), str):
-        raise ValueError("it names no agent")
-    return header
+Append = Callable[[Iterable[str]], None]
+"""Writes lines to the disk, and returns when they are there."""
 
 
-class Transcript:
-    """The file of a run, open to one process at a time.
+@contextmanager
+def appending(path: Path, header: dict[str, Any]) -> Iterator[tuple[dict[str, Any], list[Line], Append]]:
+    """Hold the transcript of a run, which no other process may do; yield its header, its lines, and what adds lines.
+
+    A line that was being written when a process was killed is cut off.
 
     Parameters
     ----------
     path
-        A new file, or a transcript with the same settings, which is then gone on with.
+        A new file, or a transcript of the same settings.
     header
-        Of the run that is to be recorded.
+        Of the run that is to be recorded; written to a new file.
 
-    Attributes
-    ----------
-    header, calls
-        What the file holds.
+    Raises
+    ------
+    ValueError
+        If the file is something else, of other settings, or held by another process.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        _lock(path, file)
 
-    def __init__(self, path: Path, header: dict[str, Any]) -> None:
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise ValueError(f"{path} cannot be written: {error.strerror}") from None
-        try:
-            self._lock()
-            self.header, self.calls = self._resume(header)
-        except BaseException:
-            self._file.close()
-            raise
+        def append(lines: Iterable[str]) -> None:
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
 
-    def __enter__(self) -> Transcript:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-
-    def append(self, calls: Sequence[Call]) -> None:
-        """Write calls to the disk; returns when they are there."""
-        self._write("".join(call.to_json() + "\n" for call in calls))
-
-    def _write(self, text: str) -> None:
-        self._file.write(text.encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def _lock(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # Windows: two processes on one file are not told apart there
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"{self.path} is being written by another process") from None
-
-    def _resume(self, header: dict[str, Any]) -> tuple[dict[str, Any], list[Call]]:
-        """Cut off a line that was being written when a process was killed; refuse another run's file."""
-        self._file.seek(0)
-        stored, calls, end = parse(self.path, self._file)
+        file.seek(0)
+        stored, lines, end = parse(path, file)
+        file.seek(0)
+        if stored is not None:
+            _check_same(path, stored, header)
+        elif not _OPENING.startswith(file.read(len(_OPENING))):
+            raise ValueError(f"{path} is no transcript, and is left as it is")
+        file.truncate(end)
         if stored is None:
-            self._file.seek(0)
-            if not json.dumps(header).startswith(self._file.read(_TELLING).decode(errors="replace")):
-                raise ValueError(f"{self.path} is no transcript, and is left as it is")
-        else:
-            check_same(self.path, stored, header)
-        self._file.truncate(end)
-        if stored is None:
-            self._write(json.dumps(header) + "\n")
-        return stored or header, calls
+            append([json.dumps(header)])
+        yield stored or header, lines, append
 
 
-_TELLING = len('{"forge_gym": ')
+def _lock(path: Path, file: IO[bytes]) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes on one file are not told apart there
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ValueError(f"{path} is being written by another process") from None
 
 
-def check_same(path: Path, found: dict[str, Any], header: dict[str, Any]) -> None:
-    """Raise ``ValueError`` naming the settings in which the run at ``path`` differs from ``header``."""
-    old, new = _settings(found), _settings(header)
+def _check_same(path: Path, stored: dict[str, Any], header: dict[str, Any]) -> None:
+    """Raise an error that names the settings in which a stored run differs from the one that is to be recorded."""
+    old, new = _settings(stored), _settings(header)
     different = [
         f"{name} is {short_repr(old.get(name))} there and {short_repr(new.get(name))} here"
         for name in dict.fromkeys([*old, *new])
@@ -262,10 +197,9 @@ def check_same(path: Path, found: dict[str, Any], header: dict[str, Any]) -> Non
 def _settings(header: dict[str, Any]) -> dict[str, Any]:
     """Return what decides a run's questions and answers, by name, from JSON or not."""
     settings: dict[str, Any] = json.loads(json.dumps(header))
-    for name in ("forge_gym", "format", "started", "rescored"):
-        settings.pop(name, None)
+    settings |= settings.pop("options", {})
     if settings.get("suite"):
         settings["suite"].pop("file", None)
-    options: dict[str, Any] = settings.pop("options", {})
-    options.pop("base_url", None)  # the same model may answer from elsewhere
-    return {**settings, **options}
+    # The same model may answer from elsewhere.
+    irrelevant = ("forge_gym", "format", "started", "rescored", "base_url")
+    return {name: value for name, value in settings.items() if name not in irrelevant}
