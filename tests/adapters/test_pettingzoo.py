@@ -17,7 +17,8 @@ from forge_gym.core.rewards import tiered
 from forge_gym.core.verdict import Verdict
 from forge_gym.kinds.kind import Kind, as_kind
 from forge_gym.training.group_rewards import Pairwise
-from forge_gym.verification.attacks import ROWS, Case
+from forge_gym.verification.attacks import ROWS
+from forge_gym.verification.case import Case
 from forge_gym.wrappers import Improve
 
 pettingzoo_test = pytest.importorskip("pettingzoo.test")

@@ -21,12 +21,13 @@ from forge_gym import registration
 from forge_gym.cli import main
 from forge_gym.core import registry
 from forge_gym.core.env import TextEnv
-from forge_gym.evaluation import attacks, definitions, probes
+from forge_gym.verification import attacks, contract, definitions, probes
 from forge_gym.verification.battery import run
+from forge_gym.verification.case import Case
 from forge_gym.verification.definitions import definition_of
 from forge_gym.verification.exhaustive import compare, families, sized
 from forge_gym.verification.fuzz import fuzz
-from forge_gym.verification.gate import check, find_definition
+from forge_gym.verification.gate import NO_DEFINITION, check, find_definition
 from forge_gym.wrappers import Construct, Improve
 
 HERE = Path(__file__).parent
@@ -165,11 +166,6 @@ def test_the_wrong_definition_is_a_disagreement() -> None:
 # ---------------------------------------------------------------------------------------- battery
 
 
-def test_attacks_can_be_called_by_name() -> None:
-    case = attacks.Case(forge_gym.problem("TSP"), definition_of("TSP"))
-    assert len(list(attacks._echo(case))) == 3 and attacks._tolerated(case) and not list(probes._leaks(case))
-
-
 def test_the_battery_has_every_row() -> None:
     numbers = [row.number for row in attacks.ROWS] + [probe.number for probe in probes.PROBES]
     assert sorted(numbers) == list(range(1, len(numbers) + 1)) and len(numbers) >= 54
@@ -180,7 +176,7 @@ def test_every_reply_has_an_outcome_that_its_row_states() -> None:
     stated = {row.number: set(row.required) for row in attacks.ROWS}
     seen: dict[int, set[str]] = {number: set() for number in stated}
     for name in PROBLEMS:
-        case = attacks.Case(forge_gym.problem(name), definition_of(name))
+        case = Case(forge_gym.problem(name), definition_of(name))
         for row in attacks.ROWS:
             seen[row.number].update(letter for outcome, _ in row.replies(case) for letter in outcome.letters)
     assert seen == stated
@@ -195,7 +191,7 @@ def test_the_page_on_verification_lists_every_row(root: Path) -> None:
 def test_every_row_has_replies_for_every_kind_of_solution() -> None:
     for name in ("TSP", "Knapsack", "GraphColoring", "HamiltonianCycle", "MeetingScheduling"):
         problem = forge_gym.problem(name)
-        case = attacks.Case(problem, definition_of(name))
+        case = Case(problem, definition_of(name))
         empty = {row.number for row in attacks.ROWS if not list(row.replies(case))}
         assert empty <= ({29} if problem.widget != "order" else set())  # type: ignore[attr-defined]
 
@@ -262,15 +258,50 @@ def test_a_weak_problem_is_refused(name: str, toys: Any) -> None:
     assert {part.name for part in gate.checks if not part.passed} >= set(WEAK[name])
 
 
+BROKEN = {
+    "Misfiled": "family must be one of ['graph', 'scheduling', 'partition', 'selection', 'planning'], got 'graphs'",
+    "Undeclared": "one of ['known', 'once'], got ['covered']: families of the problem's own stand in `own`",
+    "Curt": "a prompt must say how to answer, 'a JSON list of the numbers of the chosen vertices",
+    "Floats": "objective must return an int or a Fraction, got the float",
+    "Breaks": "neighbour (vertex_cover.py, line ",
+    "Generous": "Generous: solve proves a bound of 12, but a solution is worth",
+    "Backwards": "Backwards: greedy must not be worse than trivial, got greedy is worth 12, trivial",
+    "Endless": "solve must stop after limit steps of work: solve(..., limit=1) at level 30 ran for more than 8 s",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_contract_is_refused_in_one_line(
+    name: str, toys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contract, "SECONDS", 8.0)
+    gate = quick(getattr(toys, name)())
+    (refused,) = gate.checks  # what builds on the contract waits
+    (fault,) = refused.faults
+    assert refused.name == "contract" and BROKEN[name] in fault and "\n" not in fault
+
+
+def test_a_missing_hook_is_named(toys: Any) -> None:
+    with pytest.raises(
+        ValueError, match="all hooks of its kind, Unfinished lacks generate, greedy, objective"
+    ):
+        forge_gym.register_problem("vertex_cover:Unfinished")
+
+
+def test_a_missing_declaration_is_named(toys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(toys.VertexCover, "family")
+    assert contract.contract(toys.VertexCover()).faults == ["VertexCover must declare family"]
+
+
 def test_every_weak_problem_is_tried(toys: Any) -> None:
-    assert {problem.__name__ for problem in toys.WEAK} == set(WEAK)
+    assert {problem.__name__ for problem in toys.WEAK} == {*WEAK, *BROKEN}
 
 
 def test_without_a_definition_no_problem_passes_but_contradictions_are_found(toys: Any) -> None:
     del registration._DEFINITIONS["VertexCover"], registration._DEFINITIONS["Bare"]
     sound, weak = quick(toys.VertexCover()), quick(toys.Bare())
     assert [part.name for part in sound.checks if not part.passed] == ["agreement"]
-    assert "needs a definition" in sound.checks[1].faults[0] and len(sound.checks[1].faults) == 1
+    assert sound.checks[2].faults == (NO_DEFINITION,)
     assert {part.name for part in weak.checks if not part.passed} >= {"battery", "agreement"}
 
 
@@ -290,14 +321,14 @@ def test_the_command_line_checks_a_module_in_the_working_folder(tmp_path: Path) 
     assert weak.returncode == 1 and "Repeats: REFUSED" in weak.stdout and "row 25" in weak.stdout
     for wrong in ("mine:Nothing", "mine:definition", "nowhere:X"):
         refused = gate(wrong)
-        assert refused.returncode == 2 and "ENV must be a problem, an id or module:Class" in refused.stderr
+        assert refused.returncode == 2 and "must be a name, an id or module:Class" in refused.stderr
 
 
 def test_the_command_line_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "Knapsack", "TSP", "--replies", "200", "--instances", "20", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [gate["problem"] for gate in found["gates"]] == ["Knapsack", "TSP"]
-    assert all(gate["passed"] and len(gate["checks"]) == 4 for gate in found["gates"])
+    assert all(gate["passed"] and len(gate["checks"]) == 5 for gate in found["gates"])
 
 
 def test_sizes_that_do_not_exist_are_left_out() -> None:

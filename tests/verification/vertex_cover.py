@@ -108,11 +108,20 @@ class BareThroughout(Bare):
     """Lets one edge go uncovered, and its solver agrees: only the definition tells."""
 
     def solve(self, instance: Graph, start: Chosen, limit: int) -> Certificate[Chosen]:
-        for size in range(instance.n + 1):
-            for chosen in combinations(range(instance.n), size):
-                if not self.violations(instance, chosen):
-                    return Certificate(chosen, size, size, "enumeration", 0)
-        raise AssertionError("all vertices are a cover")
+        return enumerated(self, instance, start, limit)
+
+
+def enumerated(problem: VertexCover, instance: Graph, start: Chosen, limit: int) -> Certificate[Chosen]:
+    """Look at so many sets, small ones first, for one that the problem accepts."""
+    work = 0
+    for size in range(instance.n + 1):
+        for chosen in combinations(range(instance.n), size):
+            if problem.feasible(instance, chosen):
+                return Certificate(chosen, size, size, "enumeration", work)
+            work += 1
+            if work == limit:
+                return Certificate(start, len(start), size, "enumeration", work)
+    raise AssertionError("all vertices are a cover")
 
 
 class Evaluates(VertexCover):
@@ -188,6 +197,71 @@ class InOrder(VertexCover):
         return Graph(self.n, edges_of(adjacent))
 
 
+class Misfiled(VertexCover):
+    """Is of a family that does not exist."""
+
+    family: ClassVar = "graphs"
+
+
+class Undeclared(VertexCover):
+    """Reports violations of a family that it does not declare."""
+
+    own: ClassVar = ()
+    mendable: ClassVar = ()
+
+
+class Curt(VertexCover):
+    """Does not say how to answer."""
+
+    def prompt(self, instance: Graph) -> str:
+        *question, _, example = super().prompt(instance).split("\n\n")
+        return "\n\n".join([*question, example])
+
+
+class Floats(VertexCover):
+    """Counts in floats."""
+
+    def objective(self, instance: Graph, solution: Chosen) -> Any:
+        return float(len(solution))
+
+
+class Breaks(VertexCover):
+    """Has a hook that raises."""
+
+    def neighbour(self, instance: Graph, solution: Chosen, rng: np.random.Generator) -> Chosen:
+        return next(iter(()))
+
+
+class Generous(VertexCover):
+    """Calls all vertices the optimum, where greedy finds less."""
+
+    def solve(self, instance: Graph, start: Chosen, limit: int) -> Certificate[Chosen]:
+        return Certificate(self.trivial(instance), instance.n, instance.n, "all", 0)
+
+
+class Backwards(VertexCover):
+    """Its heuristic is worse than its thoughtless answer."""
+
+    def trivial(self, instance: Graph) -> Chosen:
+        return self.assemble(instance, self.greedy(instance, lambda ranked: next(iter(ranked), None)))
+
+    def heuristic(
+        self, instance: Graph, rng: np.random.Generator | None = None, epsilon: float = 0.0
+    ) -> Chosen:
+        return tuple(range(instance.n))
+
+
+class Endless(VertexCover):
+    """Searches on when its limit is spent."""
+
+    def solve(self, instance: Graph, start: Chosen, limit: int) -> Certificate[Chosen]:
+        return enumerated(self, instance, start, 2**instance.n)
+
+
+class Unfinished(GraphSubset[Graph]):
+    """Lacks its hooks."""
+
+
 WEAK = (
     Repeats,
     Unknown,
@@ -203,4 +277,12 @@ WEAK = (
     WrongExample,
     Careless,
     InOrder,
+    Misfiled,
+    Undeclared,
+    Curt,
+    Floats,
+    Breaks,
+    Generous,
+    Backwards,
+    Endless,
 )

@@ -23,25 +23,27 @@ def command(
     replies: Annotated[int | None, Option(help="mutated replies to judge")] = None,
     instances: Annotated[int | None, Option(help="graded instances to calibrate on")] = None,
     mutants: Annotated[
-        bool, Option("--mutants", help="weaken the verifier in turn: print the kill table")
+        bool,
+        Option("--mutants", help="weaken the verifier in turn, print the kill table, and refuse survivors"),
     ] = False,
     json: Json = False,
 ) -> int:
-    """Check problems by the gate: attacks, exhaustive agreement, calibration."""
+    """Check problems by the gate: contract, attacks, exhaustive agreement, calibration."""
     from ..verification.gate import check, find_definition
     from ..verification.mutation import mutants as weaken
     from ..verification.mutation import table
 
     options = given(replies=replies, instances=instances)
-    gates, kills = [], {}
+    gates, kills, survived = [], {}, False
     for problem in make_problems(env, set):
         found = find_definition(problem, definition)
-        with progress_bar(f"checking {problem.name}", 4) as advance:
+        with progress_bar(f"checking {problem.name}", 5) as advance:
             gate = check(problem, found, **options, progress=lambda name, advance=advance: advance(1))  # type: ignore[misc]
         gates.append(gate)
         if mutants and found is not None and gate.passed:
             with progress_bar(f"mutants of {problem.name}", None) as advance:
                 kills[problem.name] = weaken(problem, found, progress=advance)
+            survived = survived or any(mutant.survives for mutant in kills[problem.name])
         if json:
             continue
         console().print(gate.table())
@@ -52,7 +54,12 @@ def command(
                 console().print(f"{name}: and {len(faults) - FAULTS} more")
         if problem.name in kills:
             console().print(table(problem.name, kills[problem.name]))
+            for mutant in (mutant for mutant in kills[problem.name] if mutant.survives):
+                place = f"{mutant.function}, line {mutant.line}"
+                console().print(
+                    f"mutants: no test notices {place}: {mutant.change}", markup=False, highlight=False
+                )
     if json:
-        by_problem = {name: [asdict(mutant) for mutant in survivors] for name, survivors in kills.items()}
+        by_problem = {name: [asdict(mutant) for mutant in tried] for name, tried in kills.items()}
         print_json({"gates": [gate.to_dict() for gate in gates], "mutants": by_problem})
-    return int(not all(gate.passed for gate in gates))
+    return int(survived or not all(gate.passed for gate in gates))

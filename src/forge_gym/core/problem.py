@@ -469,8 +469,12 @@ class Problem(ABC, Generic[I, S]):
             trivial=self.objective(instance, trivial),
             greedy=self.objective(instance, greedy),
         )
-        if reference.beaten_by(reference.value) or reference.baseline_gain < 0:
-            raise CertificateError(f"{self.name}: anchors are out of order: {reference}")
+        if reference.beaten_by(reference.value):
+            found = f"solve proves a bound of {reference.bound}, but a solution is worth {reference.value}"
+            raise CertificateError(f"{self.name}: {found} (sense: {self.sense})")
+        if reference.baseline_gain < 0:
+            anchors = f"greedy is worth {reference.greedy}, trivial {reference.trivial}"
+            raise CertificateError(f"{self.name}: greedy must not be worse than trivial, got {anchors}")
         return reference
 
     # ---------------------------------------------------------------- specs

@@ -65,6 +65,8 @@ def _load(entry_point: str) -> type[Problem[Any, Any]]:
         raise ValueError(f"entry_point must lead to a problem, got {entry_point!r}: {error}") from error
     if known_as != name:
         raise ValueError(f"entry_point must name a problem as its class does, got {name!r} for {known_as!r}")
+    if missing := sorted(cls.__abstractmethods__):
+        raise ValueError(f"a problem must write all hooks of its kind, {name} lacks {', '.join(missing)}")
     problem_cls: type[Problem[Any, Any]] = cls
     return problem_cls
 
@@ -100,7 +102,7 @@ def problem_class(name: str) -> type[Problem[Any, Any]]:
     return cls
 
 
-def problem(name: str, *, level: int | None = None, **parameters: Any) -> Problem[Any, Any]:
+def problem(name: str, /, *, level: int | None = None, **parameters: Any) -> Problem[Any, Any]:
     """Return the problem ``name`` with the given parameters.
 
     Parameters

@@ -2,107 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.checks import short_repr
 from ..core.env import TextEnv
 from ..core.problem import Problem
+from ..core.registry import from_spec
 from ..core.rewards import tiered
-from ..core.verdict import STATUSES
-from ..training.reward_function import RewardFunction
-from .attacks import MAX_SECONDS, ROWS, Case, Outcome, Row, timed
+from ..core.verdict import STATUSES, Verdict
+from .attacks import ROWS, Outcome
+from .case import MAX_SECONDS, Case, Findings, raised, timed
 from .definitions import Definition
-from .probes import PROBES, Probe
+from .probes import PROBES
 
-SIZES = (0, 3, 7)
-"""Levels at which the battery runs."""
 MAX_BYTES = 50 * 10**6
 """Memory that judging a reply may take beyond the reply itself."""
 _HEAVY = 10_000
 """Replies from so many characters on have their memory measured."""
 
 
-@dataclass
-class Battery:
-    """What the battery found at one size: it judges each reply three ways, and keeps what is wrong."""
-
-    case: Case
-    replies: int = 0
-    slowest: float = 0.0
-    """CPU seconds of the reply that took longest, of those under the usual cap."""
-    faults: list[str] = field(default_factory=list)
-
-    def row(self, row: Row) -> None:
-        """Judge the replies of a row."""
-        pairs = list(row.replies(self.case))
-        self.replies += len(pairs)
-        if not pairs:
-            return
-        # What a trainer's reward function pays for them, all rollouts of one group.
-        reward = RewardFunction("tiered", group_size=len(pairs))
-        completions = [[{"role": "assistant", "content": text}] for _, text in pairs]
-        trained = reward(completions=completions, spec=[self.case.spec] * len(pairs))
-        for (outcome, text), paid in zip(pairs, trained, strict=True):
-            self.faults += (
-                f"row {row.number}, {row.attack}: {fault}, for the reply {short_repr(text, 100)}"
-                for fault in self._judge(row, outcome, text, paid)
-            )
-
-    def probe(self, probe: Probe) -> None:
-        """Look for what a policy or an episode does wrong."""
-        try:
-            faults = list(probe.faults(self.case))
-        except Exception as error:
-            faults = [f"{type(error).__name__}: {short_repr(str(error), 200)}"]
-        self.faults += (f"row {probe.number}, {probe.attack}: {fault}" for fault in faults)
-
-    def _judge(self, row: Row, outcome: Outcome, text: str, trained: float | None) -> Iterator[str]:
-        problem, instance = self.case.problem, self.case.instance
-        try:
-            verdict, spent = timed(problem, instance, text, row.seconds)
-        except Exception as error:
-            yield f"verify raised {type(error).__name__}: {short_repr(str(error))}"
-            return
-        if spent > row.seconds:
-            yield f"judging took {spent:.3f} s of CPU, more than {row.seconds}"
-        if row.seconds == MAX_SECONDS:
-            self.slowest = max(self.slowest, spent)
-        reward = tiered(verdict)
-        if reward is None:
-            yield f"accepted with {verdict.objective}, better than the proven optimum {self.case.reference.bound}"
-            return
-        if not outcome.met(verdict):
-            worth = "" if verdict.objective is None else f" worth {short_repr(verdict.objective)}"
-            yield f"must be {outcome.required}, got {verdict.status}{worth} at {reward:.3f} ({verdict.reason})"
-        if not -1 <= reward <= 1:
-            yield f"the reward is in [-1, 1], got {reward}"
-        if trained != reward:
-            yield f"verify pays {reward}, the TRL reward function {trained}"
-        if len(verdict.reason) > 300:
-            yield f"a reason has at most 300 characters, got {len(verdict.reason)}"
-        env = TextEnv(problem)
-        env.reset(options={"instance": instance})
-        try:
-            _, paid, terminated, _, info = env.step(text)
-        except Exception as error:
-            yield f"env.step raised {type(error).__name__}: {short_repr(str(error))}"
-            return
-        if (paid, STATUSES[info["status"]], terminated) != (reward, verdict.status, True):
-            yield f"verify pays {reward} as {verdict.status}, env.step {paid} as {STATUSES[info['status']]}"
-        if len(text) >= _HEAVY:
-            tracemalloc.start()
-            problem.verify(instance, text)
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-            if peak > MAX_BYTES:
-                yield f"judging took {peak / 1e6:.0f} MB"
-
-
-def run(problem: Problem[Any, Any], definition: Definition, level: int | None = None) -> Battery:
+def run(problem: Problem[Any, Any], definition: Definition, level: int | None = None) -> Findings:
     """Run the whole battery against ``problem``, at ``level`` or with its own parameters.
 
     Examples
@@ -112,14 +33,74 @@ def run(problem: Problem[Any, Any], definition: Definition, level: int | None = 
     >>> run(forge_gym.problem("TSP"), tsp).faults
     []
     """
-    battery = Battery(Case(problem if level is None else problem.at_level(level), definition))
-    logger = logging.getLogger(RewardFunction.__module__)
-    logger.disabled = True  # it would log what is reported here
+    case = Case(problem if level is None else problem.at_level(level), definition)
+    findings = Findings()
+    for row in ROWS:
+        replies = list(row.replies(case))
+        findings.counts["replies"] += len(replies)
+        batch = _batch(case, [text for _, text in replies])
+        for (outcome, text), trained in zip(replies, batch, strict=True):
+            findings.faults += (
+                f"row {row.number}, {row.attack}: {fault}, for the reply {short_repr(text, 100)}"
+                for fault in _faults(case, outcome, text, trained, row.seconds, findings)
+            )
+    for probe in PROBES:
+        try:
+            faults = list(probe.faults(case))
+        except Exception as error:
+            faults = [raised(error, problem)]
+        findings.faults += (f"row {probe.number}, {probe.attack}: {fault}" for fault in faults)
+    return findings
+
+
+def _batch(case: Case, texts: list[str]) -> list[Verdict | None]:
+    """Judge as a trainer does: a whole group at once, by the problem and the instance that the spec rebuilds."""
+    problem, instance = from_spec(case.spec)
     try:
-        for row in ROWS:
-            battery.row(row)
-        for probe in PROBES:
-            battery.probe(probe)
-    finally:
-        logger.disabled = False
-    return battery
+        return [*problem.verify_many(instance, texts)]
+    except Exception:  # told of the reply that raised it
+        return [None] * len(texts)
+
+
+def _faults(
+    case: Case, outcome: Outcome, text: str, trained: Verdict | None, seconds: float, findings: Findings
+) -> Iterator[str]:
+    problem, instance = case.problem, case.instance
+    try:
+        verdict, spent = timed(problem, instance, text, seconds)
+    except Exception as error:
+        yield raised(error, problem)
+        return
+    if spent > seconds:
+        yield f"judging took {spent:.3f} s of CPU, more than {seconds}"
+    if seconds == MAX_SECONDS:
+        findings.slowest = max(findings.slowest, spent)
+    reward = tiered(verdict)
+    if reward is None:
+        yield f"accepted with {verdict.objective}, better than the proven optimum {case.reference.bound}"
+        return
+    if not outcome.met(verdict):
+        worth = "" if verdict.objective is None else f" worth {short_repr(verdict.objective)}"
+        yield f"must be {outcome.required}, got {verdict.status}{worth} at {reward:.3f} ({verdict.reason})"
+    if not -1 <= reward <= 1:
+        yield f"the reward is in [-1, 1], got {reward}"
+    if trained != verdict:
+        yield f"verify says {short_repr(verdict, 100)}, of a batch {short_repr(trained, 100)}"
+    if len(verdict.reason) > 300:
+        yield f"a reason has at most 300 characters, got {len(verdict.reason)}"
+    env = TextEnv(problem)
+    env.reset(options={"instance": instance})
+    try:
+        _, paid, terminated, _, info = env.step(text)
+    except Exception as error:
+        yield f"in env.step, {raised(error, problem)}"
+        return
+    if (paid, STATUSES[info["status"]], terminated) != (reward, verdict.status, True):
+        yield f"verify pays {reward} as {verdict.status}, env.step {paid} as {STATUSES[info['status']]}"
+    if len(text) >= _HEAVY:
+        tracemalloc.start()
+        problem.verify(instance, text)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        if peak > MAX_BYTES:
+            yield f"judging took {peak / 1e6:.0f} MB"

@@ -19,7 +19,7 @@ from ..core.parameters import choices
 from ..core.problem import Problem
 from ..core.verdict import Number, Verdict
 from ..kinds import Kind, as_kind
-from .attacks import Findings, question, stated
+from .case import Case, Findings, stated
 from .definitions import Definition
 
 LIMIT = 200_000
@@ -30,8 +30,8 @@ Enumerate: TypeAlias = Callable[[Any], Iterable[Any]]
 
 def families(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
     """Return the problem with every value of its parameter ``distribution``; as it is, where it has none."""
-    cls: Any = type(problem)
-    return [replace(problem, **{"distribution": name}) for name in choices(cls, "distribution")] or [problem]
+    names = choices(type(problem), "distribution")
+    return [replace(problem, **{"distribution": name}) for name in names] or [problem]
 
 
 def sized(problem: Problem[Any, Any], n: int) -> Kind[Any, Any] | None:
@@ -68,7 +68,7 @@ def compare(
     Raises
     ------
     ValueError
-        If there are more answers than `LIMIT`, or they are of a form that cannot be enumerated.
+        If there are more answers than `LIMIT`.
 
     Examples
     --------
@@ -76,38 +76,37 @@ def compare(
     >>> from forge_gym.verification.definitions import tsp
     >>> problem = forge_gym.problem("TSP", n=4)
     >>> instance = problem.instance(seed=0)
-    >>> compare(problem, tsp, instance, problem.wild(instance))
-    Findings(counts=Counter({'answers': 9331, 'feasible': 24}), faults=[])
+    >>> compare(problem, tsp, instance, problem.wild(instance)).counts
+    Counter({'answers': 9331, 'feasible': 24})
     """
-    asked, reference = question(problem, instance), problem.reference(instance)
-    findings = Findings()
-    worths: list[int] = []
+    case, reference = Case(problem, definition, instance), problem.reference(instance)
+    findings = Findings(Counter(answers=0, feasible=0))
+    best: int | None = None
     for solution in solutions:
-        answer = json.loads(problem.format_answer(instance, solution))
+        body = problem.format_answer(instance, solution)
         findings.counts["answers"] += 1
         if findings.counts["answers"] > LIMIT:
             raise ValueError(
                 f"an instance to enumerate must have at most {LIMIT} answers, got more to one of {instance.size} "
                 "elements: the parameter n of a problem is its number of elements"
             )
-        worth = definition(asked, answer)
-        verdict = problem.verify(instance, f"<answer>{json.dumps(answer)}</answer>")
+        worth = case.worth(json.loads(body))
         if worth is not None:
-            worths.append(worth)
+            findings.counts["feasible"] += 1
+            best = worth if best is None or problem.better(worth, best) else best
+        verdict = problem.verify(instance, f"<answer>{body}</answer>")
         if fault := difference(verdict, worth, reference.value):
             findings.faults.append(
-                f"{short_repr(answer)} to {short_repr(problem.to_json(instance), 200)} {fault}"
+                f"{short_repr(body)} to {short_repr(problem.to_json(instance), 200)} {fault}"
             )
-    witness = definition(asked, json.loads(problem.format_answer(instance, reference.solution)))
+    witness = case.worth(json.loads(case.good))
     if witness != reference.value or not reference.proven:
         findings.faults.append(
             f"the reference is {reference.value}, its witness by the definition worth {witness}"
         )
-    best = (max if problem.sense == "max" else min)(worths, default=None)
     beaten = best is not None and problem.better(best, reference.value)
     if beaten or (as_kind(problem).enumerates_all and best != reference.value):
         findings.faults.append(f"the best of all answers is worth {best}, the reference {reference.value}")
-    findings.counts["feasible"] = len(worths)
     return findings
 
 
@@ -132,7 +131,6 @@ def agreement(problem: Problem[Any, Any], definition: Definition) -> Findings:
     for k, family in enumerate(families(problem)):
         for shaped, enumerate_ in small(family, sizes=(3, 4)):
             for instance in map(shaped.instance, range(1 if k else 2)):
-                part = compare(shaped, definition, instance, enumerate_(instance))
-                findings.counts += part.counts + Counter(instances=1)
-                findings.faults += part.faults
+                findings.add(compare(shaped, definition, instance, enumerate_(instance)))
+                findings.counts["instances"] += 1
     return findings

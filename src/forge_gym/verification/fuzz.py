@@ -16,11 +16,10 @@ from typing import Any
 
 from ..core.answer import ANSWER_FORMATS, extract_answer
 from ..core.checks import short_repr
-from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.rewards import tiered
 from ..core.verdict import Verdict
-from .attacks import MAX_SECONDS, Findings, question, timed
+from .case import MAX_SECONDS, Case, Findings, raised, timed
 from .definitions import Definition
 
 _CHARACTERS = "0123456789-,[] \n\r\t.eE+\"'{}()<>/answertruhk:`_\0\u00e9\uff11\u200b\ud800\ufeff\u0663"
@@ -97,12 +96,19 @@ def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed:
     # Half of the mutants in the form that most models answer in, the others in all forms alike.
     others = forms(problem)
     usual = [replace(problem, style="prose", answer_format="tags")] * len(others)
-    asked = [Asked(f, f.instance(k % _INSTANCES), definition) for k, f in enumerate(usual + others)]
+    cases = [Case(f, definition, f.instance(k % _INSTANCES)) for k, f in enumerate(usual + others)]
     findings = Findings(Counter(replies=replies))
     for k in range(replies):
-        target = asked[k % len(asked)]
-        text = mutate(rng, rng.choice(target.good), rng.choice(target.good))
-        status, faults = target.judge(text)
+        case = cases[k % len(cases)]
+        text = mutate(rng, rng.choice(case.sound), rng.choice(case.sound))
+        try:
+            verdict, spent = timed(case.problem, case.instance, text)
+        except Exception as error:
+            status, faults = "raised", [raised(error, problem)]
+        else:
+            status, faults = verdict.status, [*second_opinion(case, text, verdict)]
+            if spent > MAX_SECONDS:
+                faults.append(f"judging took {spent:.3f} s")
         findings.counts[status] += 1
         findings.faults += [f"{fault}, for the reply {short_repr(text, 200)}" for fault in faults]
     return findings
@@ -117,47 +123,22 @@ def forms(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
     ]
 
 
-class Asked:
-    """One instance in one form, with good replies to mutate and a second opinion on what is accepted."""
-
-    def __init__(self, problem: Problem[Any, Any], instance: Instance, definition: Definition) -> None:
-        self.problem, self.instance, self.definition = problem, instance, definition
-        self.question = question(problem, instance)
-        self.plain = replace(problem, style="prose", names=0, answer_format="raw")
-        """The same problem answered in JSON, as definitions read it."""
-        best = problem.reference(instance).solution
-        solutions = best, problem.heuristic(instance), problem.trivial(instance)
-        self.good = [problem.format(instance, solution) for solution in solutions]
-
-    def judge(self, text: str) -> tuple[str, list[str]]:
-        """Return the status of a reply, and what is wrong with how it is judged."""
-        try:
-            verdict, spent = timed(self.problem, self.instance, text)
-        except Exception as error:
-            return "raised", [f"verify raised {type(error).__name__}: {short_repr(str(error))}"]
-        faults = []
-        if spent > MAX_SECONDS:
-            faults.append(f"judging took {spent:.3f} s")
-        reward = tiered(verdict)
-        if reward is None or not -1 <= reward <= 1:
-            faults.append(f"the reward is in [-1, 1], got {reward}")
-        if verdict.status != "malformed":
-            faults += self._second_opinion(text, verdict)
-        return verdict.status, faults
-
-    def _second_opinion(self, text: str, verdict: Verdict) -> Iterator[str]:
-        """Hold what was read against what was written, and its worth against the definition."""
-        in_json = (self.problem.style, self.problem.names) == ("prose", 0)
-        if not verdict.feasible and not in_json:
-            return  # what is infeasible need not have a spelling of its own there
-        body = extract_answer(text, self.problem.answer_format)
-        meant = self.problem.format_answer(self.instance, verdict.solution)
-        if verdict.feasible and not (body.isascii() and _words(body) == _words(meant)):
-            yield f"read as {short_repr(verdict.solution)}"
-        plain = body if in_json else self.plain.format_answer(self.instance, verdict.solution)
-        worth = self.definition(self.question, json.loads(plain))
-        if worth != verdict.objective:
-            yield f"worth {verdict.objective}, by the definition {worth}"
+def second_opinion(case: Case, text: str, verdict: Verdict) -> Iterator[str]:
+    """Hold what was read against what was written, and its worth against the definition."""
+    reward = tiered(verdict)
+    if reward is None or not -1 <= reward <= 1:
+        yield f"the reward is in [-1, 1], got {reward}"
+    problem = case.problem
+    in_json = (problem.style, problem.names) == ("prose", 0)
+    if verdict.status == "malformed" or not (verdict.feasible or in_json):
+        return  # what is infeasible need not have a spelling of its own in other forms
+    body = extract_answer(text, problem.answer_format)
+    meant = problem.format_answer(case.instance, verdict.solution)
+    if verdict.feasible and not (body.isascii() and _words(body) == _words(meant)):
+        yield f"read as {short_repr(verdict.solution)}"
+    worth = case.worth(json.loads(body if in_json else case.in_json(verdict.solution)))
+    if worth != verdict.objective:
+        yield f"worth {verdict.objective}, by the definition {worth}"
 
 
 def _words(body: str) -> Any:

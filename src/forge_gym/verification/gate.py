@@ -27,8 +27,9 @@ from ..core.rewards import tiered
 from ..core.verdict import Verdict
 from ..kinds import as_kind
 from ..registration import definition_entry_point
-from . import battery
-from .attacks import Findings
+from .battery import run
+from .case import Findings, raised
+from .contract import contract
 from .definitions import Definition, Question, definition_of
 from .exhaustive import agreement
 from .fuzz import fuzz
@@ -38,6 +39,14 @@ MAX_CONSTANT = -0.2
 """The most that a thoughtless answer to all instances may earn on average."""
 REPLIES = 3_000
 INSTANCES = 200
+SIZES = (0, 3, 7)
+"""Levels at which the battery runs."""
+NO_DEFINITION = (
+    "a problem needs a second verifier, its definition, to hold the first against, got none: "
+    "give --definition module:function, or register it with the problem"
+)
+_COMPARED = "{answers:,} answers to {instances} instances, {feasible:,} of them feasible"
+_JUDGED = "{replies:,} replies, {feasible:,} accepted, {infeasible:,} infeasible"
 _THOUGHTLESS, _FIXED = "thoughtless", "fixed"
 """Two kinds of answers that are the same for every instance: trivial and null ones, and all others."""
 
@@ -132,7 +141,7 @@ def check(
     *,
     replies: int = REPLIES,
     instances: int = INSTANCES,
-    levels: Sequence[int] = battery.SIZES,
+    levels: Sequence[int] = SIZES,
     progress: Callable[[str], object] = lambda done: None,
 ) -> Gate:
     """Put ``problem`` through the gate.
@@ -158,31 +167,31 @@ def check(
     >>> import forge_gym
     >>> gate = check(forge_gym.problem("Knapsack"), replies=200, instances=20)
     >>> gate.passed, [check.name for check in gate.checks]
-    (True, ['battery', 'agreement', 'mutated replies', 'calibration'])
+    (True, ['contract', 'battery', 'agreement', 'mutated replies', 'calibration'])
     """
     check_int("replies", replies, 1)
     check_int("instances", instances, 2)
     definition = definition or find_definition(problem)
-    missing = (
-        [] if definition else ["a problem needs a definition that its verifier is held against, got none"]
-    )
     second = definition or _itself(problem)
     calibration: list[Level] = []
-    checks = []
-    compared = "{answers:,} answers to {instances} instances, {feasible:,} of them feasible"
-    judged = "{replies:,} replies, {feasible:,} accepted, {infeasible:,} infeasible"
-    parts: dict[str, Callable[[], tuple[str, list[str]]]] = {
+    parts: dict[str, Callable[[], tuple[str, Findings]]] = {
+        "contract": lambda: ("declarations, hooks, prompt, limit of the solver", contract(problem)),
         "battery": lambda: _battery(problem, second, levels),
-        "agreement": lambda: _found(compared, agreement(problem, second), missing),
-        "mutated replies": lambda: _found(judged, fuzz(problem, second, replies)),
+        "agreement": lambda: (_COMPARED, agreement(problem, second)),
+        "mutated replies": lambda: (_JUDGED, fuzz(problem, second, replies)),
         "calibration": lambda: _calibration(problem, instances, calibration),
     }
-    for name, run in parts.items():
+    checks: list[Check] = []
+    for name, part in parts.items():
+        if checks and not checks[0].passed:
+            break
         try:
-            detail, faults = run()
+            detail, findings = part()
         except Exception as error:  # a problem that breaks a check has not passed it
-            detail, faults = "broke off", [f"{type(error).__name__}: {short_repr(str(error), 300)}"]
-        checks.append(Check(name, detail, tuple(faults)))
+            detail, findings = "broke off", Findings(faults=[raised(error, problem)])
+        if name == "agreement" and definition is None:
+            findings.faults.insert(0, NO_DEFINITION)
+        checks.append(Check(name, detail.format_map(findings.counts), tuple(findings.faults)))
         progress(name)
     return Gate(problem.name, tuple(checks), tuple(calibration))
 
@@ -200,47 +209,42 @@ def _itself(problem: Problem[Any, Any]) -> Definition:
 
 def _battery(
     problem: Problem[Any, Any], definition: Definition, levels: Sequence[int]
-) -> tuple[str, list[str]]:
-    results = [battery.run(problem, definition, level) for level in levels]
+) -> tuple[str, Findings]:
+    findings = Findings()
+    for level in levels:
+        findings.add(run(problem, definition, level), where=f"level {level}: ")
     detail = (
-        f"{sum(r.replies for r in results)} replies and {len(PROBES) * len(results)} policies at "
-        f"{len(results)} sizes, the slowest reply in {1000 * max(r.slowest for r in results):.0f} ms"
+        f"{{replies}} replies and {len(PROBES) * len(levels)} policies at {len(levels)} sizes, "
+        f"the slowest reply in {1000 * findings.slowest:.0f} ms"
     )
-    return detail, [f"level {k}: {fault}" for k, r in zip(levels, results, strict=True) for fault in r.faults]
-
-
-def _found(detail: str, findings: Findings, others: Sequence[str] = ()) -> tuple[str, list[str]]:
-    return detail.format_map(findings.counts), [*others, *findings.faults]
+    return detail, findings
 
 
 def _calibration(
     problem: Problem[Any, Any], instances: int, calibration: list[Level]
-) -> tuple[str, list[str]]:
+) -> tuple[str, Findings]:
     drawn = [x for _, x in islice(problem.graded_instances(seed=2, split="validation"), instances)]
     levels = {policy: _level(policy, verdicts) for policy, verdicts in _play(problem, drawn)}
     fixed = [level for level in levels.values() if level.policy.startswith((_THOUGHTLESS, _FIXED))]
     best = max(fixed, key=lambda level: level.reward)
-    others = [level for level in levels.values() if level not in fixed]
-    calibration += [replace(best, policy="constant"), *others]
-    high = [level for level in fixed if level.reward > MAX_CONSTANT + 1e-12]
-    faults = [
-        f"a thoughtless answer earns at most {MAX_CONSTANT}, {level.policy} earns {level.reward:.3f}"
-        for level in high
-        if level.policy.startswith(_THOUGHTLESS)
-    ]
-    faults += [
-        f"no fixed answer is as good as greedy ones, which earn 0: {level.policy} earns {level.reward:.3f}"
-        for level in fixed
-        if level.reward >= 0
-    ]
-    for policy, due in (("greedy", 0.0), ("exact", 1.0)):
-        if levels[policy].reward != due:
-            faults.append(f"{policy} answers earn exactly {due}, got {levels[policy].reward}")
+    calibration += [replace(best, policy="constant"), *(x for x in levels.values() if x not in fixed)]
+    findings = Findings()
+    for level in fixed:
+        earned = f"{level.policy} earns {level.reward:.3f}"
+        if level.policy.startswith(_THOUGHTLESS) and level.reward > MAX_CONSTANT + 1e-12:
+            findings.faults.append(f"a thoughtless answer earns at most {MAX_CONSTANT}, {earned}")
+        if level.reward >= 0:
+            findings.faults.append(f"no fixed answer is as good as greedy ones, which earn 0: {earned}")
+    for policy, expected in (("greedy", 0.0), ("exact", 1.0)):
+        if levels[policy].reward != expected:
+            findings.faults.append(f"{policy} answers earn exactly {expected}, got {levels[policy].reward}")
     detail = f"{len(levels)} policies on {len(drawn)} graded instances"
-    if high:
-        detail += f"; {best.policy} earns {best.reward:.3f}: a trivial anchor that is the best of several blind answers"
-        detail += " would hold such answers down, see fixed_permutations"
-    return detail, faults
+    if best.reward > MAX_CONSTANT + 1e-12:
+        detail += (
+            f"; {best.policy} earns {best.reward:.3f}: a trivial anchor that is the best of several blind "
+            "answers would hold such answers down, see fixed_permutations"
+        )
+    return detail, findings
 
 
 def _level(policy: str, verdicts: list[Verdict]) -> Level:

@@ -20,27 +20,29 @@ from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from types import CodeType, FunctionType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
 
 from .. import kinds, solvers
-from ..core import answer as core_answer
+from ..core.answer import extract_answer
 from ..core.checks import short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Number, Verdict
 from ..kinds import Kind, as_kind
-from .attacks import ROWS, Case, F, question
+from .attacks import ROWS, F
+from .case import Case
 from .definitions import Definition
 from .exhaustive import difference, small
-from .fuzz import Asked, forms, mutate
+from .fuzz import forms, mutate, second_opinion
 
-_SHARED = (core_answer.__name__, kinds.__name__)
+_SHARED = (extract_answer.__module__, kinds.__name__)
 """Modules and packages whose functions are mutated beside the problem's own: all reading goes through them."""
 _PACKAGES = (*_SHARED, solvers.__name__)
-_REDUNDANT = "# redundant: "
+REDUNDANT = "# redundant: "
+"""Begins the comment that says why a check is redundant."""
 _REPLIES = 3_000
 _LONG = 5_000
 """Characters from which a reply takes longer to judge than most mutants live."""
@@ -58,6 +60,13 @@ class Mutant:
     """The first test that notices; empty where none does."""
     excuse: str = ""
     """Why no test can notice, as the comment on that line says; empty where it says nothing."""
+    shared: bool = False
+    """Whether it is in code that all problems share. There the tests of any problem may notice."""
+
+    @property
+    def survives(self) -> bool:
+        """Whether the problem's own code has a check that no test notices and no comment excuses."""
+        return not (self.killed_by or self.excuse or self.shared)
 
 
 def functions(problem: type[Kind[Any, Any]], shared: bool | None = None) -> list[FunctionType]:
@@ -72,7 +81,7 @@ def functions(problem: type[Kind[Any, Any]], shared: bool | None = None) -> list
     ['broken', 'clean', 'read', 'extract_answer']
     """
     reached: dict[FunctionType, None] = {}
-    waiting: list[Any] = [problem.broken, problem.clean, problem.read, core_answer.extract_answer]
+    waiting: list[Any] = [problem.broken, problem.clean, problem.read, extract_answer]
     while waiting:
         function = waiting.pop(0)
         if not isinstance(function, FunctionType) or function in reached:
@@ -83,7 +92,11 @@ def functions(problem: type[Kind[Any, Any]], shared: bool | None = None) -> list
         for name in _names(function.__code__):
             waiting += [function.__globals__.get(name), getattr(problem, name, None)]
             waiting.append(getattr(problem.instance_type, name, None))
-    return [f for f in reached if shared is None or f.__module__.startswith(_SHARED) == shared]
+    return [f for f in reached if shared is None or _is_shared(f) == shared]
+
+
+def _is_shared(function: FunctionType) -> bool:
+    return function.__module__.startswith(_SHARED)
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -140,23 +153,22 @@ def _returns(node: ast.If) -> bool:
 def _changed(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
     """Yield what may stand in place of ``node``."""
     code = short_repr(ast.unparse(node).strip().partition("\n")[0], 70)[1:-1]
-    calls = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    if calls or isinstance(node, (ast.Raise, ast.AugAssign)):
-        yield ast.Pass(), f"delete: {code}"
-    elif isinstance(node, ast.If) and not _returns(node):
-        yield ast.If(ast.Constant(False), node.body, node.orelse), f"never: {code}"
-    elif isinstance(node, ast.BoolOp):
-        for k in range(len(node.values)):
-            rest = node.values[:k] + node.values[k + 1 :]
-            yield rest[0] if len(rest) == 1 else ast.BoolOp(node.op, rest), f"operand {k + 1} deleted: {code}"
-    elif isinstance(node, ast.Compare):
-        yield from _compared(node, code)
-    elif isinstance(node, ast.comprehension) and node.ifs:
-        yield ast.comprehension(node.target, node.iter, [], node.is_async), f"no filter: {code}"
-    elif (
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "set" and node.args
-    ):
-        yield ast.Call(ast.Name("list", ast.Load()), node.args, []), f"no set: {code}"
+    match node:
+        case ast.Expr(ast.Call()) | ast.Raise() | ast.AugAssign():
+            yield ast.Pass(), f"delete: {code}"
+        case ast.If() if not _returns(node):
+            yield ast.If(ast.Constant(False), node.body, node.orelse), f"never: {code}"
+        case ast.BoolOp(operator, values):
+            for k in range(len(values)):
+                rest = values[:k] + values[k + 1 :]
+                one = rest[0] if len(rest) == 1 else ast.BoolOp(operator, rest)
+                yield one, f"operand {k + 1} deleted: {code}"
+        case ast.Compare():
+            yield from _compared(node, code)
+        case ast.comprehension(ifs=[_, *_]):
+            yield ast.comprehension(node.target, node.iter, [], node.is_async), f"no filter: {code}"
+        case ast.Call(ast.Name("set"), [_, *_]):
+            yield ast.Call(ast.Name("list", ast.Load()), node.args, []), f"no set: {code}"
 
 
 def _compared(node: ast.Compare, code: str) -> Iterator[tuple[ast.AST, str]]:
@@ -192,71 +204,79 @@ def _in_place(function: FunctionType, tree: ast.FunctionDef) -> Iterator[None]:
 
 # ------------------------------------------------------------------------------------------ tests
 
-Test: TypeAlias = tuple[str, Callable[[], bool]]
-"""A name, and whether what it checks holds."""
+
+class Test(NamedTuple):
+    """A reply, and what must hold of the verdict on it."""
+
+    name: str
+    problem: Problem[Any, Any]
+    instance: Instance
+    text: str
+    holds: Callable[[Verdict], bool]
+
+    def passes(self) -> bool:
+        """Whether it holds; a verifier that raises has failed."""
+        try:
+            return self.holds(self.problem.verify(self.instance, self.text))
+        except Exception:
+            return False
 
 
 def bank(problem: Problem[Any, Any], definition: Definition) -> list[Test]:
     """Return the tests that mutants are put to: short replies of the battery, answers, mutated replies, long ones."""
     case = Case(problem, definition)
-
-    def attacks(long: bool) -> list[Test]:
-        return [
-            (f"row {row.number}", partial(_verified, problem, case.instance, text, outcome.met))
-            for row in ROWS
-            for outcome, text in row.replies(case)
-            if (len(text) > _LONG) == long
-        ]
-
-    return [*attacks(False), *_answers(problem, definition), *_mutated(problem, definition), *attacks(True)]
-
-
-def _verified(
-    problem: Problem[Any, Any], instance: Instance, text: str, holds: Callable[[Verdict], bool]
-) -> bool:
-    return holds(problem.verify(instance, text))
+    attacks = [
+        Test(f"row {row.number}", problem, case.instance, text, outcome.met)
+        for row in ROWS
+        for outcome, text in row.replies(case)
+    ]
+    short = [test for test in attacks if len(test.text) <= _LONG]
+    long = [test for test in attacks if len(test.text) > _LONG]
+    return [*short, *_answers(problem, definition), *_in_every_form(problem, definition), *long]
 
 
 def _answers(problem: Problem[Any, Any], definition: Definition) -> Iterator[Test]:
     """Every answer to one small instance, of up to one element too many; and to a larger one all in form."""
     for shaped, enumerate_ in small(problem, sizes=(3,)):
-        instance = shaped.instance(0)
-        asked, optimum = question(shaped, instance), shaped.reference(instance).value
-        for solution in enumerate_(instance):
-            body = shaped.format_answer(instance, solution)
-            agrees = partial(_agrees, definition(asked, json.loads(body)), optimum)
-            holds = partial(_verified, shaped, instance, f"<answer>{body}</answer>", agrees)
-            yield f"answer {short_repr(body, 40)}", holds
+        case = Case(shaped, definition, shaped.instance(0))
+        optimum = case.reference.value
+        for solution in enumerate_(case.instance):
+            body = shaped.format_answer(case.instance, solution)
+            agrees = partial(_agrees, case.worth(json.loads(body)), optimum)
+            yield Test(
+                f"answer {short_repr(body, 40)}", shaped, case.instance, f"<answer>{body}</answer>", agrees
+            )
 
 
 def _agrees(worth: int | None, optimum: Number, verdict: Verdict) -> bool:
     return not difference(verdict, worth, optimum)
 
 
-def _mutated(problem: Problem[Any, Any], definition: Definition) -> Iterator[Test]:
-    rng = random.Random(0)
-    asked = [Asked(form, form.instance(0), definition) for form in forms(problem)]
-    for target in asked:
-        problem, instance = target.problem, target.instance
-        for template, holds in _IN_EVERY_FORM[problem.answer_format].items():
-            for text in target.good:
-                body = core_answer.extract_answer(text, problem.answer_format)
+def _in_every_form(problem: Problem[Any, Any], definition: Definition) -> Iterator[Test]:
+    cases = [Case(form, definition, form.instance(0)) for form in forms(problem)]
+    for case in cases:
+        shaped, instance = case.problem, case.instance
+        for template, holds in _TEMPLATES[shaped.answer_format].items():
+            for text in case.sound:
+                body = extract_answer(text, shaped.answer_format)
                 reply = template.replace("REPLY", text).replace("BODY", body)
-                yield f"form {template!r}", partial(_verified, problem, instance, reply, holds)
-        for null in problem.null_answers(instance):
-            if not problem.violations(instance, null):
-                reply = problem.format(instance, null)
-                yield "null answer", partial(_verified, problem, instance, reply, _FEASIBLE)
-        if problem.names == "words":
-            solution = problem.reference(instance).solution
-            body = target.plain.format_answer(instance, solution)
-            if body != problem.format_answer(instance, solution):
-                reply = core_answer.wrap_answer(body, problem.answer_format)
-                yield "numbers for names", partial(_verified, problem, instance, reply, F.met)
+                yield Test(f"form {template!r}", shaped, instance, reply, holds)
+        for null in shaped.null_answers(instance):
+            if shaped.feasible(instance, null):
+                yield Test("null answer", shaped, instance, shaped.format(instance, null), _FEASIBLE)
+        body = case.in_json(case.reference.solution)
+        if shaped.names == "words" and body != case.good:
+            yield Test("numbers for names", shaped, instance, case.say(body), F.met)
+    rng = random.Random(0)
     for k in range(_REPLIES):
-        target = asked[k % len(asked)]
-        text = mutate(rng, rng.choice(target.good), rng.choice(target.good))
-        yield f"mutated reply {k}", partial(_unfaulted, target, text)
+        case = cases[k % len(cases)]
+        text = mutate(rng, rng.choice(case.sound), rng.choice(case.sound))
+        sound = partial(_sound, case, text)
+        yield Test(f"mutated reply {k}", case.problem, case.instance, text, sound)
+
+
+def _sound(case: Case, text: str, verdict: Verdict) -> bool:
+    return not any(second_opinion(case, text, verdict))
 
 
 _FEASIBLE: Callable[[Verdict], bool] = attrgetter("feasible")
@@ -264,16 +284,12 @@ _COMMON = dict.fromkeys(("REPLY", "REPLY\r\n", "</think>REPLY", "<think>or</thin
 _COMMON["?"] = F.met
 _NO_TAGS = [f"<answer>{body}</answer>" for body in ("no idea", " ", "BODY\u2003", "BODY\x1c", "9" * 5_000)]
 _NO_LINES = ("REPLY\nThat is all.", "REPLY\nREPLY", "Answer: no\n1234567BODY", "Answer: no idea")
-_IN_EVERY_FORM = {
+_TEMPLATES = {
     "tags": {**_COMMON, "So: REPLY.": _FEASIBLE, **dict.fromkeys(("REPLY REPLY", *_NO_TAGS), F.met)},
     "line": {**_COMMON, "So:\nREPLY": _FEASIBLE, **dict.fromkeys(_NO_LINES, F.met)},
     "raw": {**_COMMON, **dict.fromkeys(("no idea", "REPLY."), F.met)},
 }
 """Replies in each answer format, made from good ones, and what must hold of the verdict."""
-
-
-def _unfaulted(asked: Asked, text: str) -> bool:
-    return not asked.judge(text)[1]
 
 
 def mutants(
@@ -303,44 +319,25 @@ def mutants(
         If a test fails on the verifier as it is: then there is nothing to mutate.
     """
     tests = bank(problem, definition)
-    for name, holds in tests:
-        if not holds():
-            raise ValueError(
-                f"the verifier must pass its tests before it is mutated, got a failure of {name}"
-            )
+    for test in tests:
+        if not test.passes():
+            rule = "the verifier must pass its tests before it is mutated"
+            raise ValueError(f"{rule}, got a failure of {test.name}")
     results = []
-    excused = excuses(type(as_kind(problem)), shared)
     for function in functions(type(as_kind(problem)), shared):
         source, start = inspect.getsourcelines(function)
         tree = ast.parse(textwrap.dedent("".join(source))).body[0]
         assert isinstance(tree, ast.FunctionDef)
         for line, words in changes(tree):
-            place = function.__qualname__, start + line - 1
-            if (*place, words) in skip:
+            place = function.__qualname__, start + line - 1, words
+            if place in skip:
                 continue
             with _in_place(function, tree):
-                killer = next((name for name, holds in tests if not _survives(holds)), "")
-            results.append(Mutant(*place, words, killer, "" if killer else excused.get(place, "")))
+                killer = next((test.name for test in tests if not test.passes()), "")
+            excuse = "" if killer else source[line - 1].partition(REDUNDANT)[2].strip()
+            results.append(Mutant(*place, killer, excuse, _is_shared(function)))
             progress(1)
     return results
-
-
-def excuses(problem: type[Kind[Any, Any]], shared: bool | None = None) -> dict[tuple[str, int], str]:
-    """Return the reasons that a verifier gives beside redundant checks, by function and line of its file."""
-    reasons = {}
-    for function in functions(problem, shared):
-        source, start = inspect.getsourcelines(function)
-        for number, line in enumerate(source, start):
-            if why := line.partition(_REDUNDANT)[2].strip():
-                reasons[function.__qualname__, number] = why
-    return reasons
-
-
-def _survives(holds: Callable[[], bool]) -> bool:
-    try:
-        return holds()
-    except Exception:  # a mutant that raises, where a verifier never does, is caught
-        return False
 
 
 def table(problem: str, found: Sequence[Mutant]) -> Table:
@@ -350,6 +347,7 @@ def table(problem: str, found: Sequence[Mutant]) -> Table:
     columns = "function", "line", "change", "killed by, or why it is redundant"
     result = Table(*columns, title=title, title_justify="left")
     for mutant in found:
-        killer = mutant.killed_by or escape(mutant.excuse) or "[bold red]survives[/bold red]"
-        result.add_row(mutant.function, str(mutant.line), escape(mutant.change), killer)
+        outcome = mutant.killed_by or escape(mutant.excuse) or "shared code: tests of other problems notice"
+        outcome = "[bold red]survives[/bold red]" if mutant.survives else outcome
+        result.add_row(mutant.function, str(mutant.line), escape(mutant.change), outcome)
     return result

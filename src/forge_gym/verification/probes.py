@@ -1,14 +1,16 @@
-"""The battery's other half: attacks by policies and on episodes, each a function that says what went wrong."""
+"""Attacks by policies and on episodes: each is a function that says what went wrong.
+
+Attacks by replies are in `attacks`; one numbering runs through both.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from itertools import product
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -16,67 +18,47 @@ from gymnasium.error import ResetNeeded
 from ..core.checks import short_repr
 from ..core.env import TextEnv
 from ..core.instance import Instance
-from ..core.rewards import UNPROVEN, tiered
+from ..core.rewards import REWARDS, UNPROVEN, Group, group_rewards, reward, tiered
 from ..core.seeding import SPLITS
 from ..kinds import as_kind
-from ..training.reward_function import RewardFunction, completion_text
-from .attacks import Case, copies
-
-Faults: TypeAlias = Callable[[Case], Iterator[str]]
+from .attacks import copies, due
+from .case import Case, child
 
 
 @dataclass(frozen=True)
 class Probe:
-    """An attack by a policy, or on an episode: a function that says what went wrong."""
+    """An attack by a policy, or on an episode."""
 
     number: int
     attack: str
     required: str
-    faults: Faults = field(repr=False)
-
-
-PROBES: list[Probe] = []
-"""The attacks by policies and on episodes, in the order of their numbers."""
-
-
-def _probe(number: int, attack: str, required: str) -> Callable[[Faults], Faults]:
-    """Add to `PROBES` the decorated function."""
-
-    def add(faults: Faults) -> Faults:
-        PROBES.append(Probe(number, attack, required, faults))
-        return faults
-
-    return add
+    faults: Callable[[Case], Iterator[str]] = field(repr=False)
 
 
 def _paid(c: Case, instance: Instance, solution: Any) -> float:
     """Return the reward of a solution; the attack that found an alarm is over."""
-    reward = tiered(c.problem.verify_solution(instance, solution))
-    if reward is None:
+    paid = tiered(c.problem.verify_solution(instance, solution))
+    if paid is None:
         raise ValueError(
             f"{short_repr(solution)} is better than the proven optimum of {short_repr(instance)}"
         )
-    return reward
+    return paid
 
 
-@_probe(33, "one answer for every instance", "at most -0.2 on average")
 def _constant(c: Case) -> Iterator[str]:
-    """One answer for every instance, the thoughtless one of the first."""
     constant = c.problem.trivial(c.population[0])
-    mean = float(np.mean([_paid(c, x, constant) for x in c.population]))
+    mean = fmean(_paid(c, x, constant) for x in c.population)
     if mean > -0.2 + 1e-12:
         yield f"one answer for all earns at most -0.2 on average, got {mean:.3f}"
 
 
-@_probe(34, "random answers of the right form", "below 0 on average")
 def _random(c: Case) -> Iterator[str]:
     rng, kind = np.random.default_rng(0), as_kind(c.problem)
-    mean = float(np.mean([_paid(c, x, kind.any_answer(x, rng)) for x in c.population for _ in range(4)]))
+    mean = fmean(_paid(c, x, kind.any_answer(x, rng)) for x in c.population for _ in range(4))
     if mean >= 0:
         yield f"random answers of the right form earn less than greedy ones, which earn 0, got {mean:.3f}"
 
 
-@_probe(35, "a copy of the greedy answer", "exactly 0")
 def _greedy(c: Case) -> Iterator[str]:
     for x in c.population:
         paid = _paid(c, x, c.problem.heuristic(x))
@@ -84,16 +66,14 @@ def _greedy(c: Case) -> Iterator[str]:
             yield f"the greedy answer earns 0 where it is graded, got {paid} on {short_repr(x)}"
 
 
-@_probe(36, "a copy of the reference", "1 if proven, else 0.95")
 def _oracle(c: Case) -> Iterator[str]:
     for x in c.population:
         reference = c.problem.reference(x)
-        paid, due = _paid(c, x, reference.solution), 1.0 if reference.proven else UNPROVEN
-        if paid != due:
-            yield f"a copy of the reference earns {due}, got {paid} on {short_repr(x)}"
+        paid, expected = _paid(c, x, reference.solution), 1.0 if reference.proven else UNPROVEN
+        if paid != expected:
+            yield f"a copy of the reference earns {expected}, got {paid} on {short_repr(x)}"
 
 
-@_probe(37, "next to the reference", "below the reference unless equal")
 def _near_oracle(c: Case) -> Iterator[str]:
     rng = np.random.default_rng(0)
     for x in c.population[:8]:
@@ -105,7 +85,6 @@ def _near_oracle(c: Case) -> Iterator[str]:
                 yield f"{value} beside an optimum of {best.value} earns {paid}"
 
 
-@_probe(38, "other forms of the reference", "the verdict of the reference")
 def _symmetric(c: Case) -> Iterator[str]:
     for x in c.population[:8]:
         best = c.problem.reference(x).solution
@@ -115,7 +94,6 @@ def _symmetric(c: Case) -> Iterator[str]:
                 yield f"{copy} and {best} are one solution with two verdicts"
 
 
-@_probe(39, "other numbers for the elements", "the same reward and optimum")
 def _relabelled(c: Case) -> Iterator[str]:
     rng = np.random.default_rng(0)
     for x in c.population[:8]:
@@ -133,26 +111,20 @@ def _relabelled(c: Case) -> Iterator[str]:
                 yield f"{short_repr(solution)} is worth {here} here, {there} under other numbers"
 
 
-@_probe(
-    46,
-    "the same answer again and again, and turns without end",
-    "paid once, the return is the kept answer's reward",
-)
 def _turns(c: Case) -> Iterator[str]:
     good, poor = c.say(c.good), c.say(c.poor)
-    due = _paid(c, c.instance, c.problem.trivial(c.instance))
-    if due == 1:  # a thoughtless answer that is optimal ends the episode at once
+    trivial = _paid(c, c.instance, c.problem.trivial(c.instance))
+    if trivial == 1:  # a thoughtless answer that is optimal ends the episode at once
         return
     env = TextEnv(c.problem, turns=50)
     env.reset(options={"instance": c.instance})
     paid = [env.step(text)[1] for text in [poor] * 10 + ["?", "", poor] * 10]
-    if paid[0] != due or any(paid[1:]):
-        yield f"an answer pays once, {due}, however often it is repeated, got {paid}"
-    for keep in ("best", "last"):
+    if paid[0] != trivial or any(paid[1:]):
+        yield f"an answer pays once, {trivial}, however often it is repeated, got {paid}"
+    for keep, kept in (("best", trivial), ("last", -1.0)):
         env = TextEnv(c.problem, turns=5, keep=keep)
         env.reset(options={"instance": c.instance})
         total = sum(env.step(text)[1] for text in ("?", poor, "?", poor, "?"))
-        kept = due if keep == "best" else -1.0
         if abs(total - kept) > 1e-12:
             yield f"with keep={keep!r} the return is the kept answer's reward {kept}, got {total}"
         if not _refuses(env, good):
@@ -167,7 +139,6 @@ def _refuses(env: TextEnv, action: Any) -> bool:
     return False
 
 
-@_probe(47, "steps out of order", "ResetNeeded, no reward")
 def _order_of_calls(c: Case) -> Iterator[str]:
     env = TextEnv(c.problem)
     if not _refuses(env, c.say(c.good)):
@@ -178,22 +149,19 @@ def _order_of_calls(c: Case) -> Iterator[str]:
         yield "a step after the end raises ResetNeeded, got a reward"
 
 
-@_probe(48, "answers read from prompt, feedback or info", "nothing to read")
 def _leaks(c: Case) -> Iterator[str]:
     """Look for the optimum, its witness and the seed in all that an agent is shown."""
     env = TextEnv(c.problem, turns=3)
     prompt, info = env.reset(seed=1_234_567_891)
     instance, reference = env.instance, c.problem.reference(env.instance)
-    witness = c.problem.format_answer(instance, reference.solution)
-    poor = c.problem.trivial(instance)
-    texts = [prompt]
+    poor, texts = c.problem.trivial(instance), [prompt]
     for reply in ("?", c.problem.format(instance, poor), c.say("[]")):
         feedback, _, over, _, info = env.step(reply)
         texts.append(feedback)
         if over:
             break
     shown = "\n".join(texts)
-    if witness in shown or c.problem.format(instance, reference.solution) in shown:
+    if c.problem.format_answer(instance, reference.solution) in shown:
         yield "the optimal answer is shown"
     if "1234567891" in shown or c.problem.digest(instance)[:12] in shown:
         yield "seed or hash is shown"
@@ -204,21 +172,8 @@ def _leaks(c: Case) -> Iterator[str]:
         yield f"the optimum {reference.value} stands in info {info}"
 
 
-@_probe(49, "guessed seeds", "one instance in all processes, none in two splits")
 def _seeds(c: Case) -> Iterator[str]:
-    """Rebuild the instance in another process, and look for it in other splits."""
-    program = (
-        "import sys, forge_gym; entry, spec = sys.argv[1:]; forge_gym.register_problem(entry); "
-        "problem, instance = forge_gym.from_spec(spec); print(problem.digest(instance))"
-    )
-    entry = f"{type(c.problem).__module__}:{type(c.problem).__qualname__}"
-    run = subprocess.run(
-        [sys.executable, "-c", program, entry, c.spec],
-        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = child(c.problem, c.spec, "print(problem.digest(instance))")
     if run.stdout.strip() != c.problem.digest(c.instance):
         yield f"a seed names one instance in every process, got another: {run.stderr.strip()[-200:]}"
     seen = [c.problem.digest(c.problem.instance(0, split=split)) for split in SPLITS]
@@ -226,7 +181,6 @@ def _seeds(c: Case) -> Iterator[str]:
         yield "splits share no instance, got one twice"
 
 
-@_probe(51, "actions that are no text", "TypeError, nothing changes")
 def _not_text(c: Case) -> Iterator[str]:
     others: list[Any] = [None, b"<answer>[0]</answer>", 3, ["[0]"], {"answer": [0]}, [{"role": "assistant"}]]
     env = TextEnv(c.problem)
@@ -241,31 +195,22 @@ def _not_text(c: Case) -> Iterator[str]:
             continue
     if env.step(c.say(c.good))[1] != 1:
         yield "a refused action changes nothing, got another reward after it"
-    messages = [
-        {"role": "assistant", "content": c.say(c.poor)},
-        {"role": "user", "content": "again"},
-        {"role": "assistant", "content": [{"type": "text", "text": c.say(c.good)}]},
-    ]
-    if completion_text(messages) != c.say(c.good):
-        yield "the last assistant's text is the reply, got another"
 
 
-@_probe(52, "a group that agrees on one reply", "equal rewards")
 def _collusion(c: Case) -> Iterator[str]:
-    rewards = RewardFunction("tiered", group_size=8)
-    for text in (c.say(c.poor), c.say(c.good), "?"):
-        paid = rewards(prompts=[""] * 8, completions=[text] * 8, spec=[c.spec] * 8)
+    for name, text in product(REWARDS, (c.say(c.poor), c.say(c.good), "?")):
+        verdicts = [c.problem.verify(c.instance, text) for _ in range(8)]
+        paid = group_rewards(reward(name), Group(c.problem, c.instance, [text] * 8, verdicts))
         if len(set(paid)) != 1:
-            yield f"equal replies earn the same, so that their advantage is 0, got {paid}"
+            yield f"{name} pays equal replies the same, so that their advantage is 0, got {paid}"
 
 
-@_probe(54, "an answer to another instance", "its literal worth here")
 def _other_instances(c: Case) -> Iterator[str]:
     """Give the answers to other instances, before and after they are judged there."""
     for other in c.population[:8]:
         solution = c.problem.reference(other).solution
         text = c.problem.format(other, solution)
-        outcome = c.worth(json.loads(c.problem.format_answer(other, solution)))
+        outcome = due(c, json.loads(c.problem.format_answer(other, solution)))
         before = c.problem.verify(c.instance, text)
         c.problem.verify(other, text)
         after = c.problem.verify(c.instance, text)
@@ -273,7 +218,6 @@ def _other_instances(c: Case) -> Iterator[str]:
             yield f"must be {outcome.required}, got {before} and then {after}"
 
 
-@_probe(58, "hooks that do not keep their contract", "feasible, pure, growing")
 def _hooks(c: Case) -> Iterator[str]:
     """Hold the hooks that no reply goes through against their contracts."""
     rng = np.random.default_rng(0)
@@ -296,3 +240,24 @@ def _hooks(c: Case) -> Iterator[str]:
     sizes = [c.problem.at_level(level).instance(0).size for level in range(6)]
     if sizes != sorted(set(sizes)):
         yield f"instances grow from level to level, got sizes {sizes}"
+
+
+_REPEATED = "the same answer again and again, and turns without end"
+PROBES = (
+    Probe(33, "one answer for every instance", "at most -0.2 on average", _constant),
+    Probe(34, "random answers of the right form", "below 0 on average", _random),
+    Probe(35, "a copy of the greedy answer", "exactly 0", _greedy),
+    Probe(36, "a copy of the reference", "1 if proven, else 0.95", _oracle),
+    Probe(37, "next to the reference", "below the reference unless equal", _near_oracle),
+    Probe(38, "other forms of the reference", "the verdict of the reference", _symmetric),
+    Probe(39, "other numbers for the elements", "the same reward and optimum", _relabelled),
+    Probe(46, _REPEATED, "paid once, the return is the kept answer's reward", _turns),
+    Probe(47, "steps out of order", "ResetNeeded, no reward", _order_of_calls),
+    Probe(48, "answers read from prompt, feedback or info", "nothing to read", _leaks),
+    Probe(49, "guessed seeds", "one instance in all processes, none in two splits", _seeds),
+    Probe(51, "actions that are no text", "TypeError, nothing changes", _not_text),
+    Probe(52, "a group that agrees on one reply", "equal rewards", _collusion),
+    Probe(54, "an answer to another instance", "its literal worth here", _other_instances),
+    Probe(58, "hooks that do not keep their contract", "feasible, pure, growing", _hooks),
+)
+"""The attacks by policies and on episodes."""

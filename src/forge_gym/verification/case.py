@@ -1,0 +1,215 @@
+"""What the checks of the gate share: an instance with what its answers are worth, and what a check finds."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from ..core.answer import wrap_answer
+from ..core.checks import short_repr
+from ..core.instance import Instance
+from ..core.problem import Problem
+from ..core.verdict import Verdict
+from .definitions import Definition
+
+MAX_SECONDS = 0.05
+"""CPU time within which a reply is judged, whatever it is."""
+_POPULATION = 24
+"""Graded instances per size on which policies are played."""
+_NEXT = re.compile(r" \| |\n")
+"""Stands between two templates."""
+_LINE_END = "~"
+"""Stands for a line end within a template."""
+
+
+@dataclass
+class Findings:
+    """What a check counted, and the faults that it found."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    """CPU seconds of the reply that took longest to judge, of those under the usual cap."""
+
+    def add(self, other: Findings, where: str = "") -> None:
+        """Take in what another check found."""
+        self.counts += other.counts
+        self.faults += [where + fault for fault in other.faults]
+        self.slowest = max(self.slowest, other.slowest)
+
+
+class Case:
+    """An instance of a problem, what answers to it are worth, and the pieces that attacks are made of.
+
+    Without ``instance`` it is the first graded one of the training stream 0, which ``spec`` names.
+    """
+
+    def __init__(
+        self, problem: Problem[Any, Any], definition: Definition, instance: Instance | None = None
+    ) -> None:
+        self.problem, self.definition, self.spec = problem, definition, ""
+        if instance is None:
+            index, instance = next(problem.graded_instances(seed=0))
+            self.spec = problem.spec(0, index)
+        self.instance, self.n = instance, instance.size
+        parameters = {f.name: getattr(problem, f.name) for f in fields(problem)}
+        self.question = {**parameters, **json.loads(problem.to_json(instance))}
+        """What the definition reads: the problem's parameters, and the instance's data as JSON."""
+
+    def worth(self, answer: Any) -> int | None:
+        """Return what an answer in JSON is worth by the definition; None where it is not feasible."""
+        return self.definition(self.question, answer)
+
+    @cached_property
+    def reference(self) -> Any:
+        """The certified reference."""
+        return self.problem.reference(self.instance)
+
+    @cached_property
+    def good(self) -> str:
+        """The optimal answer, without its slot."""
+        return self.problem.format_answer(self.instance, self.reference.solution)
+
+    @cached_property
+    def poor(self) -> str:
+        """The trivial answer, without its slot."""
+        return self.problem.format_answer(self.instance, self.problem.trivial(self.instance))
+
+    @cached_property
+    def best(self) -> list[Any]:
+        """The optimal answer as JSON."""
+        answer: list[Any] = json.loads(self.good)
+        return answer
+
+    @cached_property
+    def rows(self) -> bool:
+        """Whether answers list rows, and not elements or labels."""
+        return isinstance(self.best[0], list)
+
+    @cached_property
+    def sound(self) -> list[str]:
+        """Replies that state the optimal, the greedy and the trivial solution."""
+        solutions = self.reference.solution, *reversed(self.problem.anchors(self.instance))
+        return [self.problem.format(self.instance, solution) for solution in solutions]
+
+    def in_json(self, solution: Any) -> str:
+        """Return the answer that states ``solution`` in JSON, as definitions read it."""
+        return replace(self.problem, style="prose", names=0).format_answer(self.instance, solution)
+
+    @cached_property
+    def population(self) -> list[Instance]:
+        """Graded instances of this size, for policies."""
+        return [x for _, x in islice(self.problem.graded_instances(seed=1, split="validation"), _POPULATION)]
+
+    def say(self, answer: Any) -> str:
+        """Return the reply that states ``answer``, a text or JSON."""
+        body = answer if isinstance(answer, str) else json.dumps(answer)
+        return wrap_answer(body, self.problem.answer_format)
+
+    def filled(self, templates: str) -> list[str]:
+        r"""Return texts with words filled in: templates stand on lines of their own, or between bars.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> from forge_gym.verification.definitions import knapsack
+        >>> case = Case(forge_gym.problem("Knapsack", n=6), knapsack)
+        >>> case.good, case.poor
+        ('[1, 2]', '[0, 1, 3]')
+        >>> case.filled("I take BEST | [INNER, 9]~HALF~Or not.")
+        ['I take [1, 2]', '[1, 2, 9]\n[1,\nOr not.']
+        >>> case.filled("<think>BAD</think>GOOD")
+        ['<think><answer>[0, 1, 3]</answer></think><answer>[1, 2]</answer>']
+        """
+        words = {
+            "BEST": self.good,
+            "INNER": self.good[1:-1],
+            "HALF": self.good[: len(self.good) // 2],
+            "GOOD": self.say(self.good),
+            "BAD": self.say(self.poor),
+            "PROMPT": self.problem.prompt(self.instance),
+            "OPTIMUM": str(self.reference.value),
+            _LINE_END: "\n",
+        }
+        pattern = re.compile("|".join(words))
+        parts = _NEXT.split(templates.strip("\n"))
+        return [pattern.sub(lambda word: words[word[0]], template) for template in parts]
+
+    def entry(self, number: int) -> Any:
+        """Return an element as it stands in an answer; a row with resource and time where there are rows."""
+        return [number, 0, 0] if self.rows else number
+
+    def shifted(self, by: int) -> list[Any]:
+        """Return the best answer with every element's number raised."""
+        return [x + by if isinstance(x, int) else [x[0] + by, *x[1:]] for x in self.best]
+
+    def ending(self, number: int) -> list[Any]:
+        """Return the best answer with its last element replaced."""
+        return [*self.best[:-1], self.entry(number)]
+
+    def spelt(self, *spellings: str) -> list[str]:
+        """Return the best answer with its first number spelt otherwise, where # stands for it."""
+        before, number, after = re.split(r"(\d+)", self.good, maxsplit=1)
+        return [before + spelling.replace("#", number) + after for spelling in spellings]
+
+
+def timed(
+    problem: Problem[Any, Any], instance: Instance, text: str, seconds: float = MAX_SECONDS
+) -> tuple[Verdict, float]:
+    """Return the verdict on a reply and the CPU time it took, the least of three where that is above ``seconds``."""
+    least = float("inf")
+    for _ in range(3):
+        start = time.process_time()
+        verdict = problem.verify(instance, text)
+        least = min(least, time.process_time() - start)
+        if least <= seconds:
+            break
+    return verdict, least
+
+
+def stated(verdict: Verdict) -> bool:
+    """Whether each constraint that a verdict states to be broken is broken, and stated once."""
+    families = {violation.family for violation in verdict.violations}
+    amounts = [violation.amount for violation in verdict.violations]
+    return len(families) == len(amounts) and all(amount > 0 for amount in amounts)
+
+
+def raised(error: Exception, problem: Problem[Any, Any]) -> str:
+    """Say what was raised and where: the innermost call in the problem's own file, or the innermost of all."""
+    if isinstance(error.__cause__, StopIteration):  # what Python makes of it in a generator hides the place
+        error = error.__cause__
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == inspect.getsourcefile(type(problem))]
+    frame = (own or frames)[-1]
+    place = f"{frame.name} ({frame.filename.rpartition('/')[2]}, line {frame.lineno})"
+    return f"{place} raised {type(error).__name__}: {short_repr(' '.join(str(error).split()), 300)}"
+
+
+def child(
+    problem: Problem[Any, Any], spec: str, program: str, seconds: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in another process, which has the ``problem`` and the ``instance`` of a spec."""
+    entry = f"{type(problem).__module__}:{type(problem).__qualname__}"
+    start = (
+        "import sys, forge_gym; entry, spec = sys.argv[1:]; forge_gym.register_problem(entry); "
+        "problem, instance = forge_gym.from_spec(spec); "
+    )
+    return subprocess.run(
+        [sys.executable, "-c", start + program, entry, spec],
+        env={**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
