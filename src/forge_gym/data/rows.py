@@ -290,7 +290,7 @@ class Dataset(Sequence[dict[str, Any]]):
         check_choice("split", split, SPLITS)
         self.mixture, self.size, self.seed, self.split = mixture, size, seed, split
         self._rows: dict[int, Row] = {}
-        self._drawn: dict[str, Row] = {}
+        self._posed: dict[str, tuple[Problem[Any, Any], Instance]] = {}
 
     def __len__(self) -> int:
         return self.size
@@ -313,7 +313,7 @@ class Dataset(Sequence[dict[str, Any]]):
         if number not in self._rows:
             member = self.mixture.draw(self.seed, number, self.split)
             row = own_row(member.problem, member.level, self.seed, number, self.split)
-            self._rows[number] = self._drawn[row.spec] = row
+            self._rows[number], self._posed[row.spec] = row, (row.problem, row.instance)
         return self._rows[number]
 
     def verify(self, row: int | Mapping[str, Any], reply: str) -> Verdict:
@@ -324,8 +324,8 @@ class Dataset(Sequence[dict[str, Any]]):
         IndexError, ValueError
             If there is no such row.
         """
-        drawn = self._drawn.get(row["spec"]) if isinstance(row, Mapping) else self._row(row)
-        problem, instance = (drawn.problem, drawn.instance) if drawn else from_spec(row["spec"])
+        spec = row.get("spec", "") if isinstance(row, Mapping) else self._row(row).spec
+        problem, instance = self._posed.get(spec) or from_spec(spec)
         return problem.verify(instance, reply)
 
 
