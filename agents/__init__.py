@@ -54,7 +54,7 @@ def make_agent(name: str, **options: Any) -> Agent:
     --------
     >>> make_agent("greedy").name
     'greedy'
-    >>> make_agent("gredy")  # doctest: +ELLIPSIS
+    >>> make_agent("gredy")
     Traceback (most recent call last):
     ValueError: agent must be a control, api:MODEL, hf:MODEL, sb3:FILE, vllm:MODEL or module:Class, got 'gredy': ...
     """

@@ -165,7 +165,11 @@ class _Handler(BaseHTTPRequestHandler):
             "object": "chat.completion",
             "model": body["model"],
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": asked, "completion_tokens": len(pieces)},
+            "usage": {
+                "prompt_tokens": asked,
+                "completion_tokens": len(pieces),
+                "total_tokens": asked + len(pieces),
+            },
         }
         if behaviour == "empty":
             found["choices"] = []
