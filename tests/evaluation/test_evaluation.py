@@ -1,20 +1,17 @@
-"""Intervals, evaluations and the command line."""
+"""Intervals, evaluations and comparisons."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import forge_gym
-from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, Task
-from forge_gym.cli import main
+from forge_gym.agents import ExactAgent, GreedyAgent, RandomAgent, Task, TrivialAgent
 from forge_gym.evaluation.evaluate import evaluate, held_out
-from forge_gym.evaluation.runs import read_run
-from forge_gym.evaluation.stats import bootstrap, wilson
+from forge_gym.evaluation.runs import env_questions, record, suite_questions
+from forge_gym.evaluation.statistics import COMPARED, bootstrap, compare, wilson
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
@@ -68,7 +65,7 @@ def test_turns_and_kept_answers(name: str) -> None:
     once = evaluate(Improving(), problem, instances)
     twice = evaluate(Improving(), problem, instances, turns=3, batch_size=5, progress=done.append)
     assert once.estimate("skill").mean == 0 and twice.estimate("skill").mean == 1 and done == [5, 5, 2]
-    assert twice.to_dict()["status"] == {"malformed": 0, "infeasible": 0, "feasible": 12}
+    assert twice.to_dict()["groups"]["overall"]["status"] == {"malformed": 0, "infeasible": 0, "feasible": 12}
 
 
 def test_skill_is_floored_where_no_answer_is() -> None:
@@ -79,140 +76,32 @@ def test_skill_is_floored_where_no_answer_is() -> None:
             return [""] * len(tasks)
 
     tsp = forge_gym.problem("TSP")
-    result = evaluate(Silent(), tsp, held_out(tsp, 5)).to_dict()
+    result = evaluate(Silent(), tsp, held_out(tsp, 5)).to_dict()["groups"]["overall"]
     assert result["skill"] == {"mean": -1, "low": -1, "high": -1} and result["success"]["mean"] == 0
     worst = evaluate(RandomAgent(), tsp, held_out(tsp, 50))
     assert min(worst.values("skill")) == -1
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
-    assert main(arguments) == status
-    captured = capsys.readouterr()
-    return captured.err if status else captured.out
-
-
-def test_list(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = json.loads(run(capsys, "list", "--json"))
-    assert tuple(row["problem"] for row in rows) == forge_gym.problems()
-    table = run(capsys, "list")
-    assert all(row["id"] in table for row in rows)
-
-
-@pytest.mark.parametrize("name", forge_gym.problems())
-def test_show(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    png = tmp_path / "x.png"
-    out = run(
-        capsys,
-        "show",
-        f"Forge/{name}-v0",
-        "--seed",
-        "3",
-        "--level",
-        "2",
-        "--solution",
-        "--png",
-        str(png),
-        "--json",
+def test_comparisons_are_paired() -> None:
+    questions = suite_questions("forge-bench-v1", limit=2)
+    greedy, random, trivial = (
+        record(agent, questions).evaluation() for agent in (GreedyAgent(), RandomAgent(), TrivialAgent())
     )
-    shown = json.loads(out)
-    problem, instance = forge_gym.from_spec(shown["spec"])
-    assert shown["prompt"] == problem.prompt(instance) and shown["proven"] and png.stat().st_size > 1000
-    text = run(capsys, "show", name, "--seed", "3", "--level", "2", "--reply", shown["solution"])
-    assert f"proven optimum {shown['value']}" in text and "quality 1.000" in text
-    told = json.loads(run(capsys, "show", name, "--reply", "?", "--json"))["verdict"]
-    assert told["status"] == "malformed" and told["objective"] is None
-
-
-def test_a_problem_without_pictures(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(type(forge_gym.problem("TSP")), "picture", None)
-    png = tmp_path / "x.png"
-    told = run(capsys, "show", "TSP", "--png", str(png), status=2)
-    assert told == "forge-gym: --png needs a problem with a picture, got TSP, which has none\n"
-    assert not png.exists() and "visits" in run(capsys, "show", "TSP")
-
-
-def test_eval(capsys: pytest.CaptureFixture[str]) -> None:
-    common = [
-        "eval",
-        "--agent",
-        "random",
-        "greedy",
-        "exact",
-        "--env",
-        "TSP",
-        "Knapsack",
-        "--episodes",
-        "20",
-        "--set",
-        "n=9",
-    ]
-    rows = json.loads(run(capsys, *common, "--json"))
-    assert [(row["problem"], row["agent"]) for row in rows] == [
-        (env, agent) for env in ("TSP", "Knapsack") for agent in ("random", "greedy", "exact")
-    ]
-    assert all(row["episodes"] == 20 and row["parameters"] == {"n": 9} for row in rows)
-    for row in rows:
-        assert all(
-            row[key]["low"] <= row[key]["mean"] <= row[key]["high"]
-            for key in ("success", "quality", "skill", "optimal")
-        )
-    assert rows[2]["optimal"]["mean"] == 1 and rows[1]["skill"]["mean"] == 0
-    table = run(capsys, *common)
-    assert all(
-        word in table
-        for word in ("random", "greedy", "exact", "quality", "skill", "optimal", "TSP(", "Knapsack(")
-    )
-
-
-def test_eval_of_a_language_model(
-    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "tiny.jsonl"
-    arguments = [
-        "eval",
-        "--agent",
-        f"hf:{tiny_model}",
-        "--env",
-        "TSP",
-        "--episodes",
-        "3",
-        "--max-new-tokens",
-        "4",
-        "--turns",
-        "2",
-        "--batch-size",
-        "2",
-        "--out",
-        str(path),
-    ]
-    (row,) = json.loads(run(capsys, *arguments, "--json"))
-    assert row["agent"] == "tiny" and row["status"]["malformed"] == 3
-    found = read_run(path)
-    assert found.missing == 0 and 0 < found.total("completion_tokens") <= 2 * 3 * 4
-    # Two of three were asked together; a run may go on in other batches.
-    whole = path.read_text().splitlines(keepends=True)
-    assert [json.loads(line)["turn"] for line in whole[1:]] == [0, 0, 1, 1, 0, 1]
-    path.write_text("".join(whole[:4]))
-    run(capsys, *arguments[:-4], "--batch-size", "3", *arguments[-2:])
-    assert read_run(path).calls.keys() == found.calls.keys() and read_run(path).missing == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["show", "TPS"], "did you mean 'TSP'"),
-        (["show", "Forge/TPS-v0"], "did you mean 'TSP'"),
-        (["show", "TSP", "--set", "n=2"], "n must be"),
-        (["show", "TSP", "--set", "n"], "--set must be NAME=VALUE"),
-        (["show", "TSP", "--level", "-1"], "level must be"),
-        (["show", "TSP", "--split", "tset"], "did you mean 'test'"),
-        (["eval", "--agent", "gredy", "--env", "TSP"], "did you mean 'greedy'"),
-        (["eval", "--agent", "greedy", "--env", "TSP", "--episodes", "0"], "episodes must be"),
-        (["eval", "--agent", "greedy", "--env", "TSP", "--reward", "x", "--episodes", "1"], "reward must be"),
-    ],
-)
-def test_bad_arguments(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert words in run(capsys, *arguments, status=2)
+    found = compare(greedy, random)
+    assert list(found) == [*dict.fromkeys(row.problem.name for row in questions.rows), "overall"]
+    overall, back = found["overall"], compare(random, greedy)["overall"]
+    assert overall == compare(greedy, random)["overall"]  # seeded
+    assert (overall.wins, overall.ties, overall.losses) == (back.losses, back.ties, back.wins)
+    assert overall.wins + overall.ties + overall.losses == 200
+    assert overall.wins == sum(each.wins for label, each in found.items() if label != "overall")
+    for metric in COMPARED:
+        mean, low, high = overall.estimates[metric]
+        assert mean == pytest.approx(greedy.estimate(metric).mean - random.estimate(metric).mean)
+        assert low <= mean <= high and mean == pytest.approx(-back.estimates[metric].mean)
+    width = overall.estimates["quality"].high - overall.estimates["quality"].low
+    apart = [evaluation.estimate("quality") for evaluation in (greedy, random)]
+    assert 0 < width < sum(estimate.high - estimate.low for estimate in apart)
+    assert compare(trivial, trivial)["overall"].ties == 200
+    others = record(GreedyAgent(), env_questions([forge_gym.problem("TSP")], 3)).evaluation()
+    with pytest.raises(ValueError, match="a comparison must be of the same rows"):
+        compare(greedy, others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -20,15 +21,15 @@ pytest.importorskip("matplotlib")
 import forge_gym
 from forge_gym.agents import CONTROLS, make_agent
 from forge_gym.agents.agent import Reply, Task
-from forge_gym.cli.main import main
+from forge_gym.cli import main
 from forge_gym.core.verdict import METRICS
+from forge_gym.evaluation.evaluate import evaluate_rows
 from forge_gym.evaluation.html_report import clip, html_report, visible, write_report
 from forge_gym.evaluation.runs import Run, env_questions, read_run, record, suite_questions
-from forge_gym.evaluation.score import SuiteEvaluation, evaluate_suite
-from forge_gym.evaluation.stats import bootstrap
+from forge_gym.evaluation.statistics import Evaluation, bootstrap
 
 SCRIPT = "document.title = 'owned'"
-HOSTILE = f'</pre></details><script>{SCRIPT}</script><img src=x onerror="{SCRIPT}">\'"`&amp;{{{{ 7 * 191 }}}}'
+HOSTILE = f'</pre></details><script>{SCRIPT}</script><img src=x onerror="{SCRIPT}">\'"`&amp;{{{{ 191 * 191 * 191 }}}}'
 
 
 @dataclass
@@ -153,20 +154,19 @@ def test_every_screen(browser: Any, page: Path, tmp_path: Path, width: int, sche
 def test_the_numbers(browser: Any, runs: list[Run], page: Path) -> None:
     common = [row for row in runs[0].rows if row.id in {row.id for row in runs[1].answered}]
     assert len(common) == 97
-    expected: dict[str, SuiteEvaluation] = {run.agent: run.evaluation(common) for run in runs}
-    expected |= {name: evaluate_suite(make_agent(name), common) for name in CONTROLS}
-    everything = range(len(common))
+    expected: dict[str, Evaluation] = {run.agent: run.evaluation(common) for run in runs}
+    expected |= {name: evaluate_rows(make_agent(name), common) for name in CONTROLS}
     with Visit(browser, page) as visit:
         names = visit.column("Leaderboard", 0)
         assert sorted(names) == sorted(expected)
         for column, metric in enumerate(METRICS, 1):
-            means = [f"{expected[name].estimate(metric, everything).mean:.3f}" for name in names]
+            means = [f"{expected[name].estimate(metric).mean:.3f}" for name in names]
             assert visit.column("Leaderboard", column) == means
         sr = [f"{100 * expected[name].published()['overall']['SR']:.1f}" for name in names]
         assert visit.column("Leaderboard", 6) == sr
         assert dict(zip(names, visit.column("Leaderboard", 8), strict=True))["mixed"] == "120"
         assert dict(zip(names, visit.column("Leaderboard", 9), strict=True))["mixed"] == f"{97 * 0.25:.2f}"
-        low, high = expected["mixed"].estimate("quality", everything)[1:]
+        low, high = expected["mixed"].estimate("quality")[1:]
         row = visit.page.locator(
             "[aria-label='Leaderboard'] tbody tr", has=visit.page.get_by_text("mixed", exact=True)
         )
@@ -194,9 +194,9 @@ def test_the_numbers(browser: Any, runs: list[Run], page: Path) -> None:
         assert sum(table.values()) == 97
 
         text = visit.page.inner_text("body")
-        assert "careful is incomplete: 97 of 100 episodes are finished." in text
+        assert "careful: 3 of 100 episodes have no answer and are not scored." in text
         assert "97 instances that every run has answered, of 100 asked" in text
-        assert "mixed is incomplete" not in text
+        assert "mixed: " not in text
         assert runs[0].header["started"] in text and "temperature" in text
 
 
@@ -245,9 +245,10 @@ def test_without_script_everything_is_there(browser: Any, page: Path) -> None:
         assert not folded.locator(".answer").first.is_visible()
         folded.locator("> summary").click()
         assert folded.locator(".answer").first.is_visible()
-        reply = folded.locator(".answer details").first
-        reply.locator("summary").click()
-        assert reply.locator("pre").inner_text()
+        for place in (".case > details", ".answer details"):  # a prompt, and a reply
+            text = folded.locator(place).first
+            text.locator("summary").click()
+            assert text.locator("pre").inner_text()
 
 
 REPLIES = (
@@ -280,7 +281,7 @@ def test_hostile_text_neither_runs_nor_spreads(browser: Any, tmp_path: Path) -> 
     write_report([read_run(tmp_path / f"{i}.jsonl") for i in range(len(REPLIES))], out)
     text = out.read_bytes().decode("utf-8")
     assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069\ufeff\u2028\U000e0041]", text)
-    assert text.count("<script") == 1 and "1337" not in text
+    assert text.count("<script") == 1 and "6967871" not in text
     assert len(text) < 1_000_000
     for width in (1280, 390):
         with Visit(browser, out, width) as visit:
@@ -335,9 +336,10 @@ def test_turns_samples_and_equal_names(tmp_path: Path) -> None:
     runs = [record(Scripted("greedy", better), questions, turns=3, samples=2) for _ in range(2)]
     text = html_report(runs, gallery=4)
     assert "greedy (run 1)" in text and "greedy (run 2)" in text
-    assert re.search(r"<summary>Reply 2 of 2, \d+ characters, 20 tokens, finish stop</summary>", text)
+    assert re.search(r"<summary>Reply 2 of 2, \d+ characters, 20 tokens</summary>", text)
+    assert any(f"<summary>Prompt, {len(row.prompt)} characters</summary>" in text for row in questions.rows)
     assert re.search(r"<summary>Reply 1 of 3,", text)
-    assert "The very solution that is drawn as the optimum." in text
+    assert "The same solution as the one drawn as the optimum." in text
     assert 'id="levels"' not in text  # instances drawn for the run have none
 
 
@@ -382,7 +384,21 @@ def test_what_cannot_be_reported(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(ValueError, match="gallery must be an integer of at least 0"):
         html_report([run(0)], gallery=-1)
     assert main(["report", str(tmp_path / "none.jsonl")]) == 2
-    assert "none.jsonl cannot be read" in capsys.readouterr().err
+    assert "none.jsonl: No such file" in capsys.readouterr().err
+
+
+def test_cut_off_replies_and_counts_of_one(tmp_path: Path) -> None:
+    class Long:
+        name = "long"
+
+        def replies(self, tasks: Sequence[Task]) -> list[Reply]:
+            return [Reply("First, let me", "length", 9, 64) for _ in tasks]
+
+    questions = env_questions([forge_gym.problem("TSP", n=6)], 2)
+    text = html_report([record(Long(), questions, options={"max_tokens": 64})])  # type: ignore[arg-type]
+    assert "2 of 2 replies were cut off at 64 tokens: raise --max-new-tokens." in text
+    assert "<summary>Reply, 13 characters, 64 tokens, cut off</summary>" in text
+    assert '<span class="count">1 answer</span>' in text and "1 run and 5 controls" in text
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -392,8 +408,15 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert f"wrote {out}" in capsys.readouterr().out
     assert out.read_text().count('class="answer"') == 1
     assert list(out.parent.iterdir()) == [out]
+    assert main(["report", str(run), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["asked"], told["instances"], told["suite"]) == (3, 3, None)
+    (record_,) = told["results"]
+    assert record_["agent"] == "mixed" and record_["unanswered"] == 0 and record_["completion_tokens"] == 60
+    assert record_["groups"]["TSP"] == record_["groups"]["overall"]
+    assert record_["shortfalls"] == {"cut off": 0, "empty": 0, "only thoughts": 0}
     assert main(["report", str(run), "--out", str(tmp_path), "--gallery", "0"]) == 2
-    assert "--out must be a file that can be written" in capsys.readouterr().err
+    assert "Is a directory" in capsys.readouterr().err
     assert not tmp_path.with_name(f"{tmp_path.name}.tmp").exists()
 
 
@@ -409,4 +432,4 @@ def test_clip_and_visible_on_the_edge() -> None:
 def test_three_runs_on_the_whole_benchmark_stay_small() -> None:
     questions = suite_questions("forge-bench-v1")
     agents = [Scripted(f"mixed {i}", lambda task, number, i=i: mixed(task, number + i)) for i in range(3)]
-    assert len(html_report([record(agent, questions) for agent in agents]).encode()) < 5_000_000
+    assert len(html_report([record(agent, questions) for agent in agents]).encode()) < 10_000_000
