@@ -15,6 +15,7 @@ import forge_gym
 from forge_gym.agents import Task, make_agent
 from forge_gym.agents.agent import Message
 from forge_gym.agents.prompting import Prompting, examples
+from forge_gym.cli.models import options_of
 
 NAMES = forge_gym.problems()
 GEMMA_LIKE = (
@@ -280,6 +281,13 @@ def test_vllm_is_asked_as_its_documentation_says(
         assert length == len(agent.text(group[0])) > len(group[0].prompt) * 1.5
         assert (reply.prompt_tokens, reply.completion_tokens, reply.finish) == (length, 7, "length")
         assert 0 <= seed < 2**31
+
+
+def test_the_command_line_hands_engine_options_on() -> None:
+    values = {"engine": ["tensor_parallel_size=2", "quantization=fp8"], "max_new_tokens": 9}
+    engine = {"tensor_parallel_size": 2, "quantization": "fp8"}
+    assert options_of("vllm:m", values) == {"max_new_tokens": 9, "engine": engine}
+    assert options_of("vllm:m", values | {"engine": None}) == {"max_new_tokens": 9}
 
 
 def test_bad_options_of_vllm_are_refused(stand_in: Any, tiny_model: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import BadParameter, Option
 
 from ..agents import Agent, make_agent
+from .options import read_pairs
 
 CONTROLS = "trivial, random, greedy, local-search, exact"
 MODELS = (
@@ -63,7 +64,8 @@ def options_of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the options that the agent called ``name`` takes."""
     if name.startswith("sb3:"):
         return {"deterministic": values["temperature"] == 0}
-    values = {**values, "max_tokens": values["max_new_tokens"]}
+    engine = read_pairs("--engine", values.get("engine")) or None
+    values = {**values, "max_tokens": values["max_new_tokens"], "engine": engine}
     keys = _OPTIONS.get(name.partition(":")[0], ())
     return {key: values[key] for key in keys if values.get(key) is not None}
 

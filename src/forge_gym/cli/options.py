@@ -78,18 +78,23 @@ def told(error: Exception) -> str:
     return " ".join(message.split()) or type(error).__name__
 
 
-def make_problem(name: str, parameters: Sequence[str] | None, level: int | None = None) -> Problem[Any, Any]:
-    """Return the problem that ``name`` means, with the parameters of ``--set``."""
+def read_pairs(option: str, pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Return what the ``NAME=VALUE`` of an option say; values are JSON, and text where they are none."""
     values = {}
-    for pair in parameters or ():
+    for pair in pairs or ():
         key, equals, value = pair.partition("=")
         if not equals:
-            raise ValueError(f"--set must be NAME=VALUE, got {pair!r}")
+            raise ValueError(f"{option} must be NAME=VALUE, got {pair!r}")
         try:
             values[key] = lists_to_tuples(json.loads(value))
-        except ValueError:
+        except (ValueError, RecursionError):
             values[key] = value
-    return problem(problem_name(name), level=level, **values)
+    return values
+
+
+def make_problem(name: str, parameters: Sequence[str] | None, level: int | None = None) -> Problem[Any, Any]:
+    """Return the problem that ``name`` means, with the parameters of ``--set``."""
+    return problem(problem_name(name), level=level, **read_pairs("--set", parameters))
 
 
 def make_problems(names: Sequence[str] | None, parameters: Sequence[str] | None) -> list[Problem[Any, Any]]:
