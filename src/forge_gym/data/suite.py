@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.checks import check_int
+from ..core.checks import check_int, did_you_mean
 from ..core.parameters import choices
 from ..core.problem import MAX_UNGRADED, Problem
 from ..core.registry import problem as make_problem
@@ -54,7 +54,8 @@ def locate(name: str) -> Path:
     shipped = importlib.resources.files("forge_gym.envs").joinpath("data", f"{name}.jsonl.gz")
     path = Path(str(shipped)) if shipped.is_file() else Path(name)
     if not path.is_file():
-        raise SuiteError(f"suite must be a file or one of {sorted(SHIPPED)}, got {name!r}")
+        hint = did_you_mean(name, SHIPPED)
+        raise SuiteError(f"suite must be a file, or the name of one that ships, got {name!r}: {hint}")
     return path
 
 
@@ -75,14 +76,15 @@ def content_hash(rows: Iterable[Row]) -> str:
     return hashlib.sha256("\n".join(map(json.dumps, stated)).encode()).hexdigest()
 
 
-def read(path: Path) -> tuple[str, list[Row]]:
-    """Return name and rows of a suite.
+def read(suite: Path | str) -> tuple[str, list[Row]]:
+    """Return name and rows of a suite, a file or one that ships with the package.
 
     Raises
     ------
     SuiteError
-        If the file is no suite, or has the name of one that ships with the package and other content.
+        If there is none, the file is no suite, or it has the name of one that ships and other content.
     """
+    path = locate(str(suite))
     name, rows = name_of(path), []
     try:
         lines = read_lines(path)
@@ -158,7 +160,7 @@ def build(
     lines = _begun(partial, groups, per_level, seed)
     progress(len(lines) - 1)
     with partial.open("a", buffering=1) as file:
-        for name, level, families in groups[len(lines) // per_level :]:
+        for name, level, families in groups[(len(lines) - 1) // per_level :]:
             for row in _draw(name, level, families, per_level, seed):
                 lines.append(row.to_json())
                 file.write(lines[-1] + "\n")
