@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -57,21 +56,23 @@ class Unreachable(AgentError, ConnectionError):
     """There is no server: the first connections are refused or the host is unknown, so nothing more need be asked."""
 
 
-class _Named(Protocol):
+class Agent(Protocol):
+    """Text in, text out."""
+
     @property
     def name(self) -> str:
         """How tables call the agent."""
-
-
-class Agent(_Named, Protocol):
-    """Text in, text out."""
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Return one reply per task, in order."""
 
 
-class AsyncAgent(_Named, Protocol):
+class AsyncAgent(Protocol):
     """An agent behind a network: many tasks are under way at once, and each ends when it ends."""
+
+    @property
+    def name(self) -> str:
+        """How tables call the agent."""
 
     async def __aenter__(self) -> Any:
         """Open connections in the running event loop."""
@@ -87,19 +88,3 @@ class AsyncAgent(_Named, Protocol):
         AgentError
             If there is none after all attempts.
         """
-
-
-def answers(agent: AsyncAgent, tasks: Sequence[Task]) -> list[str]:
-    """Return the text of one reply per task, in order, for callers without an event loop.
-
-    Raises
-    ------
-    AgentError
-        If a task has no reply; the other replies are lost then, see `forge_gym.evaluation.runs`.
-    """
-
-    async def ask() -> list[Reply]:
-        async with agent:
-            return await asyncio.gather(*map(agent.reply, tasks))
-
-    return [reply.text for reply in asyncio.run(ask())]

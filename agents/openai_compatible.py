@@ -10,12 +10,13 @@ from asyncio import sleep
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from email.utils import parsedate_to_datetime
+from math import inf
 from random import random
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.checks import check_choice, check_int, short_repr
-from .agent import AgentError, Reply, Task, Unreachable, answers
+from .agent import AgentError, Reply, Task, Unreachable
 from .prompting import Prompting, check_sampling
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ class OpenAICompatibleAgent:
         sent[self.max_tokens_field] = self.max_tokens
         given = {field: value for field, value in sent.items() if value is not None}
         self._body: dict[str, Any] = given | _extra(self.extra)
-        self._pacer = Pacer(self.requests_per_minute, self.tokens_per_minute)
+        self._per_request = 60.0 / (self.requests_per_minute or inf)
+        self._per_token = 60.0 / (self.tokens_per_minute or inf)
+        self._paused_until = self._next_request = self._next_token = -inf
         self._client: httpx.AsyncClient | None = None
         self._met = False  # whether the server has ever answered
 
@@ -132,8 +135,7 @@ class OpenAICompatibleAgent:
             timeout=httpx.Timeout(None, connect=self.connect_timeout),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
         )
-        self._slots = asyncio.Semaphore(self.concurrency)
-        self._pacer.open()
+        self._slots, self._queue = asyncio.Semaphore(self.concurrency), asyncio.Lock()
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -143,8 +145,13 @@ class OpenAICompatibleAgent:
         self._client = None
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
-        """Return the text of one reply per task, in order; see `answers`."""
-        return answers(self, tasks)
+        """Return the text of one reply per task, in order, for callers without an event loop."""
+
+        async def ask() -> list[Reply]:
+            async with self:
+                return await asyncio.gather(*map(self.reply, tasks))
+
+        return [reply.text for reply in asyncio.run(ask())]
 
     async def reply(self, task: Task) -> Reply:
         """Return the reply to one task.
@@ -163,7 +170,7 @@ class OpenAICompatibleAgent:
         reserved = asked + (self.max_tokens or 0)
         async with self._slots:
             for attempt in range(1, self.attempts + 1):
-                await self._pacer.turn(reserved)
+                await self._turn(reserved)
                 start = monotonic()
                 try:
                     reply = await self._ask(body)
@@ -171,16 +178,26 @@ class OpenAICompatibleAgent:
                     await self._wait(failure, attempt)
                     continue
                 tokens = reply.prompt_tokens, reply.completion_tokens
-                self._pacer.settle(reserved, sum(tokens) or reserved)
+                self._next_token += ((sum(tokens) or reserved) - reserved) * self._per_token
                 cost = (tokens[0] * self.prompt_price + tokens[1] * self.completion_price) / 1e6
                 return replace(reply, cost=cost, seconds=monotonic() - start, attempts=attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _turn(self, tokens: float) -> None:
+        """Return when a request that takes about ``tokens`` may start: first come, first served, and evenly spaced."""
+        async with self._queue:
+            # In a loop, since the server may ask for a pause while this one sleeps.
+            while (wait := max(self._paused_until, self._next_request, self._next_token) - monotonic()) > 0:
+                await sleep(wait)
+            self._next_request = monotonic() + self._per_request
+            self._next_token = monotonic() + tokens * self._per_token
 
     async def _wait(self, failure: _Failure, attempt: int) -> None:
         """Wait for as long as there is hope after ``failure``, or raise."""
         seconds = max(backoff(attempt, random()), failure.wait)
         if failure.shared and seconds <= self.longest_wait:
-            self._pacer.pause(seconds)  # also where this one is given up: others are to wait
+            # Also where this one is given up: others are to wait.
+            self._paused_until = max(self._paused_until, monotonic() + seconds)
         # The key is taken out before the text is cut: servers may repeat what they refuse.
         detail = failure.detail.replace(self._key, "[key]") if self._key else failure.detail
         message = f"{failure.reason}: {short_repr(detail, 200)}" if detail else failure.reason
@@ -212,54 +229,15 @@ class OpenAICompatibleAgent:
                 raise Unreachable(f"{where}: {error or 'it takes too long to connect'}") from None
             raise _Failure(type(error).__name__, str(error)) from None
         self._met = True
-        data = _json_object(response.content)
+        try:
+            data = json.loads(response.content)
+        except (ValueError, RecursionError):
+            data = None
         if not response.is_success:
-            raise _refusal(response, data or {})
-        if data is None:
+            raise _refusal(response, data if isinstance(data, dict) else {})
+        if not isinstance(data, dict):
             raise _Failure("the response is no JSON object", response.text)
         return _read_reply(data)
-
-
-class Pacer:
-    """Says when the next request may start.
-
-    Requests are spaced evenly, so no minute has more than one above its limit, and no burst follows a pause.
-
-    Parameters
-    ----------
-    requests_per_minute, tokens_per_minute
-        Limits of the server; None where there is none.
-    """
-
-    def __init__(
-        self, requests_per_minute: float | None = None, tokens_per_minute: float | None = None
-    ) -> None:
-        self._per_request = 60.0 / requests_per_minute if requests_per_minute else 0.0
-        self._per_token = 60.0 / tokens_per_minute if tokens_per_minute else 0.0
-        self._paused_until = self._next_request = self._next_token = float("-inf")
-        self.open()
-
-    def open(self) -> None:
-        """Serve the event loop that runs now; the limits hold on from one loop to the next."""
-        self._queue = asyncio.Lock()
-
-    async def turn(self, tokens: float = 0) -> None:
-        """Return when a request that takes about ``tokens`` may start; first come, first served."""
-        async with self._queue:
-            # In a loop, since the server may ask for a pause while this one sleeps.
-            while (wait := max(self._paused_until, self._next_request, self._next_token) - monotonic()) > 0:
-                await sleep(wait)
-            now = monotonic()
-            self._next_request = now + self._per_request
-            self._next_token = now + tokens * self._per_token
-
-    def settle(self, reserved: float, used: float) -> None:
-        """Put the tokens that a request has used in the place of those it took its turn for."""
-        self._next_token += (used - reserved) * self._per_token
-
-    def pause(self, seconds: float) -> None:
-        """Start nothing for ``seconds``."""
-        self._paused_until = max(self._paused_until, monotonic() + seconds)
 
 
 @dataclass(eq=False)
@@ -284,14 +262,6 @@ def _refusal(response: httpx.Response, data: dict[str, Any]) -> _Failure:
     wait = retry_after(response.headers.get("Retry-After"), time())
     shared = passing and (status == 429 or wait is not None)
     return _Failure(f"HTTP {status}", _message(data), passing, wait or 0.0, shared)
-
-
-def _json_object(text: bytes) -> dict[str, Any] | None:
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
 
 
 def backoff(attempt: int, chance: float) -> float:

@@ -20,7 +20,7 @@ pytest.importorskip("httpx")
 import forge_gym
 from forge_gym.agents import AgentError, GreedyAgent, Reply, Task, Unreachable, make_agent
 from forge_gym.agents import openai_compatible as module
-from forge_gym.agents.openai_compatible import OpenAICompatibleAgent, Pacer, backoff
+from forge_gym.agents.openai_compatible import OpenAICompatibleAgent, backoff
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from stub_server import StubServer
 
@@ -282,15 +282,15 @@ def test_others_wait_too_where_one_is_given_up(stub_server: Any, fake: FakeTime)
     assert arrivals == [0, 30]
 
 
-def test_pauses_do_not_shorten_each_other(fake: FakeTime) -> None:
-    async def work() -> float:
-        pacer = Pacer()
-        pacer.pause(30)
-        pacer.pause(5)
-        await pacer.turn()
-        return fake.seconds
+def test_pauses_do_not_shorten_each_other(stub_server: Any, fake: FakeTime) -> None:
+    async def work() -> None:
+        async with agent_for(stub_server) as agent:
+            for seconds in (30, 5):
+                await agent._wait(module._Failure("HTTP 429", wait=seconds, shared=True), 1)
+            await agent.reply(task())
 
-    assert run(work()) == 30
+    run(work())
+    assert fake.seconds == 30
 
 
 def test_nobody_waits_for_a_day(stub_server: Any) -> None:
@@ -324,17 +324,16 @@ def test_requests_keep_to_their_rate(stub_server: Any, fake: FakeTime) -> None:
     assert len(stub_server.requests) == 8 and fake.slept == [2.0] * 7
 
 
-def test_tokens_keep_to_their_rate(fake: FakeTime) -> None:
+def test_tokens_keep_to_their_rate(stub_server: Any, fake: FakeTime) -> None:
     starts = []
 
-    async def work() -> None:
-        pacer = Pacer(tokens_per_minute=600)
-        for used in (100, 50, 0):
-            await pacer.turn(100)
-            starts.append(fake.seconds)
-            pacer.settle(100, used)
+    def answer(body: dict[str, Any]) -> str:
+        starts.append(fake.seconds)
+        return "word" * (98, 48, 0)[len(starts) - 1]  # a token each, and two in the question
 
-    run(work())
+    stub_server.answer = answer
+    options = {"tokens_per_minute": 600, "max_tokens": 98, "concurrency": 1}
+    run(ask(agent_for(stub_server, **options), task(0), task(1), task(2)))
     assert starts == [0, 10, 15]  # a tenth of a second per token that was used
 
 
