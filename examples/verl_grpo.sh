@@ -5,9 +5,7 @@
 #   bash examples/verl_grpo.sh actor_rollout_ref.rollout.agent.default_agent_loop=forge   # three turns
 #   bash examples/verl_grpo.sh trainer.n_gpus_per_node=8 actor_rollout_ref.model.path=Qwen/Qwen2.5-7B-Instruct
 #
-# Not run by the tests, which have no GPU: they write its rows, and where verl is installed they compose its
-# configuration and run reward function and agent loop. Needs an environment of its own, since verl wants another
-# version of transformers than TRL. In a clone:
+# Needs an environment of its own, since verl wants another version of transformers than TRL. In a clone:
 #
 #   pip install "verl[verl-core]==0.9.1" vllm .
 set -euo pipefail
@@ -16,18 +14,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export FORGE_CONFIGS="$here/configs"
 export FORGE_OUT="${FORGE_OUT:-$PWD/runs/verl-tsp}"
 
-python - <<'PY'
-import os
-from pathlib import Path
-
-import forge_gym
-from forge_gym.adapters.verl import rows, write_parquet
-
-out, tsp, levels = Path(os.environ["FORGE_OUT"]), forge_gym.problem("TSP"), [2, 3, 4, 5]
-size = int(os.environ.get("FORGE_ROWS", 6400))
-write_parquet(out / "train.parquet", rows(tsp, size, levels=levels))
-write_parquet(out / "validation.parquet", rows(tsp, max(1, size // 50), levels=levels, split="validation"))
-PY
-
+forge-gym generate --env TSP --levels 2 3 4 5 --train "${FORGE_ROWS:-6400}" --validation 128 --layout verl \
+    --out "$FORGE_OUT/rows"
 if [[ "${FORGE_ROWS_ONLY:-}" == 1 ]]; then exit; fi
 exec python -m verl.trainer.main_ppo --config-path "$FORGE_CONFIGS" --config-name verl_grpo "$@"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
-import re
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,61 +19,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forge_gym
-from forge_gym.adapters.verl import compute_score, rows, write_parquet
+from adapters.replies import ALONE, HUGE, NUMBERS, SCRIPT, asked, raise_alarms
+from cases import every_kind
+from forge_gym.adapters.verl import compute_score, row
 from forge_gym.core.episode import Episode, Protocol
 from forge_gym.core.reference import CertificateError
-from forge_gym.core.rewards import REWARDS
+from forge_gym.data.rows import samples, write
 
-NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
-KEYS = ["score", "quality", "skill", "ratio", "credit", "feasible", "malformed", "optimal"]
 ROOT = Path(__file__).parents[2]
-
-
-def answers(problem: Any, seed: int = 5) -> tuple[str, Any, list[str]]:
-    """A spec, its instance, and replies to it from malformed to optimal."""
-    index, instance = next(problem.graded_instances(seed))
-    solutions = [
-        *problem.null_answers(instance),
-        problem.random(instance, np.random.default_rng(0)),
-        problem.trivial(instance),
-        problem.heuristic(instance),
-        problem.reference(instance).solution,
-    ]
-    texts = ["no idea", *(problem.format(instance, found) for found in solutions)]
-    return problem.spec(seed, index), instance, texts
-
-
-def raise_alarms(monkeypatch: pytest.MonkeyPatch, problem: Any) -> None:
-    verify = type(problem).verify
-    monkeypatch.setattr(type(problem), "verify", lambda *given: replace_alarm(verify(*given)))
-
-
-def replace_alarm(verdict: Any) -> Any:
-    return type(verdict)(verdict.status, objective=verdict.objective, beats_bound=True)
-
 
 # ---------------------------------------------------------------------- reward
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_the_score_is_the_reward_of_the_verdict(name: str) -> None:
-    problem = forge_gym.problem(name)
-    spec, instance, texts = answers(problem)
+    case = asked(name)
     for scheme in ALONE:
-        for text in texts:
-            verdict = problem.verify(instance, text)
-            found = compute_score(f"forge_gym/{name}", text, spec, {"index": 0}, reward=scheme)
-            assert found["score"] == forge_gym.reward(scheme)(verdict)
-            assert list(found) == KEYS and all(type(value) is float for value in found.values())
-            assert all(math.isfinite(value) for value in found.values())
-            assert (found["quality"], found["ratio"], found["credit"]) == (
-                verdict.quality,
-                verdict.ratio,
-                verdict.credit,
-            )
-            assert found["skill"] == max(-1.0, verdict.skill)
-            assert (found["feasible"], found["optimal"]) == (verdict.feasible, verdict.optimal)
+        for text in case.replies.values():
+            verdict = case.problem.verify(case.instance, text)
+            numbers = compute_score(f"forge_gym/{name}", text, case.spec, {"index": 0}, reward=scheme)
+            assert numbers["score"] == case.paid(text, scheme)
+            assert list(numbers) == NUMBERS and all(type(value) is float for value in numbers.values())
+            assert all(math.isfinite(value) for value in numbers.values())
+            assert (numbers["quality"], numbers["feasible"]) == (verdict.quality, verdict.feasible)
 
 
 SPEC = forge_gym.problem("TSP", n=6).spec(seed=3)
@@ -85,27 +54,22 @@ def test_no_reply_raises(reply: Any) -> None:
     assert compute_score("forge_gym/TSP", reply, SPEC) == WORST
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        "\ud800<answer>[0, 1, 2]</answer>\udfff",
-        "<answer>" * 1_250_000,
-        "<answer>" + "9" * 10_000_000 + "</answer>",
-        "<answer>" + "[" * 10_000_000 + "</answer>",
-        "\x00" * 10_000_000,
-    ],
-    ids=["surrogates", "tags", "digits", "brackets", "zeros"],
-)
+@pytest.mark.parametrize("reply", HUGE, ids=range(len(HUGE)))
 def test_nor_does_a_huge_one(reply: str) -> None:
-    found = compute_score("forge_gym/TSP", reply, SPEC)
-    assert list(found) == KEYS and found["score"] < 0
+    numbers = compute_score("forge_gym/TSP", reply, SPEC)
+    assert list(numbers) == NUMBERS and numbers["score"] < 0
+
+
+def test_no_column_stands_in_for_a_reply() -> None:
+    case = asked()
+    best = case.replies["optimal"]
+    columns = dict.fromkeys(["answer", "completion", "response", "solution_str", "score", "certified"], best)
+    assert compute_score(best, "no idea", case.spec, columns)["score"] == -1.0
 
 
 def test_what_is_wrong_in_a_configuration_raises() -> None:
     with pytest.raises(ValueError, match=r"a spec must be a JSON object"):
         compute_score("forge_gym/TSP", "?", "42")
-    with pytest.raises(ValueError, match=r"a spec must be a string, got \{\}"):
-        compute_score("forge_gym/TSP", "?", {})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"did you mean 'tiered'\?"):
         compute_score("forge_gym/TSP", "?", SPEC, reward="tired")
     with pytest.raises(ValueError, match=r"reward must pay a single answer, got 'pairwise'"):
@@ -116,16 +80,14 @@ def test_what_is_wrong_in_a_configuration_raises() -> None:
 
 
 def test_an_alarm_is_not_paid(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = forge_gym.problem("Knapsack")
-    spec, _, texts = answers(problem)
-    raise_alarms(monkeypatch, problem)
+    case = asked("Knapsack")
+    raise_alarms(monkeypatch, case.problem)
     with pytest.raises(CertificateError):
-        compute_score("forge_gym/Knapsack", texts[-1], spec)
+        compute_score("forge_gym/Knapsack", case.replies["optimal"], case.spec)
 
 
 def test_instances_and_references_are_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = forge_gym.problem("TSP", n=7)
-    spec, _, texts = answers(problem, seed=77)
     solved: list[Any] = []
     solve = type(problem).solve
 
@@ -134,122 +96,32 @@ def test_instances_and_references_are_shared(monkeypatch: pytest.MonkeyPatch) ->
         return solve(self, instance, start, limit)
 
     monkeypatch.setattr(type(problem), "solve", counted)
-    for _ in range(3):
-        for text in texts:
-            compute_score("forge_gym/TSP", text, spec)
+    for answer in ([0, 1, 2, 3, 4, 5, 6], [0, 2, 1, 3, 4, 5, 6]) * 3:
+        compute_score("forge_gym/TSP", f"<answer>{answer}</answer>", problem.spec(seed=77))
     assert len(solved) == 1
-
-
-@pytest.mark.parametrize("keep", ["best", "last"])
-@pytest.mark.parametrize("name", NAMES)
-def test_an_episode_pays_the_kept_reply(name: str, keep: str) -> None:
-    problem = forge_gym.problem(name)
-    spec, instance, texts = answers(problem)
-    replies = [texts[-3], texts[0], texts[-2], texts[1]]
-    episode = Episode.of_spec(spec, Protocol(4, keep))
-    for reply in replies:
-        if not episode.over:
-            episode.say(reply)
-    said = replies[: len(episode.scores)]
-    alone = [compute_score("", reply, spec) for reply in said]
-    assert episode.scores == [found["score"] for found in alone]
-    expected = alone[-1] if keep == "last" else max(alone, key=lambda found: found["score"])
-    assert episode.numbers() == expected and episode.over
 
 
 # ---------------------------------------------------------------------- rows
 
 
+def rows(size: int) -> list[dict[str, Any]]:
+    problems = [forge_gym.problem("TSP"), forge_gym.problem("Knapsack")]
+    return [row(each) for each in islice(samples(problems, levels=[1, 2], seed=4), size)]
+
+
 def test_rows_have_what_verl_documents() -> None:
-    given = [forge_gym.problem("TSP"), forge_gym.problem("Knapsack")]
-    found = rows(given, 8, levels=[1, 2], seed=4, agent_name="forge")
-    assert [row["extra_info"]["index"] for row in found] == list(range(8))
-    assert [row["data_source"] for row in found] == ["forge_gym/TSP", "forge_gym/Knapsack"] * 4
-    assert [row["extra_info"]["level"] for row in found] == [1, 1, 2, 2] * 2
-    for row in found:
-        problem, instance = forge_gym.from_spec(row["reward_model"]["ground_truth"])
-        assert row["prompt"] == [{"role": "user", "content": problem.prompt(instance)}]
-        assert row["ability"] == problem.family and row["reward_model"]["style"] == "rule"
-        assert row["extra_info"]["instance_hash"] == problem.digest(instance)
-        assert problem.is_graded(instance) and row["agent_name"] == "forge"
-    assert found == rows(given, 8, levels=[1, 2], seed=4, agent_name="forge")
-
-
-def test_splits_are_disjoint_and_prompts_can_be_kept_out() -> None:
-    tsp = forge_gym.problem("TSP")
-    hashes = {
-        split: {row["extra_info"]["instance_hash"] for row in rows(tsp, 20, split=split)}
-        for split in ("train", "validation", "test")
-    }
-    assert len(set.union(*hashes.values())) == 60
-    first, second = rows(tsp, 2)
-    kept_out = rows(tsp, 1, exclude={first["prompt"][0]["content"]})[0]
-    assert kept_out["prompt"] == second["prompt"] and kept_out["extra_info"]["index"] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"size": 0}, "size must be an integer of at least 1"),
-        ({"problems": []}, "problems must hold at least one problem"),
-        ({"levels": []}, "levels must hold at least one level"),
-        ({"split": "tset"}, "did you mean 'test'"),
-        ({"agent_name": ""}, "agent_name must be a name or None"),
-    ],
-)
-def test_wrong_rows_are_refused(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        rows(**({"problems": forge_gym.problem("TSP"), "size": 1} | arguments))
-
-
-def test_files_of_several_calls_are_read_together(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    shards = [
-        rows(forge_gym.problem("TSP"), 3, agent_name="forge"),
-        rows(forge_gym.problem("GraphColoring"), 2, levels=[1], seed=9, split="test", agent_name="forge"),
-    ]
-    paths = [write_parquet(tmp_path / "new" / f"{i}.parquet", shard) for i, shard in enumerate(shards)]
-    assert parquet.read_schema(paths[0]).equals(parquet.read_schema(paths[1]))
-    files = [str(path) for path in paths]
-    found = datasets.load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "cache"))["train"]
-    assert found.to_list() == shards[0] + shards[1]
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["0.parquet", "1.parquet"]
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
-    found = rows(forge_gym.problem("TSP"), 2)
-    path = write_parquet(tmp_path / "train.parquet", found)
-    before = path.read_bytes()
-
-    def fail(*given: Any) -> None:
-        raise OSError("the disk is full")
-
-    monkeypatch.setattr(parquet.ParquetWriter, "write_table", fail)
-    with pytest.raises(OSError, match="full"):
-        write_parquet(path, found)
-    assert path.read_bytes() == before
-
-
-def test_wrong_files_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    found = rows(forge_gym.problem("TSP"), 2)
-    with pytest.raises(ValueError, match=r"path must end in .parquet"):
-        write_parquet(tmp_path / "train.json", found)
-    with pytest.raises(ValueError, match="rows must hold at least one row"):
-        write_parquet(tmp_path / "train.parquet", [])
-    for odd in (found[1] | {"agent_name": "forge"}, found[1] | {"extra_info": {"split": "train"}}):
-        with pytest.raises(ValueError, match=r"the same columns, .* got row 1"):
-            write_parquet(tmp_path / "train.parquet", [found[0], odd])
-    assert not list(tmp_path.iterdir())
-
-
-# ---------------------------------------------------------------------- example and page
+    drawn = rows(8)
+    assert json.loads(json.dumps(drawn)) == drawn
+    assert [each["data_source"] for each in drawn] == ["forge_gym/TSP", "forge_gym/Knapsack"] * 4
+    assert [each["extra_info"]["level"] for each in drawn] == [1, 1, 2, 2] * 2
+    for each in drawn:
+        problem, instance = forge_gym.from_spec(each["reward_model"]["ground_truth"])
+        assert each["prompt"] == [{"role": "user", "content": problem.prompt(instance)}]
+        assert each["ability"] == problem.family and each["reward_model"]["style"] == "rule"
+        assert each["extra_info"]["instance_hash"] == problem.digest(instance) and problem.is_graded(instance)
 
 
 def test_the_example_writes_its_rows(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {
         "PATH": path,
@@ -258,22 +130,10 @@ def test_the_example_writes_its_rows(tmp_path: Path) -> None:
         "FORGE_ROWS_ONLY": "1",
     }
     subprocess.run(["bash", ROOT / "examples/verl_grpo.sh"], check=True, env=environment, cwd=tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"train.parquet", "validation.parquet"}
-
-
-def test_the_page_runs_without_verl(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/adapters/verl.md").read_text(), re.DOTALL)
-    blind = "import sys\nsys.modules['verl'] = None\n"
-    assert blocks
-    subprocess.run([sys.executable, "-c", blind + "\n".join(blocks)], check=True, cwd=tmp_path)
-
-
-def test_the_package_says_what_it_has() -> None:
-    import forge_gym.adapters.verl as package
-
-    with pytest.raises(AttributeError, match="has no attribute 'Foo'"):
-        package.Foo  # noqa: B018
+    found = [json.loads(line) for line in (tmp_path / "rows/train.jsonl").read_text().splitlines()]
+    assert len(found) == 5 and all(
+        forge_gym.from_spec(each["reward_model"]["ground_truth"]) for each in found
+    )
 
 
 # ---------------------------------------------------------------------- inside verl
@@ -281,7 +141,7 @@ def test_the_package_says_what_it_has() -> None:
 
 def compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Any:
     """The example's configuration as verl reads it."""
-    pytest.importorskip("verl.trainer.config")
+    pytest.importorskip("verl.trainer.config", reason=SCRIPT.format("verl"))
     hydra = pytest.importorskip("hydra")
     monkeypatch.setenv("FORGE_OUT", str(tmp_path))
     monkeypatch.setenv("FORGE_CONFIGS", str(ROOT / "examples/configs"))
@@ -290,39 +150,36 @@ def compose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) ->
 
 
 def tokenizer() -> Any:
-    from forge_gym.training.scratch import chat_tokenizer
+    from chat_tokenizer import chat_tokenizer
 
-    return chat_tokenizer([forge_gym.problem("TSP").prompt(forge_gym.problem("TSP").instance())] * 3, 512)
+    return chat_tokenizer([rows(1)[0]["prompt"][0]["content"]] * 3, 512)
 
 
 def test_verl_reads_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = pytest.importorskip("verl.utils.dataset.rl_dataset")
+    module = pytest.importorskip("verl.utils.dataset.rl_dataset", reason=SCRIPT.format("verl"))
     config = compose(tmp_path, monkeypatch)
     pytest.importorskip("omegaconf").OmegaConf.set_struct(config, False)
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path))
     config.data.max_prompt_length = 4096
-    found = rows(forge_gym.problem("TSP"), 4, agent_name="forge")
-    path = write_parquet(tmp_path / "train.parquet", found)
+    found = rows(4)
+    path = write(tmp_path / "train.jsonl", map(json.dumps, found))
     dataset = module.RLHFDataset(str(path), tokenizer(), config.data)
     assert len(dataset) == 4
-    for row, item in zip(found, dataset, strict=False):
-        assert item["raw_prompt"] == row["prompt"] and item["index"] == row["extra_info"]["index"]
-        assert all(
-            item[key] == row[key] for key in ("data_source", "reward_model", "extra_info", "agent_name")
-        )
+    for drawn, item in zip(found, dataset, strict=False):
+        assert item["raw_prompt"] == drawn["prompt"] and item["index"] == drawn["extra_info"]["index"]
+        assert all(item[key] == drawn[key] for key in ("data_source", "reward_model", "extra_info"))
     batch = module.collate_fn([dataset[0], dataset[1]])
     assert batch["reward_model"][1] == found[1]["reward_model"]
 
 
 def test_verl_calls_the_reward_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    verl = pytest.importorskip("verl")
+    verl = pytest.importorskip("verl", reason=SCRIPT.format("verl"))
     torch = pytest.importorskip("torch")
     reward = pytest.importorskip("verl.trainer.ppo.reward")
     linear = "reward.custom_reward_function.reward_kwargs.reward=linear"
     config = compose(tmp_path, monkeypatch, linear)
-    problem, pieces = forge_gym.problem("TSP"), tokenizer()
-    spec, instance, texts = answers(problem)
-    (row,) = rows(problem, 1)
+    case, pieces, (row,) = asked(), tokenizer(), rows(1)
+    texts = [case.replies[kind] for kind in ("prose", "infeasible", "trivial", "greedy", "optimal")]
     paid = []
 
     async def run() -> None:
@@ -333,17 +190,15 @@ def test_verl_calls_the_reward_function(tmp_path: Path, monkeypatch: pytest.Monk
                 tensors={"responses": ids, "attention_mask": torch.ones_like(ids)},
                 non_tensors={
                     "data_source": np.array([row["data_source"]], dtype=object),
-                    "reward_model": np.array([{"style": "rule", "ground_truth": spec}], dtype=object),
+                    "reward_model": np.array([{"style": "rule", "ground_truth": case.spec}], dtype=object),
                     "extra_info": np.array([dict(row["extra_info"])], dtype=object),
                 },
             )
             paid.append(await manager.run_single(data))
 
     asyncio.run(run())
-    assert [each["reward_score"] for each in paid] == [
-        forge_gym.reward("linear")(problem.verify(instance, text)) for text in texts
-    ]
-    assert all(list(each["reward_extra_info"]) == KEYS for each in paid)
+    assert [each["reward_score"] for each in paid] == [case.paid(text, "linear") for text in texts]
+    assert all(list(each["reward_extra_info"]) == NUMBERS for each in paid)
 
 
 class Server:
@@ -406,31 +261,24 @@ def play(config: Any, server: Server, pieces: Any, row: Any, model_type: str | N
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Everything that an episode of the agent loop needs."""
-    pytest.importorskip("verl.experimental.agent_loop.agent_loop")
+    pytest.importorskip("verl.experimental.agent_loop.agent_loop", reason=SCRIPT.format("verl"))
     config = compose(tmp_path, monkeypatch)
     config.data.max_prompt_length, config.data.max_response_length = 4096, 2048
-    problem = forge_gym.problem("TSP")
-    spec, instance, texts = answers(problem)
+    case = asked()
     row = {
-        "raw_prompt": [{"role": "user", "content": problem.prompt(instance)}],
-        "reward_model": {"style": "rule", "ground_truth": spec},
+        "raw_prompt": [{"role": "user", "content": case.problem.prompt(case.instance)}],
+        "reward_model": {"style": "rule", "ground_truth": case.spec},
         "data_source": "forge_gym/TSP",
         "index": 0,
+        "answer": case.replies["optimal"],
     }
-    return SimpleNamespace(
-        config=config, problem=problem, spec=spec, texts=texts, row=row, pieces=tokenizer()
-    )
-
-
-def score(table: Any, text: str) -> float:
-    return compute_score("", text, table.spec)["score"]
+    return SimpleNamespace(config=config, case=case, row=row, pieces=tokenizer(), **case.replies)
 
 
 @pytest.mark.parametrize("model_type", ["qwen3", None])
 @pytest.mark.parametrize("chances", [True, False])
 def test_a_dialogue(table: Any, chances: bool, model_type: str | None) -> None:
-    random, trivial, greedy, _ = table.texts[-4:]
-    replies = [trivial, greedy, "no idea"]
+    replies = [table.trivial, table.greedy, "no idea"]
     server = Server(table.pieces, replies, chances)
     output = play(table.config, server, table.pieces, table.row, model_type)
     prompt = table.pieces.apply_chat_template(
@@ -462,7 +310,7 @@ def test_a_dialogue(table: Any, chances: bool, model_type: str | None) -> None:
     else:
         assert output.response_logprobs is None
     # The model reads what the chat template shows of the whole conversation.
-    episode = Episode.of_spec(table.spec, Protocol(3))
+    episode = Episode.of_spec(table.case.spec, Protocol(3))
     said = [episode.say(reply) for reply in replies]
     if model_type == "qwen3":
         conversation = list(table.row["raw_prompt"])
@@ -472,9 +320,9 @@ def test_a_dialogue(table: Any, chances: bool, model_type: str | None) -> None:
         assert table.pieces.decode(server.calls[-1][1]) == shown
     assert said[0] in table.pieces.decode(output.response_ids)
     # The kept reply is paid, and what is logged has the keys of the reward function.
-    assert output.reward_score == score(table, greedy) == episode.numbers()["score"]
-    assert output.extra_fields["reward_extra_info"] == compute_score("", greedy, table.spec)
-    assert output.extra_fields["turn_scores"] == [score(table, reply) for reply in replies]
+    assert output.reward_score == table.case.paid(table.greedy) == episode.numbers()["score"]
+    assert output.extra_fields["reward_extra_info"] == compute_score("", table.greedy, table.case.spec)
+    assert output.extra_fields["turn_scores"] == [table.case.paid(reply) for reply in replies]
     assert (output.extra_fields["min_global_steps"], output.extra_fields["max_global_steps"]) == (1, 3)
     assert output.num_turns == 6 and output.metrics.num_preempted == 3
     assert output.metrics.generate_sequences > 0 and output.metrics.compute_score > 0
@@ -482,15 +330,15 @@ def test_a_dialogue(table: Any, chances: bool, model_type: str | None) -> None:
 
 
 def test_it_ends_with_the_optimum(table: Any) -> None:
-    server = Server(table.pieces, [table.texts[-1]])
+    server = Server(table.pieces, [table.optimal])
     output = play(table.config, server, table.pieces, table.row)
     assert len(server.calls) == 1 and output.reward_score == 1.0 and output.num_turns == 2
     assert output.response_mask == [1] * len(server.drawn[0])
-    assert table.pieces.decode(output.response_ids) == table.texts[-1] + "<|im_end|>"
+    assert table.pieces.decode(output.response_ids) == table.optimal + "<|im_end|>"
 
 
 def test_it_ends_where_feedback_does_not_fit(table: Any) -> None:
-    first = len(table.texts[0]) + 1
+    first = len("no idea") + 1
     play(table.config, full := Server(table.pieces, ["no idea"] * 3), table.pieces, table.row)
     feedback = len(full.calls[1][1]) - len(full.calls[0][1]) - first
     for extra, calls in ((0, 1), (feedback, 1), (feedback + 1, 2)):
@@ -502,12 +350,12 @@ def test_it_ends_where_feedback_does_not_fit(table: Any) -> None:
 
 
 def test_a_reply_that_is_cut_off_is_judged_as_it_stands(table: Any) -> None:
-    answer = table.texts[-1]
+    answer = table.optimal
     for length in (1, len(answer) - 1, len(answer)):
         table.config.data.max_response_length = length
         output = play(table.config, Server(table.pieces, [answer]), table.pieces, table.row)
         assert len(output.response_ids) == length
-        assert output.reward_score == score(table, answer[:length])
+        assert output.reward_score == table.case.paid(answer[:length])
 
 
 def test_a_server_that_ignores_the_limit_is_cut(table: Any) -> None:
@@ -528,21 +376,21 @@ def test_an_aborted_generation_ends_it(table: Any) -> None:
             limit = {"max_tokens": 0} if self.calls else sampling_params
             return await super().generate(request_id, sampling_params=limit, **more)
 
-    server = Aborted(table.pieces, [table.texts[-2], "lost"], chances=False)
+    server = Aborted(table.pieces, [table.greedy, "lost"], chances=False)
     output = play(table.config, server, table.pieces, table.row)
-    assert len(server.calls) == 2 and output.reward_score == score(table, table.texts[-2])
+    assert len(server.calls) == 2 and output.reward_score == table.case.paid(table.greedy)
 
 
 def test_an_alarm_drops_the_rollout(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    raise_alarms(monkeypatch, table.problem)
+    raise_alarms(monkeypatch, table.case.problem)
     with pytest.raises(CertificateError):
-        play(table.config, Server(table.pieces, [table.texts[-1]]), table.pieces, table.row)
+        play(table.config, Server(table.pieces, [table.optimal]), table.pieces, table.row)
 
 
 def test_the_loop_is_registered_and_checks_its_arguments(table: Any) -> None:
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
 
-    from forge_gym.adapters.verl import ForgeAgentLoop
+    from forge_gym.adapters.verl.agent_loop import ForgeAgentLoop
 
     target = f"{ForgeAgentLoop.__module__}.{ForgeAgentLoop.__qualname__}"
     assert _agent_loop_registry["forge"] == {"_target_": target}
@@ -577,7 +425,7 @@ def test_a_worker_collects_trajectories(table: Any) -> None:
     )
     RolloutTraceConfig.init("", "", None)
     config.actor_rollout_ref.rollout.agent.default_agent_loop = "forge"
-    scripts = [["no idea"] * 3, [table.texts[-1]], [table.texts[1], "", table.texts[-2]]]
+    scripts = [["no idea"] * 3, [table.optimal], [table.infeasible, "", table.greedy]]
 
     class Servers:
         """Replies by the conversation, since all of them run at once."""
@@ -603,16 +451,16 @@ def test_a_worker_collects_trajectories(table: Any) -> None:
     )
     found = asyncio.run(worker.generate_sequences(batch))
     scores = found.batch["rm_scores"].sum(dim=1).tolist()
-    assert found.meta_info["reward_extra_keys"] == KEYS
+    assert found.meta_info["reward_extra_keys"] == NUMBERS
     assert sorted(scores) == pytest.approx(
-        sorted(max(score(table, text) for text in each) for each in scripts)
+        sorted(max(table.case.paid(text) for text in each) for each in scripts)
     )
     assert found.non_tensor_batch["score"].tolist() == pytest.approx(scores)
     assert sorted(found.non_tensor_batch["__num_turns__"].tolist()) == [2, 6, 6]
 
 
 def test_the_configuration_is_one_that_verl_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("verl.trainer.ppo.utils")
+    pytest.importorskip("verl.trainer.ppo.utils", reason=SCRIPT.format("verl"))
     from omegaconf import OmegaConf
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import omega_conf_to_dataclass, validate_config

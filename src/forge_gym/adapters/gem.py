@@ -32,8 +32,8 @@ from gymnasium.error import ResetNeeded
 
 from ..core.checks import check_choice, check_int, check_known, short_repr
 from ..core.episode import Episode, Protocol
-from ..core.registry import from_spec, problem_class, problems
-from ..core.registry import problem as find_problem
+from ..core.registry import problem as make_problem
+from ..core.registry import problem_class, problems
 from ..core.seeding import SPLITS
 
 _OWN = ("level", "seed", "turns", "keep", "reward", "split")
@@ -66,10 +66,8 @@ class ForgeGemEnv(Env):
     The step reward is the change of the kept reply's reward, so the return of an episode is the kept reply's own
     reward. The observation is the feedback; that of the last turn is GEM's ``TERMINAL_STATE``, and ``info["feedback"]``
     has the words. ``info`` also has the ``spec`` of the instance and, after a step, the kept reply's
-    `Episode.numbers`.
-
-    Where judging fails, by a fault of ours, the step pays 0 and the episode is ``truncated``, as it is for no other
-    reason.
+    `Episode.numbers`. Where judging fails, by a fault of ours, the step pays 0 and the episode is ``truncated``, as it
+    is for no other reason.
     """
 
     def __init__(
@@ -88,12 +86,11 @@ class ForgeGemEnv(Env):
         known = [*_OWN, *(field.name for field in fields(problem_class(problem)))]
         check_known(f"forge:{problem}", "argument", parameters, known)
         check_int("seed", seed, 0, _MAX_SEED)
-        self.problem = find_problem(problem, level=level, **parameters)
-        self._protocol = Protocol(turns, keep, reward)
         check_choice("split", split, SPLITS)
-        self.seed, self.turns, self.keep, self.reward, self.split = seed, turns, keep, reward, split
-        self._arguments = {"problem": problem, "level": level, **parameters}
-        self._arguments |= {name: getattr(self, name) for name in _OWN[1:]}
+        self.problem = make_problem(problem, level=level, **parameters)
+        self.protocol, self.seed, self.split = Protocol(turns, keep, reward), seed, split
+        own = (level, seed, turns, keep, reward, split)
+        self._arguments = {"problem": problem, **dict(zip(_OWN, own, strict=True)), **parameters}
         # What changes is private: GEM's wrappers copy public attributes when they are built.
         self._next = seed, 0
         self._episode: Episode | None = None
@@ -118,8 +115,7 @@ class ForgeGemEnv(Env):
         return episode.prompt, {"spec": episode.spec}
 
     def _begin(self, stream: int, index: int) -> Episode:
-        spec = self.problem.spec(stream, index, self.split)
-        self._episode = Episode.of_spec(spec, self._protocol)
+        self._episode = Episode.of_spec(self.problem.spec(stream, index, self.split), self.protocol)
         self._next, self._replies = (stream, index + 1), []
         self._random = np.random.default_rng([stream, index])
         return self._episode
@@ -142,10 +138,8 @@ class ForgeGemEnv(Env):
         feedback = episode.say(action)
         if not done:
             self._replies.append(action)
-        info: dict[str, Any] = {"spec": episode.spec, "feedback": feedback}
         failed = episode.fault is not None
-        if not failed:
-            info |= episode.numbers()
+        info = {"spec": episode.spec, "feedback": feedback, **({} if failed else episode.numbers())}
         observation = TERMINAL_STATE if episode.over else feedback
         return observation, 0.0 if done else episode.paid, episode.over and not failed, failed, info
 
@@ -167,20 +161,18 @@ class ForgeGemEnv(Env):
         ValueError
             If the state is no such thing, or of another problem or split.
         """
-        keys = ("spec", "replies")
-        spec, replies = (state.get(key) if isinstance(state, dict) else None for key in keys)
-        if not isinstance(spec, str) or not isinstance(replies, list):
+        try:
+            source, replies = json.loads(state["spec"]), list(state["replies"])
+            stream, index = source["seed"], source["index"]
+            fits = state["spec"] == self.problem.spec(stream, index, self.split)
+        except (TypeError, KeyError, ValueError):
+            fits = False
+        if not fits:
             raise ValueError(
-                f"a state must have a spec and a list of replies, got {short_repr(state)}: see get_state"
+                f"a state must be get_state's, of {self.problem!r} and the split {self.split!r}, "
+                f"got {short_repr(state, 300)}"
             )
-        from_spec(spec)
-        source = json.loads(spec)
-        if spec != self.problem.spec(source["seed"], source["index"], self.split):
-            raise ValueError(
-                f"a state must be of {self.problem!r} and the split {self.split!r}, "
-                f"got the spec {short_repr(spec, 300)}"
-            )
-        self._begin(source["seed"], source["index"])
+        self._begin(stream, index)
         for reply in replies:
             self.step(reply)
 

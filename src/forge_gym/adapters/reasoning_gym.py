@@ -1,7 +1,7 @@
 """reasoning-gym: every problem as a ``ProceduralDataset``, registered as ``forge_tsp``, ``forge_knapsack``, ...
 
 Importing this module registers them. Entries hold plain data: a question, the certified solution as the answer, and
-metadata whose ``spec`` rebuilds problem and instance, so any dataset of a problem can score any entry of it.
+metadata whose ``spec`` rebuilds problem and instance, so any dataset can score any entry.
 
 Examples
 --------
@@ -24,10 +24,8 @@ from ..core.checks import check_choice, check_int
 from ..core.problem import Problem
 from ..core.registry import from_spec, problem, problem_class, problems
 from ..core.seeding import SPLITS
-from .names import task_name
-
-_IDENTIFIERS = 2**32
-"""Entries of a seed: each is a stream of its own, so that an entry needs no other one."""
+from ..data.rows import MOST_ROWS, own_row
+from . import task_name
 
 
 @dataclass(kw_only=True)
@@ -44,9 +42,8 @@ class ForgeConfig:
 
     def validate(self) -> None:
         """Raise ``ValueError`` unless the parameters make sense."""
-        if self.seed is not None:
-            check_int("seed", self.seed, 0)
-        check_int("size", self.size, 1, _IDENTIFIERS)
+        check_int("seed", self.seed or 0, 0)
+        check_int("size", self.size, 1, MOST_ROWS)
         check_choice("split", self.split, SPLITS)
         self.asked()
 
@@ -65,7 +62,7 @@ class ForgeDataset(ProceduralDataset):
 
     def __init__(self, config: ForgeConfig) -> None:
         super().__init__(config=config, seed=config.seed, size=config.size)
-        self.problem, self._asked = config.problem, config.asked()
+        self._asked, self._level = config.asked(), -1 if config.level is None else config.level
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
         """Return entry ``idx``, the same for the same seed and configuration.
@@ -77,18 +74,17 @@ class ForgeDataset(ProceduralDataset):
         """
         if not 0 <= idx < self.size:
             raise IndexError(f"idx must be from 0 to {self.size - 1}, got {idx}")
-        stream, asked = self.seed * _IDENTIFIERS + idx, self._asked
-        index, instance = next(asked.graded_instances(stream, self.config.split))
+        row = own_row(self._asked, self._level, self.seed, idx, self.config.split)
         return {
-            "question": asked.prompt(instance),
-            "answer": asked.format_answer(instance, asked.reference(instance).solution),
+            "question": row.prompt,
+            "answer": row.problem.format_answer(row.instance, row.reference.solution),
             "metadata": {
-                "source_dataset": task_name(self.problem),
+                "source_dataset": task_name(row.problem.name),
                 "source_index": idx,
-                "problem": self.problem,
-                "spec": asked.spec(stream, index, self.config.split),
-                "instance_hash": asked.digest(instance),
-                "difficulty": {"level": self.config.level, "elements": instance.size},
+                "problem": row.problem.name,
+                "spec": row.spec,
+                "instance_hash": row.hash,
+                "difficulty": {"level": self.config.level, "elements": row.instance.size},
             },
         }
 
@@ -103,16 +99,16 @@ class ForgeDataset(ProceduralDataset):
 def register() -> None:
     """Register the datasets of all problems; what is registered already stays as it is."""
     for name in problems():
-        if task_name(name) in DATASETS:
-            continue
-        own = [
-            (field.name, field.type, "raw" if field.name == "answer_format" else field.default)
-            for field in fields(problem_class(name))
-        ]
-        config = make_dataclass(
-            f"{name}Config", own, bases=(ForgeConfig,), kw_only=True, namespace={"problem": name}
-        )
-        register_dataset(task_name(name), ForgeDataset, config)
+        if task_name(name) not in DATASETS:
+            own = [
+                (field.name, field.type, "raw" if field.name == "answer_format" else field.default)
+                for field in fields(problem_class(name))
+            ]
+            namespace = {"problem": name}
+            config = make_dataclass(
+                f"{name}Config", own, bases=(ForgeConfig,), kw_only=True, namespace=namespace
+            )
+            register_dataset(task_name(name), ForgeDataset, config)
 
 
 register()

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from typing import Any
 
 import verifiers.v1 as vf
 from verifiers.v1.harnesses import NullHarnessConfig
 
-from ..core.checks import check_choice, check_int, check_known
+from ..core.checks import check_choice, check_int
 from ..core.episode import Episode, Protocol
-from ..core.registry import from_spec, problem_class, problems
-from ..core.registry import problem as find_problem
+from ..core.registry import from_spec, problems
+from ..core.registry import problem as make_problem
 from ..core.seeding import SPLITS
-from ..data.rows import Row, ladder, samples
+from ..data.rows import Row, samples
 
 ANSWER = "forge_answer"
 """Key of ``trace.info`` under which several turns leave the kept reply."""
@@ -140,26 +139,22 @@ class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
         super().__init__(config)
         check_choice("split", config.split, SPLITS)
         check_int("seed", config.seed, 0)
-        names: Sequence[str] = config.problems or problems()
-        for parameter, values in ("problems", names), ("levels", config.levels):
+        for parameter, values in ("problems", config.problems), ("levels", config.levels):
             if len(set(values)) < len(values):  # a task's key must be its own
                 raise ValueError(f"{parameter} must be distinct, got {list(values)}")
-        for name in names:
-            check_known(name, "parameter", config.parameters, [f.name for f in fields(problem_class(name))])
-        self._problems = [find_problem(name, **config.parameters) for name in names]
-        ladder(self._problems, config.levels or None)  # refuses sizes beside levels
-        Protocol(reward=config.task.reward)  # refuses a scheme that is wrong
+        Protocol(reward=config.task.reward)
+        self._problems = [make_problem(name, **config.parameters) for name in config.problems or problems()]
+        self.load()
 
     def load(self) -> Iterator[ForgeTask]:
         """Yield the tasks, problems and levels in turn."""
         config = self.config
-        stream = samples(self._problems, levels=config.levels or None, seed=config.seed, split=config.split)
-        return map(self._task, stream)
+        rows = samples(self._problems, levels=config.levels or None, seed=config.seed, split=config.split)
+        return map(self._task, rows)
 
     def _task(self, row: Row) -> ForgeTask:
-        data = ForgeData(
-            name=row.id, prompt=row.prompt, spec=row.spec, problem=row.problem.name, level=row.level
-        )
+        name = row.problem.name
+        data = ForgeData(name=row.id, prompt=row.prompt, spec=row.spec, problem=name, level=row.level)
         return ForgeTask(data, self.config.task)
 
 
@@ -182,8 +177,7 @@ class ForgeEnv(vf.Env[ForgeEnvConfig]):
     async def run(self, task: Any, agents: Any) -> None:
         """Let the agent answer ``task``."""
         config = self.config
-        protocol = Protocol(config.turns, config.keep, task.config.reward)
-        episode = Episode.of_spec(task.data.spec, protocol)
+        episode = Episode.of_spec(task.data.spec, Protocol(config.turns, config.keep, task.config.reward))
         if config.turns == 1:
             await agents.agent.run(task)
             return

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser
 
-from .project import write_server
+from . import write_server
 
 if __name__ == "__main__":
     parser = ArgumentParser("python -m forge_gym.adapters.nemo_gym", description=__doc__)

@@ -21,26 +21,11 @@ _COMPONENTS = ("readable", "feasible", "quality")
 
 
 class ForgeConfig(BaseResourcesServerConfig):
-    """What the YAML says of a server that judges one reply."""
+    """What the YAML says: a `Protocol`. The agent's ``max_steps`` should be no fewer than the ``turns``."""
 
     REVERIFY_MODE: ClassVar[ReverifyMode] = ReverifyMode.STATELESS
 
-    reward: str = "tiered"
-    """Name of a reward scheme that pays a single answer; see `forge_gym.reward`."""
-
-    def model_post_init(self, context: Any) -> None:
-        """Refuse what is wrong, before a server starts."""
-        super().model_post_init(context)
-        Protocol(reward=self.reward)
-
-
-class ForgeTurnsConfig(BaseResourcesServerConfig):
-    """What the YAML says of a server that plays several turns: a `Protocol`.
-
-    The agent's ``max_steps`` should be no fewer than the ``turns``.
-    """
-
-    turns: int = 3
+    turns: int = 1
     keep: str = "best"
     reward: str = "tiered"
 
@@ -63,17 +48,9 @@ class ForgeVerifyRequest(BaseVerifyRequest):
 
 
 class ForgeVerifyResponse(BaseMultiRewardVerifyResponse):
-    """The request, ``reward``, and the numbers behind it, which NeMo Gym averages."""
+    """The request, ``reward``, and the other numbers of `Episode.numbers`, which NeMo Gym averages."""
 
     model_config = ConfigDict(extra="allow")
-
-    quality: float = 0.0
-    skill: float = 0.0
-    ratio: float = 0.0
-    credit: float = 0.0
-    feasible: float = 0.0
-    malformed: float = 0.0
-    optimal: float = 0.0
 
 
 class ForgeServer(SimpleResourcesServer):
@@ -94,26 +71,20 @@ class ForgeServer(SimpleResourcesServer):
         ValueError
             If the row's ``spec`` is none.
         """
-        protocol = Protocol(reward=self.config.reward)
-        episode = await asyncio.to_thread(Episode.of_spec, body.spec, protocol)
+        episode = await asyncio.to_thread(Episode.of_spec, body.spec, self.config.protocol())
         await asyncio.to_thread(episode.say, reply(body.response))
-        if episode.fault is not None:
-            response_fields: dict[str, Any] = {
-                "reward": 0.0,
-                "reward_components": dict.fromkeys(_COMPONENTS, 0.0),
-                "mask_sample": True,
-                "failure_kind": "verifier_error",
-                "failure_reason": f"{type(episode.fault).__name__}: {episode.fault}",
-            }
-        else:
-            numbers = episode.numbers()
-            parts = {"readable": 1.0 - numbers["malformed"], **numbers}
-            response_fields = {
-                "reward": numbers.pop("score"),
-                "reward_components": {name: parts[name] for name in _COMPONENTS},
-                **numbers,
-            }
-        return ForgeVerifyResponse(**(body.model_dump() | response_fields))
+        judged = episode.fault is None
+        numbers = episode.numbers() if judged else {}
+        parts = {"readable": 1.0 - numbers.get("malformed", 1.0), **numbers}
+        response = {
+            "reward": numbers.pop("score", 0.0),
+            **numbers,
+            "reward_components": {name: parts.get(name, 0.0) for name in _COMPONENTS},
+            "mask_sample": not judged,
+            "failure_kind": None if judged else "verifier_error",
+            "failure_reason": None if judged else f"{type(episode.fault).__name__}: {episode.fault}",
+        }
+        return ForgeVerifyResponse(**(body.model_dump() | response))
 
 
 class ForgeTurnsServer(GymnasiumServer):
@@ -125,7 +96,7 @@ class ForgeTurnsServer(GymnasiumServer):
     """
 
     ray_enabled: ClassVar[bool] = False
-    config: ForgeTurnsConfig
+    config: ForgeConfig
 
     async def reset(
         self, metadata: dict[str, Any], session_id: str | None = None
@@ -138,9 +109,8 @@ class ForgeTurnsServer(GymnasiumServer):
             If the row's ``spec`` is none.
         """
         spec: Any = metadata.get("spec")
-        self.session_state[session_id] = await asyncio.to_thread(
-            Episode.of_spec, spec, self.config.protocol()
-        )
+        episode = await asyncio.to_thread(Episode.of_spec, spec, self.config.protocol())
+        self.session_state[session_id] = episode
         return None, {}
 
     async def step(
@@ -158,10 +128,9 @@ class ForgeTurnsServer(GymnasiumServer):
         episode: Episode | None = self.session_state.get(session_id)
         if episode is None:
             raise ValueError("step needs a running episode: call reset first")
-        before = episode.total
         feedback = await asyncio.to_thread(episode.say, reply(action))
         info = {**episode.numbers(), "turns": episode.turn}
-        return None if episode.over else feedback, episode.total - before, episode.over, False, info
+        return None if episode.over else feedback, episode.paid, episode.over, False, info
 
     def compute_metrics(self, tasks: list[list[dict[str, Any]]]) -> dict[str, float]:
         """Average the numbers in ``info``, into which NeMo Gym does not look."""
@@ -171,10 +140,7 @@ class ForgeTurnsServer(GymnasiumServer):
 
 def reply(response: NeMoGymResponse) -> str:
     """Return the text that the model replied: no reasoning, no tool calls, and nothing that others said."""
-    messages = [item for item in response.output if item.type == "message" and item.role == "assistant"]
-    return "".join(
-        item.content
-        if isinstance(item.content, str)
-        else "".join(part.text for part in item.content if part.type == "output_text")
-        for item in messages
-    )
+    said = [item.content for item in response.output if item.type == "message" and item.role == "assistant"]
+    parts = [part for content in said for part in ([content] if isinstance(content, str) else content)]
+    texts = (part if isinstance(part, str) else getattr(part, "text", "") for part in parts)
+    return "".join(texts)

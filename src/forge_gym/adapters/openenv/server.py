@@ -9,14 +9,13 @@ episode can be played over them.
 
 from __future__ import annotations
 
-import argparse
 import json
-from dataclasses import fields
 from functools import cache, partial
 from random import randrange
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
+import typer
 from openenv.core.env_server import http_server
 from openenv.core.env_server.interfaces import Environment
 from openenv.core.env_server.types import EnvironmentMetadata
@@ -25,32 +24,26 @@ from ..._version import __version__
 from ...core.checks import check_choice, check_int, check_known, short_repr
 from ...core.env import TextEnv
 from ...core.problem import Problem
-from ...core.registry import from_spec, problem_class
-from ...core.registry import problem as find_problem
+from ...core.registry import from_spec
+from ...core.registry import problem as make_problem
 from ...core.seeding import SPLITS
 from ...data.rows import Row
 from ...data.suite import BENCHMARK, locate, read
-from .models import ForgeAction, ForgeObservation, ForgeState
+from .client import ForgeAction, ForgeObservation, ForgeState
 
 NAME = "forge_gym"
 SESSIONS = 64
 MAX_MESSAGE = 2**25
 """Bytes of a message: room for the longest reply that is looked at, each character escaped."""
-_PLACES = ("problem", "level", "parameters", "split", "index")
-_ARGUMENTS = (*_PLACES, "spec", "turns", "keep")
+
+
+_DEFAULTS: dict[str, Any] = {"problem": "TSP", "level": None, "parameters": None, "split": "train"}
+_DEFAULTS |= {"turns": 1, "keep": "best"}
 
 
 @cache
-def _rows() -> list[Row]:
+def _benchmark() -> list[Row]:
     return read(locate(BENCHMARK))[1]
-
-
-def _problem(name: str, level: int | None, parameters: dict[str, Any] | None) -> Problem[Any, Any]:
-    values = {} if parameters is None else parameters
-    if not isinstance(values, dict):
-        raise ValueError(f"parameters must be an object of names and values, got {short_repr(values)}")
-    check_known(name, "parameter", values, [field.name for field in fields(problem_class(name))])
-    return find_problem(name, level=level, **values)
 
 
 class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
@@ -58,16 +51,15 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
 
     Parameters
     ----------
-    problem, level, parameters
-        What is played where a reset names nothing else; see `forge_gym.problem`.
-    turns, keep, split
-        Likewise; see `TextEnv`.
     reward
         Name of a reward scheme that pays a single answer. The server's alone.
+    **defaults
+        ``problem``, ``level``, ``parameters``, ``split``, ``turns`` and ``keep`` where a reset names nothing else; see
+        `forge_gym.problem` and `TextEnv`.
 
     Examples
     --------
-    >>> environment = ForgeEnvironment("Knapsack", level=1)
+    >>> environment = ForgeEnvironment(problem="Knapsack", level=1)
     >>> environment.reset(seed=3).reward is None, environment.step(ForgeAction(text="no idea")).reward
     (True, -1.0)
     >>> environment.reset(problem="TPS")
@@ -77,28 +69,17 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
 
     SUPPORTS_CONCURRENT_SESSIONS: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        problem: str = "TSP",
-        *,
-        level: int | None = None,
-        parameters: dict[str, Any] | None = None,
-        turns: int = 1,
-        keep: str = "best",
-        reward: str = "tiered",
-        split: str = "train",
-    ) -> None:
+    def __init__(self, *, reward: str = "tiered", **defaults: Any) -> None:
         super().__init__()
-        self._defaults = dict[str, Any](
-            problem=problem, level=level, parameters=parameters, split=split, turns=turns, keep=keep
-        )
-        self._reward = reward
+        check_known("ForgeEnvironment", "argument", defaults, _DEFAULTS)
+        self._reward, self._defaults = reward, _DEFAULTS | defaults
         self._state = ForgeState()
         self._next = randrange(2**31), 0  # where the stream goes on
-        self._env = self._build(_problem(problem, level, parameters), split, turns, keep)
+        self._env = self._build(_problem(self._defaults), self._defaults)
 
-    def _build(self, problem: Problem[Any, Any], split: str, turns: int, keep: str) -> TextEnv:
-        return TextEnv(problem, reward=self._reward, turns=turns, keep=keep, split=split)
+    def _build(self, problem: Problem[Any, Any], chosen: dict[str, Any]) -> TextEnv:
+        options = {name: chosen[name] for name in ("turns", "keep", "split")}
+        return TextEnv(problem, reward=self._reward, **options)
 
     def reset(self, seed: int | None = None, episode_id: str | None = None, **given: Any) -> ForgeObservation:
         """Start an episode and return its prompt.
@@ -111,65 +92,58 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         episode_id
             Comes back in the state; drawn where none is given.
         **given
-            ``problem``, ``level``, ``parameters``, ``split`` and ``index`` choose the instance, or ``spec`` alone
-            does; with ``split="forge-bench-v1"`` ``index`` alone does. What ``index`` or ``spec`` names is played as it
-            is, graded or not. ``turns`` and ``keep`` are `TextEnv`'s.
+            ``problem``, ``level``, ``parameters`` and ``split`` choose the stream. ``spec`` alone chooses an instance,
+            graded or not, and so do ``split="forge-bench-v1"`` and ``index``. ``turns`` and ``keep`` are `TextEnv`'s.
 
         Raises
         ------
         ValueError
             Naming the argument, the rule, the value and the nearest valid one.
         """
-        check_known("reset", "argument", given, _ARGUMENTS)
-        given = {name: value for name, value in given.items() if value is not None}
-        chosen = self._defaults | given
-        index: Any = given.get("index")
-        split = chosen["split"]
-        check_choice("split", split, [*SPLITS, BENCHMARK])
-        options: dict[str, Any] = {}
-        if seed is not None:
-            check_int("seed", seed, 0)
-        if "spec" in given:
-            self._alone("spec", seed, given, _PLACES)
-            problem, options["instance"] = from_spec(given["spec"])
-            source = json.loads(given["spec"])
-        elif split == BENCHMARK:
-            self._alone(f"split={BENCHMARK!r}", seed, given, ("problem", "level", "parameters"))
-            check_int("index", index, 0, len(_rows()) - 1)
-            row = _rows()[index]
-            problem, options["instance"], source = row.problem, row.use(), row.source
-        else:
-            # Level and parameters belong to a problem: where one of the three is named, no default stands for another.
-            named = given if {"problem", "level", "parameters"} & set(given) else self._defaults
-            problem = _problem(chosen["problem"], named.get("level"), named.get("parameters"))
-            stream, start = self._next if seed is None else (seed, 0)
-            if index is None:
-                index, options["instance"] = next(problem.graded_instances(stream, split, start))
-            check_int("index", index, 0)
-            source = {"seed": stream, "index": index, "split": split}
-        options["index"] = source["index"]
-        env = self._build(problem, source["split"], chosen["turns"], chosen["keep"])
-        prompt, info = env.reset(seed=source["seed"], options=options)
+        check_known("reset", "argument", given, [*_DEFAULTS, "index", "spec"])
+        given = {name: value for name, value in {**given, "seed": seed}.items() if value is not None}
+        problem, instance, source = self._choose(given)
+        env = self._build(problem, self._defaults | given | source)
+        prompt, info = env.reset(
+            seed=source["seed"], options={"index": source["index"], "instance": instance}
+        )
         self._env = env
         self._next = source["seed"], source["index"] + 1
         self._state = ForgeState(
-            episode_id=episode_id or str(uuid4()),
-            spec=problem.spec(source["seed"], source["index"], source["split"]),
-            turns=env.protocol.turns,
+            episode_id=episode_id or str(uuid4()), spec=problem.spec(**source), turns=env.protocol.turns
         )
         return ForgeObservation(text=prompt, info=info)
 
-    @staticmethod
-    def _alone(argument: str, seed: int | None, arguments: dict[str, Any], others: tuple[str, ...]) -> None:
-        more = [name for name in others if name in arguments] + ["seed"] * (seed is not None)
-        if more:
-            raise ValueError(f"{argument} chooses the instance alone, got {more} too")
+    def _choose(self, given: dict[str, Any]) -> tuple[Problem[Any, Any], Any, dict[str, Any]]:
+        """Return problem and instance that a reset asks for, and where that comes from: seed, index and split."""
+        chosen = self._defaults | given
+        split = chosen["split"]
+        check_choice("split", split, [*SPLITS, BENCHMARK])
+        if "spec" in given:
+            _alone(given, "spec")
+            problem, instance = from_spec(given["spec"])
+            source = json.loads(given["spec"])
+            return problem, instance, {name: source[name] for name in ("seed", "index", "split")}
+        if split == BENCHMARK:
+            _alone(given, "split", "index")
+            check_int("index", given.get("index"), 0, len(_benchmark()) - 1)
+            row = _benchmark()[given["index"]]
+            return row.problem, row.use(), dict(row.source)
+        if "index" in given:
+            raise ValueError(f"index must come with split={BENCHMARK!r}, got {split!r}: did you mean spec?")
+        # Level and parameters belong to a problem: where one of the three is named, no default stands for another.
+        named = {"problem", "level", "parameters"} & set(given)
+        problem = _problem({"problem": chosen["problem"], **given} if named else self._defaults)
+        seed, start = (given["seed"], 0) if "seed" in given else self._next
+        check_int("seed", seed, 0)
+        index, instance = next(problem.graded_instances(seed, split, start))
+        return problem, instance, {"seed": seed, "index": index, "split": split}
 
     def step(self, action: ForgeAction, timeout_s: float | None = None, **kwargs: Any) -> ForgeObservation:
         """Judge a reply; see `TextEnv.step` for what is paid and raised."""
-        feedback, reward, terminated, truncated, info = self._env.step(action.text)
+        feedback, reward, terminated, _, info = self._env.step(action.text)
         self._state.step_count += 1
-        return ForgeObservation(text=feedback, reward=reward, done=terminated or truncated, info=info)
+        return ForgeObservation(text=feedback, reward=reward, done=terminated, info=info)
 
     @property
     def state(self) -> ForgeState:
@@ -190,20 +164,15 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
     def num_tasks(self, split: str) -> int:
         """Return the number of tasks."""
         check_choice("split", split, [BENCHMARK])
-        return len(_rows())
+        return len(_benchmark())
 
     def get_task(self, split: str, index: int) -> dict[str, Any]:
         """Return one task, without its solution; raise ``IndexError`` where there is none."""
         if not 0 <= index < self.num_tasks(split):
             raise IndexError(f"index must be from 0 to {self.num_tasks(split) - 1}, got {index}")
-        row = _rows()[index]
-        return {
-            "id": row.id,
-            "index": index,
-            "problem": row.problem.name,
-            "level": row.level,
-            "prompt": row.problem.prompt(row.instance),
-        }
+        row = _benchmark()[index]
+        about = {"id": row.id, "problem": row.problem.name, "level": row.level, "prompt": row.prompt}
+        return {"index": index, **about}
 
     def get_task_range(
         self, split: str, start: int | None = None, stop: int | None = None
@@ -214,6 +183,19 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
     def list_tasks(self, split: str) -> list[dict[str, Any]]:
         """Return all tasks."""
         return self.get_task_range(split)
+
+
+def _problem(chosen: dict[str, Any]) -> Problem[Any, Any]:
+    parameters = chosen.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ValueError(f"parameters must be an object of names and values, got {short_repr(parameters)}")
+    return make_problem(chosen["problem"], **{"level": chosen.get("level"), **parameters})
+
+
+def _alone(given: dict[str, Any], *chooses: str) -> None:
+    more = sorted(set(given) - {*chooses, "turns", "keep"})
+    if more:
+        raise ValueError(f"{chooses[0]} chooses the instance alone, got {more} too")
 
 
 def create_app(max_concurrent_envs: int = SESSIONS, **defaults: Any) -> Any:
@@ -243,29 +225,26 @@ def create_app(max_concurrent_envs: int = SESSIONS, **defaults: Any) -> Any:
     )
 
 
-def main() -> None:
-    """Serve until interrupted; end with status 2 and one line where an argument is wrong."""
+def main(
+    host: Annotated[
+        str, typer.Option(help="there is no login: keep to the loopback interface")
+    ] = "127.0.0.1",
+    port: int = 8000,
+    sessions: Annotated[int, typer.Option(help="clients at a time")] = SESSIONS,
+    problem: str = "TSP",
+    level: int | None = None,
+    turns: int = 1,
+    reward: str = "tiered",
+) -> None:
+    """Serve any problem to OpenEnv's clients, until interrupted."""
     import uvicorn
 
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="there is no login: keep to the loopback interface"
-    )
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--sessions", type=int, default=SESSIONS, help="clients at a time")
-    parser.add_argument("--problem", default="TSP")
-    parser.add_argument("--level", type=int)
-    parser.add_argument("--turns", type=int, default=1)
-    parser.add_argument("--reward", default="tiered")
-    args = parser.parse_args()
-    played = {name: getattr(args, name) for name in ("problem", "level", "turns", "reward")}
     try:
-        served = create_app(args.sessions, **played)
+        served = create_app(sessions, problem=problem, level=level, turns=turns, reward=reward)
     except ValueError as error:
-        parser.exit(2, f"{parser.prog}: {error}\n")
-    uvicorn.run(served, host=args.host, port=args.port, ws_max_size=MAX_MESSAGE)
+        typer.echo(error, err=True)
+        raise typer.Exit(2) from None
+    uvicorn.run(served, host=host, port=port, ws_max_size=MAX_MESSAGE)
 
 
 def __getattr__(name: str) -> Any:
@@ -276,4 +255,4 @@ def __getattr__(name: str) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -6,6 +6,7 @@ The library loads it by its path, outside of any package, so its imports are abs
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from typing import Any
 
@@ -26,21 +27,15 @@ class ForgeAgent(AgentInstanceBase):
         Whose chat template the feedback follows, where the prompt follows it.
     engine
         Knows with which token the last reply ended.
-    **options
-        ``turns``, ``keep`` and ``reward`` of `Protocol`.
+    protocol
+        Turns, which reply is kept, and what pays it.
     """
 
-    def __init__(self, tokenizer: Any, engine: Engine, **options: Any) -> None:
-        self._tokenizer, self._engine, self._protocol = tokenizer, engine, Protocol(**options)
+    def __init__(self, tokenizer: Any, engine: Engine, protocol: Protocol) -> None:
+        self._tokenizer, self._engine, self._protocol = tokenizer, engine, protocol
 
     async def reset(self, states: dict[str, Any], **foreign: Any) -> dict[str, Any]:
-        """Begin the episode of ``states["label"]``, a spec; the prompt stays what the data set made it.
-
-        Raises
-        ------
-        ValueError
-            If the label is no spec.
-        """
+        """Begin the episode of ``states["label"]``, a spec; the prompt stays what the data set made it."""
         # Judging runs in threads, beside the generation of others.
         self._episode = await asyncio.to_thread(Episode.of_spec, states["label"], self._protocol)
         self._prompt: str = states["observation"]
@@ -56,15 +51,15 @@ class ForgeAgent(AgentInstanceBase):
         CertificateError
             If a reply beats a certificate, a bug of ours that must not be paid: OpenRLHF has no reward of None.
         """
-        episode, before = self._episode, self._episode.total
+        episode = self._episode
         feedback = await asyncio.to_thread(episode.say, state_dict["action_text"])
         numbers = episode.numbers()
+        del numbers["score"]
         return {
-            "rewards": torch.tensor(numbers.pop("score") - before, dtype=torch.float64),
+            "rewards": torch.tensor(episode.paid, dtype=torch.float64),
             "scores": numbers["quality"],
             "environment_feedback": "" if episode.over else self._between(feedback),
             "done": episode.over,
-            "sampling_params": state_dict.get("sampling_params"),
             "extra_logs": {**numbers, "turns": float(episode.turn)},
         }
 
@@ -79,14 +74,9 @@ class ForgeAgent(AgentInstanceBase):
             messages = [{"role": "user", "content": asked}]
             if chat(messages).endswith(asked + closing):
                 messages += [{"role": "assistant", "content": _MARK}, {"role": "user", "content": feedback}]
-                return _without(self._engine.end, chat(messages).rpartition(_MARK)[2])
+                # The reply's tokens hold its end already.
+                return re.sub(rf"^\s*{re.escape(self._engine.end)}", "", chat(messages).rpartition(_MARK)[2])
         return "\n\n" + opening + feedback + (closing or "\n\n")
-
-
-def _without(end: str, text: str) -> str:
-    """Return ``text`` without the ``end`` of a reply that it begins with, for the reply's tokens hold it already."""
-    bare = text.lstrip()
-    return bare[len(end) :] if end and bare.startswith(end) else text
 
 
 class Engine:
@@ -119,7 +109,7 @@ def executor(*, turns: int = 3, keep: str = "best", reward: str = "tiered") -> t
     ValueError
         If an argument is wrong.
     """
-    Protocol(turns, keep, reward)  # refuses what is wrong
+    protocol = Protocol(turns, keep, reward)
 
     class AgentExecutor(MultiTurnAgentExecutor):
         """Plays `ForgeAgent`; without another reward file, since the episodes pay themselves."""
@@ -140,9 +130,7 @@ def executor(*, turns: int = 3, keep: str = "best", reward: str = "tiered") -> t
             """Play one episode and return it as tokens, action ranges and reward."""
             engine = Engine(llm_engine, hf_tokenizer)
             # The base class builds the agent without arguments, before anything else can run.
-            self.agent_instance_cls = partial(
-                ForgeAgent, hf_tokenizer, engine, turns=turns, keep=keep, reward=reward
-            )
+            self.agent_instance_cls = partial(ForgeAgent, hf_tokenizer, engine, protocol)
             return await super().execute(
                 prompt, label, sampling_params, max_length, hf_tokenizer, engine, images
             )

@@ -42,8 +42,7 @@ def reward_func(
     -------
     dict
         ``rewards`` by the scheme; ``scores``, by which OpenRLHF filters, the quality from 0 to 1; ``extra_logs``, the
-        numbers that it logs: ``quality``, ``skill`` (floored at -1), ``ratio``, ``credit``, ``feasible``,
-        ``malformed`` and ``optimal``. All of them are tensors with a finite number per query.
+        other numbers of `Episode.numbers`. All of them are tensors with a number per query.
 
     Raises
     ------
@@ -59,26 +58,20 @@ def reward_func(
     >>> tsp = forge_gym.problem("TSP", n=5)
     >>> prompt = tsp.prompt(tsp.instance(seed=3))
     >>> queries = [prompt + "no idea", prompt + "<answer>[0, 1, 2, 3, 4]</answer>"]
-    >>> found = reward_func(queries, [prompt] * 2, [tsp.spec(seed=3)] * 2)
-    >>> found["rewards"][0].item(), found["extra_logs"]["feasible"].tolist()
+    >>> judged = reward_func(queries, [prompt] * 2, [tsp.spec(seed=3)] * 2)
+    >>> judged["rewards"][0].item(), judged["extra_logs"]["feasible"].tolist()
     (-1.0, [0.0, 1.0])
     """
     import torch
 
     check_known("reward_func", "argument", foreign, ["reward"])
-    if not len(queries) == len(prompts) == len(labels):
-        counts = f"{len(queries)}, {len(prompts)} and {len(labels)}"
-        raise ValueError(f"queries, prompts and labels must be as many, got {counts}")
-    query_numbers = []
+    numbers = []
     for query, prompt, label in zip(queries, prompts, labels, strict=True):
         episode = Episode.of_spec(label, Protocol(reward=reward))
         episode.say(cut_reply(query, prompt))
-        query_numbers.append(episode.numbers())
+        numbers.append(episode.numbers())
     # In double precision the reward arrives as it is; the trainer rounds it later.
-    columns = {
-        key: torch.tensor([numbers[key] for numbers in query_numbers], dtype=torch.float64)
-        for key in (query_numbers[0] if query_numbers else ("score", "quality"))
-    }
+    columns = {key: torch.tensor([each[key] for each in numbers], dtype=torch.float64) for key in numbers[0]}
     return {"rewards": columns.pop("score"), "scores": columns["quality"], "extra_logs": columns}
 
 
@@ -103,16 +96,12 @@ def cut_reply(query: str, prompt: str) -> str:
     """
     if query.startswith(prompt):
         return query[len(prompt) :]
-    wanted = "".join(prompt.split())
-    places = [match.start() for match in islice(re.finditer(r"\S", query), len(wanted))]
-    begun = "".join(query[place] for place in places)
-    least = min(_TELLING, len(wanted))
-    start = wanted.find(begun[:least])  # the first place leaves the longest end
-    while 0 <= start <= len(wanted) - least:
-        kept = len(wanted) - start
-        if begun[:kept] == wanted[start:]:
-            return query[places[kept - 1] + 1 :] if kept else query
-        start = wanted.find(begun[:least], start + 1)
+    asked = "".join(prompt.split())
+    ends = [0, *(match.end() for match in islice(re.finditer(r"\S", query), len(asked)))]
+    begun = "".join(query[end - 1] for end in ends[1:])
+    for start in range(max(0, len(asked) - _TELLING) + 1):  # the longest end first
+        if begun.startswith(asked[start:]):
+            return query[ends[len(asked) - start] :]
     raise ValueError(
         f"a query must begin with its prompt, {short_repr(prompt)}, got {short_repr(query)}: "
         "does the tokenizer decode what it encoded?"

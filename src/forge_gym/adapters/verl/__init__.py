@@ -1,25 +1,91 @@
-"""verl's trainers: rows as Parquet files, a reward function, and an agent loop of several turns.
+"""verl 0.9: a reward function, rows, and in `agent_loop` episodes of several turns.
 
-The configuration names them: ``reward.custom_reward_function.path=pkg://forge_gym.adapters.verl`` finds
-`compute_score`, and a file of agent loops names ``forge_gym.adapters.verl.agent_loop.ForgeAgentLoop``. A row's ground
-truth is the spec that rebuilds problem and instance in any worker.
+verl's configuration names them: ``reward.custom_reward_function.path=pkg://forge_gym.adapters.verl`` finds
+`compute_score`, and a file of agent loops names ``forge_gym.adapters.verl.agent_loop.ForgeAgentLoop``.
+``forge-gym generate --layout verl`` writes the rows.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from .dataset import rows, write_parquet
-from .reward import compute_score
+from typing import Any
 
-if TYPE_CHECKING:
-    from .agent_loop import ForgeAgentLoop
+from ...core.checks import check_known
+from ...core.episode import Episode, Protocol
+from ...data.rows import Row
 
-
-def __getattr__(name: str) -> Any:
-    """Import what needs verl when it is first asked for."""
-    if name != "ForgeAgentLoop":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".agent_loop", __name__), name)
+_FOREIGN = ("reward_router_address", "reward_model_tokenizer")
+"""What verl hands over where a reward model runs beside this function."""
 
 
-__all__ = ["ForgeAgentLoop", "compute_score", "rows", "write_parquet"]
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: dict[str, Any] | None = None,
+    *,
+    reward: str = "tiered",
+    **foreign: Any,
+) -> dict[str, float]:
+    """Return the reward of a reply as ``score``, and the numbers that verl logs beside it.
+
+    Parameters
+    ----------
+    data_source, extra_info
+        Columns of the row, which decide nothing here.
+    solution_str
+        The whole reply. Any text is judged, none raises.
+    ground_truth
+        The row's spec; see `Problem.spec`.
+    reward
+        Name of a reward scheme that pays a single answer, see `forge_gym.reward`; in a configuration,
+        ``reward.custom_reward_function.reward_kwargs.reward``.
+
+    Returns
+    -------
+    dict
+        See `Episode.numbers`.
+
+    Raises
+    ------
+    ValueError
+        If the ground truth is no spec, or an argument is unknown.
+    CertificateError
+        If the reply beats a certificate, a bug of ours: verl has no reward of None, but drops a rollout that raises.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> knapsack = forge_gym.problem("Knapsack", n=8)
+    >>> numbers = compute_score("forge_gym/Knapsack", "<answer>[]</answer>", knapsack.spec(seed=3), reward="linear")
+    >>> round(numbers["score"], 2), numbers["feasible"], numbers["quality"]
+    (-0.24, 1.0, 0.0)
+    """
+    check_known("compute_score", "argument", foreign, ["reward", *_FOREIGN])
+    episode = Episode.of_spec(ground_truth, Protocol(reward=reward))
+    episode.say(solution_str)
+    return episode.numbers()
+
+
+def row(row: Row) -> dict[str, Any]:
+    """Return a certified instance as verl reads it.
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> from forge_gym.data.rows import samples
+    >>> columns = row(next(samples(forge_gym.problem("TSP"), levels=[2], split="test")))
+    >>> columns["data_source"], columns["ability"], columns["reward_model"]["ground_truth"][:18]
+    ('forge_gym/TSP', 'planning', '{"problem": "TSP",')
+    """
+    return {
+        "data_source": f"forge_gym/{row.problem.name}",
+        "prompt": row.messages,
+        "ability": row.problem.family,
+        "reward_model": {"style": "rule", "ground_truth": row.spec},
+        "extra_info": {
+            **row.source,
+            "problem": row.problem.name,
+            "level": row.level,
+            "instance_hash": row.hash,
+        },
+    }

@@ -13,46 +13,39 @@ from verl.utils.profiler import simple_timer
 from ...core.checks import check_known
 from ...core.episode import Episode, Protocol
 
-_FOREIGN = ("name", "tools")
-"""What verl hands over beside the arguments of its base class: the entry's own name, and tools."""
+_KNOWN = [
+    "turns",
+    "keep",
+    "reward",
+    "name",
+    "tools",
+    *list(inspect.signature(AgentLoopBase.__init__).parameters)[1:],
+]
+"""Arguments of ours and of verl, which also hands over the entry's own name, and tools."""
 
 
 @register("forge")
 class ForgeAgentLoop(AgentLoopBase):
     """An agent loop in which the model reads the verdict after each reply and may revise.
 
-    A trajectory is the model's tokens as they were drawn, with the tokens of the feedback between them, which
-    ``response_mask`` keeps out of the loss; the history is never tokenised again. It ends with a proven optimum,
-    after ``turns`` replies, or where feedback and one more token would not fit into the response length,
-    which bounds all turns together. A reply that is cut off there is judged as it stands.
-
-    Parameters
-    ----------
-    turns
-        Replies per trajectory.
-    keep
-        Which reply counts: the ``best`` so far, or the ``last``.
-    reward
-        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
-    **base
-        What verl hands over.
+    A file of agent loops, ``actor_rollout_ref.rollout.agent.agent_loop_config_path``, names it and sets ``turns``,
+    ``keep`` and ``reward`` of `Protocol`.
 
     Notes
     -----
-    A row's ground truth is its spec. The kept reply's score goes out as ``reward_score``, so that no other reward
-    function is asked, and the numbers of `compute_score` as ``reward_extra_info``, under the same keys. Judging
-    runs in a thread, beside the generation of others.
+    A trajectory is the model's tokens as they were drawn, with the tokens of the feedback between them, which
+    ``response_mask`` keeps out of the loss. It ends with a proven optimum, after ``turns`` replies, or where feedback
+    and one more token would not fit into the response length, which bounds all turns together. A reply that is cut
+    off there is judged as it stands.
 
-    A worker knows the loop by a file of agent loops, which also sets the parameters:
-    ``actor_rollout_ref.rollout.agent.agent_loop_config_path``.
+    The kept reply's score goes out as ``reward_score``, so that no other reward function is asked, and
+    `Episode.numbers` as ``reward_extra_info``. Judging runs in a thread, beside the generation of others.
     """
 
     def __init__(self, *, turns: int = 3, keep: str = "best", reward: str = "tiered", **base: Any) -> None:
-        protocol = Protocol(turns, keep, reward)
-        known = list(inspect.signature(AgentLoopBase.__init__).parameters)[1:]
-        check_known("ForgeAgentLoop", "argument", base, ["turns", "keep", "reward", *known, *_FOREIGN])
+        self._protocol = Protocol(turns, keep, reward)
+        check_known("ForgeAgentLoop", "argument", base, _KNOWN)
         super().__init__(**base)
-        self._episode = partial(Episode.of_spec, protocol=protocol)
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **row: Any) -> AgentLoopOutput:
         """Play the episode of a dataset's ``row``.
@@ -65,7 +58,7 @@ class ForgeAgentLoop(AgentLoopBase):
             If a reply beats a certificate, a bug of ours that must not be paid: verl drops the rollout.
         """
         config, judge = self.rollout_config, partial(self.loop.run_in_executor, None)
-        episode: Episode = await judge(self._episode, row["reward_model"]["ground_truth"])
+        episode: Episode = await judge(Episode.of_spec, row["reward_model"]["ground_truth"], self._protocol)
         messages = list(row["raw_prompt"])
         request = f"det-{int(priority)}" if config.get("full_determinism", False) else uuid4().hex
         ids = await self.ct_build_initial_tokens(messages)
@@ -108,18 +101,19 @@ class ForgeAgentLoop(AgentLoopBase):
                 break
             ids, mask, logprobs = merged.token_ids, longer, longer_logprobs
         start = len(ids) - len(mask)
+        numbers = episode.numbers()
         return AgentLoopOutput(
             prompt_ids=ids[:start],
             response_ids=ids[start:],
             response_mask=mask,
             response_logprobs=logprobs or None,
             routed_experts=None if experts is None else experts[: len(ids)],
-            reward_score=episode.numbers()["score"],
+            reward_score=numbers["score"],
             num_turns=2 * len(episode.scores),
             metrics={**metrics, "num_preempted": sum(preempted) if preempted else -1},
             extra_fields={
                 **extra,
-                "reward_extra_info": episode.numbers(),
+                "reward_extra_info": numbers,
                 "turn_scores": episode.scores,
                 "tool_rewards": [],
             },
