@@ -12,11 +12,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from ..agents.sb3 import SB3Agent
 from ..core.checks import check_int
-from ..core.env import TextEnv
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..evaluation.evaluate import evaluate
-from ..wrappers.numeric_view import NumericView
 
 CURVE = ("success", "quality", "skill", "optimal")
 
@@ -33,8 +31,6 @@ class HeldOut(BaseCallback):
     path
         The file, one JSON object a line: ``step``, ``seconds`` of training so far, and for each metric its mean
         with the ends of a 95 % bootstrap interval. Written anew.
-    view, normalize
-        As `SB3Agent` takes them.
     tell
         Called with each line as a dictionary, for a progress display.
     """
@@ -46,18 +42,14 @@ class HeldOut(BaseCallback):
         *,
         every: int,
         path: str | Path,
-        view: str | Callable[[TextEnv], NumericView] | None = None,
-        normalize: Any = None,
         tell: Callable[[dict[str, Any]], object] = lambda entry: None,
     ) -> None:
         super().__init__()
         check_int("every", every, 1)
         self.problem, self.instances, self.every, self.path = problem, instances, every, Path(path)
-        self.view, self.normalize, self.tell = view, normalize, tell
+        self.tell = tell
         self.curve: list[dict[str, Any]] = []
-        self._next = 0
-        self._training_s = 0.0
-        self._since = 0.0
+        self._next, self._training_s, self._since = 0, 0.0, 0.0
 
     def _on_training_start(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +69,7 @@ class HeldOut(BaseCallback):
 
     def _measure(self) -> None:
         self._training_s += time.perf_counter() - self._since
-        agent = SB3Agent(self.model, view=self.view, normalize=self.normalize)
-        result = evaluate(agent, self.problem, self.instances)
+        result = evaluate(SB3Agent(self.model), self.problem, self.instances)
         entry: dict[str, Any] = {"step": self.num_timesteps, "seconds": round(self._training_s, 2)}
         entry |= {metric: [round(number, 4) for number in result.estimate(metric)] for metric in CURVE}
         self.curve.append(entry)
@@ -91,22 +82,21 @@ class HeldOut(BaseCallback):
 
 
 def draw_curve(
-    curve: Sequence[dict[str, Any]], path: str | Path, lines: dict[str, float], title: str = ""
+    curve: Sequence[dict[str, Any]], path: str | Path, lines: dict[str, float], title: str
 ) -> None:
     """Draw held-out skill over the steps with its interval, and a level line for each agent in ``lines``."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
-    ax = figure.add_subplot()
+    ax = figure.add_subplot(
+        title=title, xlabel="steps of the environment", ylabel="skill on held-out instances"
+    )
     steps = [entry["step"] for entry in curve]
     mean, low, high = zip(*[entry["skill"] for entry in curve], strict=True)
     ax.fill_between(steps, low, high, color="tab:blue", alpha=0.2)
     ax.plot(steps, mean, "o-", color="tab:blue", markersize=3, label="policy, likeliest actions")
     for (name, skill), style in zip(lines.items(), ("-", "--", ":", "-."), strict=False):
         ax.axhline(skill, color="black", linestyle=style, linewidth=1, label=name)
-    ax.set_xlabel("steps of the environment")
-    ax.set_ylabel("skill on held-out instances")
-    ax.set_title(title)
     ax.legend()
     ax.grid(alpha=0.3)
     figure.savefig(path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
 
 from typer import Exit, Typer, TyperException
 
@@ -57,19 +59,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 1 where a check or a run has found something; 2 for what the user or the system did wrong;
         130 after Ctrl-C.
     """
+    words = sys.argv[1:] if argv is None else argv
+    return _run(app, words or ["--help"], "forge-gym")
+
+
+def run(command: Callable[..., object]) -> NoReturn:
+    """Run the program of one command, such as those in ``examples/``, and exit as `main` does."""
+    program = Typer(pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None)
+    program.command(cls=Command)(command)
+    sys.exit(_run(lambda: program, sys.argv[1:], Path(sys.argv[0]).name))
+
+
+def _run(program: Callable[[], Typer], words: Sequence[str], name: str) -> int:
     if "" not in sys.path:  # for module:Class in the working folder, where a console script does not look
         sys.path.append("")
     try:
-        words = sys.argv[1:] if argv is None else argv
-        status = app()(args=words or ["--help"], prog_name="forge-gym", standalone_mode=False)
+        status = program()(args=words, prog_name=name, standalone_mode=False)
     except Exit as stopped:
         status = stopped.exit_code
     except (TyperException, ValueError, ImportError, OSError) as error:
         if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
             sys.stderr.close()
             return 0
-        print(f"forge-gym: {told(error)}", file=sys.stderr)
+        print(f"{name}: {told(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, Interrupted) else 2
     if status == 130:  # what typer makes of Ctrl-C
-        print("forge-gym: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
     return int(status or 0)
