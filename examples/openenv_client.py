@@ -6,7 +6,7 @@ runs. The agents are scripted: greedy, and a local search. A language model take
     python examples/openenv_client.py
     python examples/openenv_client.py --url http://127.0.0.1:8000 --problem Knapsack
 
-Needs ``pip install ".[openenv]"`` in a clone.
+Needs ``pip install "forge-gym[openenv]"``.
 """
 
 from __future__ import annotations
