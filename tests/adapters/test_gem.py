@@ -1,24 +1,18 @@
-"""GEM: every problem through GEM's own entry points, vectors and wrappers, paid as everywhere.
-
-Needs ``pip install gem-llm`` in an environment of Python 3.11 with this package, then
-``pytest tests/adapters/test_gem.py``.
-"""
+"""GEM: every problem through GEM's own entry points, vectors and wrappers, paid as everywhere."""
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-pytest.importorskip("gem.envs")
+from adapters.replies import ALONE, HUGE, SCRIPT, asked, raise_alarms
+from cases import every_kind
+
+pytest.importorskip("gem.envs", reason=SCRIPT.format("gem"))
 
 import gem
 from gem.envs.registration import ENV_REGISTRY
@@ -29,10 +23,9 @@ from gymnasium.error import ResetNeeded
 
 import forge_gym
 from forge_gym.adapters.gem import ForgeGemEnv, register
-from forge_gym.core.rewards import REWARDS
+from forge_gym.core.episode import Protocol
 
 NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
 
 
 def made(name: str = "TSP", **arguments: Any) -> Any:
@@ -43,33 +36,6 @@ def place(info: dict[str, Any]) -> tuple[int, int]:
     """Seed and index of the instance."""
     spec = json.loads(info["spec"])
     return spec["seed"], spec["index"]
-
-
-def replies(spec: str) -> dict[str, str]:
-    """Replies of every status to the instance, and what no model should say."""
-    problem, instance = forge_gym.from_spec(spec)
-    solutions = {
-        "infeasible": problem.null_answers(instance)[1],
-        "random": problem.random(instance, np.random.default_rng(0)),
-        "trivial": problem.trivial(instance),
-        "greedy": problem.heuristic(instance),
-        "optimal": problem.reference(instance).solution,
-    }
-    texts = {kind: problem.format(instance, solution) for kind, solution in solutions.items()}
-    odd = {
-        "prose": "no idea",
-        "empty": "",
-        "surrogate": "<answer>[\ud800]</answer>",
-        "terminal": TERMINAL_STATE,
-    }
-    return {**odd, "twice": texts["trivial"] * 2, **texts}
-
-
-def score(spec: str, text: str, scheme: str = "tiered") -> float:
-    problem, instance = forge_gym.from_spec(spec)
-    paid = forge_gym.reward(scheme)(problem.verify(instance, text))
-    assert paid is not None
-    return float(paid)
 
 
 # ---------------------------------------------------------------------- registration and reset
@@ -136,41 +102,38 @@ def test_nothing_goes_before_the_first_reset() -> None:
 # ---------------------------------------------------------------------- what is paid
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_a_step_pays_the_reward_of_the_verdict(name: str) -> None:
+    case = asked(name)
     for scheme in ALONE:
         env = made(name, reward=scheme)
-        _, info = env.reset(seed=5)
-        for text in replies(info["spec"]).values():
+        for text in case.replies.values():
             env.reset(seed=5)
             observation, paid, terminated, truncated, info = env.step(text)
-            assert paid == info["score"] == score(info["spec"], text, scheme)
+            assert paid == info["score"] == case.paid(text, scheme)
             assert (observation, terminated, truncated) == (TERMINAL_STATE, True, False)
             assert info["feedback"].startswith("Your answer ")
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_an_episode_pays_the_kept_reply(name: str, keep: str) -> None:
-    env = made(name, turns=4, keep=keep)
-    _, info = env.reset(seed=5)
-    texts = replies(info["spec"])
-    kinds = ["infeasible", "greedy", "prose", "trivial"]
+    case, env = asked(name), made(name, turns=4, keep=keep)
+    env.reset(seed=5)
     total = 0.0
-    for turn, kind in enumerate(kinds, 1):
-        observation, paid, terminated, truncated, info = env.step(texts[kind])
+    for turn, kind in enumerate(["infeasible", "greedy", "prose", "trivial"], 1):
+        observation, paid, terminated, truncated, info = env.step(case.replies[kind])
         total += paid
         assert (terminated, truncated) == (turn == 4, False)
         assert observation == (TERMINAL_STATE if terminated else info["feedback"])
         assert terminated or f"{4 - turn} turn" in observation
-    kept = texts["trivial" if keep == "last" else "greedy"]
-    assert total == pytest.approx(score(info["spec"], kept)) and info["score"] == score(info["spec"], kept)
+    kept = case.paid(case.replies["trivial" if keep == "last" else "greedy"])
+    assert total == pytest.approx(kept) and info["score"] == kept
 
 
 def test_the_optimum_ends_it_and_then_nothing_changes() -> None:
-    env = made(turns=5)
-    _, info = env.reset(seed=5)
-    texts = replies(info["spec"])
+    env, texts = made(turns=5), asked().replies
+    env.reset(seed=5)
     assert env.step(texts["optimal"])[:4] == (TERMINAL_STATE, 1.0, True, False)
     state = env.get_state()
     assert env.step(texts["prose"])[:4] == (TERMINAL_STATE, 0.0, True, False) and env.get_state() == state
@@ -178,20 +141,7 @@ def test_the_optimum_ends_it_and_then_nothing_changes() -> None:
     assert env.step(texts["prose"])[1:4] == (-1.0, False, False)
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        "\ud800<answer>[0, 1, 2]</answer>\udfff",
-        "<answer>" * 1_250_000,
-        "<answer>" + "9" * 10_000_000 + "</answer>",
-        "<answer>" + "[" * 10_000_000 + "</answer>",
-        None,
-        b"<answer>[0]</answer>",
-        7,
-        ["[0]"],
-    ],
-    ids=["surrogates", "tags", "digits", "brackets", "none", "bytes", "number", "list"],
-)
+@pytest.mark.parametrize("reply", [*HUGE, None, b"<answer>[0]</answer>", 7, ["[0]"]], ids=range(9))
 def test_no_reply_raises(reply: Any) -> None:
     env = made(turns=2)
     env.reset(seed=1)
@@ -200,17 +150,15 @@ def test_no_reply_raises(reply: Any) -> None:
 
 
 def test_a_fault_truncates_and_pays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = made("Knapsack", turns=3)
-    _, info = env.reset(seed=5)
-    texts, verify = replies(info["spec"]), type(env.problem).verify
-    paid = env.step(texts["greedy"])[1]
-    monkeypatch.setattr(type(env.problem), "verify", lambda *given: 1 / 0)
-    for _ in range(2):  # and after its end nothing changes
-        observation, more, terminated, truncated, info = env.step(texts["optimal"])
-        assert (observation, more, terminated, truncated) == (TERMINAL_STATE, 0.0, False, True)
-        assert list(info) == ["spec", "feedback"]
-    assert paid == 0.0
-    monkeypatch.setattr(type(env.problem), "verify", verify)
+    env, texts = made("Knapsack", turns=3), asked("Knapsack").replies
+    env.reset(seed=5)
+    assert env.step(texts["greedy"])[1] == 0.0
+    with monkeypatch.context() as patch:
+        raise_alarms(patch, env.problem)
+        for _ in range(2):  # and after its end nothing changes
+            observation, more, terminated, truncated, info = env.step(texts["optimal"])
+            assert (observation, more, terminated, truncated) == (TERMINAL_STATE, 0.0, False, True)
+            assert list(info) == ["spec", "feedback"]
     env.reset()
     assert env.step("no idea")[1:4] == (-1.0, False, False)
 
@@ -218,7 +166,7 @@ def test_a_fault_truncates_and_pays_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 # ---------------------------------------------------------------------- state, spawning, random actions
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_random_actions_are_feasible_and_repeat(name: str) -> None:
     drawn = []
     for _ in range(2):
@@ -231,9 +179,8 @@ def test_random_actions_are_feasible_and_repeat(name: str) -> None:
 
 def test_a_state_goes_anywhere() -> None:
     env = made(turns=3, keep="last", seed=4)
-    env.reset()
-    _, info = env.reset()
-    texts = replies(info["spec"])
+    env.reset(seed=5)
+    texts = asked().replies
     env.step(texts["trivial"])
     state = json.loads(json.dumps(env.get_state()))
     other = made(turns=3, keep="last", seed=77)
@@ -248,10 +195,10 @@ def test_a_wrong_state_is_refused() -> None:
     env = made()
     env.reset(seed=1)
     for state, message in (
-        ({}, "a state must have a spec and a list of replies"),
-        (None, "a state must have a spec and a list of replies"),
-        ({"spec": "TSP", "replies": []}, "a spec must be a JSON object"),
-        ({"spec": forge_gym.problem("Knapsack").spec(), "replies": []}, "a state must be of TSP"),
+        ({}, "a state must be get_state's"),
+        (None, "a state must be get_state's"),
+        ({"spec": "TSP", "replies": []}, "a state must be get_state's"),
+        ({"spec": forge_gym.problem("Knapsack").spec(), "replies": []}, "of TSP"),
         ({"spec": env.problem.spec(1, 0, "test"), "replies": []}, "the split 'train'"),
     ):
         before = env.get_state()
@@ -261,19 +208,19 @@ def test_a_wrong_state_is_refused() -> None:
 
 
 def test_spawning() -> None:
-    env = made(turns=3, keep="last", reward="linear", seed=2)
-    _, info = env.reset()
+    env = made(turns=3, keep="last", reward="linear", seed=5)
+    env.reset()
     env.step("no idea")
     twin = env.spawn(same_state=True)
     assert twin is not env and twin.get_state() == env.get_state()
-    best = replies(info["spec"])["optimal"]
+    best = asked().replies["optimal"]
     assert twin.step(best)[1] == env.step(best)[1] == 2.0
     other = env.spawn(seed=3, turns=1)
     assert isinstance(other, ForgeGemEnv) and place(other.reset()[1])[0] == 3
-    assert (other.turns, other.keep, other.reward, other.problem) == (1, "last", "linear", env.problem)
+    assert (other.protocol, other.problem) == (Protocol(1, "last", "linear"), env.problem)
     with pytest.warns(UserWarning, match="the seed is the same"):
         env.spawn()
-    with pytest.raises(ValueError, match="a state must be of TSP"):
+    with pytest.raises(ValueError, match="a state must be get_state's, of TSP"):
         env.spawn(same_state=True, level=4)
 
 
@@ -286,7 +233,7 @@ def test_vectors(async_mode: bool) -> None:
     envs = gem.make_vec(ids, async_mode=async_mode, seed=10, level=1, turns=2)
     prompts, infos = envs.reset()
     assert [place(info)[0] for info in infos] == list(range(10, 10 + len(NAMES)))
-    texts = [replies(info["spec"]) for info in infos]
+    texts = [asked(name, seed).replies for seed, name in enumerate(NAMES, 10)]
     observations, rewards, terminated, truncated, infos = envs.step([each["greedy"] for each in texts])
     assert rewards.tolist() == [0.0] * len(NAMES) and not terminated.any() and not truncated.any()
     assert all("1 turn left" in each for each in observations)
@@ -301,20 +248,21 @@ def test_vectors(async_mode: bool) -> None:
 
 def test_one_instance_for_a_whole_group_in_threads() -> None:
     envs = gem.make_vec(
-        ["forge:SetCover-v0"] * 8, vec_kwargs=[{"seed": 4} for _ in range(8)], async_mode=True
+        ["forge:SetCover-v0"] * 8, vec_kwargs=[{"seed": 5, "level": 1} for _ in range(8)], async_mode=True
     )
-    prompts, infos = envs.reset()
-    texts = list(replies(infos[0]["spec"]).values())[-8:]
+    prompts, _ = envs.reset()
+    case = asked("SetCover")
+    texts = list(case.replies.values())[-8:]
     assert len(set(prompts)) == 1
-    assert envs.step(texts)[1].tolist() == [score(infos[0]["spec"], text) for text in texts]
+    assert envs.step(texts)[1].tolist() == [case.paid(text) for text in texts]
 
 
 def test_wrappers() -> None:
     env = made(turns=2)
     for wrap in [*get_wrapper_fns("concat_with_action"), EpisodeTrackingWrapper]:
         env = wrap(env)
-    prompt, info = env.reset(seed=3)
-    texts = replies(info["spec"])
+    prompt, _ = env.reset(seed=5)
+    texts = asked().replies
     seen, _, _, _, info = env.step(texts["prose"])
     assert seen == f"{prompt}no idea\n{info['feedback']}\n" and info["cumulative_rewards"] == -1.0
     seen, _, terminated, _, info = env.step(texts["greedy"])
@@ -337,9 +285,3 @@ def test_a_conversation() -> None:
     prompt, _ = env.reset(seed=3)
     seen, _, _, _, info = env.step("no idea")
     assert seen == f"{prompt}|assistant: no idea|user: {info['feedback']}"
-
-
-def test_the_page_runs(root: Path, tmp_path: Path) -> None:
-    examples = re.findall(r"```python\n(.*?)```", (root / "docs/adapters/gem.md").read_text(), re.DOTALL)
-    assert len(examples) == 2
-    subprocess.run([sys.executable, "-c", "\n".join(examples)], check=True, cwd=tmp_path, capture_output=True)

@@ -1,8 +1,4 @@
-"""lm-evaluation-harness: the task files are complete, and the harness scores as we do.
-
-The second half needs the harness: ``pip install lm-eval`` in an environment with this package, then
-``pytest tests/adapters/test_lm_eval.py``.
-"""
+"""lm-evaluation-harness: the task files are complete, and the harness scores as we do."""
 
 from __future__ import annotations
 
@@ -14,9 +10,10 @@ from typing import Any
 import pytest
 
 import forge_gym
+from adapters.replies import SCRIPT
+from forge_gym.adapters import task_name
 from forge_gym.adapters.lm_eval import write_tasks
-from forge_gym.adapters.names import task_name
-from forge_gym.data.suite import BENCHMARK, locate, read
+from forge_gym.data.suite import BENCHMARK, build, locate, read
 
 
 def test_there_is_a_task_for_every_problem_of_the_suite(tmp_path: Path) -> None:
@@ -42,9 +39,20 @@ def test_the_command_writes_them_and_says_where(tmp_path: Path) -> None:
     assert done.stdout == f"wrote {tmp_path / 'tasks'}\n" and (tmp_path / "tasks" / "forge_tsp.yaml").exists()
 
 
+def test_any_suite_is_a_group(tmp_path: Path) -> None:
+    suite = tmp_path / "mine.jsonl"
+    build(suite, ["Knapsack"], levels=[0], per_level=2, seed=3)
+    folder = write_tasks(tmp_path / "tasks", str(suite))
+    assert "group: mine\n" in (folder / "mine.yaml").read_text()
+    assert str(suite) in (folder / "forge_knapsack.yaml").read_text()
+    command = [sys.executable, "-m", "forge_gym.adapters.lm_eval", "x", "--suite", "nope"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "suite must be a file" in done.stderr
+
+
 def test_replies_are_scored_as_everywhere() -> None:
     pytest.importorskip("datasets")
-    from forge_gym.adapters.lm_eval.functions import documents, rows, score
+    from forge_gym.adapters.lm_eval import documents, rows, score
 
     for name in ("TSP", "MaxClique"):
         doc = documents(name)["test"][3]
@@ -55,12 +63,12 @@ def test_replies_are_scored_as_everywhere() -> None:
             found = score(doc, [problem.format(instance, solution)])
             assert (found["quality"], found["success"]) == (verdict.quality, 1.0)
         assert score(doc, [doc["answer"]])["optimal"] == 1.0
-        for nonsense in ("", "<answer>[", "\ud800"):
-            assert score(doc, [nonsense])["success"] == 0.0
+        for nonsense in ("", "<answer>[", "\ud800"):  # and no column stands in for it
+            assert score(doc | {"response": doc["answer"]}, [nonsense])["success"] == 0.0
 
 
 def test_the_harness_runs_the_tasks(tmp_path: Path) -> None:
-    lm_eval = pytest.importorskip("lm_eval")
+    lm_eval = pytest.importorskip("lm_eval", reason=SCRIPT.format("lm-eval"))
     from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager
 

@@ -119,8 +119,7 @@ def _vector(scheme: str) -> list[float]:
 def _trl(scheme: str) -> list[float]:
     from forge_gym.adapters.trl import RewardFunction
 
-    kinds = len(bank()) // len(forge_gym.problems())
-    found = RewardFunction(scheme, group_size=kinds)(
+    found = RewardFunction(scheme)(
         completions=[completion.text for completion in bank()],
         spec=[completion.spec for completion in bank()],
     )
@@ -247,7 +246,7 @@ def test_every_adapter_pays_the_same(name: str, scheme: str) -> None:
 
 def test_reasoning_gym_scores_the_quality() -> None:
     reasoning_gym = pytest.importorskip("reasoning_gym")
-    from forge_gym.adapters.names import task_name
+    from forge_gym.adapters import task_name
     from forge_gym.adapters.reasoning_gym import register
 
     register()

@@ -1,7 +1,4 @@
-"""reasoning-gym: every problem is a dataset of plain data, whose own answers score 1 and whose scores are ours.
-
-Needs the library: ``pip install reasoning-gym`` in an environment with this package.
-"""
+"""reasoning-gym: every problem is a dataset of plain data, whose own answers score 1 and whose scores are ours."""
 
 from __future__ import annotations
 
@@ -10,14 +7,17 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("reasoning_gym")
+from adapters.replies import SCRIPT
+from cases import every_kind
+
+pytest.importorskip("reasoning_gym", reason=SCRIPT.format("reasoning-gym"))
 
 import reasoning_gym
 from reasoning_gym.composite import CompositeConfig, CompositeDataset, DatasetSpec
 from reasoning_gym.factory import get_score_answer_fn
 
 import forge_gym
-from forge_gym.adapters.names import task_name
+from forge_gym.adapters import task_name
 from forge_gym.adapters.reasoning_gym import register
 
 NAMES = forge_gym.problems()
@@ -40,7 +40,7 @@ def test_entries_are_plain_and_their_answers_score_one(name: str) -> None:
         assert get_score_answer_fn(task_name(name))(entry["answer"], entry) == 1.0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_scores_are_qualities(name: str) -> None:
     data = made(name, size=1)
     entry = data[0]
