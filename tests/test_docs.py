@@ -42,7 +42,7 @@ ELSEWHERE = {
     "docs/training.md": "tests/test_readme.py",
     "docs/classic_rl.md": "tests/test_readme.py",
     "docs/data.md": "tests/data/test_generate.py",
-    "docs/evaluation.md": "tests/evaluation/test_runs.py",
+    "docs/evaluation.md": "tests/cli/test_eval.py",
     "docs/adapters/gem.md": "tests/adapters/test_gem.py",
     "docs/adapters/nemo_gym.md": "tests/adapters/test_nemo_gym.py",
     "docs/adapters/openrlhf.md": "tests/adapters/test_openrlhf.py",

@@ -58,3 +58,17 @@ def test_a_problem_without_pictures(
     told = run(capsys, "show", "TSP", "--png", str(png), status=2)
     assert told == "forge-gym: --png needs a problem with a picture, got TSP, which has none\n"
     assert not png.exists() and "visits" in run(capsys, "show", "TSP")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "TPS"], "did you mean 'TSP'"),
+        (["show", "Forge/TPS-v0"], "did you mean 'TSP'"),
+        (["show", "TSP", "--set", "n=2"], "n must be"),
+        (["show", "TSP", "--level", "-1"], "level must be"),
+        (["show", "TSP", "--split", "tset"], "did you mean 'test'"),
+    ],
+)
+def test_bad_arguments(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words in run(capsys, *arguments, status=2)

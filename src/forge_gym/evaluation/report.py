@@ -20,7 +20,7 @@ from rich.text import Text
 from ..core.checks import short_repr
 from ..core.verdict import METRICS
 from ..data.rows import Row
-from .runs import Run, common_rows
+from .runs import Run, common_rows, described
 from .statistics import COMPARED, PUBLISHED_K, Estimate, Evaluation, compare, groups
 
 _EVERY_S = 30.0
@@ -89,7 +89,7 @@ def evaluation_table(
         Samples of which the best counts.
     """
     first = evaluations[0]
-    title = title or f"{first.rows[0].problem!r}: {len(first.rows)} instances"
+    title = title or f"{described(first.rows[0].problem)}: {len(first.rows)} instances"
     best = f", best of {k} samples" if k > 1 else ""
     rows = (
         [fill(plain(each.agent), 13), *(_cell(each.estimate(metric, group, k)) for metric in METRICS)]

@@ -97,7 +97,13 @@ def env_questions(
     rows = [row for problem in problems for row in islice(samples(problem, seed=seed, split=split), episodes)]
     envs = [{"problem": found_by(p), "version": p.version, "parameters": p.parameters} for p in problems]
     header = {"suite": None, "env": envs, "episodes": episodes, "seed": seed, "split": split}
-    return Questions(tuple(rows), header, " + ".join(map(repr, problems)))
+    return Questions(tuple(rows), header, " + ".join(map(described, problems)))
+
+
+def described(problem: Problem[Any, Any]) -> str:
+    """Return the name of a problem with the parameters that are not its default ones."""
+    parameters = ", ".join(f"{name}={value!r}" for name, value in problem.parameters.items())
+    return f"{problem.name}({parameters})" if parameters else problem.name
 
 
 def _questions(header: dict[str, Any], suite: str | Path | None) -> Questions:
