@@ -205,6 +205,9 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     def horizon(self, instance: MeetingSchedulingInstance) -> int:
         return _DAY
 
+    def clock(self, time: int) -> str:
+        return f"{time // 60}:{time % 60:02}"
+
     def question(self, instance: MeetingSchedulingInstance) -> str:
         grid = "an integer" if instance.step == 1 else f"a multiple of {instance.step}"
         return (

@@ -1,24 +1,20 @@
-"""The explorer: its interface, its limits, and the page in a real browser."""
+"""The explorer: its interface, its limits, and the page in a real browser, behind a proxy."""
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import forge_gym
-from forge_gym.agents.agent import Task
-from forge_gym.core.verdict_class import verdict_class
-from forge_gym.evaluation.runs import env_questions, record, suite_questions
 
 pytest.importorskip("fastapi")
 uvicorn = pytest.importorskip("uvicorn")
@@ -26,170 +22,170 @@ httpx = pytest.importorskip("httpx")
 pytest.importorskip("matplotlib")
 
 from fastapi.testclient import TestClient  # noqa: E402 - it needs the extra
+from starlette.applications import Starlette  # noqa: E402
+from starlette.routing import Mount  # noqa: E402
 
-from forge_gym.cli.explorer.app import MAX_TEXT, create_app  # noqa: E402
-from forge_gym.cli.explorer.guard import MAX_BODY, MAX_REQUESTS  # noqa: E402
+from forge_gym.cli.explorer.app import MAX_TEXT, create_app, serve  # noqa: E402
+from forge_gym.cli.explorer.guard import MAX_BODY  # noqa: E402
+from forge_gym.core.verdict_class import verdict_class  # noqa: E402
 
 PROBLEMS = forge_gym.problems()
 KINDS = ("TSP", "HamiltonianCycle", "Knapsack", "GraphColoring", "MeetingScheduling")
 """One problem of each kind of solution."""
-HOSTILE = (
-    "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'> <b>[0]</b>",
-    "\x1b[31mred\x1b[0m \x1b]0;title\x07 \u202eexe.gnp\u202c \u05d0\u05d1 [bold]x[/bold] \ud800 \x00",
-    "<answer>[" + "0, " * 20_000 + "0]</answer>",
-)
-
-
-class Hostile:
-    """An agent whose replies try to break out, and whose last one is the optimum."""
-
-    name = "<b>hostile</b>\u202e/../x"
-
-    def answer(self, tasks: Sequence[Task]) -> list[str]:
-        best = [t.problem.format(t.instance, t.problem.reference(t.instance).solution) for t in tasks]
-        return [(*HOSTILE, best[i])[i % 4] for i in range(len(tasks))]
+PREFIX = "/user/ada/proxy/8642"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a hostile run, an honest one on the benchmark, and files that are none."""
-    folder = tmp_path_factory.mktemp("runs")
-    record(
-        Hostile(),
-        env_questions([forge_gym.problem("TSP", level=1)], 4),
-        folder / "hostile <b>.jsonl",
-        turns=2,
-    )
-    record(Hostile(), suite_questions("forge-bench-v1", limit=1), folder / "suite.jsonl")
-    (folder / "other.jsonl").write_text('["no", "run"]\n')
-    (folder / "secret.txt").write_text("secret")
-    (folder.parent / "outside.jsonl").write_text((folder / "suite.jsonl").read_text())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def client(runs: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(runs), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
+def client() -> Iterator[TestClient]:
+    with TestClient(create_app(), base_url="http://127.0.0.1", raise_server_exceptions=False) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def base(runs: Path) -> Iterator[str]:
-    """The address of a server in a thread."""
+def base() -> Iterator[str]:
+    """The address of a server in a thread, under a prefix, as behind the proxy of a notebook."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(runs), log_level="warning", ws="none"))
+    proxied = Starlette(routes=[Mount(PREFIX, create_app())])
+    server = uvicorn.Server(uvicorn.Config(proxied, log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}{PREFIX}/"
     server.should_exit = True
     thread.join()
     listening.close()
 
 
-def place(name: str, level: int = 0, seed: int = 1) -> dict[str, Any]:
-    return {"problem": name, "level": level, "seed": seed}
+def place(name: str, level: int = 0, **parameters: Any) -> dict[str, Any]:
+    return {"problem": name, "level": level, "seed": 1, **parameters}
 
 
-def asked(name: str, level: int = 0, seed: int = 1, names: int = 0) -> tuple[Any, Any, str]:
-    """Return problem, instance, and the text of the optimum."""
-    problem = forge_gym.problem(name, level=level, names=names)
-    instance = problem.instance(seed, split="test")
-    return problem, instance, problem.format_answer(instance, problem.reference(instance).solution)
+def asked(name: str, level: int = 0, **parameters: Any) -> tuple[Any, Any, Any, str]:
+    """Return problem, instance, optimal solution and its text."""
+    problem = forge_gym.problem(name, level=level, **parameters)
+    instance = problem.instance(1, split="test")
+    best = problem.reference(instance).solution
+    return problem, instance, best, problem.format_answer(instance, best)
 
 
 # ---------------------------------------------------------------- the interface
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", PROBLEMS)
 def test_an_instance_tells_all_but_the_optimum(client: TestClient, name: str) -> None:
-    problem, instance, best = asked(name)
+    """The page needs to know no problem: the kind says what is clicked, the picture where."""
+    problem, instance, _, best = asked(name)
     reply = client.get("/api/instance", params=place(name))
-    found = reply.json()
-    assert found["prompt"] == problem.prompt(instance)
-    assert found["picture"].startswith("<?xml") and found["form"] == problem.widget
-    assert found["columns"] == list(map(list, problem.columns_of(instance)))
-    assert set(found) == {
-        "problem", "sense", "level", "parameters", "size", "form", "columns", "prompt", "picture"
-    }  # fmt: skip
+    shown = reply.json()
+    assert shown["prompt"] == problem.prompt(instance) and shown["widget"] == problem.widget
+    assert shown["picture"]["svg"].startswith("<?xml")
+    assert len(shown["picture"]["spots"]) == len(shown["columns"][0][1]) == instance.size
+    for left, top, right, bottom in (*shown["picture"]["spots"], *shown["picture"]["tracks"]):
+        assert 0 <= left <= right <= 100 and 0 <= top <= bottom <= 100
     assert best not in reply.text.replace(r"\n", "")
+
+
+def test_choices_have_the_names_of_the_prompt_and_of_the_picture(client: TestClient) -> None:
+    """Words where the prompt has words, and hours where the picture has hours."""
+    shown = client.get("/api/instance", params=place("MeetingScheduling", names="words")).json()
+    (meeting, meetings), (room, rooms), (start, starts) = shown["columns"]
+    assert (meeting, room, start) == ("meeting", "room", "start")
+    assert (meetings[0], rooms[0], starts[1]) == (["kaka", 0], ["0", 0], ["9:15", 555])
+    assert f"{meetings[1][0]}: " in shown["prompt"]
+    shown = client.get("/api/instance", params=place("GraphColoring", names=7)).json()
+    assert shown["columns"][0] == ["vertex", [[str(7 + v), v] for v in range(8)]]
+    assert shown["columns"][1] == ["colour", [[str(colour), colour] for colour in range(8)]]
+
+
+@pytest.mark.parametrize("style", ["prose", "compact"])
+@pytest.mark.parametrize("name", KINDS)
+def test_clicks_become_text_and_text_becomes_clicks(client: TestClient, name: str, style: str) -> None:
+    """In the words of any style. A draft does not say what is wrong: all keeps its place."""
+
+    def draw(**body: Any) -> Any:
+        return client.post("/api/draw", params=place(name, style=style), json=body).json()
+
+    _, _, best, text = asked(name, style=style)
+    clicked = draw(solution=best)
+    assert clicked["text"] == text and clicked["solution"] is not None
+    assert draw(text=text) == clicked == draw(text=f"<answer>{text}</answer>") | {"text": text}
+    assert "infeasible" not in clicked["picture"]["svg"]
+    judged = client.post("/api/judge", params=place(name, style=style), json={"text": text}).json()
+    assert judged["picture"]["spots"] != [] and judged["picture"]["svg"] != clicked["picture"]["svg"]
+    assert draw(text="no answer at all") == {"text": "no answer at all", "solution": None, "picture": None}
+
+
+def test_a_solution_of_another_form_is_refused(client: TestClient) -> None:
+    for name, solution in (("TSP", [[0, 0, 0]]), ("MeetingScheduling", [0]), ("TSP", ["0"]), ("TSP", [0.5])):
+        parameters = place(name, names="words")
+        reply = client.post("/api/draw", params=parameters, json={"solution": solution})
+        assert reply.status_code in (400, 422) and "solution" in reply.json()["error"]
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_judging_is_the_verifiers(client: TestClient, name: str) -> None:
-    problem, instance, best = asked(name)
+    problem, instance, _, best = asked(name)
     texts = {best: True, f"So <answer>{best}</answer>": False, "[0, 0, 0, 0]": True, "no idea": True}
     for text, bare in texts.items():
-        found = client.post("/api/judge", params=place(name), json={"text": text}).json()
+        shown = client.post("/api/judge", params=place(name), json={"text": text}).json()
         expected = problem.verify(instance, f"<answer>{text}</answer>" if bare else text)
-        assert found["wrapped"] is bare
-        assert (found["status"], found["reason"]) == (expected.status, expected.reason)
-        assert [v[0] for v in found["violations"]] == [v.family for v in expected.violations]
-        assert (found["optimal"], found["quality"], found["skill"]) == (
-            expected.optimal, expected.quality, expected.skill
-        )  # fmt: skip
-        assert found["reward"] == forge_gym.reward("tiered")(expected)
-        assert found["tier"] == verdict_class(expected).name
-        assert (found["picture"] is None) == (expected.status == "malformed")
+        assert shown["wrapped"] is bare
+        for what in ("status", "reason", "optimal", "quality", "skill"):
+            assert shown[what] == getattr(expected, what)
+        assert [v[0] for v in shown["violations"]] == [v.family for v in expected.violations]
+        assert shown["reward"] == forge_gym.reward("tiered")(expected)
+        assert shown["tier"] == verdict_class(expected).name
+        assert (shown["picture"] is None) == (expected.status == "malformed")
     whole = client.post("/api/judge", params=place(name), json={"text": best, "whole": True}).json()
     assert (whole["status"], whole["wrapped"]) == ("malformed", False)
 
 
 def test_reveal_states_greedy_and_optimum(client: TestClient) -> None:
-    problem, instance, best = asked("TSP", 4)
-    found = client.get("/api/reveal", params=place("TSP", 4)).json()
+    problem, instance, _, best = asked("TSP", 4)
+    shown = client.get("/api/reveal", params=place("TSP", 4)).json()
     reference = problem.reference(instance)
-    assert found["trivial"] == str(reference.trivial)
-    assert (found["greedy"]["objective"], found["optimum"]["objective"]) == (
+    assert shown["trivial"] == str(reference.trivial)
+    assert (shown["greedy"]["objective"], shown["optimum"]["objective"]) == (
         str(reference.greedy), str(reference.value)
     )  # fmt: skip
-    assert found["optimum"]["answer"] == best and found["optimum"]["proven"]
-    assert found["greedy"]["picture"] != found["optimum"]["picture"]
+    assert shown["optimum"]["answer"] == best and shown["optimum"]["proven"]
+    assert shown["greedy"]["picture"] != shown["optimum"]["picture"]
 
 
 def test_instances_are_named_by_parameters_and_by_row(client: TestClient) -> None:
-    parameters = json.dumps({"n": 7, "distribution": "clustered", "style": "compact"})
-    found = client.get("/api/instance", params={"problem": "TSP", "parameters": parameters, "seed": 5}).json()
-    problem = forge_gym.problem("TSP", n=7, distribution="clustered", style="compact")
-    assert found["prompt"] == problem.prompt(problem.instance(5, split="test"))
-    assert (found["form"], found["columns"]) == ("", [])  # not a JSON list: typed
-    for problem, parameters in (
-        ("GraphColoring", {"n": 5, "names": "words"}), ("PublishedBisection", {"n": 6})
-    ):  # fmt: skip
-        asked = {"problem": problem, "parameters": json.dumps(parameters)}
-        assert client.get("/api/instance", params=asked).json()["form"] == ""
-    row = next(row for row in suite_questions("forge-bench-v1", limit=1).rows if row.id == "SetCover-4-0")
-    found = client.get("/api/instance", params={"row": "SetCover-4-0"}).json()
-    assert (found["problem"], found["level"], found["prompt"]) == (
-        "SetCover", 4, row.problem.prompt(row.instance)
-    )  # fmt: skip
+    parameters = {"n": 7, "distribution": "clustered", "style": "json"}
+    shown = client.get("/api/instance", params={"problem": "TSP", "seed": 5, **parameters}).json()
+    problem: Any = forge_gym.problem("TSP", **parameters)
+    assert shown["prompt"] == problem.prompt(problem.instance(5, split="test"))
+    shown = client.get("/api/instance", params={"row": "SetCover-4-0"}).json()
+    assert shown["problem"] == "SetCover" and len(shown["columns"][0][1]) == 24
+    known = client.get("/api/problems").json()
+    assert list(known["problems"]) == list(PROBLEMS) and "SetCover-4-0" in known["rows"]
+    assert known["problems"]["TSP"]["distribution"] == ["uniform", ["uniform", "clustered", "matrix"]]
+    assert known["problems"]["TSP"]["style"][1][:2] == ["prose", "compact"]
 
 
 @pytest.mark.parametrize(
     ("parameters", "status", "said"),
     [
         ({"problem": "TPS"}, 400, "did you mean 'TSP'?"),
+        ({"problem": "forge_gym.envs.tsp:TSP"}, 400, "is not registered"),  # or any module could be imported
         ({"level": 11}, 400, "level must be an integer from 0 to 10"),
         ({"level": -1}, 400, "level must be an integer from 0 to 10"),
-        ({"level": "high"}, 422, "level: Input should be a valid integer"),
-        ({"level": "9" * 5000}, 422, "level"),
+        ({"level": "high"}, 400, "level must be an integer from 0 to 10"),
+        ({"level": "9" * 5000}, 400, "level must be an integer from 0 to 10"),
         ({"seed": -1}, 400, "seed must be"),
-        ({"index": 2**70}, 400, "index must be"),
+        ({"index": 0.5}, 400, "index must be"),
+        ({"problem": 5}, 400, "'5' is not registered"),
         ({"split": "tset"}, 400, "did you mean 'test'?"),
-        ({"parameters": '{"n": 28}'}, 400, "n must be an integer from 0 to 27"),
-        ({"parameters": '{"n": 1e3}'}, 400, "n must be an integer"),
-        ({"parameters": '{"grid": 1e300}'}, 400, "grid must be a number from -100 to 100"),
-        ({"parameters": '{"grid": NaN}'}, 400, "grid must be a number"),
-        ({"parameters": '{"m": 3}'}, 400, "TSP has no parameter 'm'"),
-        ({"parameters": '{"distribution": ["uniform"]}'}, 400, "distribution must be one of"),
-        ({"parameters": "[]"}, 400, "parameters must be a JSON object"),
-        ({"parameters": "[" * 900}, 400, "parameters must be a JSON object"),
-        ({"parameters": " " * 1001}, 400, "parameters must be at most 1000 characters"),
-        ({"level": 3, "parameters": '{"n": 5}'}, 400, "level sets n"),
+        ({"n": 28}, 400, "n must be an integer from 0 to 27"),
+        ({"n": "1e3"}, 400, "n must be an integer"),
+        ({"grid": 101}, 400, "grid must be a number from -100 to 100"),
+        ({"grid": "NaN"}, 400, "grid must be"),
+        ({"m": 3}, 400, "TSP has no parameter 'm'"),
+        ({"distribution": '["uniform"]'}, 400, "distribution must be one of"),
+        ({"distribution": "[" * 9000}, 400, "distribution must be one of"),
+        ({"level": 3, "n": 5}, 400, "level sets n"),
         ({"row": "TSP-3-00"}, 400, "did you mean 'TSP-3-0'?"),
-        ({"run": "../outside.jsonl", "row": "TSP-3-0"}, 400, "has no run '../outside.jsonl'"),
-        ({"run": "secret.txt", "row": "TSP-3-0"}, 400, "has no run 'secret.txt'"),
-        ({"run": "/etc/passwd", "row": "TSP-3-0"}, 400, "has no run"),
-        ({"run": "suite.jsonl", "row": "TSP-0-1"}, 400, "has no row"),
     ],
 )
 def test_bad_names_are_refused_in_words(
@@ -198,6 +194,7 @@ def test_bad_names_are_refused_in_words(
     for path in ("/api/instance", "/api/reveal"):
         reply = client.get(path, params=parameters)
         assert reply.status_code == status and said in reply.json()["error"], reply.text
+        assert "\n" not in reply.json()["error"]
 
 
 def test_a_request_is_bounded(client: TestClient) -> None:
@@ -210,17 +207,19 @@ def test_a_request_is_bounded(client: TestClient) -> None:
             yield b" " * (MAX_BODY // 50)
 
     assert judge(json={"text": " " * MAX_TEXT}).json()["status"] == "malformed"
+    as_json = {"content-type": "application/json"}
     for sent, status in (
         ({"json": {"text": " " * (MAX_TEXT + 1)}}, 422),
         ({"json": {"text": " " * MAX_BODY}}, 413),
-        ({"content": pieces()}, 413),  # of no stated length
+        ({"content": pieces(), "headers": as_json}, 413),  # of no stated length
         ({"json": {"text": 5}}, 422),
         ({"json": {}}, 422),
         ({"json": ["text"]}, 422),
-        ({"content": b"\xff", "headers": {"content-type": "application/json"}}, 400),
-        ({"content": b'{"text": "\\ud800"}', "headers": {"content-type": "application/json"}}, 422),
-        ({"content": b"[" * 10**5, "headers": {"content-type": "application/json"}}, 400),
-        ({"data": {"text": "[0]"}}, 422),  # what a form of another site can send
+        ({"content": b"\xff", "headers": as_json}, 400),
+        ({"content": b'{"text": "\\ud800"}', "headers": as_json}, 422),
+        ({"content": b"[" * 10**5, "headers": as_json}, 400),
+        ({"data": {"text": "[0]"}}, 422),  # what forms of other sites can send
+        ({"content": b'{"text": "[0]"}', "headers": {"content-type": "text/plain"}}, 422),
     ):
         reply = judge(**sent)
         assert reply.status_code == status and reply.json()["error"], (sent, reply.text)
@@ -228,153 +227,114 @@ def test_a_request_is_bounded(client: TestClient) -> None:
     assert huge["status"] == "infeasible" and huge["picture"] is None
 
 
+def test_a_body_that_does_not_arrive_is_not_waited_for(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forge_gym.cli.explorer.guard.MAX_BODY_S", 0.2)
+    host, port = base.removeprefix("http://").split("/")[0].split(":")
+    head = (
+        f"POST {PREFIX}/api/judge?problem=TSP&level=0 HTTP/1.1\r\nHost: {host}\r\n"
+        'Content-Type: application/json\r\nContent-Length: 15\r\n\r\n{"text":'
+    )
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_hosts_are_refused_that_nobody_allowed() -> None:
+    """A site that points its own name at this machine, by DNS, cannot read the page; a proxy can, once it is named."""
+    local, names = (
+        ("127.0.0.1:8642", "localhost", "[::1]:8642"),
+        ["Hub.example.org", "*.googleusercontent.com"],
+    )
+    proxies = ("hub.example.org", "hub.example.org:443", "abc-8642-colab.googleusercontent.com")
+    foreign = (
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "[",
+        "googleusercontent.com.evil.example",
+        "192.168.1.5",
+    )
+    for allowed, hosts in (([], proxies), (names, ())):
+        client = TestClient(create_app(allowed), base_url="http://127.0.0.1")
+        for host in (*local, *foreign, *proxies):
+            for path in ("/", "/page.js", "/api/problems"):
+                expected = 400 if host in (*foreign, *hosts) else 200
+                assert client.get(path, headers={"host": host}).status_code == expected, host
+    with pytest.raises(ValueError, match=r"--allow-host must be a name, or \*\. and a domain, got 'a\*b'"):
+        create_app(["a*b"])
+
+
 def test_other_sites_are_refused(client: TestClient) -> None:
-    for host, status in (
-        ("127.0.0.1", 200), ("localhost:8642", 200), ("[::1]:8642", 200),
-        ("evil.example", 403), ("127.0.0.1.evil.example", 403), ("", 403), ("[", 403),
-    ):  # fmt: skip
-        for path in ("/", "/api/problems"):
-            reply = client.get(path, headers={"host": host})
-            assert reply.status_code == status, host
     for site, status in (("same-origin", 200), ("none", 200), ("same-site", 403), ("cross-site", 403)):
-        assert client.get("/api/problems", headers={"sec-fetch-site": site}).status_code == status
-        assert client.get("/", headers={"sec-fetch-site": site}).status_code == 200  # a link may lead here
-    named = TestClient(create_app(Path("runs"), ["Workshop"]), base_url="http://workshop:8642")
-    assert named.get("/").status_code == 200
+        headers = {"sec-fetch-site": site, "sec-fetch-mode": "cors"}
+        assert client.get("/api/problems", headers=headers).status_code == status
+        post = client.post("/api/judge", params=place("TSP"), json={"text": "[0]"}, headers=headers)
+        assert post.status_code == status
+        headers["sec-fetch-mode"] = "navigate"  # a link may lead here, a form may not
+        assert client.get("/", headers=headers).status_code == 200
+        assert (
+            client.post("/api/judge", params=place("TSP"), json={"text": "[0]"}, headers=headers).status_code
+            == status
+        )
 
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/api/problems", "/api/instance?level=99", "/nowhere"])
 def test_every_answer_has_the_headers(client: TestClient, path: str) -> None:
     headers = client.get(path, headers={"origin": "https://evil.example"}).headers
     policy = headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "default-src 'none'" in policy and "frame-ancestors 'self'" in policy
     assert "unsafe" not in policy and "http" not in policy
     assert headers["x-content-type-options"] == "nosniff"
     assert not [name for name in headers if name.startswith("access-control")]
 
 
 def test_nothing_else_is_served(client: TestClient) -> None:
-    for path in ("/docs", "/openapi.json", "/app.py", "/page.js/../app.py", "/%2e%2e/app.py", "/api/nothing"):
+    for path in ("/docs", "/openapi.json", "/app.py", "/page/../app.py", "/%2e%2e/app.py", "/api/nothing"):
         reply = client.get(path)
         assert reply.status_code == 404 and reply.json() == {"error": "Not Found"}
     assert client.get("/?path=/etc/passwd&file=/etc/passwd").text.startswith("<!doctype html>")
-    assert client.get("/api/judge").json() == {"error": "Method Not Allowed"}
+    assert client.get("/api/judge").json()["error"] in ("Method Not Allowed", "Not Found")
 
 
-def test_too_many_requests_are_refused(base: str) -> None:
-    at = tuple(base.removeprefix("http://").split(":"))
-    head = (
-        f"POST /api/judge?problem=TSP&level=0 HTTP/1.1\r\nHost: {at[0]}\r\nContent-Type: application/json\r\n"
-        "Content-Length: 15\r\nExpect: 100-continue\r\n\r\n"
-    )
-    held = []
-    for _ in range(MAX_REQUESTS):
-        held.append(socket.create_connection(at))  # type: ignore[arg-type]
-        held[-1].sendall(head.encode())
-        assert held[-1].recv(100).startswith(b"HTTP/1.1 100")  # the server waits for the body
-    refused = httpx.get(f"{base}/api/problems")
-    assert refused.status_code == 503 and "try again" in refused.json()["error"]
-    assert httpx.get(base).status_code == 200  # the page itself is always there
-    for connection in held:
-        connection.sendall(b'{"text": "[0]"}')
-        assert connection.recv(100).startswith(b"HTTP/1.1 200")
-        connection.close()
-    assert httpx.get(f"{base}/api/problems").status_code == 200
-
-
-# ---------------------------------------------------------------- runs
-
-
-def test_runs_are_listed_and_filtered(client: TestClient, runs: Path) -> None:
-    listed = client.get("/api/runs").json()
-    assert [(run["name"], run["valid"]) for run in listed["runs"]] == [
-        ("hostile <b>.jsonl", True), ("other.jsonl", False), ("suite.jsonl", True)
-    ]  # fmt: skip
-    assert (listed["runs"][0]["agent"], listed["runs"][2]["suite"]) == (Hostile.name, "forge-bench-v1")
-
-    table = client.get("/api/run", params={"run": "suite.jsonl"}).json()
-    assert (table["finished"], table["missing"], table["total"], table["pages"]) == (100, 0, 100, 1)
-    assert sum(table["statuses"].values()) == 100 and table["optimal"] == 25
-    one = next(call for call in table["calls"] if call["status"] == "optimal")
-    chosen = {name: one[name] for name in ("problem", "level", "status")}
-    assert client.get("/api/run", params={"run": "suite.jsonl", **chosen}).json()["calls"] == [one]
-    for parameters, said in (
-        ({"run": "other.jsonl"}, "is damaged"),
-        ({"run": "suite"}, "did you mean 'suite.jsonl'?"),
-        ({"run": "suite.jsonl", "status": "optmal"}, "did you mean 'optimal'?"),
-        ({"run": "../outside.jsonl"}, "has no run"),
-    ):
-        reply = client.get("/api/run", params=parameters)
-        assert reply.status_code == 400 and said in reply.json()["error"]
-
-
-def test_a_call_has_reply_verdict_and_optimum(client: TestClient) -> None:
-    def call(**parameters: Any) -> Any:
-        return client.get("/api/call", params={"run": "hostile <b>.jsonl", "sample": 0, **parameters})
-
-    rows = [c["row"] for c in client.get("/api/run", params={"run": "hostile <b>.jsonl"}).json()["calls"]]
-    second = call(row=rows[2], turn=1).json()  # the second episode is the one that shows off
-    assert second["turns"][0]["reply"] == HOSTILE[1] and second["turns"][1]["feedback"]
-    assert second["verdict"]["status"] == "malformed" and second["picture"] is None
-    assert second["optimum"]["proven"] and second["prompt"].startswith("Travelling salesman")
-    assert second["before"] == [rows[2], 0, 0] and second["after"] == [rows[4], 0, 0]
-    filtered = call(row=rows[4], turn=0, status="infeasible").json()
-    assert filtered["verdict"]["status"] == "infeasible" and filtered["before"] is None
-    assert call(row=rows[2], turn=2).status_code == call(row="TSP-77").status_code == 400
-
-
-def test_a_run_that_grows_is_read_again(tmp_path: Path, runs: Path) -> None:
-    lines = (runs / "suite.jsonl").read_text().splitlines(keepends=True)
-    path = tmp_path / "growing.jsonl"
-    client = TestClient(create_app(tmp_path), base_url="http://127.0.0.1")
-    for count in (10, 20):
-        path.write_text("".join(lines[: count + 1]) + lines[count + 1][:50])  # a line that is being written
-        table = client.get("/api/run", params={"run": path.name}).json()
-        assert (table["finished"], table["missing"]) == (count, 100 - count)
-
-
-def test_a_failure_is_a_plain_answer(tmp_path: Path, runs: Path) -> None:
-    header, line, *_ = (runs / "suite.jsonl").read_text().splitlines()
-    call = json.loads(line)
-    call["verdict"] |= {"status": "feasible", "skill": "high"}
-    (tmp_path / "odd.jsonl").write_text(f"{header}\n{json.dumps(call)}\n")
-    client = TestClient(create_app(tmp_path), base_url="http://127.0.0.1", raise_server_exceptions=False)
-    reply = client.get("/api/run", params={"run": "odd.jsonl"})
-    assert reply.status_code in (400, 500) and reply.json()["error"]
+def test_a_failure_is_a_plain_answer(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forge_gym.cli.explorer.app.tiered", lambda verdict: 1 / 0)
+    reply = client.post("/api/judge", params=place("TSP"), json={"text": "[0]"})
+    assert (reply.status_code, reply.json()) == (500, {"error": "the server failed: ZeroDivisionError"})
 
 
 def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "forge_gym", "serve", "--port", "0", "--runs", str(tmp_path / "none")]
+    command = [sys.executable, "-m", "forge_gym", "serve", "--allow-host", "hub.example.org", "--port"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        [*command, "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
     ) as server:
         assert server.stdout is not None and server.stderr is not None
         url = server.stdout.readline().split()[0]
-        assert httpx.get(f"{url}api/runs").json()["runs"] == []
+        for host, status in (("127.0.0.1", 200), ("hub.example.org", 200), ("other.example.org", 400)):
+            assert httpx.get(url, headers={"host": host}).status_code == status
         port = url.rstrip("/").rpartition(":")[2]
-        second = subprocess.run(
-            [*command[:4], "--port", port], capture_output=True, text=True, cwd=tmp_path, check=False
-        )
+        second = subprocess.run([*command, port], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert second.returncode == 2
-        assert re.fullmatch(f"forge-gym: --port must be free on '127.0.0.1', got {port}: .*\n", second.stderr)
+        assert re.fullmatch(
+            f"forge-gym: --host and --port must be .* {port}: Address already .*\n", second.stderr
+        )
         server.send_signal(signal.SIGINT)
         assert server.wait(20) == 0
         assert server.stderr.read() == ""
 
 
 def test_a_wide_host_is_warned_of(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from forge_gym.cli.explorer.app import serve
-
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
-    for host, warned in (("127.0.0.1", False), ("0.0.0.0", True)):
-        serve(host, 0, tmp_path)
+    for host, warned in (("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)):
+        serve(host, 0)
         assert ("other machines" in capsys.readouterr().err) == warned
-    with pytest.raises(ValueError, match="--host must be"):
-        serve("no.such.host.invalid", 0, tmp_path)
-    with pytest.raises(ValueError, match="--port must be an integer from 0 to 65535"):
-        serve("127.0.0.1", 70_000, tmp_path)
+    for host, port, said in (
+        ("no.such.host.invalid", 0, "--host and --port must be"),
+        ("127.0.0.1", 70_000, "--port must be an integer from 0 to 65535"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            serve(host, port)
 
 
 # ---------------------------------------------------------------- the page
@@ -386,12 +346,11 @@ def visit(browser: Any, base: str) -> Iterator[Callable[..., Any]]:
     faults: list[str] = []
     contexts: list[Any] = []
 
-    def open_view(view: str = "/", width: int = 1200) -> Any:
+    def open_view(view: str = "", width: int = 1200) -> Any:
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}))
         page = contexts[-1].new_page()
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("dialog", lambda dialog: faults.append(dialog.message))
         page.on("request", lambda r: faults.append(r.url) if not r.url.startswith((base, "blob:")) else None)
         page.goto(base + view)
         page.wait_for_selector("body[data-ready]")
@@ -415,82 +374,144 @@ def is_drawn(page: Any, image: str) -> bool:
     )
 
 
-def test_every_problem_is_read_and_answered(visit: Callable[..., Any]) -> None:
+def changed(page: Any, src: str) -> str:
+    """Wait until the picture is another, and return its address."""
+    page.wait_for_function("src => document.querySelector('#picture img').src !== src", arg=src)
+    return address_of(page)
+
+
+def address_of(page: Any) -> str:
+    return str(page.locator("#picture img").get_attribute("src"))
+
+
+def test_every_problem_is_read_and_answered(visit: Callable[..., Any], base: str) -> None:
     page = visit()
     for name in PROBLEMS:
-        problem, instance, best = asked(name)
+        problem, instance, _, best = asked(name, style="markdown")
         page.select_option("[name=problem]", name)
         page.fill("[name=level]", "0")
         page.fill("[name=seed]", "1")
+        if not page.locator("[name=style]").is_visible():
+            page.click("#options summary")
+        page.select_option("[name=style]", "markdown")
         with page.expect_navigation():
             page.click("#choose button")
         page.wait_for_selector("body[data-ready]")
-        assert f"problem={name}" in page.url and "row=" not in page.url
+        query = page.url.removeprefix(base)
+        assert query == f"?problem={name}&level=0&seed=1&index=0&split=test&style=markdown"
         assert page.locator("#prompt").text_content() == problem.prompt(instance)
         assert is_drawn(page, "#picture img")
-        before = page.locator("#picture img").get_attribute("src")
+        before = address_of(page)
         page.fill("#answer", best)
+        changed(page, before)  # at once, before it is judged
         assert judged(page) == "optimal"
         assert "proven optimum" in page.locator("#verdict").inner_text()
-        assert page.locator("#picture img").get_attribute("src") != before
         assert is_drawn(page, "#picture img")
 
 
-@pytest.mark.parametrize("first", [0, 7])
-@pytest.mark.parametrize("name", KINDS)
-def test_an_answer_is_clicked_together(visit: Callable[..., Any], name: str, first: int) -> None:
-    problem, instance, best = asked(name, names=first)
-    solution = problem.reference(instance).solution
-    page = visit(f'/?problem={name}&level=0&seed=1&parameters={{"names":{first}}}')
-    chips = page.locator("#builder fieldset").first.locator("button")
+def click_time(page: Any, resource: int, share: float) -> None:
+    """Click into the line of a resource, so far to the right."""
+    box = page.locator(f'[data-resource="{resource}"]').bounding_box()
+    page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("TSP", {"names": 7}),
+        ("HamiltonianCycle", {"names": "words"}),
+        ("Knapsack", {"style": "compact"}),
+        ("GraphColoring", {"names": 7}),
+        ("MeetingScheduling", {"names": "words"}),
+    ],
+)
+def test_an_answer_is_clicked_in_the_picture(
+    visit: Callable[..., Any], name: str, parameters: dict[str, Any]
+) -> None:
+    """To the end, as fast as can be, in any spelling; the picture follows at once."""
+    problem, instance, best, text = asked(name, **parameters)
+    ((key, value),) = parameters.items()
+    page = visit(f"?problem={name}&level=0&seed=1&{key}={value}")
+    before = address_of(page)
     if problem.widget == "rows":
-        for row in solution:
-            element, *place = row
-            for select, number in zip(
-                page.locator("#builder select").all(), (first + element, *place), strict=True
-            ):
-                select.select_option(str(number))
-            page.click("#add")
-        assert page.locator("#builder li").count() == len(solution)
-        page.click("#add")  # twice the last row, which is taken back
-        page.locator("#builder li button").last.click()
-    elif problem.widget == "labels":
-        palette = page.locator("#builder fieldset").last.locator("button")
-        for label in solution:  # the next element is selected by itself
-            palette.nth(label).click()
-        assert chips.first.inner_text().split()[0] == str(first)
+        times = problem.domains(instance)[1]
+        for element, resource, time in best:
+            page.click(f'[data-element="{element}"]')
+            click_time(page, resource, (times.index(time) + 0.5) / len(times))
+        for element, resource, time in best:
+            said = (
+                f"meeting {problem.names_of(instance)[element]} in room {resource} at {problem.clock(time)}"
+            )
+            assert said in page.locator("#rows-chosen").inner_text()
     else:
-        for element in solution:
-            chips.nth(element).click()
-        chips.nth(solution[-1]).click()  # out and in again
-        assert chips.nth(solution[-1]).get_attribute("aria-pressed") == "false"
+        for element, label in enumerate(best) if problem.widget == "labels" else ((e, None) for e in best):
+            if label is not None:
+                page.click(f'#palette [value="{label}"]')
+            page.click(f'[data-element="{element}"]')
+        page.click(f'[data-element="{element}"]')  # out again, and back
         page.click("#undo")
-    assert json.loads(page.input_value("#answer")) == json.loads(best)
+    changed(page, before)
     assert judged(page) == "optimal"
+    assert page.input_value("#answer") == text
     page.click("#clear")
-    assert page.input_value("#answer") == "" and page.locator("[aria-pressed=true]").count() <= 1
+    page.wait_for_function("() => !document.querySelector('[data-element].chosen, #rows-chosen li')")
+    assert page.input_value("#answer") == ""
+
+
+def test_a_click_near_a_dot_counts_and_one_between_dots_does_not(visit: Callable[..., Any]) -> None:
+    page = visit("?problem=GraphColoring&level=0&seed=1")
+    frame = page.locator("#picture svg").bounding_box()
+    spot = page.locator('[data-element="0"]').bounding_box()
+    page.mouse.click(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+    page.mouse.click(spot["x"] + spot["width"] / 2, spot["y"] - 2)
+    page.wait_for_selector('[data-element="0"].chosen')
+    page.wait_for_function("() => document.querySelector('#answer').value !== ''")
+    assert page.input_value("#answer") == "[0, -1, -1, -1, -1, -1, -1, -1]"
+
+
+def test_buttons_and_the_keyboard_are_enough(visit: Callable[..., Any]) -> None:
+    page = visit("?problem=TSP&level=0&seed=1")
+    page.locator("#buttons summary").press("Enter")
+    page.locator("#chips button").first.focus()
+    for _ in range(5):
+        page.keyboard.press("Space")
+        page.keyboard.press("Tab")
+    page.wait_for_function("() => document.querySelector('#answer').value === '[0, 1, 2, 3, 4]'")
+    assert page.evaluate("document.activeElement.id") == "answer"
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#verdict .feasible, #verdict .optimal")
+
+    page = visit("?problem=MeetingScheduling&level=0&seed=1")
+    page.locator("#buttons summary").press("Enter")
+    for number, choice in enumerate(("2", "0", "9:30")):
+        page.locator("#places select").nth(number).select_option(choice)
+    page.locator("#add").press("Enter")
+    page.wait_for_function("() => document.querySelector('#answer').value === '[[2, 0, 570]]'")
+    page.get_by_role("button", name="Remove meeting 2 in room 0 at 9:30").press("Enter")
+    page.wait_for_function("() => document.querySelector('#answer').value === '[]'")
 
 
 def test_an_infeasible_answer_names_what_it_violates(visit: Callable[..., Any], base: str) -> None:
-    page = visit("/?problem=TSP&level=1")
+    page = visit("?problem=TSP&level=1")
     page.fill("#answer", "[0, 1, 1]")
     assert judged(page) == "infeasible"
-    said = page.locator("#verdict").inner_text()
-    assert "each city is visited, missing 4 of 6" in said and "4 of 6: each city" in said
+    assert "4 of 6: each city is visited, missing 4 of 6" in page.locator("#verdict").inner_text()
     assert is_drawn(page, "#picture img")
+    page.fill("#answer", "\u202e[\u05d0]<b>x</b>")
+    assert judged(page) == "malformed"
+    assert page.locator("#verdict b").count() == 0 and "\u202e" not in page.locator("#verdict").inner_text()
+    page.fill("#answer", "[0, 1, 1]")
     page.check("#whole")
     assert judged(page) == "malformed"
     shared = visit(page.url.removeprefix(base))
     assert shared.locator("#verdict .status").inner_text() == "malformed" and shared.is_checked("#whole")
 
 
-def test_the_optimum_is_not_there_before_it_is_revealed(browser: Any, base: str) -> None:
-    _, _, best = asked("TSP", 2)
-    page = browser.new_page()
+def test_the_optimum_is_not_there_before_it_is_revealed(visit: Callable[..., Any]) -> None:
+    *_, best = asked("TSP", 2)
+    page = visit("?problem=TSP&level=2&seed=1")
     received: list[str] = []
     page.on("response", lambda reply: received.append(reply.url))
-    page.goto(f"{base}/?problem=TSP&level=2&seed=1")
-    page.wait_for_selector("body[data-ready]")
     page.fill("#answer", "[0, 1, 2]")
     judged(page)
     assert not [url for url in received if "reveal" in url] and best not in page.content()
@@ -498,78 +519,32 @@ def test_the_optimum_is_not_there_before_it_is_revealed(browser: Any, base: str)
     page.wait_for_selector("#revealed img >> nth=1")
     assert best in page.locator("#revealed").inner_text() and "Proven optimum" in page.content()
     assert is_drawn(page, "#revealed img >> nth=1")
-    page.close()
-
-
-def test_the_keyboard_is_enough(visit: Callable[..., Any]) -> None:
-    page = visit("/?problem=TSP&level=0&seed=1")
-    page.locator("#builder button").first.focus()
-    for _ in range(5):
-        page.keyboard.press("Space")
-        page.keyboard.press("Tab")
-    assert page.input_value("#answer") == "[0, 1, 2, 3, 4]"
-    assert page.evaluate("document.activeElement.id") == "answer"
-    page.keyboard.press("Control+Enter")
-    page.wait_for_selector("#verdict .feasible, #verdict .optimal")
 
 
 def test_a_mistake_is_said_and_can_be_mended(browser: Any, base: str) -> None:
     page = browser.new_page()
-    page.goto(f"{base}/?problem=TSP&level=40")
+    page.goto(f"{base}?problem=TSP&level=40")
     page.wait_for_selector("body[data-ready]")
     assert "level must be an integer from 0 to 10" in page.locator("#error").inner_text()
-    page.fill("[name=level]", "1")
+    page.click("#options summary")
+    page.fill("[name=n]", "7")
+    assert page.input_value("[name=level]") == ""  # a level would set n too
     with page.expect_navigation():
         page.click("#choose button")
     page.wait_for_selector("#picture img")
-    assert page.locator("#error").is_hidden()
+    assert page.locator("#error").is_hidden() and "n=7" in page.url
     with page.expect_navigation():
         page.click("#next")
     page.wait_for_selector("#picture img")
-    assert "index 1" in page.locator("#title").inner_text()
+    assert page.input_value("[name=index]") == "1" and "There are 7 cities" in page.content()
+    page.goto(f"{base}?row=TSP-3-0")
+    page.wait_for_selector("#picture img")
+    assert page.locator("#title").inner_text() == "TSP-3-0"
     page.close()
 
 
-def test_hostile_replies_are_only_text(visit: Callable[..., Any]) -> None:
-    page = visit("/?view=runs")
-    assert "<b>hostile</b>\\u{202e}/../x" in page.locator("#list").inner_text()
-    page.click("text=hostile <b>.jsonl")
-    page.wait_for_selector("#calls a")
-    page.select_option("#filter [name=status]", "malformed")
-    with page.expect_navigation():
-        page.click("#filter button")
-    page.wait_for_selector("#calls a")
-    seen = []
-    page.click("#calls a >> nth=0")
-    page.wait_for_selector("body[data-ready=call]")
-    while True:
-        seen.append(page.locator("#reply").inner_text())
-        assert page.locator("#reply script, #reply img, #reply b, h1 b").count() == 0
-        assert is_drawn(page, "#call-optimum img")
-        if not page.locator("[rel=next]").count():
-            break
-        with page.expect_navigation():
-            page.click("[rel=next]")
-        page.wait_for_selector("body[data-ready=call]")
-    shown = "\n".join(seen)
-    assert "<script>window.hacked = 1</script>" in shown and "[bold]x[/bold]" in shown
-    for spelt in (r"\u{1b}[31mred", r"\u{202e}exe.gnp", r"\u{d800}", r"\u{0}"):
-        assert spelt in shown
-    assert not re.search("[\x00\x1b\u202e]", page.content())
-    assert page.evaluate("window.hacked") is None
-    with page.expect_navigation():
-        page.click("text=Answer it yourself")
-    page.wait_for_selector("body[data-ready=play]")
-    assert page.input_value("[name=problem]") == "TSP" and page.input_value("[name=row]") == ""
-    page.fill("#answer", "[]")
-    judged(page)
-
-
 def test_it_fits_a_phone(visit: Callable[..., Any]) -> None:
-    for view in (
-        "/?problem=MeetingScheduling&level=0&answer=[[0,0,0],[0,0,600]]", "/?row=GraphColoring-4-0",
-        "/?view=runs", "/?run=suite.jsonl", "/?run=suite.jsonl&row=GraphColoring-4-0&sample=0",
-    ):  # fmt: skip
+    for view in ("?problem=MeetingScheduling&level=0&answer=[[0,0,0],[0,0,600]]", "?row=GraphColoring-4-0"):
         page = visit(view, 390)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)

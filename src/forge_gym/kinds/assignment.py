@@ -52,8 +52,8 @@ class Assignment(Kind[I, Labels]):
         domain = self.domain(instance)
         return [x for x in domain if not any(self.broken(instance, (*before, x, *after)))]
 
-    def columns_of(self, instance: I) -> tuple[Sequence[int], ...]:
-        return (self.domain(instance),)
+    def columns_of(self, instance: I) -> dict[str, dict[str, int]]:
+        return {**super().columns_of(instance), self.label: {str(x): x for x in self.domain(instance)}}
 
     # ---------------------------------------------------------------- texts and form
 

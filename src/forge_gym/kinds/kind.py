@@ -144,10 +144,9 @@ class Kind(Problem[I, S], Generic[I, S]):
     def assemble(self, instance: I, parts: Iterable[Any]) -> S:
         """Return the solution that parts chosen by `greedy` make, in that order; of no parts the unfinished one."""
 
-    def columns_of(self, instance: I) -> tuple[Sequence[int], ...]:
-        """Return the numbers that may stand in each column of an answer: by default one, the elements' numbers."""
-        first = self.names if isinstance(self.names, int) else 0
-        return (range(first, first + instance.size),)
+    def columns_of(self, instance: I) -> dict[str, dict[str, int]]:
+        """Return what a person chooses among, by noun and by name: elements, then what an answer gives them."""
+        return {self.noun: {name: element for element, name in enumerate(self.names_of(instance).all)}}
 
     # ---------------------------------------------------------------- building and moving
 

@@ -50,8 +50,14 @@ class Schedule(Kind[I, Plan]):
     def domains(self, instance: I) -> tuple[range, range]:
         """Return the resources, counted from 0, and the times at which something may start."""
 
-    def columns_of(self, instance: I) -> tuple[Sequence[int], ...]:
-        return (*super().columns_of(instance), *self.domains(instance))
+    def columns_of(self, instance: I) -> dict[str, dict[str, int]]:
+        (resources, times), (_, resource, time) = self.domains(instance), self.columns
+        places = {resource: {str(r): r for r in resources}, time: {self.clock(t): t for t in times}}
+        return {**super().columns_of(instance), **places}
+
+    def clock(self, time: int) -> str:
+        """Return how the picture writes a time: by default as a number."""
+        return str(time)
 
     @abstractmethod
     def horizon(self, instance: I) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 from ..core.checks import short_repr
 from . import drawing
 from .drawing import FAINT, INK, Rectangle, boxes, label
-from .picture import Picture
+from .picture import RowPicture
 
 
 @dataclass(frozen=True)
-class Waterfall(Picture):
+class Waterfall(RowPicture):
     """A row for each element, whose bar begins where the sum of the chosen ones above ends.
 
     What lies beyond the limit is hatched. The axis is the same for all feasible solutions, and has room for each.
@@ -31,8 +31,12 @@ class Waterfall(Picture):
     exact: bool = False
     """Whether what the sum lacks of the limit is wrong too."""
 
+    def rows(self, instance: Any) -> Sequence[int]:
+        order: Sequence[int] = getattr(instance, self.order)
+        return order
+
     def draw_elements(self, instance: Any, solution: Any, names: Any, ax: Any) -> str:
-        limit, order = getattr(instance, self.limit), getattr(instance, self.order)
+        limit, order = getattr(instance, self.limit), self.rows(instance)
         taken, _ = drawing.classify_listed(instance.size, solution)
         times = {row: taken[i] for row, i in enumerate(order) if i in taken}
         sizes = [getattr(instance, self.sizes)[i] for i in order]  # of the rows, as all lists from here on

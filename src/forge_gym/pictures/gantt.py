@@ -20,6 +20,15 @@ class Meetings(Picture):
     that are repeated, off the grid, or too large for their room. Hatched is when people are not available.
     """
 
+    def spots(self, instance: Any, ax: Any) -> Sequence[Rectangle]:
+        left, right = _whole_hours(_times(instance))
+        durations, top = [duration for duration, _ in instance.meetings], _centres(instance)[-1] + 1.1
+        return _in_lines(durations, left, right, top)
+
+    def tracks(self, instance: Any) -> Sequence[Rectangle]:
+        times, rooms = instance.times, _centres(instance)[: len(instance.rooms)]
+        return [(times.start, centre - 0.65, len(times) * times.step, 1.3) for centre in rooms]
+
     def draw_elements(self, instance: Any, solution: Any, names: Any, ax: Any) -> str:
         n, rooms, seats, hours = instance.size, len(instance.rooms), instance.rooms, instance.availability
         in_range = (range(n), range(rooms), range(_DAY))
@@ -32,7 +41,7 @@ class Meetings(Picture):
             for line in (room, *(rooms + person for person in people)):
                 lines[line].append((start, start + duration, meeting, flawed))
 
-        centres = [1.5 * min(line, rooms) + max(0, line - rooms) for line in range(len(lines))]
+        centres, listed, times = _centres(instance), self.spots(instance, ax), _times(instance)
         bars, framed, absent = list[tuple[int, Rectangle]](), list[Rectangle](), list[Rectangle]()
         for line, spans in enumerate(lines):
             tall, open_hours = (1.3, [(0, 2 * _DAY)]) if line < rooms else (0.8, hours[line - rooms])
@@ -41,10 +50,6 @@ class Meetings(Picture):
                 bars.append((meeting, (start, top, end - start, height)))
                 framed += [bars[-1][1]] * (flawed or lanes > 1)
                 absent += [(low, top, high - low, height) for low, high in _outside(open_hours, start, end)]
-        times = [time for spans in hours for span in spans for time in span] or [0, _DAY]
-        listed = _in_lines(
-            [duration for duration, _ in instance.meetings], *_whole_hours(times), centres[-1] + 1.1
-        )
         bars += [(meeting, listed[meeting]) for meeting in held]
         waiting = [(meeting, listed[meeting]) for meeting in range(n) if meeting not in held]
         free = [(a, centres[rooms + p] - 0.4, b - a, 0.8) for p, spans in enumerate(hours) for a, b in spans]
@@ -71,6 +76,18 @@ class Meetings(Picture):
                 drawing.label(ax, names[meeting], (x + width / 2, y + height / 2), fontsize=size, halo=False)
         shown = f"{n} meetings" if solution is None else f"scheduled (coloured): {len(held)} of {n}"
         return f"{shown}; grey: people are available"
+
+
+def _times(instance: Any) -> list[int]:
+    """Return when somebody comes or goes."""
+    return [time for spans in instance.availability for span in spans for time in span] or [0, _DAY]
+
+
+def _centres(instance: Any) -> list[float]:
+    """Return the height of each room's line, and then of each person's."""
+    rooms = len(instance.rooms)
+    lines = range(rooms + len(instance.availability))
+    return [1.5 * min(line, rooms) + max(0, line - rooms) for line in lines]
 
 
 def _in_lines(widths: Sequence[int], left: int, right: int, top: float) -> list[Rectangle]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..core.checks import short_repr
 from . import drawing
-from .drawing import CHOSEN, MANY, PALETTE, WRONG, Pair, classify_listed
-from .picture import Picture
+from .drawing import CHOSEN, MANY, PALETTE, WRONG, Pair, Places, classify_listed
+from .picture import DotPicture
 
 _BLOT = 10_000
 """More lines than these are no more than a blot: every second or third is enough for it."""
@@ -39,7 +39,7 @@ class Marks:
     """Vertices and the numbers that stand beside them."""
 
 
-class GraphPicture(Picture):
+class GraphPicture(DotPicture):
     """A graph with its vertices on a circle. Edges with weights are the thicker the heavier they are."""
 
     thick: ClassVar = drawing.PATH
@@ -53,14 +53,18 @@ class GraphPicture(Picture):
     def marks(self, instance: Any, solution: Any) -> Marks:
         """Return how the drawing differs where there is a solution."""
 
+    def places(self, instance: Any) -> Places:
+        places = drawing.circular_layout(instance.n)
+        if self.untangled and instance.n <= MANY:
+            return places[_near_linked(instance.n, [edge[:2] for edge in instance.edges])]
+        return places
+
     def draw_elements(self, instance: Any, solution: Any, names: Any, ax: Any) -> str:
         n, pairs = instance.n, [edge[:2] for edge in instance.edges]
         weights = {edge[:2]: edge[2] for edge in instance.edges if edge[2:]}
         size = f"{n} vertices, {len(pairs)} edges{', the thicker the heavier' if weights else ''}"
         marks = Marks(size) if solution is None else self.marks(instance, solution)
-        places = drawing.circular_layout(n)
-        if self.untangled and n <= MANY:
-            places = places[_near_linked(n, pairs)]
+        places = self.places(instance)
 
         def edges(drawn: Sequence[Pair], width: float, zorder: int = 2, **style: Any) -> None:
             drawn, heaviest = drawn[:: 1 + len(drawn) // _BLOT], max(weights.values(), default=1)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from . import drawing
-from .picture import Picture
+from .picture import RowPicture
 
 
 @dataclass(frozen=True)
-class Incidence(Picture):
+class Incidence(RowPicture):
     """A row for each set, a column for each element of the universe: chosen rows are coloured, what they lack hatched.
 
     ``sets``, ``universe`` and ``costs`` are the fields of the instance with the sets, with the number of their elements

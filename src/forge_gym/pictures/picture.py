@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_choice, short_repr
 from . import drawing
+from .drawing import Places, Rectangle
 
 FORMATS = ("png", "svg")
 _UNDATED: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
@@ -38,6 +39,14 @@ class Picture(ABC):
         Where the elements are placed must not depend on the solution. ``names[i]`` is what element ``i`` is called.
         What breaks a constraint is marked in `drawing.WRONG`, and by more than that colour.
         """
+
+    def spots(self, instance: Any, ax: Any) -> Sequence[Rectangle]:
+        """Return where each element can be clicked, in the units of the axes; nothing where none can."""
+        return ()
+
+    def tracks(self, instance: Any) -> Sequence[Rectangle]:
+        """Return where elements can be placed: a rectangle for each resource, from the first time to the last."""
+        return ()
 
     def draw(self, problem: Any, instance: Any, solution: Any, ax: Any) -> None:
         """Draw on the matplotlib axes ``ax``, and write below what is shown, and all that is wrong."""
@@ -105,6 +114,31 @@ class Picture(ABC):
             if title:
                 figure.suptitle(drawing.printable(title), fontsize=10, wrap=True, parse_math=False)
             yield figure
+
+
+class DotPicture(Picture):
+    """A picture whose elements are dots."""
+
+    @abstractmethod
+    def places(self, instance: Any) -> Places:
+        """Return the (n, 2) places of the elements."""
+
+    def spots(self, instance: Any, ax: Any) -> Sequence[Rectangle]:
+        return [(x, y, 0.0, 0.0) for x, y in self.places(instance).tolist()]
+
+
+class RowPicture(Picture):
+    """A picture whose elements are rows, counted from above."""
+
+    def rows(self, instance: Any) -> Sequence[int]:
+        """Return the elements in the order of their rows: by default that of their numbers."""
+        return range(instance.size)
+
+    def spots(self, instance: Any, ax: Any) -> Sequence[Rectangle]:
+        left, right = ax.get_xlim()
+        width = right - left  # of the axes: names of rows stand to the left of these
+        rows = {element: row for row, element in enumerate(self.rows(instance))}
+        return [(left - width, rows[element] - 0.5, 3 * width, 1.0) for element in range(len(rows))]
 
 
 def summary(problem: Any, instance: Any, solution: Any = None) -> str:
