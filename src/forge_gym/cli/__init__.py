@@ -15,7 +15,7 @@ from .options import Command, told
 from .terminal import Interrupted, Version
 
 COMMANDS = (
-    *("list", "show", "play", "serve", "eval", "rescore", "report"),
+    *("list", "show", "play", "serve", "eval", "rescore", "compare", "report"),
     *("preflight", "generate", "suite", "check", "rewards"),
 )
 """The commands in the order of the help text; each is the module of its name."""
