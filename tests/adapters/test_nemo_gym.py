@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 from itertools import islice
@@ -14,52 +12,23 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forge_gym
-from forge_gym.adapters.nemo_gym import row, write_server
-from forge_gym.adapters.nemo_gym.project import _requirement
+from adapters.replies import ALONE, HUGE, NUMBERS, SCRIPT, asked, raise_alarms
+from cases import every_kind
+from forge_gym.adapters.nemo_gym import _requirement, row, write_server
 from forge_gym.core.reference import CertificateError
-from forge_gym.core.rewards import REWARDS
 from forge_gym.data.rows import samples
-
-NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
-NUMBERS = ["quality", "skill", "ratio", "credit", "feasible", "malformed", "optimal"]
-ROOT = Path(__file__).parents[2]
-
-
-def answers(problem: Any, seed: int = 5) -> tuple[str, Any, list[str]]:
-    """A spec, its instance, and replies to it from malformed to optimal."""
-    index, instance = next(problem.graded_instances(seed))
-    solutions = [
-        *problem.null_answers(instance),
-        problem.random(instance, np.random.default_rng(0)),
-        problem.trivial(instance),
-        problem.heuristic(instance),
-        problem.reference(instance).solution,
-    ]
-    texts = ["no idea", *(problem.format(instance, found) for found in solutions)]
-    return problem.spec(seed, index), instance, texts
-
-
-def raise_alarms(monkeypatch: pytest.MonkeyPatch, problem: Any) -> None:
-    def alarm(verdict: Any) -> Any:
-        return type(verdict)(verdict.status, objective=verdict.objective, beats_bound=True)
-
-    verify = type(problem).verify
-    monkeypatch.setattr(type(problem), "verify", lambda *given: alarm(verify(*given)))
-
 
 # ---------------------------------------------------------------------- rows
 
 
 def test_rows_have_what_nemo_gym_asks_for() -> None:
     problems = [forge_gym.problem(name) for name in ("TSP", "Knapsack")]
-    found = [row(sample, i) for i, sample in enumerate(islice(samples(problems, levels=[0, 1]), 4))]
+    found = [row(each) for each in islice(samples(problems, levels=[0, 1]), 4)]
     drawn = [(each["problem"], each["level"]) for each in found]
     assert drawn == [("TSP", 0), ("Knapsack", 0), ("TSP", 1), ("Knapsack", 1)]
     for each in found:
@@ -107,14 +76,8 @@ def test_the_requirement_is_this_installation(
 ) -> None:
     installed = MagicMock(version="1.2.3")
     installed.read_text.return_value = origin and json.dumps(origin)
-    monkeypatch.setattr("forge_gym.adapters.nemo_gym.project.distribution", lambda name: installed)
+    monkeypatch.setattr("forge_gym.adapters.nemo_gym.distribution", lambda name: installed)
     assert _requirement() == expected
-
-    def absent(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr("forge_gym.adapters.nemo_gym.project.distribution", absent)
-    assert _requirement() == f"forge-gym @ {Path(forge_gym.__file__).parents[2].as_uri()}"
 
 
 def test_the_schema_takes_the_rows_and_nothing_less(tmp_path: Path) -> None:
@@ -129,35 +92,18 @@ def test_the_schema_takes_the_rows_and_nothing_less(tmp_path: Path) -> None:
         module.TaskData.model_validate({"problem": "TSP"})
 
 
-def test_the_package_says_what_it_has() -> None:
-    import forge_gym.adapters.nemo_gym as package
-
-    with pytest.raises(AttributeError, match="has no attribute 'Foo'"):
-        package.Foo  # noqa: B018
-
-
-def test_the_page_runs_without_nemo_gym(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/adapters/nemo_gym.md").read_text(), re.DOTALL)
-    blind = "import sys\nsys.modules['nemo_gym'] = None\n"
-    assert blocks
-    subprocess.run([sys.executable, "-c", blind + "\n".join(blocks)], check=True, cwd=tmp_path)
-
-
 # ---------------------------------------------------------------------- one reply, over HTTP
 
 
 def build(name: str, **options: Any) -> Any:
     """A server as its program builds it, without the command line around it."""
-    pytest.importorskip("nemo_gym")
+    pytest.importorskip("nemo_gym", reason=SCRIPT.format("nemo-gym"))
     from nemo_gym.server_utils import ServerClient
 
     from forge_gym.adapters.nemo_gym import server
 
-    config = {"ForgeServer": "ForgeConfig", "ForgeTurnsServer": "ForgeTurnsConfig"}[name]
-    given = {"host": "", "port": 0, "entrypoint": "", "name": "forge", **options}
-    return getattr(server, name)(
-        config=getattr(server, config)(**given), server_client=MagicMock(spec=ServerClient)
-    )
+    config = server.ForgeConfig(host="", port=0, entrypoint="", name="forge", **options)
+    return getattr(server, name)(config=config, server_client=MagicMock(spec=ServerClient))
 
 
 def client(server: Any, **options: Any) -> Any:
@@ -205,32 +151,46 @@ def body(spec: str, *items: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_verify_pays_the_reward_of_the_verdict(name: str) -> None:
-    problem = forge_gym.problem(name)
-    spec, instance, texts = answers(problem)
+    case = asked(name)
     for scheme in ALONE:
         http = client(build("ForgeServer", reward=scheme))
-        for text in texts:
-            verdict = problem.verify(instance, text)
-            found = http.post("/verify", json=body(spec, text)).raise_for_status().json()
-            assert found["reward"] == forge_gym.reward(scheme)(verdict)
-            assert found["quality"] == verdict.quality and found["skill"] == max(-1.0, verdict.skill)
-            assert found["reward_components"] == {
+        for kind, text in case.replies.items():
+            if kind == "surrogate":
+                continue  # no text to NeMo Gym; see below
+            verdict = case.problem.verify(case.instance, text)
+            answered = http.post("/verify", json=body(case.spec, text)).raise_for_status().json()
+            assert answered["reward"] == case.paid(text, scheme)
+            assert answered["quality"] == verdict.quality and answered["skill"] == max(-1.0, verdict.skill)
+            assert answered["reward_components"] == {
                 "readable": float(verdict.status != "malformed"),
                 "feasible": float(verdict.feasible),
                 "quality": verdict.quality,
             }
-            assert not found["mask_sample"] and found["failure_kind"] is None
-            assert set(NUMBERS) < set(found) and "score" not in found
-            assert (found["spec"], found["problem"], found["level"]) == (spec, name, -1)
-            assert found["response"]["output"][0]["content"][0]["text"] == text
+            assert not answered["mask_sample"] and answered["failure_kind"] is None
+            assert set(NUMBERS[1:]) < set(answered) and "score" not in answered
+            assert (answered["spec"], answered["problem"], answered["level"]) == (case.spec, name, -1)
+            assert answered["response"]["output"][0]["content"][0]["text"] == text
+
+
+@pytest.mark.parametrize("server", ["ForgeServer", "ForgeTurnsServer"])
+def test_no_column_stands_in_for_a_reply(server: str) -> None:
+    case = asked()
+    columns = dict.fromkeys(["answer", "completion", "reply", "certified"], case.replies["optimal"])
+    columns |= {"reward": 1.0, "quality": 1.0, "score": 1.0, "mask_sample": True}
+    http, said = client(build(server)), columns | body(case.spec, "no idea")
+    if server == "ForgeTurnsServer":
+        http.post("/reset", json=said).raise_for_status()
+    answered = (
+        http.post("/verify" if server == "ForgeServer" else "/step", json=said).raise_for_status().json()
+    )
+    assert answered["reward"] == -1 and answered.get("quality", 0) == 0 and not answered.get("mask_sample")
 
 
 def test_only_what_the_model_said_counts() -> None:
     http = client(build("ForgeServer"))
-    spec, _, texts = answers(forge_gym.problem("TSP"))
-    optimal = texts[-1]
+    spec, optimal = asked().spec, asked().replies["optimal"]
     thought = {"id": "t", "type": "reasoning", "summary": [{"type": "summary_text", "text": optimal}]}
     told = {"type": "message", "role": "user", "content": optimal}
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": json.dumps(optimal)}
@@ -256,11 +216,7 @@ def verified(text: str, spec: str = forge_gym.problem("TSP", n=6).spec(seed=3), 
     return asyncio.run(server.verify(ForgeVerifyRequest.model_validate(body(spec, text))))
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["<answer>" * 1_250_000, "<answer>" + "9" * 10_000_000 + "</answer>", "\x00" * 10_000_000],
-    ids=["tags", "digits", "zeros"],
-)
+@pytest.mark.parametrize("text", HUGE[1:], ids=range(4))
 def test_nor_does_a_huge_one(text: str) -> None:
     assert verified(text).reward < 0
 
@@ -273,10 +229,10 @@ def test_nemo_gym_itself_refuses_text_that_is_none() -> None:
 
 
 def test_a_fault_of_ours_masks_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = forge_gym.problem("Knapsack")
-    spec, _, texts = answers(problem)
-    raise_alarms(monkeypatch, problem)
-    found = client(build("ForgeServer")).post("/verify", json=body(spec, texts[-1])).raise_for_status().json()
+    case = asked("Knapsack")
+    raise_alarms(monkeypatch, case.problem)
+    said = body(case.spec, case.replies["optimal"])
+    found = client(build("ForgeServer")).post("/verify", json=said).raise_for_status().json()
     assert found["mask_sample"] and found["failure_kind"] == "verifier_error" and found["reward"] == 0
     assert found["failure_reason"].startswith("CertificateError: Knapsack")
     assert found["reward_components"] == {"readable": 0, "feasible": 0, "quality": 0}
@@ -303,8 +259,9 @@ def test_what_is_wrong_in_a_configuration_raises() -> None:
 
 def test_metrics_are_averaged_and_stored_replies_can_be_judged_again() -> None:
     http = client(build("ForgeServer"))
-    spec, _, texts = answers(forge_gym.problem("TSP"))
-    found = [http.post("/verify", json=body(spec, text)).json() for text in (texts[0], texts[-1])]
+    case = asked()
+    texts = "no idea", case.replies["optimal"]
+    found = [http.post("/verify", json=body(case.spec, text)).json() for text in texts]
     rollouts = [each | {"_ng_task_index": 0, "_ng_rollout_index": i} for i, each in enumerate(found)]
     metrics = http.post("/aggregate_metrics", json={"verify_responses": rollouts}).raise_for_status().json()
     assert metrics["agent_metrics"]["mean/reward"] == 0 and metrics["agent_metrics"]["mean/quality"] == 0.5
@@ -327,28 +284,26 @@ def play(http: Any, spec: str, replies: list[str]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_an_episode_pays_the_kept_reply(name: str, keep: str) -> None:
-    problem = forge_gym.problem(name)
-    spec, instance, texts = answers(problem)
-    replies = [texts[-3], texts[0], texts[-2], texts[1]]
+    case = asked(name)
+    replies = [case.replies[kind] for kind in ("trivial", "prose", "greedy", "infeasible")]
     server = build("ForgeTurnsServer", turns=4, keep=keep, reward="linear")
-    found = play(client(server), spec, replies)
-    alone = [forge_gym.reward("linear")(problem.verify(instance, reply)) for reply in replies[: len(found)]]
-    expected = alone[-1] if keep == "last" else max(alone)
-    assert sum(step["reward"] for step in found) == pytest.approx(expected, abs=1e-12)
-    assert [step["terminated"] for step in found] == [False] * (len(found) - 1) + [True]
-    assert found[-1]["info"]["score"] == expected and found[-1]["observation"] is None
-    assert all("Answer in the same format" in step["observation"] for step in found[:-1])
-    assert not server.session_state and not any(step["truncated"] for step in found)
-    (once,) = play(client(build("ForgeTurnsServer", turns=1)), spec, [texts[-2]])
-    assert once["reward"] == forge_gym.reward("tiered")(problem.verify(instance, texts[-2]))
+    steps = play(client(server), case.spec, replies)
+    kept = case.replies["infeasible" if keep == "last" else "greedy"]
+    assert sum(step["reward"] for step in steps) == pytest.approx(case.paid(kept, "linear"), abs=1e-12)
+    assert [step["terminated"] for step in steps] == [False, False, False, True]
+    assert steps[-1]["info"]["score"] == case.paid(kept, "linear") and steps[-1]["observation"] is None
+    assert all("Answer in the same format" in step["observation"] for step in steps[:-1])
+    assert not server.session_state and not any(step["truncated"] for step in steps)
+    (once,) = play(client(build("ForgeTurnsServer", turns=1)), case.spec, [kept])
+    assert once["reward"] == case.paid(kept)
 
 
 def test_the_numbers_of_episodes_are_averaged() -> None:
     http = client(build("ForgeTurnsServer", turns=1))
-    spec, _, texts = answers(forge_gym.problem("TSP"))
-    found = [play(http, spec, [text])[-1] for text in (texts[0], texts[-1])]
+    case = asked()
+    found = [play(http, case.spec, [text])[-1] for text in ("no idea", case.replies["optimal"])]
     rollouts = [each | {"_ng_task_index": 0, "_ng_rollout_index": i} for i, each in enumerate(found)]
     rollouts.append({"_ng_task_index": 1, "_ng_rollout_index": 0, "reward": 0.0})  # ended before it began
     metrics = http.post("/aggregate_metrics", json={"verify_responses": rollouts}).raise_for_status().json()
@@ -361,10 +316,10 @@ def test_sessions_do_not_meet() -> None:
     from fastapi.testclient import TestClient
 
     first, second = TestClient(app), TestClient(app)
-    spec, _, texts = answers(forge_gym.problem("TSP"))
+    spec, optimal = asked().spec, asked().replies["optimal"]
     for http in (first, second):
         http.post("/reset", json=body(spec)).raise_for_status()
-    assert first.post("/step", json=body(spec, texts[-1])).json()["terminated"]
+    assert first.post("/step", json=body(spec, optimal)).json()["terminated"]
     assert second.post("/step", json=body(spec, "?")).json()["reward"] == -1
     with pytest.raises(ValueError, match="call reset first"):
         first.post("/step", json=body(spec, "?"))
@@ -374,17 +329,16 @@ def test_sessions_do_not_meet() -> None:
 
 
 def test_a_fault_ends_the_rollout_without_a_reward(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = forge_gym.problem("Knapsack")
-    spec, _, texts = answers(problem)
+    case = asked("Knapsack")
     http = client(build("ForgeTurnsServer"))
-    http.post("/reset", json=body(spec)).raise_for_status()
-    raise_alarms(monkeypatch, problem)
+    http.post("/reset", json=body(case.spec)).raise_for_status()
+    raise_alarms(monkeypatch, case.problem)
     with pytest.raises(CertificateError):
-        http.post("/step", json=body(spec, texts[-1]))
+        http.post("/step", json=body(case.spec, case.replies["optimal"]))
 
 
 def test_nemo_gym_finds_servers_and_configurations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = pytest.importorskip("nemo_gym.resources_server_registry")
+    registry = pytest.importorskip("nemo_gym.resources_server_registry", reason=SCRIPT.format("nemo-gym"))
     from nemo_gym.task_data import load_task_data_schema
     from omegaconf import OmegaConf
 

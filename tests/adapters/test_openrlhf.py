@@ -21,35 +21,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import forge_gym
-from forge_gym.adapters.openrlhf import cut_reply, reward_func, row
+from adapters.replies import ALONE, HUGE, NUMBERS, SCRIPT, asked, raise_alarms
+from cases import every_kind
+from forge_gym.adapters.openrlhf import row
+from forge_gym.adapters.openrlhf.reward import cut_reply, reward_func
+from forge_gym.core.episode import Protocol
 from forge_gym.core.reference import CertificateError
-from forge_gym.core.rewards import REWARDS
 from forge_gym.data.rows import samples
 
 torch = pytest.importorskip("torch")
 
-NAMES = forge_gym.problems()
-ALONE = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
-LOGS = ["quality", "skill", "ratio", "credit", "feasible", "malformed", "optimal"]
+LOGS = NUMBERS[1:]
 ROOT = Path(__file__).parents[2]
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-
-
-def answers(problem: Any, seed: int = 5) -> tuple[str, Any, list[str]]:
-    """A spec, its instance, and replies to it from malformed to optimal."""
-    index, instance = next(problem.graded_instances(seed))
-    solutions = [
-        *problem.null_answers(instance),
-        problem.random(instance, np.random.default_rng(0)),
-        problem.trivial(instance),
-        problem.heuristic(instance),
-        problem.reference(instance).solution,
-    ]
-    texts = ["no idea", *(problem.format(instance, found) for found in solutions)]
-    return problem.spec(seed, index), instance, texts
 
 
 def printed(*arguments: str) -> str:
@@ -66,35 +53,26 @@ def load(path: Path | str, name: str) -> ModuleType:
     return module
 
 
-def raise_alarms(monkeypatch: pytest.MonkeyPatch, problem: Any) -> None:
-    def alarm(verdict: Any) -> Any:
-        return type(verdict)(verdict.status, objective=verdict.objective, beats_bound=True)
-
-    verify = type(problem).verify
-    monkeypatch.setattr(type(problem), "verify", lambda *given: alarm(verify(*given)))
-
-
 # ---------------------------------------------------------------------- reward
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_the_reward_is_that_of_the_verdict(name: str) -> None:
-    problem = forge_gym.problem(name)
-    spec, instance, texts = answers(problem)
+    case = asked(name)
     # The prompt holds answers, of which none may count.
-    prompt = f"<|im_start|>user\n{problem.prompt(instance)}\n{texts[-1]}<|im_end|>\n<|im_start|>assistant\n"
-    count = len(texts)
+    question = f"{case.problem.prompt(case.instance)}\n{case.replies['optimal']}"
+    prompt = f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+    texts = list(case.replies.values())
     for scheme in ALONE:
         queries = [f"{prompt}{text}<|im_end|>" for text in texts]
-        found = reward_func(queries, [prompt] * count, [spec] * count, reward=scheme)
-        verdicts = [problem.verify(instance, text) for text in texts]
-        assert found["rewards"].tolist() == [forge_gym.reward(scheme)(verdict) for verdict in verdicts]
-        assert found["scores"].tolist() == [verdict.quality for verdict in verdicts]
-        assert all(0 <= score <= 1 for score in found["scores"])
-        assert list(found["extra_logs"]) == LOGS
-        for values in found["extra_logs"].values():
-            assert values.shape == (count,) and all(map(math.isfinite, values.tolist()))
-        assert found["extra_logs"]["optimal"].tolist() == [float(verdict.optimal) for verdict in verdicts]
+        judged = reward_func(queries, [prompt] * len(texts), [case.spec] * len(texts), reward=scheme)
+        verdicts = [case.problem.verify(case.instance, text) for text in texts]
+        assert judged["rewards"].tolist() == [case.paid(text, scheme) for text in texts]
+        assert judged["scores"].tolist() == [verdict.quality for verdict in verdicts]
+        assert list(judged["extra_logs"]) == LOGS
+        for values in judged["extra_logs"].values():
+            assert values.shape == (len(texts),) and all(map(math.isfinite, values.tolist()))
+        assert judged["extra_logs"]["optimal"].tolist() == [float(verdict.optimal) for verdict in verdicts]
 
 
 TSP = forge_gym.problem("TSP", n=6)
@@ -112,17 +90,7 @@ def test_no_reply_raises(reply: str) -> None:
     assert cut_reply(PROMPT + reply, PROMPT) == reply
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        "\ud800<answer>[0, 1, 2]</answer>\udfff",
-        "<answer>" * 1_250_000,
-        "<answer>" + "9" * 10_000_000 + "</answer>",
-        "\x00" * 10_000_000,
-        PROMPT * 100,
-    ],
-    ids=["surrogates", "tags", "digits", "zeros", "prompts"],
-)
+@pytest.mark.parametrize("reply", [*HUGE, PROMPT * 100], ids=range(6))
 def test_nor_does_an_odd_one(reply: str) -> None:
     assert paid(PROMPT + reply) < 0
     moved = "  ".join(PROMPT.split(" "))  # as a decoder may leave it
@@ -144,13 +112,13 @@ def test_the_reply_is_cut_where_the_prompt_ends(prompt: str, reply: str, seed: i
 
 
 def test_a_prompt_that_lost_its_beginning_pays_nothing_either() -> None:
-    spec, instance, texts = answers(TSP)
-    question = TSP.prompt(instance)
-    prompt = f"<s>[INST] {question}\nFor example {texts[-1]} [/INST]"
+    case = asked()
+    best = case.replies["optimal"]
+    prompt = f"<s>[INST] {case.problem.prompt(case.instance)}\nFor example {best} [/INST]"
     for start in range(0, len(prompt) - 60, 7):
-        assert cut_reply(prompt[start:] + texts[0], prompt) == texts[0]
-        assert paid(prompt[start:] + texts[0], prompt, spec) == -1
-        assert paid(prompt[start:] + texts[-1], prompt, spec) == 1
+        assert cut_reply(prompt[start:] + "no idea", prompt) == "no idea"
+        assert paid(prompt[start:] + "no idea", prompt, case.spec) == -1
+        assert paid(prompt[start:] + best, prompt, case.spec) == 1
 
 
 def test_what_is_wrong_in_a_configuration_raises() -> None:
@@ -162,23 +130,19 @@ def test_what_is_wrong_in_a_configuration_raises() -> None:
         paid("<unk> <unk> <answer>[0, 1, 2, 3, 4, 5]</answer>")
     with pytest.raises(ValueError, match=r"a query must begin with its prompt"):
         paid("")
-    with pytest.raises(ValueError, match=r"must be as many, got 2, 1 and 1"):
-        reward_func([PROMPT, PROMPT], [PROMPT], [SPEC])
     with pytest.raises(ValueError, match=r"did you mean 'tiered'\?"):
         reward_func([PROMPT], [PROMPT], [SPEC], reward="tired")
     with pytest.raises(ValueError, match=r"reward must pay a single answer, got 'pairwise'"):
         reward_func([PROMPT], [PROMPT], [SPEC], reward="pairwise")
     with pytest.raises(ValueError, match=r"no argument 'rewards': did you mean 'reward'\?"):
         reward_func([PROMPT], [PROMPT], [SPEC], rewards="linear")
-    assert reward_func([], [], [])["rewards"].shape == (0,)
 
 
 def test_an_alarm_is_not_paid(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = forge_gym.problem("Knapsack")
-    spec, _, texts = answers(problem)
-    raise_alarms(monkeypatch, problem)
+    case = asked("Knapsack")
+    raise_alarms(monkeypatch, case.problem)
     with pytest.raises(CertificateError):
-        paid(f"?{texts[-1]}", "?", spec)
+        paid(f"?{case.replies['optimal']}", "?", case.spec)
 
 
 def test_the_files_load_as_openrlhf_loads_them(tmp_path: Path) -> None:
@@ -194,9 +158,9 @@ def test_the_files_load_as_openrlhf_loads_them(tmp_path: Path) -> None:
 
 def test_rows_have_the_columns_of_the_options() -> None:
     problems = [forge_gym.problem(name) for name in ("TSP", "Knapsack")]
-    found = [row(sample, i) for i, sample in enumerate(islice(samples(problems, levels=[0, 1]), 4))]
+    found = [row(each) for each in islice(samples(problems, levels=[0, 1]), 4)]
     assert [each["datasource"] for each in found] == ["forge_gym/TSP", "forge_gym/Knapsack"] * 2
-    assert [(each["level"], each["index"]) for each in found] == [(0, 0), (0, 1), (1, 2), (1, 3)]
+    assert [each["level"] for each in found] == [0, 0, 1, 1]
     for each in found:
         problem, instance = forge_gym.from_spec(each["label"])
         assert each["input"] == problem.prompt(instance) and problem.is_graded(instance)
@@ -264,17 +228,12 @@ def play(
 
     async def run() -> list[dict[str, Any]]:
         engine = SimpleNamespace(end="<|im_end|>")
-        instance = agent.ForgeAgent(options.pop("tokenizer", Tokenizer()), engine, **options)
+        instance = agent.ForgeAgent(Tokenizer(), engine, Protocol(**options))
         assert await instance.reset({"observation": prompt, "label": spec}) == {"observation": prompt}
         found: list[dict[str, Any]] = []
         for reply in replies:
             if not found or not found[-1]["done"]:
-                states = {
-                    "observation_text": prompt,
-                    "action_text": reply,
-                    "label": spec,
-                    "sampling_params": 7,
-                }
+                states = {"observation_text": prompt, "action_text": reply, "label": spec}
                 found.append(await instance.step(states))
         return found
 
@@ -282,23 +241,23 @@ def play(
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
-@pytest.mark.parametrize("name", NAMES)
+@every_kind
 def test_an_episode_pays_the_kept_reply(agent: ModuleType, name: str, keep: str) -> None:
-    problem = forge_gym.problem(name)
-    spec, instance, texts = answers(problem)
-    replies = [texts[-3], texts[0], texts[-2], texts[1]]
-    found = play(agent, "?", spec, replies, turns=4, keep=keep, reward="linear")
-    alone = [forge_gym.reward("linear")(problem.verify(instance, reply)) for reply in replies[: len(found)]]
-    expected = alone[-1] if keep == "last" else max(alone)
-    assert sum(step["rewards"].item() for step in found) == pytest.approx(expected, abs=1e-12)
-    assert [step["done"] for step in found] == [False] * (len(found) - 1) + [True]
-    kept = replies[alone.index(expected)]
-    assert found[-1]["scores"] == problem.verify(instance, kept).quality
-    for step in found:
-        assert list(step["extra_logs"]) == [*LOGS, "turns"] and step["sampling_params"] == 7
+    case = asked(name)
+    kinds = ["trivial", "prose", "greedy", "infeasible"]
+    replies = [case.replies[kind] for kind in kinds]
+    steps = play(agent, "?", case.spec, replies, turns=4, keep=keep, reward="linear")
+    kept = case.replies["infeasible" if keep == "last" else "greedy"]
+    assert sum(step["rewards"].item() for step in steps) == pytest.approx(
+        case.paid(kept, "linear"), abs=1e-12
+    )
+    assert [step["done"] for step in steps] == [False, False, False, True]
+    assert steps[-1]["scores"] == case.problem.verify(case.instance, kept).quality
+    for step in steps:
+        assert list(step["extra_logs"]) == [*LOGS, "turns"]
         assert step["environment_feedback"] == "" or not step["done"]
-    (once,) = play(agent, "?", spec, [texts[-2]], turns=1)
-    assert once["rewards"].item() == forge_gym.reward("tiered")(problem.verify(instance, texts[-2]))
+    (once,) = play(agent, "?", case.spec, [kept], turns=1)
+    assert once["rewards"].item() == case.paid(kept)
 
 
 @pytest.mark.parametrize(
@@ -341,17 +300,7 @@ def test_what_is_wrong_in_an_agent_raises(agent: ModuleType, monkeypatch: pytest
         play(agent, PROMPT, "", ["?"])
     raise_alarms(monkeypatch, TSP)
     with pytest.raises(CertificateError):
-        play(agent, PROMPT, SPEC, [answers(TSP)[2][-1]])
-
-
-def test_the_page_runs(agent: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/adapters/openrlhf.md").read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        # A file of one's own imports the agent by name.
-        monkeypatch.setitem(sys.modules, "forge_gym.adapters.openrlhf.agent", agent)
-        exec(compile(block, "openrlhf.md", "exec"), {})
+        play(agent, "?", asked().spec, [asked().replies["optimal"]])
 
 
 # ---------------------------------------------------------------------- inside OpenRLHF
@@ -384,16 +333,16 @@ class Scripted:
 
 
 def dataset(tokenizer: Any, chat: bool, template: str | None = None) -> Any:
-    module = pytest.importorskip("openrlhf.datasets.prompts_dataset")
+    module = pytest.importorskip("openrlhf.datasets.prompts_dataset", reason=SCRIPT.format("openrlhf"))
     options = SimpleNamespace(input_key="input", label_key="label", apply_chat_template=chat)
     strategy = SimpleNamespace(args=SimpleNamespace(data=options), is_rank_0=lambda: False)
-    found = [row(sample, i) for i, sample in enumerate(islice(samples(forge_gym.problem("TSP", n=6)), 3))]
+    found = [row(each) for each in islice(samples(forge_gym.problem("TSP", n=6)), 3)]
     return module.PromptDataset(found, tokenizer, strategy, input_template=template), found
 
 
 @pytest.mark.parametrize(("chat", "template"), [(True, None), (False, None), (False, "Q: {}\nA: ")])
 def test_openrlhf_reads_the_rows_and_asks_the_reward_file(chat: bool, template: str | None) -> None:
-    library = pytest.importorskip("openrlhf.utils.agent")
+    library = pytest.importorskip("openrlhf.utils.agent", reason=SCRIPT.format("openrlhf"))
     tokenizer = Tokenizer()
     data, found = dataset(tokenizer, chat, template)
     executor = library.SingleTurnAgentExecutor([printed("reward")])
@@ -415,7 +364,7 @@ def test_openrlhf_reads_the_rows_and_asks_the_reward_file(chat: bool, template: 
 
 @pytest.mark.parametrize(("chat", "template"), [(True, None), (False, None), (False, "Q: {}\nA: ")])
 def test_openrlhf_plays_the_agent_file(chat: bool, template: str | None) -> None:
-    pytest.importorskip("openrlhf.utils.agent")
+    pytest.importorskip("openrlhf.utils.agent", reason=SCRIPT.format("openrlhf"))
     tokenizer = Tokenizer()
     executor = load(printed("agent"), "agent_module").AgentExecutor()
     data, _ = dataset(tokenizer, chat, template)
@@ -456,24 +405,24 @@ def test_openrlhf_plays_the_agent_file(chat: bool, template: str | None) -> None
 
 
 def test_an_episode_that_runs_out_of_room_pays_what_it_has() -> None:
-    library = pytest.importorskip("openrlhf.utils.agent")
+    library = pytest.importorskip("openrlhf.utils.agent", reason=SCRIPT.format("openrlhf"))
     module = load(printed("agent"), "agent_module")
-    spec, instance, texts = answers(TSP)
-    prompt = TSP.prompt(instance)
-    engine = Scripted([texts[-2], "?" * 10_000])
+    case = asked()
+    prompt = case.problem.prompt(case.instance)
+    engine = Scripted([case.replies["greedy"], "?" * 10_000])
     params = SimpleNamespace(max_tokens=None, logprobs=None)
     executor = module.executor(turns=5)()
     assert isinstance(executor, library.AgentExecutorBase)
     room = len(prompt) + 400
-    response = asyncio.run(executor.execute(prompt, spec, params, room, Tokenizer(), engine))
+    response = asyncio.run(executor.execute(prompt, case.spec, params, room, Tokenizer(), engine))
     assert response["truncated"] and len(response["action_ranges"]) == 2
-    assert response["reward"] == pytest.approx(forge_gym.reward("tiered")(TSP.verify(instance, texts[-2])))
+    assert response["reward"] == pytest.approx(case.paid(case.replies["greedy"]))
 
 
 def test_a_real_tokenizer_is_cut_and_asked_alike() -> None:
-    library = pytest.importorskip("openrlhf.utils.agent")
+    library = pytest.importorskip("openrlhf.utils.agent", reason=SCRIPT.format("openrlhf"))
     pytest.importorskip("transformers")
-    from forge_gym.training.scratch import chat_tokenizer
+    from chat_tokenizer import chat_tokenizer
 
     tokenizer = chat_tokenizer([PROMPT] * 3, 512)
     data, found = dataset(tokenizer, True)
