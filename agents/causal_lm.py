@@ -186,9 +186,8 @@ def check_model(model: str) -> None:
     except OSError as error:
         reason = str(error.strerror)
     if reason:
-        raise ValueError(
-            f"model must be a folder of a model, or the name of one on the hub, got {model!r}: {reason}"
-        )
+        rule = "model must be a folder of a model, or the name of one on the hub"
+        raise ValueError(f"{rule}, got {model!r}: {reason}")
 
 
 def _missing_on_hub(model: str) -> str:
@@ -204,26 +203,14 @@ def _missing_on_hub(model: str) -> str:
 
 
 def trained_on(agent: str) -> dict[str, Any] | None:
-    """Return on what a model was trained, as its training has noted it beside the weights.
+    """Return what the training of ``hf:FOLDER`` or ``vllm:FOLDER`` noted beside the weights; None where it did not.
 
-    Parameters
-    ----------
-    agent
-        A name that `forge_gym.agents.make_agent` takes.
-
-    Returns
-    -------
-    dict or None
-        ``problem``, ``parameters`` and more, where the agent is ``hf:FOLDER`` or ``vllm:FOLDER`` with a note.
+    The note has ``problem``, ``parameters``, and settings such as ``max_new_tokens``.
 
     Raises
     ------
     ValueError
         If the note is damaged.
-
-    Examples
-    --------
-    >>> trained_on("greedy")
     """
     kind, _, folder = agent.partition(":")
     file = Path(folder, SETTINGS)
@@ -234,9 +221,8 @@ def trained_on(agent: str) -> dict[str, Any] | None:
         settings: dict[str, Any] = json.loads(text)
         settings["problem"], settings["parameters"]
     except (ValueError, TypeError, KeyError):
-        raise ValueError(
-            f"{file} must be a JSON object with problem and parameters, got {short_repr(text)}"
-        ) from None
+        rule = f"{file} must be a JSON object with problem and parameters"
+        raise ValueError(f"{rule}, got {short_repr(text)}") from None
     return settings
 
 

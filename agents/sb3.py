@@ -63,14 +63,16 @@ class SB3Agent:
         if isinstance(view, str):
             check_choice("view", view, VIEWS)
         self.view, self.deterministic = view, deterministic
-        self.normalize = _statistics(normalize) if isinstance(normalize, (str, Path)) else normalize
+        self.normalize: Any = normalize
+        if isinstance(normalize, (str, Path)):
+            self.normalize = pickle.loads(Path(normalize).read_bytes())
         self.name = name or f"sb3:{type(self.model).__name__}"
         self._masked = "action_masks" in inspect.signature(self.model.predict).parameters
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Return one reply per task."""
         views = [self._view(task) for task in tasks]
-        seen = [
+        seen: list[Any] = [
             view.reset(options={"instance": task.instance})[0]
             for view, task in zip(views, tasks, strict=True)
         ]
@@ -83,12 +85,11 @@ class SB3Agent:
             if self._masked:
                 more["action_masks"] = np.stack([views[i].action_masks() for i in running])
             actions, _ = self.model.predict(batch, deterministic=self.deterministic, **more)
-            going_on = []
+            over = {}
             for i, action in zip(running, actions, strict=True):
                 seen[i], _, terminated, truncated, _ = views[i].step(action)
-                if not (terminated or truncated):
-                    going_on.append(i)
-            running = going_on
+                over[i] = terminated or truncated
+            running = [i for i in running if not over[i]]
         return [view.reply for view in views]
 
     def _view(self, task: Task) -> NumericView:
@@ -137,12 +138,6 @@ def load(path: str | Path) -> BaseAlgorithm:
             model: BaseAlgorithm = algorithm.load(path, device="cpu")
             return model
     raise ValueError(f"model must be one of PPO, MaskablePPO, A2C or DQN, got a policy {wanted.__name__}")
-
-
-def _statistics(path: str | Path) -> VecNormalize:
-    with Path(path).open("rb") as file:
-        statistics: VecNormalize = pickle.load(file)
-    return statistics
 
 
 def _shapes(space: Any) -> str:
