@@ -88,7 +88,7 @@ def rows(name: str, repeats: int) -> list[Row]:
     )
     distinct += [f"{distinct[i]} {i}" for i in range(max(GROUPS) - len(distinct))]
     spec = [problem.spec(index=index)] * max(GROUPS)
-    reward, logged = RewardFunction(group_size=16), dict[str, float]()
+    reward, logged = RewardFunction(), dict[str, float]()
     env = gym.make(f"Forge/{name}-v0")
     seeds = iter(range(10**9))
 

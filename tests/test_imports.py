@@ -22,7 +22,7 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
     "wrappers": ("core", "kinds", "pictures"),
     "agents": ("core", "kinds", "wrappers"),
     "evaluation": ("core", "kinds", "pictures", "data", "wrappers", "agents", "registration", "_version"),
-    "training": ("core", "kinds", "wrappers", "agents", "data", "evaluation"),
+    "training": ("core", "kinds", "wrappers", "agents", "data", "evaluation", "registration"),
     "verification": ("core", "kinds", "solvers", "agents", "registration"),
     "adapters": ("core", "kinds", "data", "wrappers", "agents", "training", "evaluation", *TOP),
     "cli": (

@@ -13,7 +13,6 @@ import pytest
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction, completion_text, make_dataset
 from forge_gym.core.rewards import REWARDS
-from forge_gym.training import metrics
 
 NAMES = forge_gym.problems()
 ALONE = [*(name for name, scheme in REWARDS.items() if not isinstance(scheme, str)), "verpo"]
@@ -32,21 +31,21 @@ def replies(name: str) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("scheme", ALONE)
 def test_rewards_equal_those_of_the_environment(name: str, scheme: str) -> None:
     spec, texts = replies(name)
-    rewards = RewardFunction(scheme, group_size=4)(completions=texts, spec=[spec] * 8, prompts=[""] * 8)
+    rewards = RewardFunction(scheme)(completions=texts, spec=[spec] * 8, prompts=[""] * 8)
     problem, instance = forge_gym.from_spec(spec)
     env = gym.make(f"Forge/{name}-v0", reward=scheme)
     for text, reward in zip(texts, rewards, strict=True):
         env.reset(options={"instance": instance})
         assert env.step(text)[1] == reward
         chat = [{"role": "assistant", "content": text}]
-        assert RewardFunction(scheme, group_size=1)(completions=[chat], spec=[spec]) == [reward]
+        assert RewardFunction(scheme)(completions=[chat], spec=[spec]) == [reward]
     assert problem.name == name
 
 
 def test_metrics() -> None:
     spec, texts = replies("TSP")
     logged: dict[str, float] = {}
-    RewardFunction(group_size=4)(completions=texts, spec=[spec] * 8, log_metric=logged.__setitem__)
+    RewardFunction()(completions=texts, spec=[spec] * 8, log_metric=logged.__setitem__)
     assert (logged["forge/malformed"], logged["forge/infeasible"], logged["forge/feasible"]) == (
         0.25,
         0.25,
@@ -55,52 +54,47 @@ def test_metrics() -> None:
     assert logged["forge/optimal"] == logged["forge/above_greedy"] == 0.125
     assert 0 < logged["forge/quality"] < logged["forge/quality_of_feasible"] < 1
     assert logged["forge/effective_groups"] == 1 and logged["forge/faults"] == logged["forge/alarms"] == 0
-    RewardFunction(group_size=4)(completions=["?"] * 8, spec=[spec] * 8, log_metric=logged.__setitem__)
+    RewardFunction()(completions=["?"] * 8, spec=[spec] * 8, log_metric=logged.__setitem__)
     assert logged["forge/effective_groups"] == 0 and logged["forge/malformed"] == 1
 
 
-def test_metrics_of_one_problem_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    computed, logged = list[int](), dict[str, float]()
-    numbers = metrics._numbers
-
-    def counted(groups: Any) -> dict[str, float]:
-        computed.append(len(groups))
-        return numbers(groups)
-
-    monkeypatch.setattr(metrics, "_numbers", counted)
+def test_numbers_are_logged_once_and_by_problem_where_there_are_several() -> None:
     (tsp, texts), (knapsack, others) = replies("TSP"), replies("Knapsack")
-    function = RewardFunction(group_size=8)
+    function, logged = RewardFunction(), dict[str, float]()
     function(completions=texts, spec=[tsp] * 8, log_metric=logged.__setitem__)
-    assert computed == [1] and logged["forge/TSP/quality"] == logged["forge/quality"]
+    assert logged["forge/quality"] and not any(name.startswith("forge/TSP") for name in logged)
     function(completions=texts + others, spec=[tsp] * 8 + [knapsack] * 8, log_metric=logged.__setitem__)
-    assert computed == [1, 2, 1, 1] and logged["forge/TSP/quality"] != logged["forge/Knapsack/quality"]
+    assert logged["forge/TSP/quality"] != logged["forge/Knapsack/quality"]
+    logged.clear()
+    function(completions=texts, spec=[tsp] * 8, log_metric=logged.__setitem__)  # a batch of one of the two
+    assert logged["forge/TSP/quality"] == logged["forge/quality"] and "forge/Knapsack/quality" not in logged
 
 
-def test_groups_must_hold_one_instance() -> None:
-    tsp = forge_gym.problem("TSP")
-    a, b = tsp.spec(1), tsp.spec(2)
-    function = RewardFunction(group_size=2)
-    assert function(completions=["?"] * 4, spec=[a, a, b, b]) == [-1] * 4
-    for specs in ([a, b, b, a], [a, a, b], [a]):
-        with pytest.raises(ValueError, match="group_size must be the trainer's num_generations"):
-            function(completions=["?"] * len(specs), spec=specs)
-    with pytest.raises(ValueError, match="group_size must be"):
-        RewardFunction(group_size=0)
-    with pytest.raises(ValueError, match="did you mean 'tiered'"):
-        RewardFunction("tierd", group_size=2)
-
-
-def test_groups_of_one_instance_stay_groups() -> None:
-    spec, texts = replies("TSP")
+def test_groups_are_consecutive_rows_of_one_instance() -> None:
+    (a, texts), (b, _) = replies("TSP"), replies("Knapsack")
     bad, good = texts[0], texts[6]
-    pairwise = RewardFunction("pairwise", group_size=2)
-    assert pairwise(completions=[bad, good, bad, good], spec=[spec] * 4) == [-1, 1, -1, 1]
-    assert pairwise(completions=[bad, bad, good, good], spec=[spec] * 4) == [0, 0, 0, 0]
-    alone = RewardFunction("base_and_bonus", group_size=1)(completions=[texts[5]] * 2, spec=[spec] * 2)
-    together = RewardFunction("base_and_bonus", group_size=2)(completions=[texts[5], bad], spec=[spec] * 2)
-    assert alone[0] == alone[1] < together[0] < 0.02  # type: ignore[operator]
-    with pytest.raises(ValueError, match="completions must be one per row"):
-        pairwise(completions=[bad] * 3, spec=[spec] * 4)
+    pairwise = RewardFunction("pairwise")
+    assert pairwise(completions=[bad, good, "?"], spec=[a, a, b]) == [-1, 1, 0]
+    alone = RewardFunction("base_and_bonus")(completions=[texts[5], "?", texts[5]], spec=[a, b, a])
+    together = RewardFunction("base_and_bonus")(completions=[texts[5], bad], spec=[a] * 2)
+    assert alone[0] == alone[2] < together[0] < 0.02  # type: ignore[operator]
+    with pytest.raises(ValueError, match="zip"):
+        pairwise(completions=[bad] * 3, spec=[a] * 4)
+    with pytest.raises(ValueError, match="did you mean 'tiered'"):
+        RewardFunction("tierd")
+
+
+def test_no_column_of_a_data_set_stands_in_for_a_completion() -> None:
+    """Data sets have the optimum in them, by many names."""
+    datasets = pytest.importorskip("datasets")
+    spec, texts = replies("TSP")
+    optimum, row = texts[6], {"prompt": "?", "spec": spec}
+    names = ("answer", "kept_reply", "environments", "completion", "solution")
+    data = datasets.Dataset.from_list([row | dict.fromkeys(names, optimum)])
+    columns = {name: [value, value] for name, value in data[0].items() if name != "completion"}  # as TRL does
+    assert RewardFunction()(completions=["garbage", optimum], **columns) == [-1, 1]
+    columns["environments"] = [{"answer": optimum}] * 2
+    assert RewardFunction()(completions=["garbage", "?"], **columns) == [-1, -1]
 
 
 def test_a_fault_touches_its_own_group_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +110,7 @@ def test_a_fault_touches_its_own_group_alone(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(type(tsp), "verify", verify_or_fail)
     answer = "<answer>[0, 1, 2, 3, 4, 5]</answer>"
     logged: dict[str, float] = {}
-    function = RewardFunction("pairwise", group_size=2)
+    function = RewardFunction("pairwise")
     rewards = function(
         completions=["?", answer] * 3,
         spec=[good] * 2 + [faulty] * 2 + [good] * 2,
@@ -143,7 +137,7 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         instance.memo[problem._key], "reference", worse
     )  # a certificate that the optimum beats
     logged: dict[str, float] = {}
-    rewards = RewardFunction(group_size=2)(
+    rewards = RewardFunction()(
         completions=[texts[6], "?"], spec=[spec] * 2, log_metric=logged.__setitem__
     )
     assert rewards == [None, -1] and logged["forge/alarms"] == 1 and "beats its certificate" in caplog.text
@@ -152,7 +146,7 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         raise ZeroDivisionError("a bug of ours")
 
     monkeypatch.setattr(type(problem), "violations", broken)
-    rewards = RewardFunction(group_size=2)(
+    rewards = RewardFunction()(
         completions=[texts[4], "?"], spec=[spec] * 2, log_metric=logged.__setitem__
     )
     assert rewards == [None, None] and logged["forge/faults"] == 2 and "a bug of ours" in caplog.text
@@ -189,25 +183,25 @@ def test_completion_texts(completion: Any, text: str) -> None:
 
 
 def test_the_reward_function_travels() -> None:
-    function = pickle.loads(pickle.dumps(RewardFunction("linear", group_size=3)))
-    assert function.__name__ == "forge_linear" and function.group_size == 3
+    function = pickle.loads(pickle.dumps(RewardFunction("linear")))
+    assert function.__name__ == "linear"
 
 
 def test_the_state_of_a_scheme_travels() -> None:
     spec, texts = replies("TSP")
-    function = RewardFunction("verpo", group_size=4)
+    function = RewardFunction("verpo")
     function(completions=texts, spec=[spec] * 8)
     state = function.state_dict()
-    assert state["rates"] and json.loads(json.dumps(state)) == state
-    other = RewardFunction("verpo", group_size=4)
+    assert state["scheme"]["rates"] and json.loads(json.dumps(state)) == state
+    other = RewardFunction("verpo")
     assert other.state_dict() != state
     other.load_state_dict(json.loads(json.dumps(state)))
     assert other.state_dict() == state == pickle.loads(pickle.dumps(function)).state_dict()
     batch: dict[str, Any] = {"completions": texts, "spec": [spec] * 8}
-    assert other(**batch) == function(**batch) != RewardFunction("verpo", group_size=4)(**batch)
-    stateless = RewardFunction("linear", group_size=4)
+    assert other(**batch) == function(**batch) != RewardFunction("verpo")(**batch)
+    stateless = RewardFunction("linear")
     stateless.load_state_dict(stateless.state_dict())
-    with pytest.raises(ValueError, match="state must be empty for forge_linear"):
+    with pytest.raises(ValueError, match="state must have the keys .* for linear"):
         stateless.load_state_dict(state)
 
 

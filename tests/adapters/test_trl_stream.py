@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import forge_gym
-from forge_gym.adapters.trl import RewardFunction, Stream, make_dataset
+from forge_gym.adapters.trl import RewardFunction, Stream, environment_factory, make_dataset
+from forge_gym.adapters.trl.reward import KeptReply
 from forge_gym.training.curriculum import Curriculum, WindowConfig
 
 pytest.importorskip("datasets")
@@ -32,10 +33,8 @@ def best(row: dict[str, Any]) -> str:
 
 def answer(reward: RewardFunction, rows: list[dict[str, Any]], texts: list[str], **options: Any) -> list[Any]:
     """Call the reward function as the trainer does: every row repeated, columns as lists."""
-    columns = {key: [row[key] for row in rows for _ in range(reward.group_size)] for key in rows[0]}
-    completions = [
-        [{"role": "assistant", "content": text}] for text in texts for _ in range(reward.group_size)
-    ]
+    columns = {key: [row[key] for row in rows for _ in range(2)] for key in rows[0]}
+    completions = [[{"role": "assistant", "content": text}] for text in texts for _ in range(2)]
     return reward(prompts=columns.pop("prompt"), completions=completions, **columns, **options)
 
 
@@ -63,7 +62,7 @@ def test_prompts_of_a_test_set_are_never_drawn() -> None:
 def test_answers_move_the_window_and_the_rows_after_the_next_batch() -> None:
     """The trainer reads a batch ahead, so a promotion shows in the batch after it."""
     own = stream()
-    reward, rows = RewardFunction(group_size=2, stream=own), iter(own.dataset())
+    reward, rows = RewardFunction(stream=own), iter(own.dataset())
     batches = [[next(rows) for _ in range(8)]]
     for _ in range(6):
         batches.append([next(rows) for _ in range(8)])  # read ahead
@@ -79,7 +78,7 @@ def test_answers_move_the_window_and_the_rows_after_the_next_batch() -> None:
 
 def test_rows_of_an_evaluation_teach_nothing() -> None:
     own = stream()
-    reward = RewardFunction(group_size=2, stream=own)
+    reward = RewardFunction(stream=own)
     row = next(own.rows())
     before = own.curriculum.state_dict()
     foreign = {key: value for key, value in row.items() if key != "draw"}
@@ -93,7 +92,7 @@ def test_rows_of_an_evaluation_teach_nothing() -> None:
 
 def test_a_resumed_stream_goes_on_with_the_rows_read_ahead() -> None:
     def run(own: Stream, batches: int, rows: Any = None) -> list[Any]:
-        reward, rows, seen = RewardFunction("verpo", group_size=2, stream=own), rows or own.rows(), []
+        reward, rows, seen = RewardFunction("verpo", stream=own), rows or own.rows(), []
         ahead = [next(rows) for _ in range(4)]
         for _ in range(batches):
             batch, ahead = ahead, [next(rows) for _ in range(4)]
@@ -106,15 +105,13 @@ def test_a_resumed_stream_goes_on_with_the_rows_read_ahead() -> None:
     first, reward = run(own, 3)
     state = json.loads(json.dumps(reward.state_dict()))
     resumed = stream()
-    other = RewardFunction("verpo", group_size=2, stream=resumed)
+    other = RewardFunction("verpo", stream=resumed)
     other.load_state_dict(state)
     assert other.state_dict() == reward.state_dict()
     second, _ = run(resumed, 3)
     assert first + second == whole
-    with pytest.raises(ValueError, match="a reward function with none"):
-        RewardFunction("verpo", group_size=2).load_state_dict(state)
-    with pytest.raises(ValueError, match=r"state must be what state_dict returned.*\['drawn'\]"):
-        stream().load_state_dict({"drawn": 3})
+    with pytest.raises(ValueError, match="state must have the keys"):
+        RewardFunction("verpo").load_state_dict(state)
 
 
 def test_streams_are_never_copied() -> None:
@@ -131,11 +128,15 @@ def test_streams_are_never_copied() -> None:
 
 def test_kept_answers_take_the_place_of_completions() -> None:
     row = next(stream().rows())
-    reward, columns = RewardFunction(group_size=2), {"spec": [row["spec"]] * 2}
-    kept = [best(row), "?"]
-    assert reward(completions=["?", "?"], answer=kept, **columns) == [1, -1]
-    environments = [SimpleNamespace(answer=text) for text in kept]
-    assert reward(completions=["?", "?"], environments=environments, **columns) == [1, -1]
+    reward, columns = RewardFunction(), {"spec": [row["spec"]] * 2}
+    kept = [KeptReply(best(row)), KeptReply("?")]
+    assert reward(completions=["?", "?"], kept_reply=kept, **columns) == [1, -1]
+    raw = forge_gym.problem("TSP", n=6, answer_format="raw")
+    index, instance = next(raw.graded_instances(seed=5))
+    environment, spec = environment_factory("TSP")(), raw.spec(5, index)
+    environment.reset(spec=spec)
+    environment.submit(raw.format(instance, raw.reference(instance).solution))
+    assert reward(completions=["?"], environments=[environment], spec=[spec]) == [1]
 
 
 def test_metrics_say_what_happened() -> None:
@@ -148,10 +149,10 @@ def test_metrics_say_what_happened() -> None:
     )
     bare = str(list(tsp.heuristic(instance)))
     logged: dict[str, float] = {}
-    RewardFunction(group_size=4)(
+    RewardFunction()(
         completions=[optimum, greedy, trivial, f"I think {bare}", "<answer>[0, 0]</answer>", "?", "?", "?"],
         completion_ids=[[1] * 10] * 8,
-        spec=[spec] * 8,
+        spec=[spec] * 4 + [tsp.spec(6)] * 4,
         log_metric=logged.__setitem__,
     )
     assert logged["forge/malformed"] == 0.5 and logged["forge/infeasible"] == 0.125
@@ -161,46 +162,21 @@ def test_metrics_say_what_happened() -> None:
     assert logged["forge/zero_pass"] == 0.5 and logged["forge/all_pass"] == 0
     assert logged["forge/distinct"] == 1.5 and logged["forge/tokens_per_effective_group"] == 40
     assert logged["forge/verify_ms_p99"] > 0 and logged["forge/verify_seconds"] > 0
-    assert logged["forge/TSP/quality"] == logged["forge/quality"]
 
 
 def state(step: int, **options: Any) -> SimpleNamespace:
     return SimpleNamespace(global_step=step, is_world_process_zero=True, max_steps=9, **options)
 
 
-def test_json_lines_repeat_no_step(tmp_path: Path) -> None:
-    pytest.importorskip("transformers")
-    from forge_gym.adapters.trl import JsonLines
-
-    def log(callback: JsonLines, history: list[dict[str, float]], entry: dict[str, float]) -> None:
-        history.append(entry)
-        callback.on_log(None, state(int(entry["step"]), log_history=history), None, logs=entry)
-
-    path = tmp_path / "log.jsonl"
-    path.write_text("of a run that left no checkpoint\n")
-    first, history = JsonLines(path), list[dict[str, float]]()
-    first.on_train_begin(None, state(0, log_history=history), None)
-    for step in (1, 2, 3, 4):
-        log(first, history, {"reward": step / 8, "step": step})
-        assert len(path.read_text().splitlines()) == step
-    with path.open("a") as file:
-        file.write('{"step": 5, "rew')  # killed while it wrote
-    resumed, history = JsonLines(path), history[:2]  # what the checkpoint of step 2 remembers
-    resumed.on_train_begin(None, state(2, log_history=history), None)
-    log(resumed, history, {"reward": 1.0, "step": 3})
-    assert path.read_text().splitlines() == [
-        '{"step": 1, "reward": 0.125}', '{"step": 2, "reward": 0.25}', '{"step": 3, "reward": 1.0}'
-    ]  # fmt: skip
-
-
 def test_checkpoints_count_when_they_are_whole(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     from transformers import TrainerState
 
-    from forge_gym.adapters.trl import SaveState, last_checkpoint
+    from forge_gym.training.callbacks import SaveState
+    from forge_gym.training.runs import last_checkpoint
 
     own = stream()
-    reward = RewardFunction(group_size=2, stream=own)
+    reward = RewardFunction(stream=own)
     next(own.rows())
     assert last_checkpoint(tmp_path) is None
     for name in (2, 10, 12, 14, "10.bak", "best"):
@@ -211,22 +187,24 @@ def test_checkpoints_count_when_they_are_whole(tmp_path: Path) -> None:
     half = tmp_path / "checkpoint-12" / "trainer_state.json"
     half.write_text(half.read_text()[:-20])  # killed while it wrote
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
-    other = RewardFunction(group_size=2, stream=stream())
+    assert last_checkpoint(tmp_path, before=10) == tmp_path / "checkpoint-2"
+    other = RewardFunction(stream=stream())
     loaded: list[str] = []
     resumed = SaveState(other)
-    resumed.restore(SimpleNamespace(_load_rng_state=loaded.append), tmp_path / "checkpoint-10")
+    trainer = SimpleNamespace(_load_rng_state=loaded.append, args=SimpleNamespace(output_dir=str(tmp_path)))
+    assert resumed.resume(trainer) == str(tmp_path / "checkpoint-10")
     assert other.state_dict() == reward.state_dict()
     for _ in range(2):
         resumed.on_step_begin(None, state(10), None)
     assert loaded == [str(tmp_path / "checkpoint-10")]
-    TrainerState().save_to_json(str(tmp_path / "trainer_state.json"))
-    with pytest.raises(ValueError, match="checkpoint must be of a trainer with SaveState"):
-        resumed.restore(None, tmp_path)
+    TrainerState(global_step=12).save_to_json(str(half))
+    with pytest.raises(ValueError, match="a checkpoint must be of a trainer with SaveState"):
+        resumed.resume(trainer)
 
 
 def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
     pytest.importorskip("transformers")
-    from forge_gym.adapters.trl import Watch
+    from forge_gym.training.callbacks import Watch
 
     def entry(**options: float) -> dict[str, float]:
         return {
@@ -267,7 +245,7 @@ from forge_gym.training.curriculum import Curriculum, WindowConfig
 own = PartialState(cpu=True)
 names = ("TSP", "Knapsack")
 stream = Stream(Curriculum([forge_gym.problem(name) for name in names], rule=WindowConfig(groups=2)))
-reward, rows = RewardFunction(group_size=2, stream=stream), stream.rows()
+reward, rows = RewardFunction(stream=stream), stream.rows()
 for _ in range(5):
     batch = [next(rows) for _ in range(6)]
     mine = batch[own.process_index * 3 :][:3]  # every process draws all rows and takes its part

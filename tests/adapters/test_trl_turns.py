@@ -28,8 +28,22 @@ from forge_gym.adapters.trl.tools import (
     environment_factories,
     environment_factory,
 )
-from forge_gym.training.scratch import RESPONSE
 
+# How a reply in ChatML is read back, tool calls included.
+RESPONSE = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<|im_start|>assistant\n",
+    "fields": {
+        "tool_calls": {
+            "open": "<tool_call>",
+            "close_pattern": r"</tool_call>\s*",
+            "repeats": True,
+            "content": "json",
+            "transform": {"type": "function", "function": "{content}"},
+        },
+        "content": {"close_pattern": r"<\|im_end\|>\s*", "content": "text"},
+    },
+}
 NAMES = forge_gym.problems()
 OVER = "The episode is over: this changes nothing."
 
@@ -189,7 +203,7 @@ def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> No
         kept = max(played, key=single) if keep == "best" else played[-1]
         assert environment.answer == kept and environment.submissions == len(played)
         assert environment.get_reward() == single(kept)
-        function = RewardFunction(group_size=1)
+        function = RewardFunction()
         assert function(completions=[environment.answer], spec=[spec]) == [single(kept)]
 
 
@@ -215,12 +229,12 @@ def test_silence_pays_what_an_empty_answer_pays(scheme: str) -> None:
     spec, texts = answers(raw("Knapsack"))
     environment: Any = environment_factory("Knapsack", turns=1, reward=scheme)()
     environment.reset(spec=spec)
-    (empty,) = RewardFunction(scheme, group_size=1)(completions=[""], spec=[spec])
+    (empty,) = RewardFunction(scheme)(completions=[""], spec=[spec])
     assert environment.get_reward() == empty
     for text in texts:
         environment.reset(spec=spec)
         environment.submit(text)
-        assert [environment.get_reward()] == RewardFunction(scheme, group_size=1)(
+        assert [environment.get_reward()] == RewardFunction(scheme)(
             completions=[text], spec=[spec]
         )
 
@@ -296,7 +310,7 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         break_verifier(patched, problem, spec)
         assert "could not be judged" in environment.submit(texts[2])
         assert environment.get_reward() is None and environment.submit(texts[1]) == OVER
-        assert RewardFunction(group_size=1)(completions=[environment.answer], spec=[spec]) == [None]
+        assert RewardFunction()(completions=[environment.answer], spec=[spec]) == [None]
     assert environment.answer == texts[2] and "a bug of ours" in caplog.text and "TSP" in caplog.text
     environment.reset(spec=spec)
     environment.submit(texts[1])
@@ -557,7 +571,7 @@ def test_masks_line_up(tokenizer: Any, tsp: TSP, logprobs: bool) -> None:
     trainer: Any = Scripted(tokenizer, say(*script), logprobs=logprobs)
     output = Rollout([chat])([chat["prompt"]] * 2, trainer)
     assert trainer.batches == [2, 2, 2] and output["turns_used"] == [3, 3]
-    assert output["answer"] == [texts[2]] * 2
+    assert output["kept_reply"] == [texts[2]] * 2
     for i in range(2):
         runs = segments(tokenizer, output, i)
         assert [mask for mask, _ in runs] == [1, 0, 1, 0, 1]
@@ -638,10 +652,10 @@ def test_dialogues_end_at_the_optimum(tokenizer: Any, tsp: TSP, plain: bool) -> 
     prompts = [data["prompt"], other["prompt"], data["prompt"]]
     output = Rollout([data, other], turns=4)(prompts, trainer)
     assert trainer.batches == [3, 3, 1, 1] and output["turns_used"] == [2, 4, 2]
-    assert output["answer"] == [texts[4], "?", texts[4]]
+    assert output["kept_reply"] == [texts[4], "?", texts[4]]
     assert output["prompt_ids"] == trainer.starts
-    rewards = RewardFunction(group_size=1)(
-        completions=output["answer"], spec=[data["spec"], other["spec"], data["spec"]]
+    rewards = RewardFunction()(
+        completions=output["kept_reply"], spec=[data["spec"], other["spec"], data["spec"]]
     )
     assert rewards == [1, -1, 1]
 
@@ -681,10 +695,10 @@ def test_a_reply_that_was_cut_off_is_the_last(tokenizer: Any, tsp: TSP) -> None:
     chat, _, texts = tsp
     trainer: Any = Scripted(tokenizer, lambda _, turn: texts[1] + ("" if turn else "<|im_end|>"))
     output = Rollout([chat], turns=5)([chat["prompt"]], trainer)
-    assert output["turns_used"] == [2] and output["answer"] == [texts[1]]
+    assert output["turns_used"] == [2] and output["kept_reply"] == [texts[1]]
     silent: Any = Scripted(tokenizer, lambda _, turn: "" if turn else "?<|im_end|>")
     output = Rollout([chat], turns=5)([chat["prompt"]], silent)
-    assert output["turns_used"] == [2] and output["answer"] == ["?"]
+    assert output["turns_used"] == [2] and output["kept_reply"] == ["?"]
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
@@ -694,9 +708,9 @@ def test_best_or_last_counts(tokenizer: Any, tsp: TSP, keep: str) -> None:
         replies = [f"Let me see. {texts[i]}" for i in order]
         trainer: Any = Scripted(tokenizer, say(*replies))
         output = Rollout([chat], keep=keep)([chat["prompt"]], trainer)
-        rewards = RewardFunction(group_size=3)(completions=replies, spec=[chat["spec"]] * 3)
+        rewards = RewardFunction()(completions=replies, spec=[chat["spec"]] * 3)
         best = replies[max(range(3), key=lambda i: rewards[i])]  # type: ignore[arg-type, return-value]
-        assert output["answer"] == [best if keep == "best" else replies[-1]]
+        assert output["kept_reply"] == [best if keep == "best" else replies[-1]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -706,7 +720,7 @@ def test_every_problem_is_talked_about(tokenizer: Any, name: str) -> None:
     data = row(problem, spec)
     trainer: Any = Scripted(tokenizer, say(texts[0], texts[1], texts[4]))
     output = Rollout([data])([data["prompt"]], trainer)
-    assert output["answer"] == [texts[4]] and 1 <= output["turns_used"][0] <= 3
+    assert output["kept_reply"] == [texts[4]] and 1 <= output["turns_used"][0] <= 3
     assert tokenizer.unk_token_id not in output["completion_ids"][0]
 
 
@@ -717,7 +731,7 @@ def test_prompts_must_be_known(tokenizer: Any, tsp: TSP) -> None:
     with pytest.raises(ValueError, match="prompts must be of rows that Rollout was given"):
         rollout([plain["prompt"]], trainer)
     assert rollout.register(plain) is plain
-    assert rollout([plain["prompt"]], trainer)["answer"] == [texts[4]]
+    assert rollout([plain["prompt"]], trainer)["kept_reply"] == [texts[4]]
     again = [{"content": chat["prompt"][0]["content"], "role": "user"}]
     assert rollout([again], trainer)["turns_used"] == [1]  # the order of keys means nothing
     with pytest.raises(ValueError, match="must have the columns 'prompt' and 'spec', got"):
@@ -763,9 +777,9 @@ def test_a_fault_ends_its_own_dialogue_alone(
     break_verifier(monkeypatch, problem, rows[1]["spec"])
     trainer: Any = Scripted(tokenizer, say("one", "two", "three"))
     output = Rollout(rows)([data["prompt"] for data in rows], trainer)
-    assert output["turns_used"] == [3, 1] and output["answer"] == ["one", "one"]
+    assert output["turns_used"] == [3, 1] and output["kept_reply"] == ["one", "one"]
     assert "a bug of ours" in caplog.text
-    rewards = RewardFunction(group_size=1)(completions=output["answer"], spec=[data["spec"] for data in rows])
+    rewards = RewardFunction()(completions=output["kept_reply"], spec=[data["spec"] for data in rows])
     assert rewards == [-1, None]
 
 
@@ -874,7 +888,7 @@ def test_grpo_with_tools(
     def reward(**given: Any) -> list[float | None]:
         answers = [environment.answer for environment in given["environments"]]
         seen.extend(zip(answers, given["spec"], strict=True))
-        return RewardFunction(group_size=2)(**given)
+        return RewardFunction()(**given)
 
     trainer = grpo(
         model,
@@ -964,7 +978,7 @@ def test_grpo_with_dialogues(
 
     def reward(**given: Any) -> list[float | None]:
         seen.append(given)
-        return RewardFunction(group_size=2)(**given)
+        return RewardFunction()(**given)
 
     trainer = grpo(
         model, tmp_path, monkeypatch, train_dataset=data, rollout_func=Rollout(data), reward_funcs=reward

@@ -1,16 +1,18 @@
-"""Callbacks of a training run: whole checkpoints, a log as JSON lines, held-out scores, and warnings."""
+"""Callbacks of transformers' trainers: resuming with what was learned, held-out scores, warnings, a quiet bar."""
 
 from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
-from transformers import TrainerCallback, TrainerState
+from tqdm import tqdm
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.trainer_callback import ExportableState
 
 from ..agents.causal_lm import TransformersAgent
@@ -19,9 +21,17 @@ from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import METRICS
 from ..evaluation.evaluate import evaluate
-from .reward_function import RewardFunction, gathered
+from .runs import finish, last_checkpoint
 
 log = logging.getLogger(__name__)
+
+
+class Learner(Protocol):
+    """What a `SaveState` saves, such as `forge_gym.adapters.trl.RewardFunction`."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class SaveState(TrainerCallback, ExportableState):
@@ -34,12 +44,11 @@ class SaveState(TrainerCallback, ExportableState):
 
     Notes
     -----
-    To resume, find the newest complete checkpoint with `last_checkpoint`, hand it to `restore`, and start the
-    trainer with ``resume_from_checkpoint``; with a stream also with ``ignore_data_skip=True``, since the stream
-    itself knows where it is.
+    ``trainer.train(resume_from_checkpoint=state.resume(trainer))`` starts or continues a run. With a stream the
+    trainer needs ``ignore_data_skip=True``, since the stream itself knows where it is.
     """
 
-    def __init__(self, reward: RewardFunction) -> None:
+    def __init__(self, reward: Learner) -> None:
         self.reward = reward
         self._resumed: tuple[Any, str] | None = None
 
@@ -47,15 +56,17 @@ class SaveState(TrainerCallback, ExportableState):
         """Return what the trainer writes into a checkpoint."""
         return {"args": {}, "attributes": {"learned": self.reward.state_dict()}}
 
-    def restore(self, trainer: Any, checkpoint: Path) -> None:
-        """Go on from the state in ``checkpoint`` when ``trainer`` resumes from it."""
-        saved = TrainerState.load_from_json(str(checkpoint / "trainer_state.json")).stateful_callbacks
+    def resume(self, trainer: Any) -> str | None:
+        """Continue from the newest whole checkpoint of ``trainer``, and return it; None where there is none."""
+        checkpoint = last_checkpoint(Path(trainer.args.output_dir))
+        if checkpoint is None:
+            return None
+        saved = json.loads((checkpoint / "trainer_state.json").read_text())["stateful_callbacks"]
         if "SaveState" not in saved:
-            raise ValueError(
-                f"checkpoint must be of a trainer with SaveState, got {checkpoint}: give another folder"
-            )
+            raise ValueError(f"a checkpoint must be of a trainer with SaveState, got {checkpoint}")
         self.reward.load_state_dict(saved["SaveState"]["attributes"]["learned"])
         self._resumed = trainer, str(checkpoint)
+        return str(checkpoint)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self._resumed is not None:
@@ -65,77 +76,41 @@ class SaveState(TrainerCallback, ExportableState):
             self._resumed = None
 
 
-class JsonLines(TrainerCallback):
-    """Write every log entry to a file, one JSON object per line; a resumed run repeats no step.
-
-    Parameters
-    ----------
-    path
-        The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.is_world_process_zero:
-            # Of a stopped run the trainer remembers what was logged up to its checkpoint.
-            self.path.write_text("")
-            self._append(state.log_history)
-
-    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.is_world_process_zero:
-            self._append(state.log_history[-1:])
-
-    def _append(self, entries: Sequence[dict[str, float]]) -> None:
-        with self.path.open("a") as file:
-            file.writelines(json.dumps({"step": entry["step"]} | entry) + "\n" for entry in entries)
-
-
 class HeldOut(TrainerCallback):
-    """Score the policy on fixed instances while it trains: greedy decoding, never adaptive, never trained on.
+    """Score the policy on fixed instances while it trains: never adaptive, never trained on.
 
-    Logs ``heldout/<metric>`` and ``heldout/<problem>/<metric>`` for the success rate, quality, skill (floored at
-    -1), the literature's ratio, and the share of optimal answers; the mean over problems counts each the same.
+    Before the first step and at every tenth of the way, ``heldout/<metric>`` is logged, and printed in short, for the
+    success rate, quality, skill (floored at -1), the literature's ratio, and the share of optimal answers. Decoding is
+    greedy, as in the tables; the trainer's own evaluation samples, and draws from the random numbers of training.
 
     Parameters
     ----------
-    suite
-        Problems with instances, such as ``(problem, held_out(problem, 100))``.
-    every
-        Steps between evaluations; there is one before the first step, and one after the last.
+    trainer
+        Evaluate its model and log through it.
+    problem, instances
+        Such as ``held_out(problem, 100)``.
     max_new_tokens, batch_size
         As of `TransformersAgent`.
-
-    Notes
-    -----
-    `attach` the trainer before training. With several processes each answers its share.
     """
 
     def __init__(
         self,
-        suite: Sequence[tuple[Problem[Any, Any], Sequence[Instance]]],
+        trainer: Any,
+        problem: Problem[Any, Any],
+        instances: Sequence[Instance],
         *,
-        every: int,
         max_new_tokens: int,
         batch_size: int = 256,
     ) -> None:
-        check_int("every", every, 1)
-        self.suite, self.every = suite, every
-        self.max_new_tokens, self.batch_size = max_new_tokens, batch_size
-        self.trainer: Any = None
-
-    def attach(self, trainer: Any) -> None:
-        """Evaluate the model of ``trainer`` and log through it."""
-        self.trainer = trainer
-        trainer.add_callback(self)
+        self.trainer, self.problem, self.instances = trainer, problem, instances
+        self.limits: dict[str, Any] = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.global_step == 0:
             self.score()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.global_step % self.every == 0 or state.global_step == state.max_steps:
+        if state.global_step % max(1, state.max_steps // 10) == 0 or state.global_step == state.max_steps:
             due = control.should_log  # a log of our own would take the place of the step's
             self.score()
             control.should_log = due
@@ -149,30 +124,27 @@ class HeldOut(TrainerCallback):
         trainer.model.eval()  # the trainer keeps the metrics of training and evaluation apart by this
         try:
             with unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model:
-                agent = TransformersAgent(
-                    model,
-                    trainer.processing_class,
-                    batch_size=self.batch_size,
-                    max_new_tokens=self.max_new_tokens,
-                )
-                trainer.log(self._numbers(agent, trainer.accelerator))
+                agent = TransformersAgent(model, trainer.processing_class, **self.limits)
+                result = evaluate(agent, self.problem, self.instances, batch_size=len(self.instances))
+            scores = {metric: fmean(result.values(metric)) for metric in METRICS}
+            trainer.log({f"heldout/{metric}": score for metric, score in scores.items()})
         finally:
             trainer.model.train(was_training)
+        if trainer.is_world_process_zero():
+            said = ", ".join(f"{metric} {scores[metric]:.3f}" for metric in ("success", "quality", "skill"))
+            tqdm.write(f"step {trainer.state.global_step} of {trainer.state.max_steps}, held out: {said}")
+            sys.stdout.flush()
 
-    def _numbers(self, agent: TransformersAgent, accelerator: Any) -> dict[str, float]:
-        values: dict[str, list[float]] = {}
-        for problem, instances in self.suite:
-            own = instances[accelerator.process_index :: accelerator.num_processes]
-            result = evaluate(agent, problem, own, batch_size=max(1, len(own)))
-            values |= {f"{problem.name}/{metric}": gathered(result.values(metric)) for metric in METRICS}
-        scores = {f"heldout/{name}": sum(of) / len(of) for name, of in values.items()}
-        means = {
-            f"heldout/{metric}": fmean(
-                scores[f"heldout/{problem.name}/{metric}"] for problem, _ in self.suite
+
+class Bar(ProgressCallback):
+    """The trainer's progress bar, with loss or reward in place of the dictionaries of its log."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        keys = ("loss", "reward", "forge/quality", "forge/effective_groups")
+        if self.training_bar is not None:
+            self.training_bar.set_postfix(
+                {key.split("/")[-1]: f"{logs[key]:.3f}" for key in keys if key in logs}
             )
-            for metric in METRICS
-        }
-        return means | scores
 
 
 class Watch(TrainerCallback):
@@ -194,48 +166,82 @@ class Watch(TrainerCallback):
         self.heldout: list[tuple[float, float]] = []  # (mean reward before, held-out quality)
         self.on: set[str] = set()
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or not state.is_world_process_zero:
             return
-        if "heldout/quality" in logs:
-            if self.recent:
-                reward = fmean(entry["reward"] for entry in self.recent)
-                self.heldout.append((reward, logs["heldout/quality"]))
+        if "heldout/quality" in logs and self.recent:
+            self.heldout.append((fmean(entry["reward"] for entry in self.recent), logs["heldout/quality"]))
             if len(self.heldout) >= 3:
                 (before, worse), (after, better) = self.heldout[-3], self.heldout[-1]
-                self._say(
-                    after > before + 0.1 and better < worse + 0.005,
+                self._warn(
                     "reward",
+                    after > before + 0.1 and better < worse + 0.005,
                     f"the reward rose from {before:.2f} to {after:.2f}, held-out quality only from {worse:.3f} to "
                     f"{better:.3f}",
                 )
-        if "reward" not in logs:
-            return
-        self.recent.append(logs)
-        if len(self.recent) < self.steps:
-            return
+        if "reward" in logs:
+            self.recent.append(logs)
+            if len(self.recent) == self.steps:
+                self._look_back()
+
+    def _look_back(self) -> None:
         first, last = self.recent[0], self.recent[-1]
-        self._say(
-            max([entry.get("forge/effective_groups", 1.0) for entry in self.recent]) < 0.3,
+        before, after = (entry.get("completions/mean_length", 0.0) for entry in (first, last))
+        moved = any(last[key] > first.get(key, last[key]) for key in last if key.endswith("/promotions"))
+        self._warn(
             "signal",
+            max([entry.get("forge/effective_groups", 1.0) for entry in self.recent]) < 0.3,
             f"for {self.steps} steps less than 30 % of the groups had any signal",
         )
-        before, after = (entry.get("completions/mean_length", 0.0) for entry in (first, last))
-        self._say(
-            after < before / 2,
+        self._warn(
             "length",
+            after < before / 2,
             f"completions shrank from {before:.0f} to {after:.0f} tokens in {self.steps} steps",
         )
-        moved = any(last[key] > first.get(key, last[key]) for key in last if key.endswith("/promotions"))
-        self._say(
-            min([entry.get("forge/trivial", 0.0) for entry in self.recent]) > 0.6 and not moved,
+        self._warn(
             "trivial",
+            min([entry.get("forge/trivial", 0.0) for entry in self.recent]) > 0.6 and not moved,
             f"for {self.steps} steps over 60 % of the feasible answers copied the trivial or the greedy anchor",
         )
 
-    def _say(self, wrong: bool, what: str, message: str) -> None:
+    def _warn(self, what: str, wrong: bool, message: str) -> None:
         if wrong and what not in self.on:
             log.warning("%s", message)
         (self.on.add if wrong else self.on.discard)(what)
+
+
+def plain(trainer: Any) -> None:
+    """Leave nothing of the trainer's own output but a bar, and no model card, which would describe another model."""
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    if sys.stderr.isatty():
+        trainer.add_callback(Bar)
+    trainer.create_model_card = lambda *_, **__: None
+
+
+def train(
+    trainer: Any,
+    reward: Any,
+    problem: Problem[Any, Any],
+    watched: Sequence[Instance],
+    max_new_tokens: int,
+) -> None:
+    """Train from the newest checkpoint on, with all callbacks; leave model, log and note in the trainer's folder.
+
+    Parameters
+    ----------
+    trainer
+        A ``GRPOTrainer``.
+    reward
+        Its `forge_gym.adapters.trl.RewardFunction`.
+    problem, watched, max_new_tokens
+        As of `HeldOut` and `forge_gym.training.runs.finish`.
+    """
+    state = SaveState(reward)
+    plain(trainer)
+    for callback in (state, Watch(), HeldOut(trainer, problem, watched, max_new_tokens=max_new_tokens)):
+        trainer.add_callback(callback)
+    trainer.train(resume_from_checkpoint=state.resume(trainer))
+    trainer.save_model()
+    trainer.save_state()
+    finish(Path(trainer.args.output_dir), problem, max_new_tokens)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.checks import check_choice, check_int, check_share, did_you_mean, short_repr
+from ..core.checks import check_choice, check_int, check_known, check_share, short_repr
 from ..core.instance import Instance
 from ..core.problem import MAX_UNGRADED, Problem
 from ..core.seeding import SEEDING_VERSION, SPLITS
@@ -35,11 +35,9 @@ _FAILURES = 2
 """Failures of a generator after which its problem is quarantined: one may be bad luck."""
 _SIGNAL_RATE = 0.02
 """Weight of the newest group in a problem's share of groups with signal: about the last 50 groups count."""
-_PASS_RATE = 0.1
-"""Weight of the newest group in a level's share of passed rollouts: a level is seen seldom, so about 10 count."""
 _SIGNAL_FLOOR = 0.1
 """What is added to each problem's signal before shares are computed, so that no problem is starved."""
-_SAVED = ("seed", "split", "quarantined", "signal", "_passing", "_next", "_draws", "_again", "_planned")
+_SAVED = ("seed", "split", "quarantined", "signal", "_next")
 """Attributes of a curriculum that are state as they are."""
 
 
@@ -143,6 +141,10 @@ class Window:
         self.seen = []
         return move
 
+    def state(self) -> dict[str, Any]:
+        """Return all but the rule."""
+        return {key: value for key, value in vars(self).items() if key != "rule"}
+
 
 @dataclass(frozen=True)
 class CurriculumSample:
@@ -159,9 +161,9 @@ class CurriculumSample:
 class Curriculum:
     """Which problem, level and instance comes next, and what was learned from the answers.
 
-    Problems are drawn with equal probability, which no adaptive mixture is known to beat reliably; the
-    options below are off by default. Only graded instances are drawn, each once. A problem whose generator
-    fails is tried with the next index, then quarantined with an error in the log, never dropped silently.
+    Problems are drawn with equal probability, which no adaptive mixture is known to beat reliably. Only graded
+    instances are drawn, each once. A problem whose generator fails is tried with the next index, then quarantined
+    with an error in the log, never dropped silently.
 
     Parameters
     ----------
@@ -176,13 +178,6 @@ class Curriculum:
     temperature
         None for equal shares. Otherwise a problem's share is proportional to ``(0.1 + e) ** (1 / temperature)``,
         where e is its recent share of groups with any signal, and at least half of an equal share.
-    review
-        Probability of a level below the window, where there is one.
-    retry
-        Instances that nobody solved come again after this many draws; 0 never shows an instance twice.
-    duet
-        Plan this many draws at once and give more groups to those whose outcome is least certain;
-        see `allocate`. 0 gives one group to each.
 
     Raises
     ------
@@ -209,9 +204,6 @@ class Curriculum:
         rule: WindowConfig | None = None,
         start: int | Mapping[str, int] = 0,
         temperature: float | None = None,
-        review: float = 0.0,
-        retry: int = 0,
-        duet: int = 0,
     ) -> None:
         chosen = [problems] if isinstance(problems, Problem) else list(problems)
         self.problems = {problem.name: problem for problem in chosen}
@@ -223,29 +215,18 @@ class Curriculum:
         check_choice("split", split, SPLITS)
         if temperature is not None and not temperature > 0:
             raise ValueError(f"temperature must be positive, or None for equal shares, got {temperature!r}")
-        check_share("review", review)
-        check_int("retry", retry, 0)
-        check_int("duet", duet, 0)
         starts = dict.fromkeys(self.problems, start) if isinstance(start, int) else dict(start)
+        check_known("start", "problem", starts, self.problems)
         for name, level in starts.items():
-            if name not in self.problems:
-                raise ValueError(
-                    f"start must name problems of the curriculum, got {short_repr(name)}: "
-                    f"{did_you_mean(name, self.problems)}"
-                )
             check_int(f"start of {name}", level, 0)
-        self.seed, self.split = seed, split
-        self.temperature, self.review, self.retry, self.duet = temperature, review, retry, duet
-        self.windows = {name: Window(rule or WindowConfig(), starts.get(name, 0)) for name in self.problems}
+        self.seed, self.split, self.temperature = seed, split, temperature
+        self.rule = rule or WindowConfig()
+        self.windows = {name: Window(self.rule, starts.get(name, 0)) for name in self.problems}
         self.quarantined: dict[str, str] = {}
         """Problems whose generator failed, and how."""
         self.signal = dict.fromkeys(self.problems, 1.0)
         """Recent share of groups with any signal, by problem: a moving average over some 50 groups."""
-        self._passing: dict[str, float] = {}  # by problem and level, as `_key` writes them
-        self._next: dict[str, int] = {}
-        self._draws = 0
-        self._again: list[tuple[int, str, int, int]] = []
-        self._planned: list[tuple[str, int, int]] = []  # (problem, level, index), the next one last
+        self._next: dict[str, int] = {}  # by problem and level
         self._rng = np.random.default_rng(
             np.random.SeedSequence([SEEDING_VERSION, seed, SPLITS.index(split)])
         )
@@ -270,35 +251,20 @@ class Curriculum:
         return CurriculumSample(problem, level, index, problem.instance(self.seed, index, self.split))
 
     def sample(self) -> CurriculumSample:
-        """Return the next instance to train on.
+        """Return the next instance to train on: graded, and not drawn before.
 
         Raises
         ------
         RuntimeError
             If the generators of all problems fail.
         """
-        self._draws += 1
-        if self._again and self._again[0][0] <= self._draws:
-            _, name, level, index = self._again.pop(0)
-            return self.at(name, level, index)
-        if not self._planned:
-            fresh = [self._fresh() for _ in range(max(1, self.duet))]
-            rates = [self._passing.get(_key(name, level), 0.5) for name, level, _ in fresh]
-            groups = allocate(rates, len(fresh)) if self.duet else [1]
-            self._planned = [draw for draw, n in zip(fresh, groups, strict=True) for _ in range(n)][::-1]
-        return self.at(*self._planned.pop())
-
-    def _fresh(self) -> tuple[str, int, int]:
-        """Return problem, level and index of a graded instance that was not drawn before."""
         while len(self.quarantined) < len(self.problems):
             shares = self.shares
             name = list(shares)[int(self._rng.choice(len(shares), p=list(shares.values())))]
             levels = self.windows[name].levels
-            if levels.start and self._rng.random() < self.review:
-                levels = range(levels.start)
             level = levels[int(self._rng.integers(len(levels)))]
             try:
-                return name, level, self._graded(name, level)
+                return self.at(name, level, self._graded(name, level))
             except RuntimeError as reason:
                 self.quarantined[name] = f"level {level}: {reason}"
                 log.error("%s leaves the curriculum: %s", name, self.quarantined[name])
@@ -306,7 +272,7 @@ class Curriculum:
 
     def _graded(self, name: str, level: int) -> int:
         """Return the index of the next graded instance, which then counts as drawn, or raise ``RuntimeError``."""
-        problem, key = self.problems[name].at_level(level), _key(name, level)
+        problem, key = self.problems[name].at_level(level), f"{name} {level}"
         start, failures = self._next.get(key, 0), 0
         for index in range(start, start + MAX_UNGRADED):
             self._next[key] = index + 1
@@ -336,95 +302,38 @@ class Curriculum:
         judged = [verdict for verdict in verdicts if not verdict.beats_bound]
         if not judged:
             return 0
-        window = self.windows[name]
         self.signal[name] += _SIGNAL_RATE * (signal - self.signal[name])
-        passed = sum([verdict.skill >= window.rule.skill for verdict in judged])
-        key, rate = _key(name, level), passed / len(judged)
-        before = self._passing.get(key, 0.5)
-        self._passing[key] = before + _PASS_RATE * (rate - before)
-        if self.retry and not passed:
-            self._again.append((self._draws + self.retry, name, level, index))
-        return window.update(
-            level, [verdict.skill for verdict in judged], sum([verdict.feasible for verdict in judged])
-        )
+        skills = [verdict.skill for verdict in judged]
+        return self.windows[name].update(level, skills, sum([verdict.feasible for verdict in judged]))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later draws depend on as JSON-ready data."""
         state = {
             "problems": {name: repr(problem) for name, problem in self.problems.items()},
-            "rules": {name: asdict(window.rule) for name, window in self.windows.items()},
-            "windows": {name: asdict(window) for name, window in self.windows.items()},
+            "rule": asdict(self.rule),
+            "windows": {name: window.state() for name, window in self.windows.items()},
             "rng": self._rng.bit_generator.state,
         }
         copied: dict[str, Any] = json.loads(json.dumps(state | {key: vars(self)[key] for key in _SAVED}))
         return copied
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; raise ``ValueError`` if it is of other problems or streams.
+        """Continue from what `state_dict` returned; raise ``ValueError`` if it is of other problems, rules or streams.
 
         A refused state changes nothing.
         """
-        own = self.state_dict()
-        for key in ("problems", "rules", "seed", "split"):
+        own, state = self.state_dict(), json.loads(json.dumps(state))
+        for key in ("problems", "rule", "seed", "split"):
             if state.get(key) != own[key]:
                 raise ValueError(
                     f"state must be of the same {key}, {short_repr(own[key])}, got {short_repr(state.get(key))}"
                 )
-        if odd := _keys(own) ^ _keys(state):
-            raise ValueError(f"state must be what state_dict returned, got one that differs in {sorted(odd)}")
-        state = json.loads(json.dumps(state))
-        for name, window in self.windows.items():
-            vars(window).update(state["windows"][name] | {"rule": window.rule})
+        for of, mine in (
+            (state, own),
+            *((state["windows"][name], own["windows"][name]) for name in self.windows),
+        ):
+            if of.keys() != mine.keys():
+                raise ValueError(f"state must have the keys {[*mine]}, got {[*of]}")
         vars(self).update({key: state[key] for key in _SAVED})
+        self.windows = {name: Window(self.rule, **saved) for name, saved in state["windows"].items()}
         self._rng.bit_generator.state = state["rng"]
-
-
-def _keys(state: Mapping[str, Any]) -> set[str]:
-    """Return the keys of a state and of the windows in it."""
-    windows = state.get("windows", {})
-    return {*state} | {f"{name}: {key}" for name, window in windows.items() for key in window}
-
-
-def _key(name: str, level: int) -> str:
-    """Return problem and level as a key of JSON."""
-    return f"{name} {level}"
-
-
-def allocate(rates: Sequence[float], groups: int, block: int = 4) -> list[int]:
-    """Spread ``groups`` blocks of rollouts over prompts such that most are likely to show both outcomes.
-
-    Each block goes where it raises the chance that a prompt has a passed and a failed rollout,
-    ``1 - p**n - (1 - p)**n`` after n rollouts, the most; the gains of one prompt fall from block to block, so
-    greedy is optimal.
-
-    Parameters
-    ----------
-    rates
-        Estimated share of passed rollouts, by prompt.
-    groups
-        Blocks to spread; the trainer's groups, where it wants equal ones.
-    block
-        Rollouts per block.
-
-    Returns
-    -------
-    list of int
-        Blocks per prompt.
-
-    Examples
-    --------
-    >>> allocate([0, 0.02, 0.1, 0.3, 0.5, 0.9, 0.99, 1], groups=16)
-    [0, 3, 5, 2, 2, 4, 0, 0]
-    """
-
-    def chance(p: float, blocks: int) -> float:
-        return 1 - p ** (block * blocks) - (1 - p) ** (block * blocks) if blocks else 0.0
-
-    def gain(p: float, blocks: int) -> float:
-        return round(chance(p, blocks + 1) - chance(p, blocks), 9)  # p and 1 - p tie, whatever the rounding
-
-    allocation = [0] * len(rates)
-    for _ in range(groups):
-        gains = list(map(gain, rates, allocation))
-        allocation[gains.index(max(gains))] += 1
-    return allocation

@@ -19,7 +19,6 @@ from ..core.problem import Problem
 TEACHERS = ("greedy", "random", "search", "exact")
 """``greedy``: the heuristic, randomised; ``random``: a random feasible solution; ``search``: hill climbing from
 the heuristic, with its trace of incumbents where the answer format leaves room; ``exact``: the certified reference."""
-
 _TEMPERATURE = 0.3
 _MOVES = 5
 
@@ -33,26 +32,12 @@ class Example:
     weight: float = 1.0
     """How often it is trained on relative to others; see `forge_gym.training.sft.epochs`."""
     index: int = 0
-    """Of the instance in its stream: where to go on."""
+    """Of the instance in its stream."""
 
 
 @dataclass(frozen=True)
 class Demonstrations:
     """An endless stream of demonstrations, each instance once; the same for the same arguments.
-
-    Parameters
-    ----------
-    problems
-        One or several, in turn.
-    mix
-        Shares of `TEACHERS`; greedy alone by default.
-    epsilon
-        Probability that a choice of the greedy heuristic is its second best. Demonstrations without any
-        leave a policy with nothing to explore.
-    seed
-        Of instances and draws; the instances are those of `Problem.instance` in the training split.
-    exclude
-        Prompts that must not occur, such as those of a test set.
 
     Raises
     ------
@@ -70,16 +55,18 @@ class Demonstrations:
     """
 
     problems: Sequence[Problem[Any, Any]]
+    """One or several, in turn."""
     mix: Mapping[str, float] = field(default_factory=lambda: {"greedy": 1.0})
+    """Shares of `TEACHERS`."""
     epsilon: float = 0.15
+    """Probability that a choice of the greedy heuristic is its second best. Demonstrations without any leave a policy
+    with nothing to explore."""
     seed: int = 0
+    """Of instances and draws; the instances are those of `Problem.instance` in the training split."""
     exclude: Container[str] = frozenset()
+    """Prompts that must not occur, such as those of a test set."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.mix, Mapping):
-            raise ValueError(
-                f"mix must map teachers to shares, got {self.mix!r}: did you mean {{'greedy': 1}}?"
-            )
         for teacher, share in self.mix.items():
             check_choice("mix", teacher, TEACHERS)
             check_share(f"mix of {teacher}", share, 0.0, math.inf)
@@ -92,7 +79,7 @@ class Demonstrations:
             raise ValueError("problems must hold at least one problem, got none")
 
     def stream(self, start: int = 0) -> Iterator[Example]:
-        """Yield demonstrations from number ``start`` on; to go on after one, start at its index plus 1."""
+        """Yield demonstrations from number ``start`` on; to continue after one, start at its index plus 1."""
         teachers, shares = list(self.mix), np.array(list(self.mix.values()), dtype=float)
         for index in count(start):
             problem = self.problems[index % len(self.problems)]
@@ -133,13 +120,12 @@ def search_trace(problem: Problem[Any, Any], instance: Instance, rng: np.random.
     Better: [0, 4, 5], objective 165.
     <answer>[0, 4, 5]</answer>
     """
-    steps = list(climb(problem, instance, rng, _MOVES))
-    if problem.answer_format == "raw":
-        return problem.format(instance, steps[-1][0])
     better: dict[Any, Any] = {}
-    for solution, value in steps:
+    for solution, value in climb(problem, instance, rng, _MOVES):
         better.setdefault(value, solution)
     answer = problem.format(instance, [*better.values()][-1])
+    if problem.answer_format == "raw":
+        return answer
     lines = [
         f"{problem.format_answer(instance, solution)}, objective {value}."
         for value, solution in better.items()
@@ -175,6 +161,7 @@ def rejection_sample(
     samples: int = 8,
     skill: float = 0.0,
     batch_size: int = 1024,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> list[Example]:
     """Return the agent's own best replies to learn from: self-improvement by rejection sampling.
 
@@ -191,6 +178,8 @@ def rejection_sample(
         Least skill of a reply that is kept; 0 asks for the greedy heuristic's value.
     batch_size
         Replies asked for at once.
+    progress
+        Called with the number of replies since the last call.
 
     Returns
     -------
@@ -211,7 +200,7 @@ def rejection_sample(
     check_share("skill", skill, -1.0, 1.0)
     check_int("batch_size", batch_size, 1)
     kept: list[Example] = []
-    for index, texts in enumerate(replies(agent, problem, instances, samples, batch_size)):
+    for index, texts in enumerate(replies(agent, problem, instances, samples, batch_size, progress)):
         instance = instances[index]
         good = [
             (verdict, text)

@@ -13,12 +13,11 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
 from math import exp
 from typing import Any
 
-from ..core.checks import check_share, short_repr
 from ..core.problem import Problem
 from ..core.rewards import Group, tiered
 from ..core.verdict import STATUSES, Number, Verdict, Violation, constraint_credit
@@ -120,20 +119,9 @@ class Verpo:
         return deepcopy({"rates": self.rates, "unmet": self.unmet})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned; raise ``ValueError`` if ``state`` is something else."""
-        try:
-            rates, unmet = (
-                {key: dict(by_family) for key, by_family in state[part].items()}
-                for part in ("rates", "unmet")
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise ValueError(
-                f"state must be what state_dict returned, with the keys 'rates' and 'unmet', got {short_repr(state)}"
-            ) from None
-        for key, by_family in rates.items():
-            for family, rate in by_family.items():
-                check_share(f"the rate of {family!r} of {key}", rate)
-        self.rates, self.unmet = rates, unmet
+        """Continue from what `state_dict` returned."""
+        state = deepcopy(state)
+        self.rates, self.unmet = state["rates"], state["unmet"]
 
 
 def _key(problem: Problem[Any, Any]) -> str:
@@ -146,8 +134,6 @@ def _lost(weights: dict[str, float], violations: Sequence[Violation]) -> float:
     return sum(weights[violation.family] * (1.0 - violation.satisfied) for violation in violations)
 
 
-MAX_BONUS = 0.02
-"""Half of the smallest jump between two tiers, (1 - TIER_SLOPE) * 0.08: no bonus lifts an answer over an edge."""
 CONCISE = 2000
 """Characters at which a reply earns half of the bonus for concision."""
 CLAIM_WINDOW = 4000
@@ -166,8 +152,8 @@ class BaseAndBonus:
 
     Base and bonus after FIRM. The gate is feasible and ``0 <= skill < 1``; elsewhere the base is paid to
     the last bit, so nothing is earned by talk without a good answer. Behind the gate each bonus is its
-    weight times a number in [0, 1]. Their sum never lifts an answer to the next tier, but within one it may pay
-    the slightly worse of two close answers more.
+    weight times a number in [0, 1]. All three are half of the smallest jump between two tiers: they never lift an
+    answer to the next tier, but within one they may pay the slightly worse of two close answers more.
 
     Examples
     --------
@@ -189,15 +175,7 @@ class BaseAndBonus:
     novelty: float = 0.005
     """Paid to a solution that no other answer of the group states, in whatever spelling; 0 for one alone."""
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            check_share(field.name, getattr(self, field.name), 0.0, MAX_BONUS)
-        total = self.concision + self.claim + self.novelty
-        if total > MAX_BONUS:
-            raise ValueError(f"concision, claim and novelty must sum to at most {MAX_BONUS}, got {total}")
-
     def __call__(self, verdict: Verdict) -> float | None:
-        """Pay one answer whose text is unknown: the base."""
         return tiered(verdict)
 
     def group(self, group: Group) -> list[float | None]:
@@ -212,10 +190,9 @@ class BaseAndBonus:
         }
         copies = Counter(gated.values())
         for i, solution in gated.items():
-            base, text, verdict = rewards[i], group.texts[i], group.verdicts[i]
-            assert base is not None  # only a verdict that beats a certificate is not paid
+            text, verdict = group.texts[i], group.verdicts[i]
             rewards[i] = (
-                base
+                (rewards[i] or 0.0)  # greedy is paid 0
                 + self.concision / (1.0 + len(text) / CONCISE)
                 + self.claim * (_claimed(text) == verdict.objective)
                 + self.novelty * (copies[solution] == 1 and len(rewards) > 1)

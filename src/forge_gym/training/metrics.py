@@ -18,8 +18,6 @@ from .curriculum import PASS
 
 _LISTS = re.compile(r"\[[^][]*(?:\[[^][]*\][^][]*)*\]")
 _SEARCHED = 4096
-
-
 SILENT = 1e-6
 """Standard deviation of a group's rewards up to which it carries no signal."""
 USEFUL = 0.01
@@ -44,8 +42,7 @@ class JudgedGroup:
     @cached_property
     def deviation(self) -> float:
         """Standard deviation of the rewards: what a group-relative method learns from."""
-        paid = [reward for reward in self.rewards if reward is not None]
-        return float(np.std(paid)) if len(paid) > 1 else 0.0
+        return deviation(self.rewards)
 
     @property
     def passes(self) -> int:
@@ -69,8 +66,14 @@ class JudgedGroup:
         return problem.canonical(instance, trivial), problem.canonical(instance, greedy)
 
 
+def deviation(rewards: Sequence[float | None]) -> float:
+    """Return the standard deviation of the rewards that were paid; 0 of fewer than two."""
+    paid = [reward for reward in rewards if reward is not None]
+    return float(np.std(paid)) if len(paid) > 1 else 0.0
+
+
 def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
-    """Return the numbers of a batch by name, ``forge/<number>`` and ``forge/<problem>/<number>``.
+    """Return the numbers of a batch by name.
 
     The numbers: ``effective_groups`` and ``useful_groups``, shares of groups whose rewards deviate by more than
     1e-6 and 0.01; ``zero_pass`` and ``all_pass``, shares of groups in which no or every answer reaches a skill of
@@ -81,16 +84,6 @@ def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     wrong place; ``verify_ms_p99`` per answer and ``verify_seconds`` in all; ``tokens_per_effective_group``;
     ``faults`` of a verifier and ``alarms``, answers that beat a certificate: both must be 0.
     """
-    of_all = _numbers(groups)
-    numbers = {f"forge/{key}": value for key, value in of_all.items()}
-    for name in sorted({group.problem.name for group in groups}):
-        own = [group for group in groups if group.problem.name == name]
-        of_own = of_all if len(own) == len(groups) else _numbers(own)
-        numbers |= {f"forge/{name}/{key}": value for key, value in of_own.items()}
-    return numbers
-
-
-def _numbers(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     judged = [verdict for group in groups for verdict in group.verdicts if not verdict.beats_bound]
     effective = [group.deviation > SILENT for group in groups]
     tokens = sum([group.tokens for group in groups])
@@ -115,24 +108,22 @@ def _numbers(groups: Sequence[JudgedGroup]) -> dict[str, float]:
             "all_pass": fmean([group.passes == len(group.texts) for group in groups]),
             "distinct": fmean([len(set(group.solutions)) for group in groups]),
         }
-        if copied := [solution in group.anchors for group in groups for solution in group.solutions]:
-            numbers["quality_of_feasible"] = fmean(
-                [verdict.quality for verdict in judged if verdict.feasible]
+    if copied := [solution in group.anchors for group in groups for solution in group.solutions]:
+        numbers["quality_of_feasible"] = fmean([verdict.quality for verdict in judged if verdict.feasible])
+        numbers["trivial"] = fmean(copied)
+    if broken := [verdict for verdict in judged if verdict.status != "malformed"]:
+        for family in sorted({family for group in groups for family in group.problem.constraints}):
+            numbers[f"violated/{family}"] = fmean(
+                [any(v.family == family for v in verdict.violations) for verdict in broken]
             )
-            numbers["trivial"] = fmean(copied)
-        if broken := [verdict for verdict in judged if verdict.status != "malformed"]:
-            for family in sorted({family for group in groups for family in group.problem.constraints}):
-                numbers[f"violated/{family}"] = fmean(
-                    [any(v.family == family for v in verdict.violations) for verdict in broken]
-                )
-        # Texts have no verdict where there was a fault.
-        if malformed := [
-            _salvageable(group.problem, group.instance, text)
-            for group in groups
-            for text, verdict in zip(group.texts, group.verdicts, strict=False)
-            if verdict.status == "malformed"
-        ]:
-            numbers["salvageable"] = fmean(malformed)
+    # Texts have no verdict where there was a fault.
+    if malformed := [
+        _salvageable(group.problem, group.instance, text)
+        for group in groups
+        for text, verdict in zip(group.texts, group.verdicts, strict=False)
+        if verdict.status == "malformed"
+    ]:
+        numbers["salvageable"] = fmean(malformed)
     return numbers
 
 

@@ -1,20 +1,17 @@
-"""Language models from nothing: tokenizers learned on the spot and random weights, so no hub is needed."""
+"""Language models from nothing: a tokenizer learned on the spot and random weights, so no hub is needed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.checks import check_choice, check_int
+from ..core.checks import check_choice
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(NamedTuple):
     """Shape of a decoder: 13 ``hidden``² weights per layer, and the embeddings."""
 
     hidden: int
@@ -31,38 +28,20 @@ SIZES = {
 }
 """By name; ``tiny`` has 0.16 million weights and trains on a CPU in minutes."""
 
-PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
-
-# Prefix-preserving: what a conversation renders to only grows when a message is added.
-CHATML = (
-    "{%- if tools %}<|im_start|>system\n"
-    "{%- for tool in tools %}{{ tool.function.name }} {% endfor %}<|im_end|>\n{% endif %}"
-    "{%- for message in messages %}"
-    "{{- '<|im_start|>' + message.role + '\n' }}"
-    "{%- if message.role == 'assistant' %}{% generation %}{{- message.content or '' }}"
-    "{%- for call in message.tool_calls or [] %}"
-    '{{- \'<tool_call>{"name": "\' + call.function.name + \'", "arguments": \' }}'
-    "{{- call.function.arguments | tojson }}{{- '}</tool_call>' }}"
-    "{%- endfor %}{{- '<|im_end|>' }}{% endgeneration %}{{- '\n' }}"
-    "{%- else %}{{- message.content + '<|im_end|>\n' }}{%- endif %}"
-    "{%- endfor %}"
-    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{% endif %}"
-)
-# How a reply in that template is read back, tool calls included.
-RESPONSE = {
-    "defaults": {"role": "assistant"},
-    "start_anchor": "<|im_start|>assistant\n",
-    "fields": {
-        "tool_calls": {
-            "open": "<tool_call>",
-            "close_pattern": r"</tool_call>\s*",
-            "repeats": True,
-            "content": "json",
-            "transform": {"type": "function", "function": "{content}"},
-        },
-        "content": {"close_pattern": r"<\|im_end\|>\s*", "content": "text"},
-    },
+GRPO = {
+    "learning_rate": 5e-4,
+    "warmup_steps": 5,
+    "adam_beta2": 0.99,
+    "loss_type": "dr_grpo",
+    "scale_rewards": "none",  # the reward is dense: the size of a difference means something
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "dataloader_pin_memory": False,
+    "logging_steps": 1,
 }
+"""Arguments of TRL's ``GRPOConfig`` with which a small model learns."""
+
+PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
 
 def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
@@ -93,68 +72,15 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def chat_tokenizer(texts: Iterable[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
-    """Return a byte-level tokenizer with a chat template that knows roles and tools, for prose prompts.
-
-    Any text can be written in it. The template is ChatML; tool calls are JSON between ``<tool_call>`` tags.
-
-    Parameters
-    ----------
-    texts
-        What merges are learned on.
-    vocabulary
-        Number of tokens, at least 320.
-
-    Examples
-    --------
-    >>> tokenizer = chat_tokenizer(["Find a tour of 6 cities."] * 9, 320)
-    >>> chat = [{"role": "user", "content": "6 cities?"}]
-    >>> print(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
-    <|im_start|>user
-    6 cities?<|im_end|>
-    <|im_start|>assistant
-    <BLANKLINE>
-    """
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    check_int("vocabulary", vocabulary, 320)
-    special = [PAD, "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"]
-    pieces = Tokenizer(models.BPE())
-    # Numbers and words stay whole, with their blank: one token per item where the vocabulary allows.
-    pieces.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(r" ?\d+| ?[A-Za-z]+| ?[^\sA-Za-z\d]|\s"), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    pieces.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    pieces.train_from_iterator(
-        (text for content in texts for text in (content, "user", "assistant", "tool")), trainer
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=pieces, pad_token=PAD, eos_token="<|im_end|>", padding_side="left"
-    )
-    tokenizer.chat_template = CHATML
-    tokenizer.response_template = RESPONSE
-    return tokenizer
-
-
 def build_model(
-    size: str | Size, tokenizer: PreTrainedTokenizerFast, *, length: int = 2048, seed: int = 0
+    size: str, tokenizer: PreTrainedTokenizerFast, *, length: int = 2048, seed: int = 0
 ) -> PreTrainedModel:
     """Return a decoder (of Qwen3's architecture) with random weights.
 
     Parameters
     ----------
     size
-        A key of `SIZES`, or a shape.
+        A key of `SIZES`.
     tokenizer
         Decides the vocabulary and the end-of-text token.
     length
@@ -176,17 +102,16 @@ def build_model(
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    if isinstance(size, str):
-        check_choice("size", size, SIZES)
-        size = SIZES[size]
+    check_choice("size", size, SIZES)
+    shape = SIZES[size]
     config = Qwen3Config(
         vocab_size=len(tokenizer),
-        hidden_size=size.hidden,
-        intermediate_size=3 * size.hidden,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.heads,
-        head_dim=size.hidden // size.heads,
+        hidden_size=shape.hidden,
+        intermediate_size=3 * shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        head_dim=shape.hidden // shape.heads,
         tie_word_embeddings=True,
         max_position_embeddings=length,
         pad_token_id=tokenizer.pad_token_id,
@@ -197,11 +122,3 @@ def build_model(
         torch.manual_seed(seed)
         model: Any = Qwen3ForCausalLM(config)
     return model
-
-
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Path:
-    """Save model and tokenizer, last of all a file ``complete``, so that a killed save is seen; return the folder."""
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "complete").touch()
-    return folder

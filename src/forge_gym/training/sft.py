@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,52 +11,44 @@ import numpy as np
 
 from ..agents.causal_lm import render
 from ..core.checks import check_int
-from .checkpoints import all_checkpoints, last_checkpoint
 from .demonstrations import Example
+from .runs import last_checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def fine_tune(
-    model: PreTrainedModel,
+    model: PreTrainedModel | str,
     tokenizer: PreTrainedTokenizerBase,
     examples: Callable[[], Iterable[Example]],
-    checkpoints: Path,
+    folder: Path,
     *,
     steps: int,
     batch: int = 256,
     learning_rate: float = 3e-3,
-    bf16: bool = False,
     save_steps: int = 50,
     seed: int = 0,
-    save_to: Path | None = None,
-    progress: Callable[[int], object] = lambda done: None,
 ) -> list[float]:
-    """Train ``model`` in place to give the replies; loss on the reply alone, AdamW, cosine schedule.
+    """Train ``model`` to give the replies, in place if it is loaded; loss on the reply alone, AdamW, cosine schedule.
 
     Parameters
     ----------
     model, tokenizer
-        With a chat template, prompts are rendered as conversations; otherwise as they are.
+        A folder and a hub name will do for the model. With a chat template, prompts are rendered as conversations;
+        otherwise as they are.
     examples
         Called without arguments, gives the same examples every time, such as `Demonstrations.stream`.
-    checkpoints
-        Folder for checkpoints alone, written every ``save_steps`` steps, removed at the end. Training goes on
-        from the last one, and reads the examples before it once more.
+    folder
+        For the trained model and its tokenizer, and until `forge_gym.training.runs.finish` removes them for the
+        checkpoints, written every ``save_steps`` steps. Training continues from the last one, and reads the examples
+        before it once more.
     steps, batch
-        Steps, and examples per step of all processes together. Several GPUs need a process each.
+        Steps, and examples per step and process.
     learning_rate
         Peak of the schedule; warms up over the first twentieth.
-    bf16
-        Whether to compute in bfloat16; weights stay in their own type.
     seed
         To which the trainer sets the random generators of Python, NumPy and PyTorch.
-    save_to
-        Folder for the trained model and its tokenizer, with a file ``complete`` when all is there. The way to
-        save where FSDP or DeepSpeed leaves each process a part of the weights.
-    progress
-        Called with the number of steps since the last call; at first with those that a stopped run has done.
 
     Returns
     -------
@@ -67,25 +58,16 @@ def fine_tune(
     Raises
     ------
     ValueError
-        If a number is out of range, ``batch`` cannot be spread evenly over the processes, ``checkpoints``
-        holds anything else or those of a longer run, or the examples end too soon.
+        If a number is out of range, or the examples end too soon.
     """
-    import torch
-    from accelerate import PartialState
     from datasets import IterableDataset
-    from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    class Advance(TrainerCallback):
-        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step >= steps:
-                raise ValueError(f"checkpoints must be of less than {steps} steps, got {state.global_step}")
-            if state.global_step:
-                progress(state.global_step)
+    from .callbacks import plain
 
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            control.should_save &= state.global_step < steps  # resuming from the end would be a step too many
-            progress(1)
+    check_int("steps", steps, 1)
+    check_int("batch", batch, 1)
+    check_int("seed", seed, 0, 2**32 - 1)
 
     def rows() -> Iterator[dict[str, list[int]]]:
         stream = iter(examples())
@@ -95,57 +77,34 @@ def fine_tune(
                 raise ValueError(f"examples must last for {steps} steps of {batch}, ended in step {step}")
             yield from tokens(tokenizer, chunk)
 
-    check_int("steps", steps, 1)
-    check_int("batch", batch, 1)
-    check_int("save_steps", save_steps, 1)
-    check_int("seed", seed, 0, 2**32 - 1)
-    if foreign := {*checkpoints.glob("*")}.difference(all_checkpoints(checkpoints)):
-        raise ValueError(f"checkpoints must be a folder for them alone, got one with {min(foreign)}")
-    processes = PartialState().num_processes
-    if batch % processes:
-        more = batch + -batch % processes
-        raise ValueError(
-            f"batch must be a multiple of the {processes} processes, got {batch}: did you mean {more}?"
-        )
-    was_training = model.training
     trainer = SFTTrainer(
         model,
         SFTConfig(
-            output_dir=str(checkpoints),
+            output_dir=str(folder),
             max_steps=steps,
-            per_device_train_batch_size=batch // processes,
+            per_device_train_batch_size=batch,
             learning_rate=learning_rate,
             lr_scheduler_type="cosine",
             adam_beta1=0.85,  # small models learn faster than with 0.9
             warmup_steps=max(1, steps // 20),
             max_length=None,
-            bf16=bf16,
+            bf16=False,
             gradient_checkpointing=False,
-            use_cpu=not torch.cuda.is_available(),
             seed=seed,
             save_steps=save_steps,
             save_total_limit=2,
+            dataloader_pin_memory=False,
             logging_steps=1,
             report_to="none",
-            disable_tqdm=True,
             log_level="error",
         ),
         train_dataset=IterableDataset.from_generator(rows),
         processing_class=tokenizer,
-        callbacks=[Advance()],
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.create_model_card = lambda *_, **__: None  # only checkpoints go there
-    last = last_checkpoint(checkpoints)
+    plain(trainer)
+    last = last_checkpoint(folder, before=steps)  # resuming from the end would be a step too many
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    model.train(was_training)
-    if save_to is not None:
-        trainer.save_model(str(save_to))  # in all processes: each may have a part of the weights
-    trainer.accelerator.wait_for_everyone()
-    if save_to is not None:
-        (save_to / "complete").touch()
-    if trainer.is_world_process_zero():
-        shutil.rmtree(checkpoints)
+    trainer.save_model(str(folder))
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ...core.checks import check_int
 from ...core.problem import Problem
-from ...data.rows import Sample, samples
+from ...data.rows import Row, samples
 from ...training.curriculum import Curriculum, CurriculumSample
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ def make_dataset(
     split: str = "train",
     chat: bool = True,
     exclude: Container[str] = frozenset(),
-    progress: Callable[[Iterator[dict[str, Any]]], Iterator[dict[str, Any]]] = iter,
 ) -> Dataset:
     """Return ``size`` graded instances as a dataset for ``GRPOTrainer`` or an evaluation.
 
@@ -36,8 +35,6 @@ def make_dataset(
         Number of rows; every row is another instance.
     chat
         Whether ``prompt`` is a conversation (instruct models) or plain text (from-scratch models).
-    progress
-        Wraps the iterator of rows, for a progress bar.
 
     Returns
     -------
@@ -54,20 +51,20 @@ def make_dataset(
 
     check_int("size", size, 1)
     stream = islice(samples(problems, levels=levels, seed=seed, split=split, exclude=exclude), size)
-    return Dataset.from_list(list(progress(row(sample, chat=chat) for sample in stream)))
+    return Dataset.from_list([row(drawn, chat=chat) for drawn in stream])
 
 
-def row(sample: Sample, _: int = 0, *, chat: bool = True) -> dict[str, Any]:
-    """Return the row of ``sample``, whose number in the data set does not matter; see `make_dataset`."""
+def row(drawn: Row, *, chat: bool = True) -> dict[str, Any]:
+    """Return the columns of a graded instance; see `make_dataset`."""
     return {
-        "prompt": sample.messages if chat else sample.prompt,
-        "spec": sample.spec,
-        "problem": sample.problem.name,
-        "environment": sample.problem.name,  # by which the trainer chooses among environment factories
-        "level": sample.level,
-        "seed": sample.seed,
-        "index": sample.index,
-        "instance_hash": sample.digest,
+        "prompt": drawn.messages if chat else drawn.prompt,
+        "spec": drawn.spec,
+        "problem": drawn.problem.name,
+        "environment": drawn.problem.name,  # by which the trainer chooses among environment factories
+        "level": drawn.level,
+        "seed": drawn.source["seed"],
+        "index": drawn.source["index"],
+        "instance_hash": drawn.hash,
     }
 
 
@@ -135,8 +132,9 @@ class Stream:
 
     def _row(self, number: int, draw: CurriculumSample) -> dict[str, Any]:
         own = self.curriculum
-        sample = Sample.of(draw.problem, draw.instance, draw.level, own.seed, draw.index, own.split)
-        return {**row(sample, chat=self.chat), "draw": number}
+        source = {"seed": own.seed, "index": draw.index, "split": own.split}
+        drawn = Row.of(draw.problem, draw.instance, source, draw.level)
+        return {**row(drawn, chat=self.chat), "draw": number}
 
     def answered(self, number: int) -> tuple[str, int, int] | None:
         """Take row ``number`` from the pending ones; return problem, level and index; None where it is none of them."""
@@ -151,9 +149,7 @@ class Stream:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned; see `Curriculum.load_state_dict` for errors."""
-        if state.keys() != self.state_dict().keys():
-            raise ValueError(f"state must be what state_dict returned, got one with the keys {[*state]}")
+        """Continue from what `state_dict` returned; see `Curriculum.load_state_dict` for errors."""
         self.curriculum.load_state_dict(state["curriculum"])
         self._drawn = state["drawn"]
         self._pending = {number: (name, level, index) for number, name, level, index in state["pending"]}

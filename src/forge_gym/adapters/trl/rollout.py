@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.checks import check_int, short_repr
 from ...core.episode import Episode, Protocol
+from .reward import KeptReply
 
 if TYPE_CHECKING:
     from trl import GRPOTrainer
@@ -38,8 +39,8 @@ class Rollout:
 
     Notes
     -----
-    Each row's kept reply reaches the reward functions as ``answer``, beside ``turns_used``. A conversation's
-    next turn comes from the tokenizer's chat template; plain text goes on with the feedback on lines of its own.
+    Each row's kept reply reaches the reward functions as ``kept_reply``, beside ``turns_used``. A conversation's
+    next turn comes from the tokenizer's chat template; plain text continues with the feedback on lines of its own.
 
     Several processes may share one generation (vLLM as a server, ZeRO-3), to which each must bring as many prompts
     as the others: there, episodes that have ended generate along, and what they draw is thrown away.
@@ -137,7 +138,7 @@ class Rollout:
             "completion_ids": ids,
             "logprobs": logprobs if known else None,
             "env_mask": mask,
-            "answer": [episode.kept_reply for episode in episodes],
+            "kept_reply": [KeptReply(episode.kept_reply) for episode in episodes],
             "turns_used": [episode.turn for episode in episodes],
         }
 

@@ -1,0 +1,199 @@
+"""Reward functions for ``GRPOTrainer``: verify every completion, pay by any scheme, log what matters."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from ...core.checks import short_repr
+from ...core.registry import from_spec
+from ...core.rewards import Group, Scheme, group_rewards
+from ...core.rewards import reward as reward_scheme
+from ...training.metrics import SILENT, JudgedGroup, deviation, metrics
+from .tools import ToolEnvironment
+
+if TYPE_CHECKING:
+    from .dataset import Stream
+
+log = logging.getLogger(__name__)
+
+
+class KeptReply(str):
+    """The reply of a dialogue that counts: a type of its own, which no column of a data set can hold."""
+
+    __slots__ = ()
+
+
+def completion_text(completion: Any) -> str:
+    """Return the text of a completion: a string, or the last assistant message of a conversation.
+
+    Examples
+    --------
+    >>> completion_text([{"role": "assistant", "content": "<answer>[]</answer>"}])
+    '<answer>[]</answer>'
+    """
+    if isinstance(completion, str):
+        return completion
+    for message in reversed(completion) if isinstance(completion, (list, tuple)) else ():
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            content = message.get("content")
+            parts = content if isinstance(content, (list, tuple)) else [{"type": "text", "text": content}]
+            texts = [
+                part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"
+            ]
+            return "".join(text for text in texts if isinstance(text, str))
+    return ""
+
+
+class RewardFunction:
+    """A reward function for ``GRPOTrainer(reward_funcs=...)``; picklable unless it has a stream.
+
+    Consecutive rows of one instance are a group, and paid as one, so schemes that compare answers work. A row
+    whose verification itself failed gets None, and drops out of its group's baseline. Through the trainer's
+    ``log_metric`` it logs what `forge_gym.training.metrics.metrics` lists, as ``forge/<number>``; where there are
+    several problems, also ``forge/<problem>/<number>``.
+
+    Parameters
+    ----------
+    reward
+        Name of a reward scheme; see `forge_gym.reward`.
+    stream
+        Source of the rows, whose curriculum learns from the answers.
+
+    Notes
+    -----
+    What ``verpo`` and a curriculum have learned is lost with the process unless `SaveState` keeps it.
+    """
+
+    def __init__(self, reward: str = "tiered", *, stream: Stream | None = None) -> None:
+        self.scheme: Scheme = reward_scheme(reward)
+        self.stream = stream
+        self.__name__ = reward  # under which the trainer logs it
+        self._problems: set[str] = set()
+
+    def __call__(
+        self,
+        *,
+        completions: Sequence[Any],
+        spec: Sequence[str],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        kept_reply: Sequence[Any] | None = None,
+        environments: Sequence[Any] | None = None,
+        draw: Sequence[int] | None = None,
+        log_metric: Callable[[str, float], None] | None = None,
+        **_: Any,
+    ) -> list[float | None]:
+        """Return one reward per completion.
+
+        Parameters
+        ----------
+        completions
+            Texts, or conversations whose last assistant message counts.
+        spec, draw
+            Columns of the data set. No other column matters.
+        completion_ids
+            Tokens of the completions.
+        kept_reply, environments
+            Of `Rollout` and of tools: what was kept there takes the place of the completion.
+        log_metric
+            The trainer's logger.
+        """
+        none = [None] * len(spec)
+        replies = zip(completions, kept_reply or none, environments or none, strict=True)
+        lengths = [len(ids) for ids in completion_ids or ()] or [0] * len(spec)
+        rows = zip(spec, draw or none, [_reply(*reply) for reply in replies], lengths, strict=True)
+        groups: list[JudgedGroup] = []
+        draws: list[int | None] = []
+        for (of_group, number), members in groupby(rows, key=itemgetter(0, 1)):
+            texts, tokens = zip(*(member[2:] for member in members), strict=True)
+            groups.append(self._judge(of_group, texts, sum(tokens)))
+            draws.append(number)
+        if self.stream is not None:
+            _report(self.stream, groups, draws)
+        if log_metric is not None:
+            for name, value in (self._metrics(groups) | self._progress()).items():
+                log_metric(f"forge/{name}", value)
+        return [reward for group in groups for reward in group.rewards]
+
+    def _judge(self, spec: str, texts: Sequence[str], tokens: int) -> JudgedGroup:
+        """Verify and pay one group; all None where the verifier fails."""
+        started = time.perf_counter()
+        problem, instance = from_spec(spec)  # a wrong spec is a configuration error, and raises
+        try:
+            verdicts = problem.verify_many(instance, texts)
+            rewards = group_rewards(self.scheme, Group(problem, instance, texts, verdicts))
+        except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
+            log.exception("the verifier failed on %s", short_repr(spec, 300))
+            verdicts, rewards = [], [None] * len(texts)
+        for verdict in verdicts:
+            if verdict.beats_bound:
+                log.error("%s beats its certificate: %s", verdict.objective, spec)
+        seconds = time.perf_counter() - started
+        return JudgedGroup(problem, instance, texts, verdicts, rewards, tokens, seconds)
+
+    def _metrics(self, groups: Sequence[JudgedGroup]) -> dict[str, float]:
+        numbers = metrics(groups)
+        self._problems |= {group.problem.name for group in groups}
+        for name in sorted(self._problems) if len(self._problems) > 1 else ():
+            if own := [group for group in groups if group.problem.name == name]:
+                numbers |= {f"{name}/{key}": value for key, value in metrics(own).items()}
+        return numbers
+
+    def _progress(self) -> dict[str, float]:
+        if self.stream is None:
+            return {}
+        curriculum = self.stream.curriculum
+        return {"quarantined": float(len(curriculum.quarantined))} | {
+            f"{name}/{key}": float(getattr(window, key))
+            for name, window in curriculum.windows.items()
+            for key in ("top", "promotions", "demotions")
+        }
+
+    def _parts(self) -> dict[str, Any]:
+        """Return what learns."""
+        parts = {"scheme": self.scheme, "stream": self.stream}
+        return {name: part for name, part in parts.items() if hasattr(part, "state_dict")}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the scheme and the stream have learned as JSON-ready data; empty for most schemes."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` returned; raise ``ValueError`` if that is of another scheme or other data."""
+        parts = self._parts()
+        if state.keys() != parts.keys():
+            raise ValueError(f"state must have the keys {[*parts]} for {self.__name__}, got {[*state]}")
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+
+
+def _reply(completion: Any, kept: Any, environment: Any) -> str:
+    if isinstance(kept, KeptReply):
+        return kept
+    if isinstance(environment, ToolEnvironment):
+        return environment.answer
+    return completion_text(completion)
+
+
+def _report(stream: Stream, groups: Sequence[JudgedGroup], draws: Sequence[int | None]) -> None:
+    """Tell the curriculum what became of its rows, in the order in which all processes drew them."""
+    results = [
+        (draw, group.verdicts, group.rewards)
+        for draw, group in zip(draws, groups, strict=True)
+        if draw is not None
+    ]
+    accelerate: Any = sys.modules.get("accelerate")
+    if accelerate is not None:
+        results = accelerate.utils.gather_object(results)
+    # A group may be spread over processes.
+    for draw, parts in groupby(sorted(results, key=itemgetter(0)), key=itemgetter(0)):
+        row = stream.answered(draw)
+        if row is not None:  # rows of an evaluation, or seen before, teach nothing
+            verdicts, rewards = zip(*(part[1:] for part in parts), strict=True)
+            signal = deviation([*chain(*rewards)]) > SILENT
+            stream.curriculum.update(*row, [*chain(*verdicts)], signal=signal)
