@@ -1,8 +1,4 @@
-"""OpenEnv: a real server, its own client and an outside one, its validation, and rewards as everywhere.
-
-Needs ``pip install "openenv>=0.10,<0.11"`` in an environment with this package, then
-``pytest tests/adapters/test_openenv.py``.
-"""
+"""OpenEnv: a real server, its own client and an outside one, its validation, and rewards as everywhere."""
 
 from __future__ import annotations
 
@@ -22,35 +18,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pytest
 
 import forge_gym
+from adapters.replies import ALONE, SCRIPT, asked
+from cases import every_kind
 from forge_gym.core.answer import MAX_REPLY
 from forge_gym.core.reference import CertificateError
-from forge_gym.core.rewards import REWARDS
 from forge_gym.data.suite import BENCHMARK, locate, read
 
-pytest.importorskip("openenv.core")
+pytest.importorskip("openenv.core", reason=SCRIPT.format("openenv"))
 
-from forge_gym.adapters.openenv import FOLDER, ForgeAction, ForgeClient, ForgeEnvironment, create_app
-from forge_gym.adapters.openenv.server import MAX_MESSAGE
-
-SCHEMES = [name for name, scheme in REWARDS.items() if not isinstance(scheme, str)]
-
-
-def replies(problem: Any, instance: Any) -> list[str]:
-    """From malformed to optimal, and what no model should say."""
-    solutions = [
-        *problem.null_answers(instance),
-        problem.random(instance, np.random.default_rng(0)),
-        problem.trivial(instance),
-        problem.heuristic(instance),
-        problem.reference(instance).solution,
-    ]
-    best = problem.format(instance, solutions[-1])
-    odd = ["", "\x00", "\ud800", "[" * 100_000, f"<answer>{'9' * 9000}</answer>", best * 2, f"\ud83d{best}"]
-    return [*(problem.format(instance, solution) for solution in solutions), *odd]
+from forge_gym.adapters.openenv import FOLDER, ForgeAction, ForgeClient
+from forge_gym.adapters.openenv.server import MAX_MESSAGE, ForgeEnvironment, create_app
 
 
 @contextmanager
@@ -91,47 +71,48 @@ def post(url: str, **data: Any) -> Any:
 # ---------------------------------------------------------------------- one session, without a server
 
 
-@pytest.mark.parametrize("name", forge_gym.problems())
-@pytest.mark.parametrize("scheme", SCHEMES)
+ODD = ["\x00", "[" * 100_000, f"<answer>{'9' * 9000}</answer>"]
+
+
+@every_kind
+@pytest.mark.parametrize("scheme", ALONE)
 def test_pays_as_everywhere(name: str, scheme: str) -> None:
-    problem = forge_gym.problem(name, level=1)
-    index, instance = next(problem.graded_instances(3))
-    environment, pays = ForgeEnvironment(reward=scheme), forge_gym.reward(scheme)
-    for text in replies(problem, instance):
-        assert environment.reset(spec=problem.spec(3, index)).text == problem.prompt(instance)
+    case, environment = asked(name), ForgeEnvironment(reward=scheme)
+    for text in [*case.replies.values(), *ODD]:
+        assert environment.reset(spec=case.spec).text == case.problem.prompt(case.instance)
         seen = environment.step(ForgeAction(text=text))
-        verdict = problem.verify(instance, text)
-        assert seen.reward == pays(verdict) and seen.done
+        verdict = case.problem.verify(case.instance, text)
+        assert seen.reward == case.paid(text, scheme) and seen.done
         assert (seen.info["quality"], seen.info["skill"]) == (verdict.quality, verdict.skill)
 
 
 def test_resets_are_those_of_the_environment() -> None:
-    ours, theirs = ForgeEnvironment("TSP", level=2, turns=2), gym.make("Forge/TSP-v0", level=2, turns=2)
-    for seed, index in (7, 0), (7, 1), (8, 5), (8, 0):
-        observation = ours.reset(seed=seed, index=index)
+    ours, theirs = (
+        ForgeEnvironment(problem="TSP", level=2, turns=2),
+        gym.make("Forge/TSP-v0", level=2, turns=2),
+    )
+    problem = forge_gym.problem("TSP", level=2)
+    for seed, index in (7, 0), (7, 1), (8, 5):
+        observation = ours.reset(spec=problem.spec(seed, index))
         prompt, info = theirs.reset(seed=seed, options={"index": index})
         assert (observation.text, observation.info, observation.reward) == (prompt, info, None)
-        spec = ours.state.spec
-        assert forge_gym.from_spec(spec)[1] == theirs.unwrapped.instance  # type: ignore[attr-defined]
         for text in ("?", "<answer>[0, 1, 2]</answer>"):
             seen, (said, reward, over, _, info) = ours.step(ForgeAction(text=text)), theirs.step(text)
             assert (seen.text, seen.reward, seen.done, seen.info) == (said, reward, over, info)
         assert (ours.state.step_count, ours.state.turns) == (2, 2)
-        again = ours.reset(spec=spec)
-        assert again.text == prompt and ours.state.spec == spec
-        ours.reset(seed=info["seed"], index=info["index"])
-    assert ours.reset(seed=1, split="test", index=4, problem="MaxClique", parameters={"n": 9}, turns=1).text
-    problem, instance = forge_gym.from_spec(ours.state.spec)
-    assert problem == forge_gym.problem("MaxClique", n=9) and instance == problem.instance(1, 4, "test")
+    assert ours.reset(seed=1, split="test", problem="MaxClique", parameters={"n": 9}, turns=1).text
+    clique, instance = forge_gym.from_spec(ours.state.spec)
+    assert clique == forge_gym.problem("MaxClique", n=9)
+    assert instance == next(clique.graded_instances(1, "test"))[1]
     assert ours.reset(episode_id="mine").text and ours.state.episode_id == "mine"
 
 
 def test_what_a_seed_chooses_is_graded() -> None:
-    """Of a stream that holds other instances too, which ``index`` and ``spec`` choose."""
+    """Of a stream that holds other instances too, which ``spec`` chooses."""
     problem = forge_gym.problem("HamiltonianCycle", n=6)
     graded = [index for index, _ in islice(problem.graded_instances(2), 4)]
     other = next(index for index in range(graded[-1]) if index not in graded)
-    environment = ForgeEnvironment("HamiltonianCycle", parameters={"n": 6})
+    environment = ForgeEnvironment(problem="HamiltonianCycle", parameters={"n": 6})
 
     def played(**arguments: Any) -> Any:
         environment.reset(**arguments)
@@ -139,12 +120,9 @@ def test_what_a_seed_chooses_is_graded() -> None:
 
     assert [played(seed=seed)["index"] for seed in (2, None, None, None)] == graded
     assert played(seed=2)["index"] == played(seed=2, turns=2)["index"] == graded[0]
-    assert (played(seed=2, index=other)["index"], played()["index"]) == (
-        other,
-        next(index for index, _ in problem.graded_instances(2, start=other + 1)),
-    )
     spec = problem.spec(2, other)
-    assert played(spec=spec) == json.loads(spec) and played(index=other) == json.loads(spec)
+    assert played(spec=spec) == json.loads(spec)
+    assert played()["index"] == next(index for index, _ in problem.graded_instances(2, start=other + 1))
     drawn = ForgeEnvironment(), ForgeEnvironment()
     assert len({session.reset().text for session in drawn}) == 2  # each has a stream of its own
     before = played()
@@ -163,12 +141,13 @@ def test_what_a_seed_chooses_is_graded() -> None:
         ({"keep": "bets"}, "did you mean 'best'"),
         ({"split": "tset"}, "did you mean 'test'"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
-        ({"index": -1}, "must be an integer of at least 0"),
+        ({"index": 1}, "index must come with split='forge-bench-v1', got 'train'"),
         ({"parameters": {"nn": 3}}, "has no parameter 'nn'"),
         ({"parameters": 3}, "parameters must be an object"),
         ({"parameters": {"name": 3}}, "has no parameter 'name'"),
         ({"spec": "{}"}, "a spec must be a JSON object"),
         ({"spec": 5}, "a spec must be a JSON object"),
+        ({"parameters": {"level": -1}}, "level must be an integer of at least 0"),
         (
             {"spec": forge_gym.problem("TSP").spec(), "level": 2},
             "spec chooses the instance alone, got .'level'",
@@ -220,7 +199,7 @@ def test_oracle_and_floor_are_those_of_the_manifest() -> None:
     for index in range(0, len(rows), 13):
         row = rows[index]
         problem, instance = row.problem, row.instance
-        assert paid(index, problem.format(instance, row.certificate.solution)) == most
+        assert paid(index, problem.format(instance, row.reference.solution)) == most
         degenerate = ["", *(problem.format(instance, null) for null in problem.null_answers(instance))]
         assert all(paid(index, text) <= most - manifest.reward.floor_margin for text in degenerate), row.id
 
@@ -294,12 +273,10 @@ def test_no_message_ends_a_session(url: str) -> None:
             assert outside.ask("step", **bad)["data"]["code"] == "VALIDATION_ERROR"
         refused = outside.ask("reset", problem="TPS")
         assert "did you mean 'TSP'" in refused["data"]["message"]
-        problem = forge_gym.problem("Knapsack", level=1)
-        _, instance = next(problem.graded_instances(9))
-        for text in replies(problem, instance):
+        case = asked("Knapsack", 9)
+        for text in [*case.replies.values(), *ODD]:
             outside.ask("reset", seed=9)
-            answered = outside.ask("step", text=text)
-            assert answered["data"]["reward"] == forge_gym.reward()(problem.verify(instance, text))
+            assert outside.ask("step", text=text)["data"]["reward"] == case.paid(text)
         outside.ask("reset", seed=9)
         longest = outside.ask("step", text="x" * (MAX_REPLY + 1))
         assert longest["data"]["reward"] == -1.0 and "at most" in longest["data"]["observation"]["text"]

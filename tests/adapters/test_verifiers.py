@@ -1,7 +1,6 @@
 """verifiers: the taskset pays as everywhere, and its command line runs it against a model that a script plays.
 
-Needs ``pip install "verifiers>=0.4,<0.5" uv`` in an environment with this package, then
-``pytest tests/adapters/test_verifiers.py``. The command line prepares its chat program with uv, from an index: the
+The command line prepares its chat program with uv, from an index: the
 tests that play whole rollouts skip where that fails.
 """
 
@@ -23,11 +22,13 @@ import numpy as np
 import pytest
 
 import forge_gym
+from adapters.replies import SCRIPT, asked
+from cases import every_kind
 from forge_gym.core.episode import Episode, Protocol
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import REWARDS
 
-pytest.importorskip("verifiers.v1")
+pytest.importorskip("verifiers.v1", reason=SCRIPT.format("verifiers"))
 
 import verifiers.v1 as vf
 
@@ -50,29 +51,6 @@ def taskset(**config: Any) -> Any:
 def trace(reply: str | None, **more: Any) -> Any:
     said = [] if reply is None else [vf.AssistantMessage(content=reply)]
     return SimpleNamespace(root_reply=None, assistant_messages=said, info=more)
-
-
-def replies(problem: Any, instance: Any) -> list[str]:
-    """From malformed to optimal, and what no model should say."""
-    solutions = [
-        *problem.null_answers(instance),
-        problem.random(instance, np.random.default_rng(0)),
-        problem.trivial(instance),
-        problem.heuristic(instance),
-        problem.reference(instance).solution,
-    ]
-    best = problem.format(instance, solutions[-1])
-    odd = [
-        "",
-        " ",
-        "\ud800",
-        "<answer>",
-        "[" * 100_000,
-        f"<answer>{'9' * 9000}</answer>",
-        best * 2,
-        f"\u00a0{best}",
-    ]
-    return [*(problem.format(instance, solution) for solution in solutions), *odd]
 
 
 # ---------------------------------------------------------------------- tasks
@@ -123,20 +101,20 @@ def test_a_wrong_configuration_is_refused(config: dict[str, Any], words: str) ->
         taskset(**config)
 
 
-@pytest.mark.parametrize("name", forge_gym.problems())
+@every_kind
 def test_pays_as_everywhere(name: str) -> None:
-    problem = forge_gym.problem(name, level=1)
-    index, instance = next(problem.graded_instances(3))
-    spec = problem.spec(3, index)
-    data = ForgeData(prompt="?", spec=spec, problem=name, level=1)
-    for text in replies(problem, instance):
+    case = asked(name)
+    problem, instance = case.problem, case.instance
+    data = ForgeData(prompt="?", spec=case.spec, problem=name, level=1)
+    odd = [" ", "<answer>", "[" * 100_000, f"\u00a0{case.replies['optimal']}"]
+    for text in [*case.replies.values(), *odd]:
         verdict = problem.verify(instance, text)
         for scheme in set(REWARDS) - {"pairwise"}:
             task = ForgeTask(data, ForgeTaskConfig(reward=scheme))
             episode = Episode(problem, instance, Protocol(reward=scheme))
             assert asyncio.run(task.forge(trace(text))) == episode.judge(text).score
             if scheme != "base_and_bonus":  # which looks at the text too
-                assert episode.judge(text).score == forge_gym.reward(scheme)(verdict)
+                assert episode.judge(text).score == case.paid(text, scheme)
         assert asyncio.run(ForgeTask(data).verdict(trace(text))) == {
             "quality": verdict.quality,
             "skill": max(-1.0, verdict.skill),
