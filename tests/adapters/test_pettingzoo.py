@@ -508,7 +508,7 @@ FORMS = (1, 2, 3, 5, 6, 8, 9, 12, 13, *range(15, 23), 25, 27, 30, 42, 50)
 def test_nonsense_never_raises(name: str) -> None:
     case = Case(small(name), None)  # type: ignore[arg-type] # attacks on the form need no definition
     rows = [row for row in ROWS if row.number in FORMS]
-    attacks = [text for row in rows for _, text in row.replies(case)]
+    attacks = [reply.text for row in rows for reply in row.replies(case)]
     assert len(attacks) > 30
     for game in (relay(name, rounds=len(attacks), owned=True), relay(name, rounds=len(attacks))):
         game.reset(options={"instance": case.instance})

@@ -15,12 +15,12 @@ from forge_gym.verification.definitions import definition_of
 def test_a_trainer_pays_hostile_replies_what_they_are_worth(name: str) -> None:
     case = Case(forge_gym.problem(name), definition_of(name))
     for row in ROWS:
-        replies = list(row.replies(case))
-        if not replies:
+        texts = [reply.text for reply in row.replies(case)]
+        if not texts:
             continue
-        completions = [[{"role": "assistant", "content": text}] for _, text in replies]
-        paid = RewardFunction("tiered")(completions=completions, spec=[case.spec] * len(replies))
-        due = [tiered(case.problem.verify(case.instance, text)) for _, text in replies]
+        completions = [[{"role": "assistant", "content": text}] for text in texts]
+        paid = RewardFunction("tiered")(completions=completions, spec=[case.spec] * len(texts))
+        due = [tiered(case.problem.verify(case.instance, text)) for text in texts]
         assert paid == due and None not in paid, row
 
 

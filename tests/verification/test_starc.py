@@ -11,7 +11,7 @@ import pytest
 
 import forge_gym
 from forge_gym.core.rewards import REWARDS, Group, tiered
-from forge_gym.verification.starc import SCORES, Comparison, bank, compare, distance, heat_map, standardise
+from forge_gym.verification.starc import SCORES, Comparison, Paid, bank, compare, distances, standardise
 
 NAMES = forge_gym.problems()
 SIZES = (7, 1, 12, 3)
@@ -20,6 +20,10 @@ SIZES = (7, 1, 12, 3)
 def rewards(seed: int) -> list[list[float]]:
     rng = np.random.default_rng(seed)
     return [rng.normal(scale=10.0 ** rng.integers(-2, 3), size=n).tolist() for n in SIZES]
+
+
+def distance(first: Paid, second: Paid) -> float:
+    return float(distances([first, second])[0, 1])
 
 
 def changed(paid: list[list[float]], scale: float, shifts: list[float]) -> list[list[float]]:
@@ -53,7 +57,7 @@ def test_a_constant_reward_is_half_way_from_all(constant: float) -> None:
     assert not standardise(flat).any()
     assert distance(flat, rewards(0)) == pytest.approx(0.5)
     assert distance(flat, [[7.0] * n for n in SIZES]) == 0
-    assert distance([[constant]], [[1.0]]) == 0 and distance([], []) == 0
+    assert distance([[constant]], [[1.0]]) == 0
 
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-200, 1e200, 1e307])
@@ -62,12 +66,10 @@ def test_no_scale_is_too_small_or_too_large(scale: float) -> None:
     assert distance(paid, changed(paid, scale, [0.0, 0.0])) == pytest.approx(0, abs=1e-3)
 
 
-def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_misuse() -> None:
     for wrong in (None, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="rewards must be finite numbers"):
             standardise([[0.0, wrong]])
-    with pytest.raises(ValueError, match=r"paid for the same answers, got \[2\] and \[1, 1\]"):
-        distance([[0.0, 1.0]], [[0.0], [1.0]])
     tsp = forge_gym.problem("TSP", n=6)
     for arguments, words in (
         (([],), "problems and schemes must hold"),
@@ -78,9 +80,6 @@ def test_misuse(monkeypatch: pytest.MonkeyPatch) -> None:
             compare(*arguments)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="instances must be"):
         compare([tsp], instances=0)
-    monkeypatch.setattr(type(tsp), "format_answer", lambda self, instance, solution: "by way of 0")
-    with pytest.raises(ValueError, match="answers of TSP must be JSON lists, got 'by way of 0'"):
-        bank(tsp, instances=1)
 
 
 @pytest.fixture(scope="module")
@@ -159,9 +158,6 @@ def test_a_comparison_is_reported(comparison: Comparison, tmp_path: Path) -> Non
 
 
 def test_a_comparison_is_drawn(comparison: Comparison, tmp_path: Path) -> None:
-    figures = pytest.importorskip("matplotlib.figure")
+    pytest.importorskip("matplotlib")
     comparison.draw(tmp_path / "starc.png")
     assert (tmp_path / "starc.png").read_bytes().startswith(b"\x89PNG")
-    ax = figures.Figure().add_subplot()
-    heat_map(["a", "b"], np.array([[0.0, 0.25], [0.25, 0.0]]), ax)
-    assert [text.get_text() for text in ax.texts] == ["0.00", "0.25", "0.25", "0.00"]

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from ..core.answer import MAX_ANSWER, MAX_REPLY
+from ..core.checks import short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.rewards import tiered
 from ..core.verdict import Verdict
-from .case import MAX_SECONDS, Case, stated
+from .case import MAX_SECONDS, Case, Reply, stated
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,13 @@ class Outcome:
     required: str
     holds: Callable[[Verdict, float], bool] = field(repr=False)
 
-    def met(self, verdict: Verdict) -> bool:
-        """Whether a verdict, and what the default reward pays for it, are as required."""
+    def unmet(self, verdict: Verdict) -> str:
+        """Say where a verdict, and what the default reward pays for it, are not as required."""
         reward = tiered(verdict)
-        return reward is not None and self.holds(verdict, reward)
+        if reward is not None and self.holds(verdict, reward):
+            return ""
+        worth = "" if verdict.objective is None else f" worth {short_repr(verdict.objective)}"
+        return f"must be {self.required}, got {verdict.status}{worth} at {reward} ({verdict.reason})"
 
 
 F = Outcome("F", "malformed, at -1", lambda verdict, reward: verdict.status == "malformed" and reward == -1)
@@ -67,7 +71,6 @@ def due(case: Case, answer: Any) -> Outcome:
 
 # ----------------------------------------------------------------------------------- rows of replies
 
-Reply: TypeAlias = tuple[Outcome, str]
 Build: TypeAlias = Callable[[Case], Iterable[Any]]
 Part: TypeAlias = tuple[Outcome | None, str | Build]
 """An outcome, and what has it: templates for `Case.filled`, or a function that builds texts or answers."""
@@ -96,8 +99,8 @@ def _row(number: int, attack: str, *parts: Part, slot: bool = True, seconds: flo
     def replies(case: Case) -> Iterator[Reply]:
         for outcome, build in parts:
             for made in case.filled(build) if isinstance(build, str) else build(case):
-                stated = made if slot else json.loads(case.poor)
-                yield outcome or due(case, stated), case.say(made) if slot else made
+                required = outcome or due(case, made if slot else json.loads(case.poor))
+                yield Reply(f"row {number}", case, case.say(made) if slot else made, required.unmet)
 
     return Row(number, attack, "".join(dict.fromkeys(letters)), replies, seconds)
 
@@ -285,14 +288,15 @@ def copies(problem: Problem[Any, Any], instance: Instance, solution: Any) -> lis
 def _longest(c: Case) -> list[str]:
     """Return answers as long as any that is read: judging takes time in proportion, never more."""
     prime = 2**61 - 1  # all multiples of it have one hash
-    end = "]," if c.rows else ","
+    rows = isinstance(c.best[0], list)
+    end = "]," if rows else ","
 
     def longest(entry: Callable[[int], Any]) -> str:
         text = json.dumps([entry(k) for k in range(MAX_ANSWER // 2)], separators=(",", ":"))
         return text[: text.rindex(end, 0, MAX_ANSWER - 1) + len(end) - 1] + "]"
 
     answers = [longest(lambda k: c.entry(0)), longest(c.entry), longest(lambda k: c.entry((k + 1) * prime))]
-    return [*answers, longest(lambda k: [0, 0, (k + 1) * prime])] if c.rows else answers
+    return [*answers, longest(lambda k: [0, 0, (k + 1) * prime])] if isinstance(c.best[0], list) else answers
 
 
 def _stretched(more: int) -> Build:

@@ -11,15 +11,17 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.answer import wrap_answer
 from ..core.checks import short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
+from ..core.rewards import tiered
 from ..core.verdict import Verdict
 from .definitions import Definition
 
@@ -39,14 +41,6 @@ class Findings:
 
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    slowest: float = 0.0
-    """CPU seconds of the reply that took longest to judge, of those under the usual cap."""
-
-    def add(self, other: Findings, where: str = "") -> None:
-        """Take in what another check found."""
-        self.counts += other.counts
-        self.faults += [where + fault for fault in other.faults]
-        self.slowest = max(self.slowest, other.slowest)
 
 
 class Case:
@@ -63,6 +57,11 @@ class Case:
             index, instance = next(problem.graded_instances(seed=0))
             self.spec = problem.spec(0, index)
         self.instance, self.n = instance, instance.size
+        self.reference = problem.reference(instance)
+        self.good = problem.format_answer(instance, self.reference.solution)
+        """The optimal answer, without its slot."""
+        self.poor = problem.format_answer(instance, problem.trivial(instance))
+        """The trivial answer, without its slot."""
         parameters = {f.name: getattr(problem, f.name) for f in fields(problem)}
         self.question = {**parameters, **json.loads(problem.to_json(instance))}
         """What the definition reads: the problem's parameters, and the instance's data as JSON."""
@@ -72,30 +71,10 @@ class Case:
         return self.definition(self.question, answer)
 
     @cached_property
-    def reference(self) -> Any:
-        """The certified reference."""
-        return self.problem.reference(self.instance)
-
-    @cached_property
-    def good(self) -> str:
-        """The optimal answer, without its slot."""
-        return self.problem.format_answer(self.instance, self.reference.solution)
-
-    @cached_property
-    def poor(self) -> str:
-        """The trivial answer, without its slot."""
-        return self.problem.format_answer(self.instance, self.problem.trivial(self.instance))
-
-    @cached_property
     def best(self) -> list[Any]:
         """The optimal answer as JSON."""
         answer: list[Any] = json.loads(self.good)
         return answer
-
-    @cached_property
-    def rows(self) -> bool:
-        """Whether answers list rows, and not elements or labels."""
-        return isinstance(self.best[0], list)
 
     @cached_property
     def sound(self) -> list[str]:
@@ -148,7 +127,7 @@ class Case:
 
     def entry(self, number: int) -> Any:
         """Return an element as it stands in an answer; a row with resource and time where there are rows."""
-        return [number, 0, 0] if self.rows else number
+        return [number, 0, 0] if isinstance(self.best[0], list) else number
 
     def shifted(self, by: int) -> list[Any]:
         """Return the best answer with every element's number raised."""
@@ -164,18 +143,41 @@ class Case:
         return [before + spelling.replace("#", number) + after for spelling in spellings]
 
 
-def timed(
-    problem: Problem[Any, Any], instance: Instance, text: str, seconds: float = MAX_SECONDS
-) -> tuple[Verdict, float]:
-    """Return the verdict on a reply and the CPU time it took, the least of three where that is above ``seconds``."""
-    least = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        verdict = problem.verify(instance, text)
-        least = min(least, time.process_time() - start)
-        if least <= seconds:
-            break
-    return verdict, least
+class Reply(NamedTuple):
+    """A reply, and what it is tried for."""
+
+    name: str
+    case: Case
+    text: str
+    wrong: Callable[[Verdict], str]
+    """Says what is wrong with a verdict on it; nothing where it is right."""
+
+    def judged(self, seconds: float = MAX_SECONDS) -> tuple[Verdict | None, list[str]]:
+        """Return the verdict, None where it raises, and what is wrong with it, with its cost and with its reward."""
+        least = float("inf")
+        for _ in range(3):  # the least of three, where one takes too long
+            start = time.process_time()
+            try:
+                verdict = self.case.problem.verify(self.case.instance, self.text)
+            except Exception as error:
+                return None, [raised(error, self.case.problem)]
+            least = min(least, time.process_time() - start)
+            if least <= seconds:
+                break
+        faults = [self.wrong(verdict)]
+        if least > seconds:
+            faults.append(f"judging took {least:.3f} s of CPU, more than {seconds}")
+        reward = tiered(verdict)
+        if reward is None or not -1 <= reward <= 1:
+            faults.append(f"the reward is in [-1, 1], got {reward} for an answer worth {verdict.objective}")
+        return verdict, list(filter(None, faults))
+
+    def passes(self) -> bool:
+        """Whether the verdict is right; a verifier that raises is wrong."""
+        try:
+            return not self.wrong(self.case.problem.verify(self.case.instance, self.text))
+        except Exception:
+            return False
 
 
 def stated(verdict: Verdict) -> bool:
@@ -213,3 +215,12 @@ def child(
         check=False,
         timeout=seconds,
     )
+
+
+def reward_of(problem: Problem[Any, Any], instance: Instance, solution: Any) -> float:
+    """Return the default reward of a solution; one that beats a proof is a ``ValueError``."""
+    reward = tiered(problem.verify_solution(instance, solution))
+    if reward is None:
+        rule = f"no solution of {short_repr(instance)} is better than its proven optimum"
+        raise ValueError(f"{rule}, got {short_repr(solution)}")
+    return reward

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from ..core.checks import short_repr
@@ -19,7 +20,7 @@ from ..core.parameters import choices
 from ..core.problem import Problem
 from ..core.verdict import Number, Verdict
 from ..kinds import Kind, as_kind
-from .case import Case, Findings, stated
+from .case import Case, Findings, Reply, stated
 from .definitions import Definition
 
 LIMIT = 200_000
@@ -57,6 +58,15 @@ def small(problem: Problem[Any, Any], sizes: Sequence[int]) -> Iterator[tuple[Pr
         yield larger, larger.everything
 
 
+def answers(case: Case, solutions: Iterable[Any]) -> Iterator[tuple[int | None, Reply]]:
+    """Yield for each of the ``solutions`` what it is worth by the definition, and the reply that states it."""
+    for solution in solutions:
+        body = case.problem.format_answer(case.instance, solution)
+        worth = case.worth(json.loads(body))
+        wrong = partial(difference, worth, case.reference.value)
+        yield worth, Reply(f"answer {short_repr(body, 40)}", case, f"<answer>{body}</answer>", wrong)
+
+
 def compare(
     problem: Problem[Any, Any], definition: Definition, instance: Instance, solutions: Iterable[Any]
 ) -> Findings:
@@ -79,38 +89,30 @@ def compare(
     >>> compare(problem, tsp, instance, problem.wild(instance)).counts
     Counter({'answers': 9331, 'feasible': 24})
     """
-    case, reference = Case(problem, definition, instance), problem.reference(instance)
-    findings = Findings(Counter(answers=0, feasible=0))
-    best: int | None = None
-    for solution in solutions:
-        body = problem.format_answer(instance, solution)
+    case, best = Case(problem, definition, instance), None
+    findings, optimum = Findings(Counter(answers=0, feasible=0)), case.reference.value
+    for worth, reply in answers(case, solutions):
         findings.counts["answers"] += 1
         if findings.counts["answers"] > LIMIT:
             raise ValueError(
                 f"an instance to enumerate must have at most {LIMIT} answers, got more to one of {instance.size} "
                 "elements: the parameter n of a problem is its number of elements"
             )
-        worth = case.worth(json.loads(body))
         if worth is not None:
             findings.counts["feasible"] += 1
             best = worth if best is None or problem.better(worth, best) else best
-        verdict = problem.verify(instance, f"<answer>{body}</answer>")
-        if fault := difference(verdict, worth, reference.value):
-            findings.faults.append(
-                f"{short_repr(body)} to {short_repr(problem.to_json(instance), 200)} {fault}"
-            )
+        if fault := reply.wrong(problem.verify(instance, reply.text)):
+            findings.faults.append(f"{reply.name} to {short_repr(problem.to_json(instance), 200)} {fault}")
     witness = case.worth(json.loads(case.good))
-    if witness != reference.value or not reference.proven:
-        findings.faults.append(
-            f"the reference is {reference.value}, its witness by the definition worth {witness}"
-        )
-    beaten = best is not None and problem.better(best, reference.value)
-    if beaten or (as_kind(problem).enumerates_all and best != reference.value):
-        findings.faults.append(f"the best of all answers is worth {best}, the reference {reference.value}")
+    if witness != optimum or not case.reference.proven:
+        findings.faults.append(f"the reference is {optimum}, its witness by the definition worth {witness}")
+    beaten = best is not None and problem.better(best, optimum)
+    if beaten or (as_kind(problem).enumerates_all and best != optimum):
+        findings.faults.append(f"the best of all answers is worth {best}, the reference {optimum}")
     return findings
 
 
-def difference(verdict: Verdict, worth: int | None, optimum: Number) -> str:
+def difference(worth: int | None, optimum: Number, verdict: Verdict) -> str:
     """Say where the verdict on an answer differs from its worth by definition; empty where it does not."""
     by_definition = "by the definition infeasible" if worth is None else f"by the definition worth {worth}"
     if verdict.status == "malformed":
@@ -131,6 +133,7 @@ def agreement(problem: Problem[Any, Any], definition: Definition) -> Findings:
     for k, family in enumerate(families(problem)):
         for shaped, enumerate_ in small(family, sizes=(3, 4)):
             for instance in map(shaped.instance, range(1 if k else 2)):
-                findings.add(compare(shaped, definition, instance, enumerate_(instance)))
-                findings.counts["instances"] += 1
+                part = compare(shaped, definition, instance, enumerate_(instance))
+                findings.counts += part.counts + Counter(instances=1)
+                findings.faults += part.faults
     return findings

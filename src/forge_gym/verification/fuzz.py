@@ -10,16 +10,16 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..core.answer import ANSWER_FORMATS, extract_answer
 from ..core.checks import short_repr
 from ..core.problem import Problem
-from ..core.rewards import tiered
 from ..core.verdict import Verdict
-from .case import MAX_SECONDS, Case, Findings, raised, timed
+from .case import Case, Findings, Reply
 from .definitions import Definition
 
 _CHARACTERS = "0123456789-,[] \n\r\t.eE+\"'{}()<>/answertruhk:`_\0\u00e9\uff11\u200b\ud800\ufeff\u0663"
@@ -92,26 +92,26 @@ def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed:
     >>> findings.counts["replies"], findings.counts["feasible"] > 10, findings.faults
     (500, True, [])
     """
-    rng = random.Random(seed)
     # Half of the mutants in the form that most models answer in, the others in all forms alike.
     others = forms(problem)
     usual = [replace(problem, style="prose", answer_format="tags")] * len(others)
     cases = [Case(f, definition, f.instance(k % _INSTANCES)) for k, f in enumerate(usual + others)]
     findings = Findings(Counter(replies=replies))
+    for reply in mutated(cases, replies, seed):
+        verdict, faults = reply.judged()
+        if verdict is not None:
+            findings.counts[verdict.status] += 1
+        findings.faults += [f"{fault}, for the reply {short_repr(reply.text, 200)}" for fault in faults]
+    return findings
+
+
+def mutated(cases: Sequence[Case], replies: int, seed: int = 0) -> Iterator[Reply]:
+    """Yield mutants of sound replies, to one case after another."""
+    rng = random.Random(seed)
     for k in range(replies):
         case = cases[k % len(cases)]
         text = mutate(rng, rng.choice(case.sound), rng.choice(case.sound))
-        try:
-            verdict, spent = timed(case.problem, case.instance, text)
-        except Exception as error:
-            status, faults = "raised", [raised(error, problem)]
-        else:
-            status, faults = verdict.status, [*second_opinion(case, text, verdict)]
-            if spent > MAX_SECONDS:
-                faults.append(f"judging took {spent:.3f} s")
-        findings.counts[status] += 1
-        findings.faults += [f"{fault}, for the reply {short_repr(text, 200)}" for fault in faults]
-    return findings
+        yield Reply(f"mutated reply {k}", case, text, partial(second_opinion, case, text))
 
 
 def forms(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
@@ -123,22 +123,18 @@ def forms(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
     ]
 
 
-def second_opinion(case: Case, text: str, verdict: Verdict) -> Iterator[str]:
+def second_opinion(case: Case, text: str, verdict: Verdict) -> str:
     """Hold what was read against what was written, and its worth against the definition."""
-    reward = tiered(verdict)
-    if reward is None or not -1 <= reward <= 1:
-        yield f"the reward is in [-1, 1], got {reward}"
     problem = case.problem
     in_json = (problem.style, problem.names) == ("prose", 0)
     if verdict.status == "malformed" or not (verdict.feasible or in_json):
-        return  # what is infeasible need not have a spelling of its own in other forms
+        return ""  # what is infeasible need not have a spelling of its own in other forms
     body = extract_answer(text, problem.answer_format)
     meant = problem.format_answer(case.instance, verdict.solution)
     if verdict.feasible and not (body.isascii() and _words(body) == _words(meant)):
-        yield f"read as {short_repr(verdict.solution)}"
+        return f"read as {short_repr(verdict.solution)}"
     worth = case.worth(json.loads(body if in_json else case.in_json(verdict.solution)))
-    if worth != verdict.objective:
-        yield f"worth {verdict.objective}, by the definition {worth}"
+    return "" if worth == verdict.objective else f"worth {verdict.objective}, by the definition {worth}"
 
 
 def _words(body: str) -> Any:

@@ -9,8 +9,9 @@ constant answer as much as greedy ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from itertools import islice
 from statistics import fmean
@@ -23,32 +24,25 @@ from ..agents import LocalSearchAgent, Task
 from ..core.checks import check_int, short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.rewards import tiered
-from ..core.verdict import Verdict
 from ..kinds import as_kind
 from ..registration import definition_entry_point
 from .battery import run
-from .case import Findings, raised
+from .case import Findings, raised, reward_of
 from .contract import contract
 from .definitions import Definition, Question, definition_of
 from .exhaustive import agreement
 from .fuzz import fuzz
-from .probes import PROBES
 
 MAX_CONSTANT = -0.2
 """The most that a thoughtless answer to all instances may earn on average."""
-REPLIES = 3_000
-INSTANCES = 200
 SIZES = (0, 3, 7)
 """Levels at which the battery runs."""
 NO_DEFINITION = (
     "a problem needs a second verifier, its definition, to hold the first against, got none: "
     "give --definition module:function, or register it with the problem"
 )
-_COMPARED = "{answers:,} answers to {instances} instances, {feasible:,} of them feasible"
-_JUDGED = "{replies:,} replies, {feasible:,} accepted, {infeasible:,} infeasible"
-_THOUGHTLESS, _FIXED = "thoughtless", "fixed"
-"""Two kinds of answers that are the same for every instance: trivial and null ones, and all others."""
+
+_ADVICE = "; a trivial answer that is the best of several, see fixed_permutations, would hold it down"
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Check:
     name: str
     detail: str
     """What was checked, in numbers."""
-    faults: tuple[str, ...] = ()
+    faults: list[str]
 
     @property
     def passed(self) -> bool:
@@ -67,22 +61,13 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Level:
-    """What a policy earns: a mark on the calibration line."""
-
-    policy: str
-    reward: float
-    quality: float
-    feasible: float
-
-
-@dataclass(frozen=True)
 class Gate:
     """The verdict on a problem."""
 
     problem: str
-    checks: tuple[Check, ...]
-    calibration: tuple[Level, ...]
+    checks: list[Check]
+    calibration: dict[str, float]
+    """The mean reward of policies: the calibration line."""
 
     @property
     def passed(self) -> bool:
@@ -91,16 +76,12 @@ class Gate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready data."""
-        return {
-            "problem": self.problem,
-            "passed": self.passed,
-            "checks": [asdict(check) | {"passed": check.passed} for check in self.checks],
-            "calibration": [asdict(level) for level in self.calibration],
-        }
+        checks = [asdict(check) | {"passed": check.passed} for check in self.checks]
+        return asdict(self) | {"passed": self.passed, "checks": checks}
 
     def table(self) -> Table:
         """Return the checks as a table, the calibration line below its title."""
-        line = " | ".join(f"{level.policy} {level.reward:+.3f}" for level in self.calibration)
+        line = " | ".join(f"{policy} {reward:+.3f}" for policy, reward in self.calibration.items())
         title = f"{self.problem}: {'passed' if self.passed else 'REFUSED'}\nmean reward: {line}"
         table = Table("check", "", "what was checked", title=title)
         for check in self.checks:
@@ -139,8 +120,8 @@ def check(
     problem: Problem[Any, Any],
     definition: Definition | None = None,
     *,
-    replies: int = REPLIES,
-    instances: int = INSTANCES,
+    replies: int = 3_000,
+    instances: int = 200,
     levels: Sequence[int] = SIZES,
     progress: Callable[[str], object] = lambda done: None,
 ) -> Gate:
@@ -173,27 +154,38 @@ def check(
     check_int("instances", instances, 2)
     definition = definition or find_definition(problem)
     second = definition or _itself(problem)
-    calibration: list[Level] = []
-    parts: dict[str, Callable[[], tuple[str, Findings]]] = {
-        "contract": lambda: ("declarations, hooks, prompt, limit of the solver", contract(problem)),
-        "battery": lambda: _battery(problem, second, levels),
-        "agreement": lambda: (_COMPARED, agreement(problem, second)),
-        "mutated replies": lambda: (_JUDGED, fuzz(problem, second, replies)),
-        "calibration": lambda: _calibration(problem, instances, calibration),
+    earned: dict[str, float] = {}
+    parts: dict[str, tuple[str, Callable[[], Findings]]] = {
+        "contract": ("declarations, hooks, prompt, limit of the solver", lambda: contract(problem)),
+        "battery": (
+            "{replies:,} replies and {policies} policies at {sizes} sizes",
+            lambda: _battery(problem, second, levels),
+        ),
+        "agreement": (
+            "{answers:,} answers to {instances} instances, {feasible:,} of them feasible",
+            lambda: agreement(problem, second),
+        ),
+        "mutated replies": (
+            "{replies:,} replies, {feasible:,} accepted, {infeasible:,} infeasible",
+            lambda: fuzz(problem, second, replies),
+        ),
+        "calibration": (
+            "{policies} policies on {instances} graded instances",
+            lambda: _calibration(problem, instances, earned),
+        ),
     }
     checks: list[Check] = []
-    for name, part in parts.items():
-        if checks and not checks[0].passed:
+    for name, (detail, part) in parts.items():
+        if checks and not checks[0].passed:  # what follows builds on the contract
             break
         try:
-            detail, findings = part()
+            findings = part()
         except Exception as error:  # a problem that breaks a check has not passed it
             detail, findings = "broke off", Findings(faults=[raised(error, problem)])
-        if name == "agreement" and definition is None:
-            findings.faults.insert(0, NO_DEFINITION)
-        checks.append(Check(name, detail.format_map(findings.counts), tuple(findings.faults)))
+        missing = [NO_DEFINITION] if name == "agreement" and definition is None else []
+        checks.append(Check(name, detail.format_map(findings.counts), missing + findings.faults))
         progress(name)
-    return Gate(problem.name, tuple(checks), tuple(calibration))
+    return Gate(problem.name, checks, earned)
 
 
 def _itself(problem: Problem[Any, Any]) -> Definition:
@@ -207,74 +199,51 @@ def _itself(problem: Problem[Any, Any]) -> Definition:
     return believed
 
 
-def _battery(
-    problem: Problem[Any, Any], definition: Definition, levels: Sequence[int]
-) -> tuple[str, Findings]:
-    findings = Findings()
+def _battery(problem: Problem[Any, Any], definition: Definition, levels: Sequence[int]) -> Findings:
+    findings = Findings(Counter(sizes=len(levels)))
     for level in levels:
-        findings.add(run(problem, definition, level), where=f"level {level}: ")
-    detail = (
-        f"{{replies}} replies and {len(PROBES) * len(levels)} policies at {len(levels)} sizes, "
-        f"the slowest reply in {1000 * findings.slowest:.0f} ms"
-    )
-    return detail, findings
+        part = run(problem, definition, level)
+        findings.counts += part.counts
+        findings.faults += (f"level {level}: {fault}" for fault in part.faults)
+    return findings
 
 
-def _calibration(
-    problem: Problem[Any, Any], instances: int, calibration: list[Level]
-) -> tuple[str, Findings]:
+def _calibration(problem: Problem[Any, Any], instances: int, earned: dict[str, float]) -> Findings:
+    """Play policies; fixed ones give all other instances one answer to the first."""
     drawn = [x for _, x in islice(problem.graded_instances(seed=2, split="validation"), instances)]
-    levels = {policy: _level(policy, verdicts) for policy, verdicts in _play(problem, drawn)}
-    fixed = [level for level in levels.values() if level.policy.startswith((_THOUGHTLESS, _FIXED))]
-    best = max(fixed, key=lambda level: level.reward)
-    calibration += [replace(best, policy="constant"), *(x for x in levels.values() if x not in fixed)]
-    findings = Findings()
-    for level in fixed:
-        earned = f"{level.policy} earns {level.reward:.3f}"
-        if level.policy.startswith(_THOUGHTLESS) and level.reward > MAX_CONSTANT + 1e-12:
-            findings.faults.append(f"a thoughtless answer earns at most {MAX_CONSTANT}, {earned}")
-        if level.reward >= 0:
-            findings.faults.append(f"no fixed answer is as good as greedy ones, which earn 0: {earned}")
-    for policy, expected in (("greedy", 0.0), ("exact", 1.0)):
-        if levels[policy].reward != expected:
-            findings.faults.append(f"{policy} answers earn exactly {expected}, got {levels[policy].reward}")
-    detail = f"{len(levels)} policies on {len(drawn)} graded instances"
-    if best.reward > MAX_CONSTANT + 1e-12:
-        detail += (
-            f"; {best.policy} earns {best.reward:.3f}: a trivial anchor that is the best of several blind "
-            "answers would hold such answers down, see fixed_permutations"
-        )
-    return detail, findings
-
-
-def _level(policy: str, verdicts: list[Verdict]) -> Level:
-    paid = [reward for verdict in verdicts if (reward := tiered(verdict)) is not None]
-    if len(paid) < len(verdicts):
-        raise ValueError(f"the {policy} policy has an answer that is better than a proven optimum")
-    return Level(policy, fmean(paid), fmean(v.quality for v in verdicts), fmean(v.feasible for v in verdicts))
-
-
-def _play(problem: Problem[Any, Any], drawn: list[Instance]) -> Iterator[tuple[str, list[Verdict]]]:
-    """Yield every policy with its verdicts; fixed ones give all other instances one answer to the first."""
+    (first, *others), kind, search = drawn, as_kind(problem), LocalSearchAgent()
     rng = np.random.default_rng(0)
-    first, *others = drawn
-    search = LocalSearchAgent()
-
-    def judge(solution: Callable[[Instance], Any], over: list[Instance] = drawn) -> list[Verdict]:
-        return [problem.verify_solution(x, solution(x)) for x in over]
-
-    fixed = {
-        f"{_THOUGHTLESS}, trivial": problem.trivial(first),
-        **{f"{_THOUGHTLESS}, null {k}": null for k, null in enumerate(problem.null_answers(first))},
-        f"{_FIXED}, greedy elsewhere": problem.heuristic(first),
-        f"{_FIXED}, optimal elsewhere": problem.reference(first).solution,
-        **{f"{_FIXED}, random {k}": problem.random(first, rng) for k in range(4)},
-        **{f"{_FIXED}, pattern {k}": solution for k, solution in enumerate(as_kind(problem).patterns(first))},
+    thoughtless = {"the trivial answer": problem.trivial(first)}
+    thoughtless |= {f"null answer {k}": null for k, null in enumerate(problem.null_answers(first))}
+    borrowed = {"greedy's": problem.heuristic(first), "the optimal": problem.reference(first).solution}
+    borrowed |= {f"random answer {k}": problem.random(first, rng) for k in range(4)}
+    borrowed |= {f"pattern {k}": solution for k, solution in enumerate(kind.patterns(first))}
+    policies: dict[str, Callable[[Instance], Any]] = {
+        "blind": lambda x: kind.any_answer(x, rng),
+        "random": lambda x: problem.random(x, rng),
+        "greedy": problem.heuristic,
+        "local search": lambda x: search.solution(Task(problem, x, ())),
+        "exact": lambda x: problem.reference(x).solution,
     }
-    for name, solution in fixed.items():
-        yield name, judge(lambda x, answer=solution: answer, others)  # type: ignore[misc]
-    yield "blind", judge(lambda x: as_kind(problem).any_answer(x, rng))
-    yield "random", judge(lambda x: problem.random(x, rng))
-    yield "greedy", judge(problem.heuristic)
-    yield "local search", judge(lambda x: search.solution(Task(problem, x, ())))
-    yield "exact", judge(lambda x: problem.reference(x).solution)
+
+    def mean(over: list[Instance], solution: Callable[[Instance], Any]) -> float:
+        return fmean(reward_of(problem, x, solution(x)) for x in over)
+
+    constant = {
+        name: mean(others, lambda x, answer=answer: answer)  # type: ignore[misc]
+        for name, answer in (thoughtless | borrowed).items()
+    }
+    best = max(constant, key=lambda name: constant[name])
+    earned["constant"] = constant[best]
+    earned |= {name: mean(drawn, policy) for name, policy in policies.items()}
+    findings = Findings(Counter(policies=len(constant) + len(policies), instances=len(drawn)))
+    for name, reward in constant.items():
+        said = f"{name} of the first instance, given to all others, earns {reward:.3f}"
+        if name in thoughtless and reward > MAX_CONSTANT + 1e-12:
+            findings.faults.append(f"a thoughtless answer earns at most {MAX_CONSTANT}: {said}{_ADVICE}")
+        if reward >= 0:
+            findings.faults.append(f"no fixed answer is as good as greedy ones, which earn 0: {said}")
+    for name, due in (("greedy", 0.0), ("exact", 1.0)):
+        if earned[name] != due:
+            findings.faults.append(f"{name} answers earn exactly {due}, got {earned[name]}")
+    return findings

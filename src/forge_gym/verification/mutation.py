@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import ast
 import inspect
-import json
-import random
 import textwrap
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from operator import attrgetter
+from itertools import chain
 from types import CodeType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -28,15 +25,13 @@ from rich.table import Table
 from .. import kinds, solvers
 from ..core.answer import extract_answer
 from ..core.checks import short_repr
-from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.verdict import Number, Verdict
 from ..kinds import Kind, as_kind
-from .attacks import ROWS, F
-from .case import Case
+from .attacks import ROWS, F, Outcome
+from .case import Case, Reply
 from .definitions import Definition
-from .exhaustive import difference, small
-from .fuzz import forms, mutate, second_opinion
+from .exhaustive import answers, small
+from .fuzz import forms, mutated
 
 _SHARED = (extract_answer.__module__, kinds.__name__)
 """Modules and packages whose functions are mutated beside the problem's own: all reading goes through them."""
@@ -205,89 +200,44 @@ def _in_place(function: FunctionType, tree: ast.FunctionDef) -> Iterator[None]:
 # ------------------------------------------------------------------------------------------ tests
 
 
-class Test(NamedTuple):
-    """A reply, and what must hold of the verdict on it."""
-
-    name: str
-    problem: Problem[Any, Any]
-    instance: Instance
-    text: str
-    holds: Callable[[Verdict], bool]
-
-    def passes(self) -> bool:
-        """Whether it holds; a verifier that raises has failed."""
-        try:
-            return self.holds(self.problem.verify(self.instance, self.text))
-        except Exception:
-            return False
-
-
-def bank(problem: Problem[Any, Any], definition: Definition) -> list[Test]:
-    """Return the tests that mutants are put to: short replies of the battery, answers, mutated replies, long ones."""
+def bank(problem: Problem[Any, Any], definition: Definition) -> list[Reply]:
+    """Return the replies that mutants are put to: of the battery, all answers to a small instance, mutated ones."""
     case = Case(problem, definition)
-    attacks = [
-        Test(f"row {row.number}", problem, case.instance, text, outcome.met)
-        for row in ROWS
-        for outcome, text in row.replies(case)
-    ]
-    short = [test for test in attacks if len(test.text) <= _LONG]
-    long = [test for test in attacks if len(test.text) > _LONG]
-    return [*short, *_answers(problem, definition), *_in_every_form(problem, definition), *long]
-
-
-def _answers(problem: Problem[Any, Any], definition: Definition) -> Iterator[Test]:
-    """Every answer to one small instance, of up to one element too many; and to a larger one all in form."""
+    cases = [Case(form, definition, form.instance()) for form in forms(problem)]
+    replies = [reply for row in ROWS for reply in row.replies(case)]
     for shaped, enumerate_ in small(problem, sizes=(3,)):
-        case = Case(shaped, definition, shaped.instance(0))
-        optimum = case.reference.value
-        for solution in enumerate_(case.instance):
-            body = shaped.format_answer(case.instance, solution)
-            agrees = partial(_agrees, case.worth(json.loads(body)), optimum)
-            yield Test(
-                f"answer {short_repr(body, 40)}", shaped, case.instance, f"<answer>{body}</answer>", agrees
-            )
+        little = Case(shaped, definition, shaped.instance())
+        replies += (reply for _, reply in answers(little, enumerate_(little.instance)))
+    replies += chain.from_iterable(map(_in_form, cases))
+    replies += mutated(cases, _REPLIES)
+    return sorted(replies, key=lambda reply: len(reply.text) > _LONG)
 
 
-def _agrees(worth: int | None, optimum: Number, verdict: Verdict) -> bool:
-    return not difference(verdict, worth, optimum)
+def _in_form(case: Case) -> Iterator[Reply]:
+    """Yield what is read, and what is not, in the form in which ``case`` is answered."""
+    problem, instance = case.problem, case.instance
+    for template, outcome in _TEMPLATES[problem.answer_format].items():
+        for text in case.sound:
+            body = extract_answer(text, problem.answer_format)
+            reply = template.replace("REPLY", text).replace("BODY", body)
+            yield Reply(f"form {template!r}", case, reply, outcome.unmet)
+    for null in problem.null_answers(instance):
+        if problem.feasible(instance, null):
+            yield Reply("null answer", case, problem.format(instance, null), FEASIBLE.unmet)
+    body = case.in_json(case.reference.solution)
+    if problem.names == "words" and body != case.good:
+        yield Reply("numbers for names", case, case.say(body), F.unmet)
 
 
-def _in_every_form(problem: Problem[Any, Any], definition: Definition) -> Iterator[Test]:
-    cases = [Case(form, definition, form.instance(0)) for form in forms(problem)]
-    for case in cases:
-        shaped, instance = case.problem, case.instance
-        for template, holds in _TEMPLATES[shaped.answer_format].items():
-            for text in case.sound:
-                body = extract_answer(text, shaped.answer_format)
-                reply = template.replace("REPLY", text).replace("BODY", body)
-                yield Test(f"form {template!r}", shaped, instance, reply, holds)
-        for null in shaped.null_answers(instance):
-            if shaped.feasible(instance, null):
-                yield Test("null answer", shaped, instance, shaped.format(instance, null), _FEASIBLE)
-        body = case.in_json(case.reference.solution)
-        if shaped.names == "words" and body != case.good:
-            yield Test("numbers for names", shaped, instance, case.say(body), F.met)
-    rng = random.Random(0)
-    for k in range(_REPLIES):
-        case = cases[k % len(cases)]
-        text = mutate(rng, rng.choice(case.sound), rng.choice(case.sound))
-        sound = partial(_sound, case, text)
-        yield Test(f"mutated reply {k}", case.problem, case.instance, text, sound)
-
-
-def _sound(case: Case, text: str, verdict: Verdict) -> bool:
-    return not any(second_opinion(case, text, verdict))
-
-
-_FEASIBLE: Callable[[Verdict], bool] = attrgetter("feasible")
-_COMMON = dict.fromkeys(("REPLY", "REPLY\r\n", "</think>REPLY", "<think>or</think>REPLY"), _FEASIBLE)
-_COMMON["?"] = F.met
+FEASIBLE = Outcome("V", "feasible", lambda verdict, _: verdict.feasible)
+_COMMON = dict.fromkeys(("REPLY", "REPLY\r\n", "</think>REPLY", "<think>or</think>REPLY"), FEASIBLE)
+_COMMON["?"] = F
 _NO_TAGS = [f"<answer>{body}</answer>" for body in ("no idea", " ", "BODY\u2003", "BODY\x1c", "9" * 5_000)]
 _NO_LINES = ("REPLY\nThat is all.", "REPLY\nREPLY", "Answer: no\n1234567BODY", "Answer: no idea")
 _TEMPLATES = {
-    "tags": {**_COMMON, "So: REPLY.": _FEASIBLE, **dict.fromkeys(("REPLY REPLY", *_NO_TAGS), F.met)},
-    "line": {**_COMMON, "So:\nREPLY": _FEASIBLE, **dict.fromkeys(_NO_LINES, F.met)},
-    "raw": {**_COMMON, **dict.fromkeys(("no idea", "REPLY."), F.met)},
+    "tags": {**_COMMON, "So: REPLY.": FEASIBLE, **dict.fromkeys(("REPLY REPLY", *_NO_TAGS), F)},
+    "line": {**_COMMON, "So:\nREPLY": FEASIBLE, **dict.fromkeys(_NO_LINES, F)},
+    "raw": {**_COMMON, **dict.fromkeys(("no idea", "REPLY."), F)},
 }
 """Replies in each answer format, made from good ones, and what must hold of the verdict."""
 
@@ -319,10 +269,9 @@ def mutants(
         If a test fails on the verifier as it is: then there is nothing to mutate.
     """
     tests = bank(problem, definition)
-    for test in tests:
-        if not test.passes():
-            rule = "the verifier must pass its tests before it is mutated"
-            raise ValueError(f"{rule}, got a failure of {test.name}")
+    if failure := next((test.name for test in tests if not test.passes()), ""):
+        rule = "the verifier must pass its tests before it is mutated"
+        raise ValueError(f"{rule}, got a failure of {failure}")
     results = []
     for function in functions(type(as_kind(problem)), shared):
         source, start = inspect.getsourcelines(function)
