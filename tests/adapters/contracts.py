@@ -10,6 +10,7 @@ See README.md beside this file.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -34,44 +35,47 @@ class Library(NamedTuple):
     """What an environment has, and which tests run in it."""
 
     version: str
-    """What pip is asked for first."""
+    """What pip is asked for."""
     tests: str
-    """Name of the file in this folder."""
+    """Names of test files in this folder."""
     parity: str = ""
     """Name in test_parity.py."""
+    page: str = ""
+    """Name of the page in docs/adapters whose code is run."""
     extra: str = ""
-    """Extra of forge-gym."""
-    also: tuple[str, ...] = ()
+    """Extra of forge-gym that has the library."""
+    also: str = ""
     """More packages, which the tests need or the library does not ask for."""
+    first: str = ""
+    """Packages that must be there before the library is installed."""
+    options: str = ""
+    """Options for pip when it installs the library."""
     python: str = "python3.11"
-    options: tuple[str, ...] = ()
-    """Options for pip."""
 
 
 LIBRARIES = {
-    "gem": Library("gem-llm==0.1.0", "test_gem.py", "GEM", also=("requests",)),
-    "inspect": Library("inspect-ai==0.3.285", "test_inspect_ai.py", extra="inspect", also=("openai",)),
-    "lm-eval": Library("lm-eval==0.4.13", "test_lm_eval.py", extra="lm-eval"),
+    "gem": Library("gem-llm==0.1.0", "test_gem", "GEM", "gem", also="requests"),
+    "inspect": Library("inspect-ai==0.3.285", "test_inspect_ai", page="inspect", extra="inspect", also="openai"),
+    "lm-eval": Library("lm-eval==0.4.13", "test_lm_eval", extra="lm-eval"),
+    # It asks for Python 3.13.14.
     "nemo-gym": Library(
-        "nemo-gym==0.7.0",
-        "test_nemo_gym.py",
-        "NeMo Gym",
+        *("nemo-gym==0.7.0", "test_nemo_gym", "NeMo Gym", "nemo_gym"),
+        options="--ignore-requires-python",
         python="python3.13",
-        options=("--ignore-requires-python",),  # it asks for 3.13.14
     ),
-    "openenv": Library("openenv==0.10.0", "test_openenv.py", "OpenEnv", "openenv"),
+    "openenv": Library("openenv==0.10.0", "test_openenv", "OpenEnv", "openenv", "openenv"),
+    # Its flash-attn looks for torch while it is built, and is built without CUDA here: see ENVIRONMENT.
     "openrlhf": Library(
-        "openrlhf==0.11.2",
-        "test_openrlhf.py",
-        "OpenRLHF",
-        also=("transformers", "torch", "datasets", "ray", "aiohttp"),
-        options=("--no-deps",),  # flash-attn, deepspeed and vLLM want CUDA, and the tests none of them
+        *("openrlhf==0.11.2", "test_openrlhf", "OpenRLHF", "openrlhf"),
+        first="torch setuptools wheel packaging psutil ninja",
+        options="--no-build-isolation",
     ),
-    "reasoning-gym": Library("reasoning-gym==0.1.25", "test_reasoning_gym.py", extra="reasoning-gym"),
-    "skyrl": Library("skyrl-gym==0.4.0", "test_skyrl.py", "SkyRL", "skyrl"),
-    "verifiers": Library("verifiers==0.4.0", "test_verifiers.py", "verifiers", "verifiers", also=("uv",)),
-    "verl": Library("verl[verl-core]==0.9.1", "test_verl.py", "verl", "data"),
+    "reasoning-gym": Library("reasoning-gym==0.1.25", "test_reasoning_gym", extra="reasoning-gym"),
+    "skyrl": Library("skyrl-gym==0.4.0", "test_skyrl", "SkyRL", "skyrl", "skyrl"),
+    "verifiers": Library("verifiers==0.4.0", "test_verifiers", "verifiers", "verifiers", "verifiers", "uv"),
+    "verl": Library("verl[verl-core]==0.9.1", "test_verl", "verl", "verl"),
 }
+ENVIRONMENT = {"FLASH_ATTENTION_SKIP_CUDA_BUILD": "TRUE"}
 
 
 class Result(NamedTuple):
@@ -94,46 +98,41 @@ def build(folder: Path, library: Library) -> Path:
     """Make the environment and return its Python."""
     subprocess.run([library.python, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet"]
     package = f"{ROOT}[{library.extra}]" if library.extra else str(ROOT)
-    subprocess.run([*install, *library.options, library.version], check=True)
-    subprocess.run(
-        [*install, "pytest", "pytest-xdist", "hypothesis", *library.also, "-e", package], check=True
-    )
+    for what in (
+        library.first,
+        f"{library.options} {library.version}",
+        f"pytest pytest-xdist hypothesis {library.also} -e {package}",
+    ):
+        if what:
+            command = [python, "-m", "pip", "install", "--quiet", *what.split()]
+            subprocess.run(command, check=True, env=os.environ | ENVIRONMENT)
     return python
-
-
-def version_of(python: Path, package: str) -> str:
-    """Return the version of what is installed."""
-    program = f"import importlib.metadata as m; print(m.version({package!r}))"
-    return subprocess.run([python, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def check(name: str, folder: Path) -> Result:
     """Run the tests of one library in an environment in ``folder``."""
     library, start = LIBRARIES[name], time.monotonic()
     python, report = build(folder / "venv", library), folder / "report.xml"
-    tests = [f"tests/adapters/{library.tests}"]
+    tests = [f"tests/adapters/{library.tests}.py"]
     if library.parity:
-        parity = "tests/adapters/test_parity.py::test_every_adapter_pays_the_same"
-        tests += [f"{parity}[{library.parity}-{scheme}]" for scheme in SCHEMES]
+        same = "tests/adapters/test_parity.py::test_every_adapter_pays_the_same"
+        tests += [f"{same}[{library.parity}-{scheme}]" for scheme in SCHEMES]
+    if library.page:
+        tests.append(f"tests/test_docs.py::test_python_runs[docs/adapters/{library.page}.md]")
     command = [python, "-m", "pytest", "-q", "-n0", "-rs", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    subprocess.run([*command, *tests], cwd=ROOT, check=False)
+    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    subprocess.run([*command, *tests], cwd=ROOT, check=False, env=os.environ | {"PATH": path})
     (suite,) = ElementTree.parse(report).getroot().iter("testsuite")
     total, failures, errors, skipped = (
         int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped")
     )
     failed = failures + errors
-    package = library.version.partition("==")[0].partition("[")[0]
+    package, _, version = library.version.partition("==")
     return Result(
-        name,
-        version_of(python, package),
-        library.python.removeprefix("python"),
-        total - failed - skipped,
-        failed,
-        skipped,
-        round(time.monotonic() - start),
-        date.today().isoformat(),
+        *(name, f"{package.partition('[')[0]} {version}", library.python.removeprefix("python")),
+        *(total - failed - skipped, failed, skipped),
+        *(round(time.monotonic() - start), date.today().isoformat()),
     )
 
 

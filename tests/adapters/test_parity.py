@@ -1,7 +1,7 @@
 """Parity: one table of completions, scored through every adapter, and the same numbers to the last bit.
 
 ``python tests/adapters/test_parity.py`` writes the table to docs/adapters/parity.md. Adapters whose library is not
-installed are compared where it is.
+installed are compared by ``python tests/adapters/contracts.py``.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _verifiers(scheme: str) -> list[float]:
 
 @adapter("OpenEnv", "openenv")
 def _openenv(scheme: str) -> list[float]:
-    from forge_gym.adapters.openenv.models import ForgeAction
+    from forge_gym.adapters.openenv import ForgeAction
     from forge_gym.adapters.openenv.server import ForgeEnvironment
 
     paid = []
@@ -179,14 +179,11 @@ def _openenv(scheme: str) -> list[float]:
 
 @adapter("GEM", "gem")
 def _gem(scheme: str) -> list[float]:
-    import gem
+    from forge_gym.adapters.gem import ForgeGemEnv
 
-    from forge_gym.adapters.gem import register
-
-    register()
     paid = []
     for each in bank():
-        env = gem.make(f"forge:{each.problem}-v0", level=1, reward=scheme)
+        env = ForgeGemEnv(each.problem, level=1, reward=scheme)
         env.set_state({"spec": each.spec, "replies": []})
         paid.append(float(env.step(each.text)[1]))
     return paid
@@ -203,7 +200,7 @@ def _skyrl(scheme: str) -> list[float]:
 
 @adapter("OpenRLHF", "torch")
 def _openrlhf(scheme: str) -> list[float]:
-    from forge_gym.adapters.openrlhf import reward_func
+    from forge_gym.adapters.openrlhf.reward import reward_func
 
     specs = [each.spec for each in bank()]
     prompts = [problem.prompt(instance) for problem, instance in map(forge_gym.from_spec, specs)]
@@ -216,10 +213,10 @@ def _openrlhf(scheme: str) -> list[float]:
 def _nemo_gym(scheme: str) -> list[float]:
     import asyncio
 
-    from forge_gym.adapters.nemo_gym.server import ForgeTurnsConfig, ForgeTurnsServer
+    from forge_gym.adapters.nemo_gym.server import ForgeConfig, ForgeTurnsServer
 
     async def paid(each: Completion) -> float:
-        config = ForgeTurnsConfig(host="", port=0, entrypoint="", name="forge", turns=1, reward=scheme)
+        config = ForgeConfig(host="", port=0, entrypoint="", name="forge", turns=1, reward=scheme)
         server = ForgeTurnsServer.model_construct(config=config)
         await server.reset({"spec": each.spec}, "session")
         part = SimpleNamespace(type="output_text", text=each.text)
@@ -240,12 +237,12 @@ def test_the_bank_has_every_status_of_every_problem() -> None:
 def test_every_adapter_pays_the_same(name: str, scheme: str) -> None:
     library, scorer = ADAPTERS[name]
     if library:
-        pytest.importorskip(library)
+        pytest.importorskip(library, reason=f"needs {library}: python tests/adapters/contracts.py")
     assert scorer(scheme) == list(expected(scheme))
 
 
 def test_reasoning_gym_scores_the_quality() -> None:
-    reasoning_gym = pytest.importorskip("reasoning_gym")
+    reasoning_gym = pytest.importorskip("reasoning_gym", reason="python tests/adapters/contracts.py")
     from forge_gym.adapters import task_name
     from forge_gym.adapters.reasoning_gym import register
 
@@ -256,37 +253,47 @@ def test_reasoning_gym_scores_the_quality() -> None:
         assert data.score_answer(each.text, {"metadata": {"spec": each.spec}}) == verdict(each).quality
 
 
+TABLE = """\
+# Parity
+
+One instance of every problem, eleven completions each, and what the `tiered` reward pays for them. Each of these
+adapters gets the same completions and pays the same, to the last bit, under this scheme and two others:
+{adapters}.
+reasoning-gym and lm-evaluation-harness have a scale of their own. They get the quality, which is the same too.
+`tests/adapters/test_parity.py` compares them and writes this table.
+
+| problem | {kinds} |
+|---|{bars}
+{rows}
+## Contract tests
+
+`python tests/adapters/contracts.py` makes an environment for each library, with this library alone. In it run the tests
+of the adapter, of its parity, and of the code on its page. `--write` writes this table. The last runs:
+
+"""
+
+
 def page() -> str:
-    """Return the table as Markdown."""
+    """Return the page up to the last runs of the contract tests."""
     kinds = list(dict.fromkeys(completion.kind for completion in bank()))
     paid = dict(zip([(each.problem, each.kind) for each in bank()], expected(), strict=True))
-    lines = [
-        "# Parity",
-        "",
-        "One instance of every problem, eleven completions each, and what the `tiered` reward pays for them. Every",
-        "adapter below is given the same completions and pays the same, to the last bit, in this and two other schemes",
-        "(`pytest tests/adapters/test_parity.py`, which skips the adapters whose libraries are not installed;",
-        "`python tests/adapters/test_parity.py` writes this page).",
-        "",
-        "Adapters: "
-        + ", ".join(sorted(ADAPTERS))
-        + ". reasoning-gym and lm-evaluation-harness have a scale of their own, so",
-        "they get the quality, which is the same too.",
-        "",
-        "| problem | " + " | ".join(kinds) + " |",
-        "|---|" + "--:|" * len(kinds),
-    ]
-    for name in forge_gym.problems():
-        lines.append(f"| {name} | " + " | ".join(f"{paid[name, kind]:.3f}" for kind in kinds) + " |")
-    return "\n".join(lines) + "\n"
+    rows = (
+        f"| {name} | " + " | ".join(f"{paid[name, kind]:.3f}" for kind in kinds) + " |\n"
+        for name in forge_gym.problems()
+    )
+    return TABLE.format(
+        adapters=", ".join(sorted(ADAPTERS, key=str.lower)),
+        kinds=" | ".join(kinds),
+        bars="--:|" * len(kinds),
+        rows="".join(rows),
+    )
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == page()
+    assert PAGE.read_text().startswith(page())
 
 
 if __name__ == "__main__":
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page())
+    PAGE.write_text(page() + PAGE.read_text().partition("The last runs:\n\n")[2])
     missing = sorted({library for library, _ in ADAPTERS.values() if library and find_spec(library) is None})
     print(f"wrote {PAGE}; not compared here for want of: {', '.join(missing) or 'nothing'}")
