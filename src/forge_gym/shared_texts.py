@@ -5,7 +5,6 @@ Gymnasium would put a text into shared memory by the numbers of known characters
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from multiprocessing.heap import BufferWrapper
 from typing import Any
 
@@ -19,36 +18,20 @@ _WIDEST = 4
 """The most bytes that one character takes in UTF-8."""
 
 
-class SharedTexts(Sequence[str]):
-    """The texts that now stand in shared memory, one for each environment.
-
-    Gymnasium takes this view once and copies it at every step; the copy is a tuple of strings.
-    """
+class SharedTexts:
+    """The texts in shared memory, one per environment. Gymnasium keeps this view and copies it: a tuple of strings."""
 
     def __init__(self, space: Text, memory: BufferWrapper, count: int) -> None:
         self._memory, self._stride, self._count = memory, _stride(space), count
 
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return tuple(self)[index]
+    def __getitem__(self, index: int) -> str:
         start = range(self._count)[index] * self._stride + _LENGTH
         view = self._memory.create_memoryview()
         length = int.from_bytes(view[start - _LENGTH : start], "little")
         return str(view[start : start + length], "utf-8", "surrogatepass")
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, (tuple, SharedTexts)) and tuple(self) == tuple(other)
-
-    __hash__ = None  # type: ignore[assignment] # the texts change
-
     def __deepcopy__(self, memo: dict[int, Any]) -> tuple[str, ...]:
-        return tuple(self)
-
-    def __repr__(self) -> str:
-        return repr(tuple(self))
+        return tuple(self[index] for index in range(self._count))
 
 
 def _stride(space: Text) -> int:
@@ -70,10 +53,9 @@ def _write(space: Text, index: int, value: str, shared_memory: BufferWrapper) ->
     if len(value) > space.max_length:  # it would run into the next text
         raise ValueError(f"a text must have at most {space.max_length} characters, got {len(value)}")
     data = value.encode("utf-8", "surrogatepass")
-    start = index * _stride(space) + _LENGTH
-    view = shared_memory.create_memoryview()
-    view[start - _LENGTH : start] = len(data).to_bytes(_LENGTH, "little")
-    view[start : start + len(data)] = data
+    start = index * _stride(space)
+    record = len(data).to_bytes(_LENGTH, "little") + data
+    shared_memory.create_memoryview()[start : start + len(record)] = record
 
 
 @read_from_shared_memory.register(Text)
