@@ -9,6 +9,7 @@ import json
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import fmean
@@ -21,7 +22,7 @@ from ..core.checks import short_repr
 from ..core.env import TextEnv
 from ..core.problem import Problem
 from ..core.registry import from_spec
-from ..core.rewards import REWARDS, UNPROVEN, Group, group_rewards, reward, tiered
+from ..core.rewards import REWARDS, Group, group_rewards, reward, tiered
 from ..core.seeding import SPLITS
 from ..core.verdict import STATUSES, Verdict
 from ..kinds import as_kind
@@ -61,17 +62,15 @@ def _random(c: Case) -> Iterator[str]:
 
 def _greedy(c: Case) -> Iterator[str]:
     for x in c.population:
-        paid = reward_of(c.problem, x, c.problem.heuristic(x))
-        if paid != 0:
+        if paid := reward_of(c.problem, x, c.problem.heuristic(x)):
             yield f"the greedy answer earns 0 where it is graded, got {paid} on {short_repr(x)}"
 
 
 def _oracle(c: Case) -> Iterator[str]:
-    for x in c.population:
-        reference = c.problem.reference(x)
-        paid, expected = reward_of(c.problem, x, reference.solution), 1.0 if reference.proven else UNPROVEN
-        if paid != expected:
-            yield f"a copy of the reference earns {expected}, got {paid} on {short_repr(x)}"
+    for x in c.population:  # graded, so the reference is proven
+        paid = reward_of(c.problem, x, c.problem.reference(x).solution)
+        if paid != 1:
+            yield f"a copy of the reference earns 1, got {paid} on {short_repr(x)}"
 
 
 def _near_oracle(c: Case) -> Iterator[str]:
@@ -81,7 +80,7 @@ def _near_oracle(c: Case) -> Iterator[str]:
         for _ in range(40):
             neighbour = c.problem.neighbour(x, best.solution, rng)
             value, paid = c.problem.objective(x, neighbour), reward_of(c.problem, x, neighbour)
-            if (value == best.value) != (paid == 1 if best.proven else paid == UNPROVEN):
+            if (value == best.value) != (paid == 1):
                 yield f"{value} beside an optimum of {best.value} earns {paid}"
 
 
@@ -131,12 +130,11 @@ def _turns(c: Case) -> Iterator[str]:
             yield "an episode ends after its last turn, got a step beyond it"
 
 
-def _refuses(env: TextEnv, action: Any) -> bool:
-    try:
+def _refuses(env: TextEnv, action: str) -> bool:
+    with suppress(ResetNeeded):
         env.step(action)
-    except ResetNeeded:
-        return True
-    return False
+        return False
+    return True
 
 
 def _order_of_calls(c: Case) -> Iterator[str]:
@@ -249,7 +247,7 @@ PROBES = (
     Probe(33, "one answer for every instance", "at most -0.2 on average", _constant),
     Probe(34, "random answers of the right form", "below 0 on average", _random),
     Probe(35, "a copy of the greedy answer", "exactly 0", _greedy),
-    Probe(36, "a copy of the reference", "1 if proven, else 0.95", _oracle),
+    Probe(36, "a copy of the reference", "exactly 1", _oracle),
     Probe(37, "next to the reference", "below the reference unless equal", _near_oracle),
     Probe(38, "other forms of the reference", "the verdict of the reference", _symmetric),
     Probe(39, "other numbers for the elements", "the same reward and optimum", _relabelled),

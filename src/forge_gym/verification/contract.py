@@ -91,7 +91,7 @@ def _families(problem: Problem[Any, Any]) -> Iterator[str]:
     """Look at what is wrong with every answer to small instances."""
     named = {
         violation.family
-        for shaped, enumerate_ in small(problem, sizes=(3,))
+        for shaped, enumerate_ in small(problem, 3)
         for instance in (shaped.instance(),)
         for solution in islice(enumerate_(instance), LIMIT)
         for violation in shaped.violations(instance, solution)

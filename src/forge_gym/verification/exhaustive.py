@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..core.checks import short_repr
 from ..core.instance import Instance
@@ -25,8 +25,6 @@ from .definitions import Definition
 
 LIMIT = 200_000
 """Answers of one instance that are enumerated at most."""
-Enumerate: TypeAlias = Callable[[Any], Iterable[Any]]
-"""Lists answers to an instance."""
 
 
 def families(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
@@ -37,20 +35,17 @@ def families(problem: Problem[Any, Any]) -> list[Problem[Any, Any]]:
 
 def sized(problem: Problem[Any, Any], n: int) -> Kind[Any, Any] | None:
     """Return the problem with ``n`` elements, ``k`` bent to that; None where it has no such size."""
-    bent: dict[str, Any] = {
-        name: size for name, size in (("n", n), ("k", 2)) if name in problem.__dataclass_fields__
-    }
+    bent: dict[str, Any] = {"n": n, "k": 2} if hasattr(problem, "k") else {"n": n}
     try:
         return replace(as_kind(problem), **bent)
     except ValueError:
         return None
 
 
-def small(problem: Problem[Any, Any], sizes: Sequence[int]) -> Iterator[tuple[Problem[Any, Any], Enumerate]]:
-    """Yield the problem with so many elements, and a size larger, each with what lists answers to its instances.
-
-    They are `Kind.wild` answers to the former, and `Kind.everything` to the latter.
-    """
+def small(
+    problem: Problem[Any, Any], *sizes: int
+) -> Iterator[tuple[Problem[Any, Any], Callable[[Any], Iterable[Any]]]]:
+    """Yield the problem with so many elements and its `Kind.wild` answers, and a size larger with `Kind.everything`."""
     for n in sizes:
         if kind := sized(problem, n):
             yield kind, kind.wild
@@ -72,7 +67,6 @@ def compare(
 ) -> Findings:
     """Judge all ``solutions`` of ``instance`` by verifier and definition, and hold the reference against the best.
 
-    The answers are counted, and those that the definition accepts.
     Where a kind thins out its answers, the best of these may fall short of the reference.
 
     Raises
@@ -131,7 +125,7 @@ def agreement(problem: Problem[Any, Any], definition: Definition) -> Findings:
     """Compare on small instances of every family: two of each size of the first one, one of the others."""
     findings = Findings()
     for k, family in enumerate(families(problem)):
-        for shaped, enumerate_ in small(family, sizes=(3, 4)):
+        for shaped, enumerate_ in small(family, 3, 4):
             for instance in map(shaped.instance, range(1 if k else 2)):
                 part = compare(shaped, definition, instance, enumerate_(instance))
                 findings.counts += part.counts + Counter(instances=1)

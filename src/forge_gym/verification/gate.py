@@ -110,9 +110,8 @@ def find_definition(problem: Problem[Any, Any], entry_point: str | None = None) 
     try:
         definition: Definition = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"definition must be module:function, got {short_repr(entry_point)}: {error}"
-        ) from None
+        rule = "definition must be module:function"
+        raise ValueError(f"{rule}, got {short_repr(entry_point)}: {error}") from None
     return definition
 
 

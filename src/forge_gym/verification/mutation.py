@@ -67,7 +67,7 @@ class Mutant:
 def functions(problem: type[Kind[Any, Any]], shared: bool | None = None) -> list[FunctionType]:
     """Return the functions that reading and checking an answer go through.
 
-    With ``shared`` they are those that all problems share, with False the problem's own, with None both.
+    They are those that all problems share, or with False the problem's own, or with None both.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def bank(problem: Problem[Any, Any], definition: Definition) -> list[Reply]:
     case = Case(problem, definition)
     cases = [Case(form, definition, form.instance()) for form in forms(problem)]
     replies = [reply for row in ROWS for reply in row.replies(case)]
-    for shaped, enumerate_ in small(problem, sizes=(3,)):
+    for shaped, enumerate_ in small(problem, 3):
         little = Case(shaped, definition, shaped.instance())
         replies += (reply for _, reply in answers(little, enumerate_(little.instance)))
     replies += chain.from_iterable(map(_in_form, cases))
@@ -251,17 +251,7 @@ def mutants(
 ) -> list[Mutant]:
     """Return every mutant of the verifier of ``problem`` with the first test that kills it.
 
-    Parameters
-    ----------
-    problem, definition
-        The problem, and what its answers are worth by definition.
-    shared
-        True for the functions that all problems share, False for its own, None for both.
-    progress
-        Called with 1 after each mutant.
-    skip
-        Function, line and change of mutants that need not be tried, such as those that another problem's tests
-        have killed.
+    ``shared`` says of which `functions`. Mutants in ``skip``, by function, line and change, are not tried.
 
     Raises
     ------

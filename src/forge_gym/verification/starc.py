@@ -40,11 +40,6 @@ Paid: TypeAlias = Sequence[Sequence[float | None] | Floats]
 
 SCORES = ("quality", "success")
 """The metrics that stand beside the schemes: what a trained model is scored by."""
-RANDOM_ANSWERS = 5
-NEAR_OPTIMA = 4
-"""Random neighbours of the optimum; without them, schemes that differ only near it look alike."""
-FLAWS = (1, 4)
-"""Elements spoilt in a good answer to make it infeasible: nearly right, and mostly wrong."""
 _MALFORMED = ("", "There is no solution.", "<answer>[0, 1")
 
 
@@ -89,9 +84,10 @@ def _answers(problem: Problem[Any, Any], instance: Instance, seed: int) -> list[
         problem.trivial(instance),
         problem.heuristic(instance),
         best,
-        *(RandomAgent(seed).solution(Task(problem, instance, (), k)) for k in range(RANDOM_ANSWERS)),
+        *(RandomAgent(seed).solution(Task(problem, instance, (), k)) for k in range(5)),
         LocalSearchAgent(seed).solution(Task(problem, instance, ())),
-        *(problem.neighbour(instance, best, rng) for _ in range(NEAR_OPTIMA)),
+        # Without neighbours of the optimum, schemes that differ only near it look alike.
+        *(problem.neighbour(instance, best, rng) for _ in range(4)),
     ]
     written = [problem.format_answer(instance, solution) for solution in good]
     bodies = [*written, *_spoilt(list(map(json.loads, written)), rng)]
@@ -102,7 +98,8 @@ def _spoilt(answers: list[list[Any]], rng: np.random.Generator) -> list[str]:
     """Return the first three of ``answers`` with elements dropped, repeated, or replaced by those of others."""
     strangers = list(chain.from_iterable(answers))
     bodies = []
-    for answer, how, flaws in product(answers[:3], ("drop", "repeat", "replace"), FLAWS):
+    # One flaw is nearly right, four are mostly wrong.
+    for answer, how, flaws in product(answers[:3], ("drop", "repeat", "replace"), (1, 4)):
         spoilt = list(answer)
         for _ in range(min(flaws, len(answer))):
             i = int(rng.integers(len(spoilt)))
