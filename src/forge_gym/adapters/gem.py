@@ -36,7 +36,7 @@ from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems
 from ..core.seeding import SPLITS
 
-_OWN = ("level", "seed", "turns", "keep", "reward", "split")
+_OWN = ("seed", "turns", "keep", "reward", "split")
 _MAX_SEED = 2**32 - 1
 """The largest seed that GEM can give to NumPy."""
 
@@ -48,21 +48,15 @@ class ForgeGemEnv(Env):
     ----------
     problem
         Name of the problem; ``gem.make`` gives it.
-    level, **parameters
-        Difficulty and parameters of the problem; see `forge_gym.problem`.
     seed
         Of the stream that the first ``reset()`` begins.
     turns, keep, reward, split
         See `TextEnv`.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, the rule, the value and the nearest valid one.
+    **parameters
+        ``level`` and parameters of the problem; see `forge_gym.problem`.
 
     Notes
     -----
-    ``reset(seed=s)`` goes to the first graded instance of stream ``s``, and every further ``reset()`` to the next one.
     The step reward is the change of the kept reply's reward, so the return of an episode is the kept reply's own
     reward. The observation is the feedback; that of the last turn is GEM's ``TERMINAL_STATE``, and ``info["feedback"]``
     has the words. ``info`` also has the ``spec`` of the instance and, after a step, the kept reply's
@@ -74,7 +68,6 @@ class ForgeGemEnv(Env):
         self,
         problem: str,
         *,
-        level: int | None = None,
         seed: int = 0,
         turns: int = 1,
         keep: str = "best",
@@ -83,14 +76,14 @@ class ForgeGemEnv(Env):
         **parameters: Any,
     ) -> None:
         super().__init__()
-        known = [*_OWN, *(field.name for field in fields(problem_class(problem)))]
+        known = ["level", *_OWN, *(field.name for field in fields(problem_class(problem)))]
         check_known(f"forge:{problem}", "argument", parameters, known)
         check_int("seed", seed, 0, _MAX_SEED)
         check_choice("split", split, SPLITS)
-        self.problem = make_problem(problem, level=level, **parameters)
+        self.problem = make_problem(problem, **parameters)
         self.protocol, self.seed, self.split = Protocol(turns, keep, reward), seed, split
-        own = (level, seed, turns, keep, reward, split)
-        self._arguments = {"problem": problem, **dict(zip(_OWN, own, strict=True)), **parameters}
+        own = zip(_OWN, (seed, turns, keep, reward, split), strict=True)
+        self._arguments = {"problem": problem, **dict(own), **parameters}
         # What changes is private: GEM's wrappers copy public attributes when they are built.
         self._next = seed, 0
         self._episode: Episode | None = None
@@ -98,13 +91,7 @@ class ForgeGemEnv(Env):
         self._random = np.random.default_rng()
 
     def reset(self, seed: int | None = None) -> tuple[str, dict[str, Any]]:
-        """Go to the next instance, or to the first one of the stream ``seed``; return prompt and info.
-
-        Raises
-        ------
-        ValueError
-            If the seed is out of range, or the problem's parameters leave no room for quality.
-        """
+        """Go to the next graded instance, or to the first one of the stream ``seed``; return prompt and info."""
         if seed is not None:
             check_int("seed", seed, 0, _MAX_SEED)
             self._next = seed, 0
@@ -126,13 +113,7 @@ class ForgeGemEnv(Env):
         return self._episode
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Judge the reply ``action``; after the end of an episode nothing changes.
-
-        Raises
-        ------
-        gymnasium.error.ResetNeeded
-            If there was no reset yet.
-        """
+        """Judge the reply ``action``; after the end of an episode nothing changes."""
         episode = self._running()
         done = episode.over
         feedback = episode.say(action)
@@ -154,13 +135,7 @@ class ForgeGemEnv(Env):
         return {"spec": self._running().spec, "replies": list(self._replies)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on with the episode of `get_state`, from an environment with the same arguments or this one.
-
-        Raises
-        ------
-        ValueError
-            If the state is no such thing, or of another problem or split.
-        """
+        """Go on with the episode of `get_state`, from an environment with the same arguments or this one."""
         try:
             source, replies = json.loads(state["spec"]), list(state["replies"])
             stream, index = source["seed"], source["index"]

@@ -35,10 +35,8 @@ generation_kwargs:
   do_sample: false
   max_gen_toks: 4096
 num_fewshot: 0
-metadata:
-  version: 1.0
-metric_list:
-"""
+metadata: {version: 1.0}
+metric_list: """
 """What all tasks share."""
 
 
@@ -100,32 +98,28 @@ def write_tasks(folder: Path | str, suite: str = BENCHMARK) -> Path:
     >>> print((folder / "forge_max_clique.yaml").read_text())
     include: _forge.yaml
     task: forge_max_clique
-    dataset_kwargs:
-      problem: MaxClique
-      suite: "forge-bench-v1"
+    dataset_kwargs: {"problem": "MaxClique", "suite": "forge-bench-v1"}
     <BLANKLINE>
     """
     path = locate(suite)
-    place = suite if suite == BENCHMARK else str(path.resolve())
-    group = re.sub(r"\W", "_", name_of(path))
+    place, group = suite if suite == BENCHMARK else str(path.resolve()), re.sub(r"\W", "_", name_of(path))
     tasks = {task_name(row.problem.name): row.problem.name for row in rows(place).values()}
-    means = [f"  - metric: {metric}\n    aggregation: mean\n" for metric in SCORES]
-    files = {
+    means = [{"metric": metric, "aggregation": "mean"} for metric in SCORES]
+    metrics = [{**mean, "higher_is_better": True} for mean in means]
+    weighted = [{**mean, "weight_by_size": True} for mean in means]
+    texts = {
         "functions.py": "from forge_gym.adapters.lm_eval import documents, score\n",
-        "_forge.yaml": _TASK + "".join(f"{mean}    higher_is_better: true\n" for mean in means),
-        f"{group}.yaml": f"group: {group}\nmetadata:\n  version: 1.0\ntask:\n"
-        + "".join(f"  - {task}\n" for task in tasks)
-        + "aggregate_metric_list:\n"
-        + "".join(f"{mean}    weight_by_size: true\n" for mean in means),
+        "_forge.yaml": f"{_TASK}{json.dumps(metrics)}\n",
+        f"{group}.yaml": f"group: {group}\nmetadata: {{version: 1.0}}\ntask: {json.dumps([*tasks])}\n"
+        f"aggregate_metric_list: {json.dumps(weighted)}\n",
     }
     for task, name in tasks.items():
-        files[f"{task}.yaml"] = (
-            f"include: _forge.yaml\ntask: {task}\ndataset_kwargs:\n  problem: {name}\n  suite: {json.dumps(place)}\n"
-        )
+        source = json.dumps({"problem": name, "suite": place})
+        texts[f"{task}.yaml"] = f"include: _forge.yaml\ntask: {task}\ndataset_kwargs: {source}\n"
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_text(text)
+    for file, text in texts.items():
+        (folder / file).write_text(text)
     return folder
 
 

@@ -37,19 +37,11 @@ class ForgeSkyRLEnv(BaseTextEnv):
         The columns of the row but for its prompt, and ``max_turns``, replies per episode, which SkyRL adds. Options in
         ``extra_info`` come before those of ``env_config``.
 
-    Raises
-    ------
-    ValueError
-        If an option is wrong, or ``reward_spec.ground_truth`` is no spec.
-
     Notes
     -----
-    ``pay`` is what a turn is paid:
-
-    - ``change`` of the kept reply's reward, so that the sum over the turns is the kept reply's own reward, wherever the
-      trainer cuts the episode off. SkyRL adds the turns up.
-    - ``kept``: the reward of the reply kept so far. For ``generator.step_wise_trajectories`` and custom chat templates,
-      with which SkyRL takes the reward of the last turn and ignores all others.
+    ``pay`` is what a turn is paid. ``change``: the change of the kept reply's reward, since SkyRL adds the turns up.
+    ``kept``: the reward of the reply kept so far, for ``generator.step_wise_trajectories`` and custom chat templates,
+    with which SkyRL takes the reward of the last turn and ignores all others.
 
     SkyRL cannot leave a rollout out. Where judging fails, by a fault of ours, the reply changes nothing, so the
     episode ends with what it had earned, 0 at first, and its metric ``judged`` is 0.
@@ -107,16 +99,7 @@ class ForgeSkyRLEnv(BaseTextEnv):
 
 
 def row(row: Row) -> dict[str, Any]:
-    """Return a certified instance as SkyRL reads it; ``keep``, ``reward`` and ``pay`` may be added to ``extra_info``.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.data.rows import samples
-    >>> columns = row(next(samples(forge_gym.problem("TSP"), levels=[1])))
-    >>> columns["env_class"], columns["reward_spec"]["ground_truth"][:18], columns["extra_info"]["level"]
-    ('forge', '{"problem": "TSP",', 1)
-    """
+    """Return a certified instance as SkyRL reads it; options may be added to ``extra_info``."""
     return {
         "data_source": f"forge_gym/{row.problem.name}",
         "prompt": row.messages,

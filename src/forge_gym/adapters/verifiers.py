@@ -44,17 +44,7 @@ class ForgeTaskConfig(vf.TaskConfig):
 class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
     """One instance: pays the reply by any scheme, and measures it.
 
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> import forge_gym
-    >>> tsp = forge_gym.problem("TSP", n=6)
-    >>> instance = tsp.instance(seed=1)
-    >>> data = ForgeData(prompt=tsp.prompt(instance), spec=tsp.spec(seed=1), problem="TSP", level=-1)
-    >>> reply = vf.AssistantMessage(content=tsp.format(instance, tsp.heuristic(instance)))
-    >>> trace = SimpleNamespace(root_reply=None, assistant_messages=[reply], info={})
-    >>> asyncio.run(ForgeTask(data).forge(trace)), asyncio.run(ForgeTask(data).verdict(trace))["feasible"]
-    (0.0, 1.0)
+    Where an answer beats a certificate, a bug of ours, scoring raises: the rollout then counts as failed, not as bad.
     """
 
     @property
@@ -64,13 +54,7 @@ class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
 
     @vf.reward
     async def forge(self, trace: Any) -> float:
-        """Pay the reply.
-
-        Raises
-        ------
-        CertificateError
-            If the answer beats a certificate, a bug of ours: the rollout then counts as failed, not as bad.
-        """
+        """Pay the reply."""
         return (await self._numbers(trace))["score"]
 
     @vf.metric
@@ -117,11 +101,6 @@ class ForgeConfig(vf.TasksetConfig):
 
 class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
     """Graded instances of the chosen problems and levels, without end.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, the rule, the value and the nearest valid one.
 
     Examples
     --------
@@ -192,13 +171,7 @@ class ForgeEnv(vf.Env[ForgeEnvConfig]):
 
 
 def _reply(root: str | None, messages: Sequence[Any]) -> str:
-    """Return the agent's last reply, blanks included, which some answer formats refuse; empty if there is none.
-
-    Examples
-    --------
-    >>> _reply(None, [vf.AssistantMessage(content=" [0] "), vf.UserMessage(content="?")]), _reply(None, [])
-    (' [0] ', '')
-    """
+    """Return the agent's last reply, blanks included, which some answer formats refuse; empty if there is none."""
     if root is not None:
         return root
     return next((m.content or "" for m in reversed(messages) if m.role == "assistant"), "")

@@ -19,21 +19,7 @@ from ...data.rows import Row, samples, write
 
 
 def row(row: Row) -> dict[str, Any]:
-    """Return a certified instance as NeMo Gym reads it.
-
-    Returns
-    -------
-    dict
-        ``responses_create_params``, whose ``input`` is the conversation; ``spec``, which the servers read; ``problem``
-        and ``level``, for whoever reads the file. Who plays a row is for the command to say.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> columns = row(next(samples(forge_gym.problem("TSP"), levels=[2])))
-    >>> columns["problem"], columns["level"], columns["spec"][:18]
-    ('TSP', 2, '{"problem": "TSP",')
-    """
+    """Return a certified instance as NeMo Gym reads it. Who plays a row is for the command to say."""
     return {
         "responses_create_params": {"input": row.messages},
         "spec": row.spec,
@@ -46,13 +32,13 @@ def write_server(folder: Path | str) -> Path:
     """Write the resources server ``forge`` into a project and return its folder, ``resources_servers/forge``.
 
     It has programs and configurations for one reply (``forge``) and for several turns (``forge/turns``), the schema
-    of its rows, five example rows, and the name of this very forge-gym in ``requirements.txt``, of which NeMo Gym makes
-    the server's environment. Edit what you like: everything else is in the package.
+    of its rows, five example rows, and in ``requirements.txt``, of which NeMo Gym makes the server's environment, the
+    name of this very forge-gym.
 
     Parameters
     ----------
     folder
-        The project's folder: the one in which ``gym env start`` is called, or that of its ``--search-dir``.
+        The one in which ``gym env start`` is called, or that of its ``--search-dir``.
 
     Raises
     ------

@@ -64,13 +64,7 @@ class ForgeServer(SimpleResourcesServer):
     config: ForgeConfig
 
     async def verify(self, body: ForgeVerifyRequest) -> ForgeVerifyResponse:
-        """Judge ``body.response``.
-
-        Raises
-        ------
-        ValueError
-            If the row's ``spec`` is none.
-        """
+        """Judge ``body.response``; raise ``ValueError`` if the row's ``spec`` is none."""
         episode = await asyncio.to_thread(Episode.of_spec, body.spec, self.config.protocol())
         await asyncio.to_thread(episode.say, reply(body.response))
         judged = episode.fault is None
@@ -101,13 +95,7 @@ class ForgeTurnsServer(GymnasiumServer):
     async def reset(
         self, metadata: dict[str, Any], session_id: str | None = None
     ) -> tuple[None, dict[str, Any]]:
-        """Begin the episode of a row; its prompt is in the row already.
-
-        Raises
-        ------
-        ValueError
-            If the row's ``spec`` is none.
-        """
+        """Begin the episode of a row, which has its prompt; raise ``ValueError`` if its ``spec`` is none."""
         spec: Any = metadata.get("spec")
         episode = await asyncio.to_thread(Episode.of_spec, spec, self.config.protocol())
         self.session_state[session_id] = episode
@@ -116,15 +104,7 @@ class ForgeTurnsServer(GymnasiumServer):
     async def step(
         self, action: NeMoGymResponse, metadata: dict[str, Any], session_id: str | None = None
     ) -> tuple[str | None, float, bool, bool, dict[str, Any]]:
-        """Judge a reply and answer it; ``info`` has the numbers of the reply that is kept so far.
-
-        Raises
-        ------
-        ValueError
-            If the session was not reset, or is over.
-        CertificateError
-            If a reply beats a certificate, a bug of ours that must not be paid.
-        """
+        """Judge a reply and answer it; ``info`` has the numbers of the kept one. Raise where judging fails."""
         episode: Episode | None = self.session_state.get(session_id)
         if episode is None:
             raise ValueError("step needs a running episode: call reset first")

@@ -22,13 +22,7 @@ def _text(value: Any) -> str:
 
 
 class ForgeAction(Action):
-    """A reply.
-
-    Examples
-    --------
-    >>> ForgeAction(text="<answer>[0, 2, 1]</answer>").text
-    '<answer>[0, 2, 1]</answer>'
-    """
+    """A reply."""
 
     text: Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
     """The whole reply of a model, thoughts included."""

@@ -94,11 +94,6 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         **given
             ``problem``, ``level``, ``parameters`` and ``split`` choose the stream. ``spec`` alone chooses an instance,
             graded or not, and so do ``split="forge-bench-v1"`` and ``index``. ``turns`` and ``keep`` are `TextEnv`'s.
-
-        Raises
-        ------
-        ValueError
-            Naming the argument, the rule, the value and the nearest valid one.
         """
         check_known("reset", "argument", given, [*_DEFAULTS, "index", "spec"])
         given = {name: value for name, value in {**given, "seed": seed}.items() if value is not None}
@@ -207,11 +202,6 @@ def create_app(max_concurrent_envs: int = SESSIONS, **defaults: Any) -> Any:
         Sessions at a time; one more is told so and closed.
     **defaults
         Of `ForgeEnvironment`.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, the rule, the value and the nearest valid one.
     """
     check_int("max_concurrent_envs", max_concurrent_envs, 1)
     ForgeEnvironment(**defaults)  # refuses what is wrong now, not in the first session

@@ -12,22 +12,7 @@ from ...data.rows import Row
 
 
 def row(row: Row) -> dict[str, Any]:
-    """Return a certified instance as OpenRLHF reads it.
-
-    Returns
-    -------
-    dict
-        ``input``, text that serves with ``--data.apply_chat_template`` and without; ``label``, the spec, which rebuilds
-        problem and instance in any worker; ``datasource``, by which OpenRLHF groups evaluations; ``level``.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.data.rows import samples
-    >>> columns = row(next(samples(forge_gym.problem("TSP"), levels=[2], split="test")))
-    >>> columns["datasource"], columns["level"], columns["label"][:18]
-    ('forge_gym/TSP', 2, '{"problem": "TSP",')
-    """
+    """Return a certified instance as OpenRLHF reads it: ``input`` serves with its chat template and without."""
     return {
         "input": row.prompt,
         "label": row.spec,

@@ -19,17 +19,7 @@ _MARK = "forge-gym: the reply stands here"
 
 
 class ForgeAgent(AgentInstanceBase):
-    """The episode of a row: reply, feedback and revision.
-
-    Parameters
-    ----------
-    tokenizer
-        Whose chat template the feedback follows, where the prompt follows it.
-    engine
-        Knows with which token the last reply ended.
-    protocol
-        Turns, which reply is kept, and what pays it.
-    """
+    """The episode of a row: reply, feedback in the form of the prompt, and revision."""
 
     def __init__(self, tokenizer: Any, engine: Engine, protocol: Protocol) -> None:
         self._tokenizer, self._engine, self._protocol = tokenizer, engine, protocol
@@ -42,14 +32,9 @@ class ForgeAgent(AgentInstanceBase):
         return {"observation": self._prompt}
 
     async def step(self, state_dict: dict[str, Any], **foreign: Any) -> dict[str, Any]:
-        """Judge ``state_dict["action_text"]``, the whole reply.
+        """Judge ``state_dict["action_text"]``, the whole reply; raise where that fails.
 
         OpenRLHF adds up the ``rewards`` of an episode, so each is the change of the kept reply's reward.
-
-        Raises
-        ------
-        CertificateError
-            If a reply beats a certificate, a bug of ours that must not be paid: OpenRLHF has no reward of None.
         """
         episode = self._episode
         feedback = await asyncio.to_thread(episode.say, state_dict["action_text"])
@@ -100,15 +85,7 @@ class Engine:
 
 
 def executor(*, turns: int = 3, keep: str = "best", reward: str = "tiered") -> type[MultiTurnAgentExecutor]:
-    """Return a class of executors with another `Protocol`, to be named ``AgentExecutor`` in a file of your own.
-
-    OpenRLHF's ``--data.max_len`` bounds all replies of an episode together.
-
-    Raises
-    ------
-    ValueError
-        If an argument is wrong.
-    """
+    """Return a class of executors with another `Protocol`, to be named ``AgentExecutor`` in a file of your own."""
     protocol = Protocol(turns, keep, reward)
 
     class AgentExecutor(MultiTurnAgentExecutor):

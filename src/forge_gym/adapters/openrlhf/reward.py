@@ -49,8 +49,7 @@ def reward_func(
     ValueError
         If a label is no spec, a query does not begin with its prompt, or an argument is unknown.
     CertificateError
-        If a reply beats a certificate, a bug of ours that must not be paid. OpenRLHF has no reward of None: it logs
-        the fault and stops at the next update.
+        If a reply beats a certificate, a bug of ours. OpenRLHF logs that and stops at the next update.
 
     Examples
     --------

@@ -37,8 +37,7 @@ def compute_score(
     ground_truth
         The row's spec; see `Problem.spec`.
     reward
-        Name of a reward scheme that pays a single answer, see `forge_gym.reward`; in a configuration,
-        ``reward.custom_reward_function.reward_kwargs.reward``.
+        Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
 
     Returns
     -------
@@ -67,16 +66,7 @@ def compute_score(
 
 
 def row(row: Row) -> dict[str, Any]:
-    """Return a certified instance as verl reads it.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.data.rows import samples
-    >>> columns = row(next(samples(forge_gym.problem("TSP"), levels=[2], split="test")))
-    >>> columns["data_source"], columns["ability"], columns["reward_model"]["ground_truth"][:18]
-    ('forge_gym/TSP', 'planning', '{"problem": "TSP",')
-    """
+    """Return a certified instance as verl reads it."""
     return {
         "data_source": f"forge_gym/{row.problem.name}",
         "prompt": row.messages,

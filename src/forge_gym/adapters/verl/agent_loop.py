@@ -31,8 +31,6 @@ class ForgeAgentLoop(AgentLoopBase):
     A file of agent loops, ``actor_rollout_ref.rollout.agent.agent_loop_config_path``, names it and sets ``turns``,
     ``keep`` and ``reward`` of `Protocol`.
 
-    Notes
-    -----
     A trajectory is the model's tokens as they were drawn, with the tokens of the feedback between them, which
     ``response_mask`` keeps out of the loss. It ends with a proven optimum, after ``turns`` replies, or where feedback
     and one more token would not fit into the response length, which bounds all turns together. A reply that is cut
@@ -48,15 +46,7 @@ class ForgeAgentLoop(AgentLoopBase):
         super().__init__(**base)
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **row: Any) -> AgentLoopOutput:
-        """Play the episode of a dataset's ``row``.
-
-        Raises
-        ------
-        ValueError
-            If its ground truth is no spec.
-        CertificateError
-            If a reply beats a certificate, a bug of ours that must not be paid: verl drops the rollout.
-        """
+        """Play the episode of a dataset's ``row``; raise where judging fails, so that verl drops the rollout."""
         config, judge = self.rollout_config, partial(self.loop.run_in_executor, None)
         episode: Episode = await judge(Episode.of_spec, row["reward_model"]["ground_truth"], self._protocol)
         messages = list(row["raw_prompt"])
