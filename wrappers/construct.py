@@ -7,17 +7,20 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from ..core.instance import Instance
+from ..core.reference import BELOW_ONE
+from ..core.rewards import Reward
+from ..core.verdict import Verdict
+from ..kinds import Kind
 from ..kinds.encoding import Observation
 from .numeric_view import NumericView
-from .shaping import potential
 
 
 class Construct(NumericView):
     """A text environment whose answer is built by numbered actions, each adding the next piece.
 
-    What a piece is, the kind of the problem's solution decides: the next city of a tour, another item of a pack,
-    the colour of the next vertex, a meeting in a room at its earliest time. When the solution is finished, it is
-    handed in as text and judged by the same verifier.
+    A piece is the next city of a tour, another item of a pack, the colour of the next vertex, a meeting in a room at
+    its earliest time. A finished solution is handed in as text and judged by the same verifier.
 
     Parameters
     ----------
@@ -27,14 +30,8 @@ class Construct(NumericView):
         Elements that the arrays have room for; smaller instances are padded. By default those of the
         environment's own instances.
     dense
-        Whether steps are paid as they come, by the change of the unfinished solution's potential (see
-        `forge_gym.wrappers.shaping.potential`), or all at the end. Either way the rewards sum up to the reward that
-        the text environment pays for the finished solution.
-
-    Raises
-    ------
-    ValueError
-        If the problem's instances have no features, ``env`` has several turns, or ``size`` is too small.
+        Whether each step is paid, by the change of `potential`, or all at the end. Either
+        way the rewards sum up to the text environment's reward of the finished solution.
 
     Notes
     -----
@@ -43,10 +40,8 @@ class Construct(NumericView):
     such. ``solution`` (size, k): what each element's part in the solution is so far. ``action_mask`` (actions,).
 
     Actions are the numbers of elements, of labels for the next element, or of element times resources plus
-    resource; where a solution may end at more than one length, the last action hands it in.
-
-    An action outside the mask ends the episode as a malformed answer does: the rewards sum up to that one's,
-    -1 in the default scheme. An action outside the action space is a ``ValueError``.
+    resource; where a solution may end at more than one length, the last action hands it in. An action outside the
+    mask ends the episode as a malformed answer does. One outside the action space is a ``ValueError``.
 
     Examples
     --------
@@ -111,3 +106,33 @@ class Construct(NumericView):
             "solution": self.encoder.solution(self.instance, self.solution),
             "action_mask": np.array(self._mask),
         }
+
+
+def potential(problem: Kind[Any, Any], instance: Instance, partial: Any, reward: Reward) -> float:
+    """Return the potential of the unfinished solution ``partial``, in the unit of ``reward``.
+
+    Where nothing is missing, it is the reward of the solution itself. Where the share m of a constraint family is
+    missing, it is ``reward(g + v - g(m))``: g is greedy's objective, v the objective so far, and g(m) greedy's
+    objective when as much was missing. So a beginning that is as good as greedy's has the reward of greedy. Rewards by
+    the change of a potential leave the best policy as it is (Ng, Harada, Russell, ICML 1999).
+
+    Examples
+    --------
+    >>> import forge_gym
+    >>> tsp = forge_gym.problem("TSP", n=6)
+    >>> _, instance = next(tsp.graded_instances())
+    >>> tour, greedy = tsp.reference(instance).solution, tsp.heuristic(instance)
+    >>> [round(potential(tsp, instance, tour[:k], forge_gym.reward("linear")), 2) for k in range(1, 7)]
+    [0.0, -0.24, -0.25, -0.24, -0.25, 1.0]
+    >>> {potential(tsp, instance, greedy[:k], forge_gym.reward("linear")) for k in range(1, 7)}
+    {0.0}
+    """
+    missing = problem.missing(instance, partial)
+    if missing == 0.0:
+        return reward(problem.verify_solution(instance, partial)) or 0.0
+    reference = problem.reference(instance)
+    ahead = float(problem.objective(instance, partial)) - problem.greedy_value_at(instance, missing)
+    value: Any = float(reference.greedy) + ahead
+    quality, skill, ratio = reference.scaled(value)
+    skill = min(BELOW_ONE, skill)  # an unfinished solution is never the optimum
+    return reward(Verdict("feasible", objective=value, quality=quality, skill=skill, ratio=ratio)) or 0.0

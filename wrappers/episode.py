@@ -13,19 +13,7 @@ from ..core.seeding import SEEDING_VERSION
 
 
 def text_env(env: gym.Env[Any, Any]) -> TextEnv:
-    """Return the text environment of one problem inside ``env``.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-
-    Examples
-    --------
-    >>> text_env(gym.make("CartPole-v1"))
-    Traceback (most recent call last):
-    ValueError: env must hold a text environment of one problem, such as gym.make('Forge/TSP-v0'), got CartPoleEnv
-    """
+    """Return the text environment of one problem inside ``env``, or raise ``ValueError``."""
     inner = env.unwrapped
     if not isinstance(inner, TextEnv) or isinstance(inner, MixedEnv):
         raise ValueError(
@@ -39,11 +27,6 @@ def episode_generator(owner: str, info: dict[str, Any]) -> np.random.Generator:
     """Return the random numbers of the wrapper ``owner`` for the episode whose reset gave ``info``.
 
     They depend on seed and index alone, so that any process that asks for an episode gets the same bytes.
-
-    Examples
-    --------
-    >>> int(episode_generator("Relabel", {"seed": 1, "index": 0}).integers(100))
-    75
     """
     entropy = [SEEDING_VERSION, int.from_bytes(owner.encode(), "big"), info["seed"]]
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(info["index"],)))

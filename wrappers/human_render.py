@@ -7,10 +7,11 @@ from typing import Any, TextIO
 
 import gymnasium as gym
 
-from ..core.checks import check_int
 from ..core.env import TextEnv
 from ..core.verdict import STATUSES
 
+_WIDTH = 500
+"""Characters of a reply that are shown: its end, which holds the answer."""
 _COLOURS = {"malformed": "red", "infeasible": "yellow", "feasible": "green"}
 
 
@@ -26,30 +27,27 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
         A text environment, wrapped or not.
     stream
         Where to print; standard output if None.
-    width
-        Characters of a reply that are shown: its end, which holds the answer.
 
     Examples
     --------
     >>> import gymnasium as gym, forge_gym
-    >>> env = HumanRender(gym.make("Forge/Knapsack-v0", n=4), width=20)
+    >>> env = HumanRender(gym.make("Forge/Knapsack-v0", n=4))
     >>> prompt, info = env.reset(seed=3)  # doctest: +ELLIPSIS
     0/1 knapsack problem: choose items ...
     >>> _ = env.step("The first two: <answer>[0, 1]</answer>")
     <BLANKLINE>
-    > ...swer>[0, 1]</answer>
+    > The first two: <answer>[0, 1]</answer>
     Your answer is infeasible: the weight is at most 103, got 154.
     reward -0.618, quality 0.000
     """
 
-    def __init__(self, env: gym.Env[str, str], stream: TextIO | None = None, *, width: int = 500) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, stream=stream, width=width, _disable_deepcopy=True)
+    def __init__(self, env: gym.Env[str, str], stream: TextIO | None = None) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, stream=stream, _disable_deepcopy=True)
         gym.Wrapper.__init__(self, env)
         if not isinstance(env.unwrapped, TextEnv):
             inner = type(env.unwrapped).__name__
             raise ValueError(f"env must hold one of forge_gym's text environments, got {inner}")
-        check_int("width", width, 1)
-        self.stream, self.width = stream, width
+        self.stream = stream
         self.metadata = {**self.metadata, "render_modes": [*self.metadata["render_modes"], "human"]}
         self._window: Any = None
 
@@ -70,8 +68,8 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Take a step, and show the reply and what came of it."""
         feedback, reward, terminated, truncated, info = self.env.step(action)
-        cut = "..." if len(action) > self.width else ""
-        self._print(f"\n> {cut}{action[-self.width :]}", "cyan")
+        cut = "..." if len(action) > _WIDTH else ""
+        self._print(f"\n> {cut}{action[-_WIDTH:]}", "cyan")
         self._print(feedback, _COLOURS[STATUSES[info["status"]]])
         self._print(f"reward {reward:+.3f}, quality {info['quality']:.3f}", "bold")
         self._show()
@@ -106,13 +104,12 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
             return
         import matplotlib.pyplot as plt
 
-        frame = self.env.render()
         if self._window is None or not plt.fignum_exists(self._window.number):
             self._window = plt.figure(num=None, figsize=(4.8, 4.8))
         self._window.clear()
         axes = self._window.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        axes.imshow(frame)
+        axes.imshow(self.env.render())
         if self._window.canvas.required_interactive_framework:
             plt.pause(0.001)
         else:

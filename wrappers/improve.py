@@ -13,14 +13,12 @@ from ..core.seeding import keyed_generator
 from ..kinds.encoding import Observation
 from .numeric_view import NumericView
 
-STARTS = ("greedy", "trivial", "random")
-
 
 class Improve(NumericView):
     """A text environment whose answer is the best solution that numbered moves find from the heuristic's on.
 
-    What a move is, the kind of the problem's solution decides, see the ``moves`` of each: 2-opt for tours,
-    recolouring, flips and exchanges for sets. At the end the best solution is handed in as text.
+    Moves are 2-opt for tours, recolouring, flips and exchanges for sets; see the ``moves`` of each kind of problem. At
+    the end the best solution is handed in as text.
 
     Parameters
     ----------
@@ -33,22 +31,15 @@ class Improve(NumericView):
     start
         Where to begin: ``greedy``, ``trivial``, or a ``random`` feasible solution.
     penalty
-        Cost of an impossible move, which changes nothing else but uses up a step.
-
-    Raises
-    ------
-    ValueError
-        If the problem's instances have no features, ``env`` has several turns, or an argument is out of range.
+        Cost of an impossible move, which uses up a step.
 
     Notes
     -----
-    The reward of a move is what it adds to the reward of the best solution so far, so the rewards of an episode
-    sum up to the text environment's reward of the best solution, less that of the start (0 for greedy in the
-    default scheme) and the penalties.
+    A move is paid what it adds to the reward of the best solution so far. So the rewards of an episode sum up to the
+    text environment's reward of the best solution, less that of the start and the penalties.
 
     Observations are those of `Construct`, of a finished solution, with ``progress`` (2,): the share of steps that
-    are left, and how far the objective is behind the best one, as a share of it. Tours come with their elements
-    in order of visit: row i is the i-th city, and a move reverses a stretch of rows.
+    are left, and how far the objective is behind the best one, as a share of it. Row i of a tour is the i-th city.
 
     Examples
     --------
@@ -75,7 +66,7 @@ class Improve(NumericView):
         super().__init__(env, size)
         if steps is not None:
             check_int("steps", steps, 1)
-        check_choice("start", start, STARTS)
+        check_choice("start", start, ("greedy", "trivial", "random"))
         check_share("penalty", penalty)
         self.steps, self.start, self.penalty = steps or 2 * self.encoder.size, start, penalty
         self.moves = self.problem.move_names(self.encoder.size)
@@ -84,9 +75,7 @@ class Improve(NumericView):
         self._set_spaces(len(self.moves), progress=spaces.Box(0.0, 1.0, (2,), np.float32))
         self.best: Any = ()
         """The best solution so far."""
-        self._taken = 0
         self._outcomes: dict[int, Any] = {}
-        self._value = self._best_value = 0.0
 
     def _begin(self) -> None:
         problem, instance = self.problem, self.instance

@@ -19,10 +19,7 @@ from .episode import text_env
 
 
 class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorArgs):
-    """A text environment seen in numbers; the finished solution goes to it as the text of an answer.
-
-    Subclasses say what an action does.
-    """
+    """A text environment seen in numbers; the finished solution goes to it as the text of an answer."""
 
     def __init__(self, env: gym.Env[str, str], size: int | None) -> None:
         base = text_env(env)
@@ -63,13 +60,7 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode of the text environment; see `TextEnv.reset` for ``seed`` and ``options``.
-
-        Raises
-        ------
-        ValueError
-            If the instance has more elements than ``size``.
-        """
+        """Start an episode; see `TextEnv.reset`. An instance with more elements than ``size`` is a ``ValueError``."""
         _, self._info = self.env.reset(seed=seed, options=options)
         self._over = True
         self._data = self.encoder.instance(self.instance)
@@ -78,15 +69,7 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         return self._observe(), dict(self._info)
 
     def step(self, action: SupportsIndex) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take the action of this number.
-
-        Raises
-        ------
-        ValueError
-            If ``action`` is not in the action space.
-        gymnasium.error.ResetNeeded
-            If no episode is running.
-        """
+        """Take the action of this number, which must be in the action space."""
         if self._over:
             raise gym.error.ResetNeeded("step needs a running episode: call reset first")
         try:
@@ -112,7 +95,6 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         return self._mask.astype(bool)
 
     def _begin(self) -> None:
-        """Prepare the state of an episode."""
         raise NotImplementedError
 
     def _act(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:

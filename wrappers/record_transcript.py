@@ -10,11 +10,10 @@ import gymnasium as gym
 
 
 class RecordTranscript(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
-    """Append what was asked, answered and judged to ``path``: a record to read, rescore and compare.
+    """Append what was asked, answered and judged to ``path``, one line when an episode ends or is cut short.
 
-    Each episode becomes one line when it ends, is cut short by ``reset``, or at ``close``; lines
-    already in the file stay. Fields: ``env``, ``messages`` (role and content, feedback included),
-    ``rewards`` and ``infos`` (one per reply), ``info`` (of the reset) and ``ended``.
+    Fields: ``env``, ``messages`` (role and content, feedback included), ``rewards`` and ``infos`` (one per reply),
+    ``info`` (of the reset) and ``ended``.
 
     Parameters
     ----------
@@ -61,13 +60,11 @@ class RecordTranscript(gym.Wrapper[str, str, str, str], gym.utils.RecordConstruc
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Take a step and note it."""
         feedback, reward, terminated, truncated, info = self.env.step(action)
-        if self._episode is not None:
-            self._episode["messages"] += [
-                {"role": "assistant", "content": action},
-                {"role": "user", "content": feedback},
-            ]
-            self._episode["rewards"].append(float(reward))
-            self._episode["infos"].append(info)
+        assert self._episode is not None
+        said = {"role": "assistant", "content": action}, {"role": "user", "content": feedback}
+        self._episode["messages"] += said
+        self._episode["rewards"].append(float(reward))
+        self._episode["infos"].append(info)
         if terminated or truncated:
             self._write(ended=True)
         return feedback, float(reward), terminated, truncated, info
@@ -78,9 +75,7 @@ class RecordTranscript(gym.Wrapper[str, str, str, str], gym.utils.RecordConstruc
         super().close()
 
     def _write(self, ended: bool) -> None:
-        if self._episode is None:
-            return
-        line = json.dumps(self._episode | {"ended": ended}) + "\n"
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line)  # ASCII only, as json escapes the rest: lone surrogates of a reply survive
-        self._episode = None
+        if self._episode is not None:
+            with self.path.open("a", encoding="utf-8") as file:  # ASCII alone: surrogates of a reply survive
+                file.write(json.dumps(self._episode | {"ended": ended}) + "\n")
+            self._episode = None

@@ -13,38 +13,29 @@ import numpy as np
 from ..core.instance import Instance
 from .episode import episode_generator, text_env
 
-_LAST_OFFSET = 999
-"""Largest number that the first element may get: numbers of up to four digits stay readable."""
 _SYLLABLES = [consonant + vowel for consonant in "klmnrstv" for vowel in "aeiou"]
 
 
 class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     """Put every instance under random numbers: the same problem, the same worth of every answer, another text.
 
-    For tests of robustness and memorisation: an agent that understands the problem scores the same, one that
-    knows the text by heart does not. ``order`` is the episode's permutation: element ``i`` of the instance
-    ``original`` has the number ``order[i]``; `restore` maps solutions back.
+    An agent that understands the problem scores the same, one that knows the text by heart does not. Element ``i`` of
+    the instance ``original`` has the number ``order[i]``; `restore` maps solutions back.
 
     Parameters
     ----------
     env
         A text environment, wrapped or not. A second wrapper that changes words, such as `Skin`, goes inside.
     first
-        Also count the elements from a random number of 1 to 999. Off by default, since the texts then hold
-        numbers that a model trained on small ones never saw: a harder test than another order.
+        Also count the elements from a random number of 1 to 999: a harder test, since a model may have been trained on
+        small numbers alone.
     names
-        Instead give the elements random names, such as ``"kova"``, in prompts and feedback. Answers then list
-        names in quotes, and one with numbers in their place is malformed.
-
-    Raises
-    ------
-    ValueError
-        If ``first`` or ``names`` is asked of the style ``compact``, whose words are few, or both are asked.
+        Instead give the elements random names, such as ``"kova"``, in prompts, feedback and answers.
 
     Notes
     -----
     ``reset`` solves the instance, since the anchors of its scale stay those of the original numbers. The order
-    depends on seed and index alone. The environment's ``problem`` is the one of the episode, with its names.
+    depends on seed and index alone.
 
     Examples
     --------
@@ -94,7 +85,7 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
         problem = self._problem
         instance = problem.relabelled(original, order)
         if self._first:
-            problem = replace(problem, names=int(rng.integers(1, _LAST_OFFSET + 1)))
+            problem = replace(problem, names=int(rng.integers(1, 1000)))
         if self._with_names:
             tiny, _ = problem.tiny(instance)
             problem = replace(problem, names=_draw_names(rng, instance.size + tiny.size, prompt))
@@ -102,7 +93,7 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
         return self.env.reset(seed=seed, options={"index": info["index"], "instance": instance})
 
     def restore(self, solution: Any) -> Any:
-        """Return ``solution`` to the episode's instance as one to ``original``: the inverse of `Problem.permute`."""
+        """Return ``solution`` to the episode's instance as one to ``original``."""
         inverse = sorted(range(len(self.order)), key=self.order.__getitem__)
         return self._problem.permute(solution, inverse)
 

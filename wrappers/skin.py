@@ -18,18 +18,12 @@ from .episode import episode_generator, text_env
 
 _KEPT = re.compile(r"\d|answer|json", re.IGNORECASE)
 _HEADING = re.compile(r"\A[^\n:]* problem: ")
-_QUOTED = r"(?<= )['\"].*"
-"""From a quotation to the end of its line: a reply is cited as it is."""
+_QUOTED = r"(?<= )['\"].*"  # to the end of its line: a reply is cited as it is
 
 
 @dataclass(frozen=True)
 class Story:
-    r"""Words in place of a problem's own.
-
-    Raises
-    ------
-    ValueError
-        If a word is empty, or one of those that keep data and answers readable: numbers, "answer" and "JSON".
+    r"""Words in place of a problem's own; none is empty, or changes numbers, "answer" or "JSON".
 
     Examples
     --------
@@ -81,13 +75,7 @@ class Story:
 
 
 def _plural(words: str) -> str:
-    """Return the plural of ``words``, which end with a noun.
-
-    Examples
-    --------
-    >>> _plural("city"), _plural("day"), _plural("half"), _plural("address"), _plural("exam")
-    ('cities', 'days', 'halves', 'addresses', 'exams')
-    """
+    """Return the plural of ``words``, which end with a noun, such as cities, days, halves, addresses and exams."""
     before, last = words[: -len(words.split()[-1])], words.split()[-1]
     if last.endswith("y") and last[-2:-1] not in "aeiou":
         return f"{before}{last[:-1]}ies"
@@ -98,14 +86,7 @@ def _plural(words: str) -> str:
 
 @cache
 def stories(problem: type[Any]) -> Mapping[str, Story]:
-    """Return the stories of a problem's class by their names: those of ``stories/<Problem>.toml`` beside its module.
-
-    Examples
-    --------
-    >>> from forge_gym.envs.tsp import TSP
-    >>> list(stories(TSP))
-    ['night courier', 'drilling machine']
-    """
+    """Return the stories of a problem's class by their names: those of ``stories/<Problem>.toml`` beside its module."""
     package = problem.__module__.rpartition(".")[0]
     file = importlib.resources.files(package) / "stories" / f"{problem.__name__}.toml" if package else None
     if file is None or not file.is_file():
@@ -117,8 +98,8 @@ def stories(problem: type[Any]) -> Mapping[str, Story]:
 class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     """Tell another story about the same instance: a knapsack becomes a rescue flight.
 
-    Words change in prompts and feedback; data, numbers and the format of answers do not, and replies pass through
-    unchanged, so verdicts and rewards stay what they are. ``story`` is the one of the episode.
+    Words change in prompts and feedback; data, numbers, answers and rewards do not. ``story`` is the one of the
+    episode.
 
     Parameters
     ----------
@@ -127,11 +108,6 @@ class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     story
         The name of one of the problem's `stories`, or a `Story` of your own; None draws one of them for every
         episode, by seed and index alone.
-
-    Raises
-    ------
-    ValueError
-        If there is no such story, or the prompts are compact and have no words.
 
     Examples
     --------
@@ -153,15 +129,13 @@ class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
             raise ValueError(
                 "a skin needs prompts with words, got style='compact': did you mean style='prose'?"
             )
-        known = dict(stories(type(problem)))
-        if isinstance(story, Story):
-            known = {story.name: story}
-        elif story is not None:
-            check_choice("story", story, known)
-            known = {story: known[story]}
-        if not known:
+        known = stories(type(problem))
+        if story is None and not known:
             raise ValueError(f"story must be a Story, since {problem.name} has none, got None")
-        self._stories = tuple(known.values())
+        if isinstance(story, str):
+            check_choice("story", story, known)
+            story = known[story]
+        self._stories = (story,) if story is not None else tuple(known.values())
         self.story = self._stories[0]
 
     def reset(

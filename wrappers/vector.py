@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Sized
-from typing import Any, TypeAlias
+from collections.abc import Sequence, Sized
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -13,15 +13,9 @@ from numpy.typing import NDArray
 from ..core.checks import check_choice, check_int, short_repr
 from ..core.env import TextEnv
 from ..core.episode import Episode, Judged
-from ..core.instance import Instance
 from ..core.mixed import MixedEnv
 from ..core.mixture import Mixture
 from ..core.problem import Problem
-from ..core.verdict import Verdict
-
-Texts: TypeAlias = tuple[str, ...]
-
-_MODES = {mode.value: mode for mode in AutoresetMode}
 
 
 class TextVectorEnv(gym.vector.SyncVectorEnv):
@@ -30,8 +24,7 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
     Parameters
     ----------
     problem
-        The problem with its parameters, or a mixture of problems, common to all; through ``gym.make_vec`` give those
-        by name.
+        The problem with its parameters, or a mixture of problems; through ``gym.make_vec`` give those by name.
     num_envs
         Number of environments.
     autoreset_mode
@@ -45,9 +38,8 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
 
     Notes
     -----
-    Returns what its base class returns over the same environments, to the last key of the infos, in less than the
-    time: the batch is judged in one go, and infos are built by column. A step that raises, for an action that is
-    no text or an environment that needs a reset, has moved no environment.
+    Returns what its base class returns over the same environments, to the last key of the infos, in less time: the
+    batch is judged in one go, and infos are built by column. A step that raises has moved no environment.
 
     Examples
     --------
@@ -76,10 +68,9 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
         self.envs = []  # first: Gymnasium closes what could not be built, too
         check_int("num_envs", num_envs, 1)
         if not isinstance(autoreset_mode, AutoresetMode):
-            check_choice("autoreset_mode", autoreset_mode, _MODES)
-            autoreset_mode = _MODES[autoreset_mode]
-        if max_episode_steps == -1:  # as in `gym.make`
-            max_episode_steps = None
+            check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
+            autoreset_mode = AutoresetMode(autoreset_mode)
+        max_episode_steps = None if max_episode_steps == -1 else max_episode_steps  # as in `gym.make`
         if max_episode_steps is not None:
             check_int("max_episode_steps", max_episode_steps, 1)
         kind: Any = MixedEnv if isinstance(problem, Mixture) else TextEnv
@@ -89,22 +80,12 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
         self._texts = [""] * num_envs
         self._ended = [False] * num_envs
 
-    @property
-    def instances(self) -> tuple[Instance | None, ...]:
-        """The instance that each environment plays."""
-        return tuple([env.instance for env in self.envs])
-
-    @property
-    def verdicts(self) -> tuple[Verdict | None, ...]:
-        """The last verdict of each environment; None before the first answer of an episode."""
-        return tuple([env.verdict for env in self.envs])
-
     def reset(
         self,
         *,
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[Texts, dict[str, Any]]:
+    ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Start the next episode of every environment and return prompts and infos.
 
         Parameters
@@ -113,39 +94,28 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
             One for each environment, or the first of ``num_envs`` consecutive ones.
         options
             Those of `TextEnv`, for every environment; ``reset_mask``, an array of bool, says which to reset.
-
-        Raises
-        ------
-        ValueError
-            If there is not one seed for each environment, the mask is of another shape or empty, or an
-            option is wrong.
-        TypeError
-            If the mask is not an array of bool.
         """
-        seeds = self._seeds(seed)
+        if seed is None or isinstance(seed, int):
+            seed = [None if seed is None else seed + i for i in range(self.num_envs)]
+        self._check_count("seed", seed)
         options = {"reset_mask": np.ones(self.num_envs, np.bool_), **(options or {})}
         values: dict[int, tuple[Any, ...]] = {}
         for i in self._masked(options.pop("reset_mask")):
-            self._texts[i] = self.envs[i].start(seeds[i], options)
+            self._texts[i] = self.envs[i].start(seed[i], options)
             self._ended[i] = False
             values[i] = self.envs[i].info_values()
         return tuple(self._texts), self._infos(values)
 
     def step(
         self, actions: Sequence[str]
-    ) -> tuple[Texts, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Judge one reply for each environment.
-
-        Raises
-        ------
-        ValueError
-            If there is not one action for each environment.
-        TypeError
-            If an action is not a string.
-        gymnasium.error.ResetNeeded
-            If an environment has no running episode.
-        """
-        actions = self._checked(actions)
+    ) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Judge one reply for each environment; see `TextEnv.step` for what it raises."""
+        if isinstance(actions, str):
+            raise TypeError("actions are one text for each environment, got a single str")
+        actions = tuple(actions)
+        self._check_count("actions", actions)
+        if any(self._ended) and self.autoreset_mode is AutoresetMode.DISABLED:
+            raise gym.error.ResetNeeded("step needs a running episode: reset the environments that ended")
         episodes = {i: self.envs[i].running(actions[i]) for i, ended in enumerate(self._ended) if not ended}
         judged = _judge(episodes, actions)
         texts, limit = self._texts, self.max_episode_steps
@@ -169,20 +139,14 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
                     self._ended[i] = True
         infos = self._infos({i: env.info_values() for i, env in enumerate(self.envs)})
         if finals:
-            infos |= self._final(finals)
+            ended = np.full(self.num_envs, None, dtype=object)
+            ended[list(finals)] = [text for text, _ in finals.values()]
+            infos |= {
+                "final_obs": ended,
+                "final_info": self._infos({i: info for i, (_, info) in finals.items()}),
+            }
+            infos |= {key: self._mask(list(finals)) for key in ("_final_obs", "_final_info")}
         return tuple(texts), np.array(rewards), np.array(terminated), np.array(truncated), infos
-
-    def set_attr(self, name: str, values: Any) -> None:
-        """Set each environment's attribute ``name``: a list or tuple holds one value for each.
-
-        Raises
-        ------
-        ValueError
-            If there is not one value for each environment.
-        """
-        if isinstance(values, (list, tuple)):
-            self._check_count("values", values)
-        super().set_attr(name, values)
 
     def _check_count(self, parameter: str, values: Sized) -> None:
         if len(values) != self.num_envs:
@@ -190,34 +154,14 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
                 f"{parameter} must be one for each of {self.num_envs} environments, got {len(values)}"
             )
 
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, int):
-            return [seed + i for i in range(self.num_envs)]
-        self._check_count("seed", seed)
-        return seed
-
     def _masked(self, mask: Any) -> list[int]:
         """Return the numbers of the environments that ``mask`` selects."""
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
             raise TypeError(f"options['reset_mask'] must be an array of bool, got {short_repr(mask)}")
         if mask.shape != (self.num_envs,) or not mask.any():
-            raise ValueError(
-                f"options['reset_mask'] must be of shape ({self.num_envs},) and select an environment, "
-                f"got {short_repr(mask.tolist())}"
-            )
+            rule = f"be of shape ({self.num_envs},) and select an environment"
+            raise ValueError(f"options['reset_mask'] must {rule}, got {short_repr(mask.tolist())}")
         return [int(i) for i in mask.nonzero()[0]]
-
-    def _checked(self, actions: Iterable[str]) -> tuple[str, ...]:
-        """Return the actions, after checks that need no look at each of them."""
-        if isinstance(actions, str):
-            raise TypeError("actions are one text for each environment, got a single str")
-        actions = tuple(actions)
-        self._check_count("actions", actions)
-        if any(self._ended) and self.autoreset_mode is AutoresetMode.DISABLED:
-            raise gym.error.ResetNeeded("step needs a running episode: reset the environments that ended")
-        return actions
 
     def _mask(self, where: list[int]) -> NDArray[np.bool_]:
         mask = np.zeros(self.num_envs, np.bool_)
@@ -237,17 +181,6 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
                 column[where] = some
             infos[key], infos[f"_{key}"] = column, mask.copy()
         return infos
-
-    def _final(self, finals: dict[int, tuple[str, tuple[Any, ...]]]) -> dict[str, Any]:
-        """Return the infos that tell of episodes which ended within a step: their last feedback and info."""
-        texts = np.full(self.num_envs, None, dtype=object)
-        texts[list(finals)] = [text for text, _ in finals.values()]
-        return {
-            "final_obs": texts,
-            "_final_obs": self._mask(list(finals)),
-            "final_info": self._infos({i: info for i, (_, info) in finals.items()}),
-            "_final_info": self._mask(list(finals)),
-        }
 
 
 def _judge(episodes: dict[int, Episode], actions: Sequence[str]) -> dict[int, Judged]:

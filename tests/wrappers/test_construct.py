@@ -190,9 +190,7 @@ def test_where_nothing_fits_the_empty_solution_may_be_handed_in() -> None:
 def test_misuse_is_explained() -> None:
     with pytest.raises(ValueError, match="env must be made with turns=1, got turns=3"):
         made("TSP", turns=3)
-    with pytest.raises(
-        ValueError, match="env must hold a text environment of one problem, .* got CartPoleEnv"
-    ):
+    with pytest.raises(ValueError, match="got CartPoleEnv"):
         Construct(gym.make("CartPole-v1"))  # type: ignore[arg-type]
     with pytest.raises(gym.error.ResetNeeded):
         made("TSP").step(0)
