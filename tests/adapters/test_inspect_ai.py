@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("inspect_ai")
+from adapters.replies import SCRIPT
+
+pytest.importorskip("inspect_ai", reason=SCRIPT.format("inspect"))
 
 import inspect_ai
 from inspect_ai.model import ModelOutput, ModelUsage, get_model

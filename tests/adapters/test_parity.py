@@ -6,6 +6,8 @@ installed are compared by ``python tests/adapters/contracts.py``.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -251,6 +253,13 @@ def test_reasoning_gym_scores_the_quality() -> None:
     for each in bank():
         data = reasoning_gym.create_dataset(task_name(each.problem), size=1, seed=0)
         assert data.score_answer(each.text, {"metadata": {"spec": each.spec}}) == verdict(each).quality
+
+
+def test_the_taskset_says_which_extra_it_needs() -> None:
+    code = "import sys; sys.modules['verifiers'] = None; import forge_gym_taskset"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "forge_gym_taskset needs verifiers" in last and 'pip install "forge-gym[verifiers]"' in last
 
 
 TABLE = """\
