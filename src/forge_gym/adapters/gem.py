@@ -57,11 +57,10 @@ class ForgeGemEnv(Env):
 
     Notes
     -----
-    The step reward is the change of the kept reply's reward, so the return of an episode is the kept reply's own
-    reward. The observation is the feedback; that of the last turn is GEM's ``TERMINAL_STATE``, and ``info["feedback"]``
-    has the words. ``info`` also has the ``spec`` of the instance and, after a step, the kept reply's
-    `Episode.numbers`. Where judging fails, by a fault of ours, the step pays 0 and the episode is ``truncated``, as it
-    is for no other reason.
+    A step pays the change of the kept reply's reward. The last observation is GEM's ``TERMINAL_STATE``, and
+    ``info["feedback"]`` has the words. ``info`` also has the ``spec`` of the instance and, after a step, the kept
+    reply's `Episode.numbers`. Where judging fails, by a fault of ours, the step pays 0 and the episode is
+    ``truncated``, as it is for no other reason.
     """
 
     def __init__(

@@ -65,13 +65,7 @@ class ForgeDataset(ProceduralDataset):
         self._asked, self._level = config.asked(), -1 if config.level is None else config.level
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
-        """Return entry ``idx``, the same for the same seed and configuration.
-
-        Raises
-        ------
-        IndexError
-            If there are not so many.
-        """
+        """Return entry ``idx``, the same for the same seed and configuration."""
         if not 0 <= idx < self.size:
             raise IndexError(f"idx must be from 0 to {self.size - 1}, got {idx}")
         row = own_row(self._asked, self._level, self.seed, idx, self.config.split)

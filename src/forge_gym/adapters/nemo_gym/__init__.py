@@ -32,8 +32,7 @@ def write_server(folder: Path | str) -> Path:
     """Write the resources server ``forge`` into a project and return its folder, ``resources_servers/forge``.
 
     It has programs and configurations for one reply (``forge``) and for several turns (``forge/turns``), the schema
-    of its rows, five example rows, and in ``requirements.txt``, of which NeMo Gym makes the server's environment, the
-    name of this very forge-gym.
+    of its rows, five example rows, and this very forge-gym as its requirement.
 
     Parameters
     ----------

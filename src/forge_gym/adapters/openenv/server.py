@@ -35,10 +35,8 @@ NAME = "forge_gym"
 SESSIONS = 64
 MAX_MESSAGE = 2**25
 """Bytes of a message: room for the longest reply that is looked at, each character escaped."""
-
-
-_DEFAULTS: dict[str, Any] = {"problem": "TSP", "level": None, "parameters": None, "split": "train"}
-_DEFAULTS |= {"turns": 1, "keep": "best"}
+_PROBLEM: dict[str, Any] = {"problem": "TSP", "level": None, "parameters": None}
+_DEFAULTS = {**_PROBLEM, "split": "train", "turns": 1, "keep": "best"}
 
 
 @cache
@@ -99,9 +97,8 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         given = {name: value for name, value in {**given, "seed": seed}.items() if value is not None}
         problem, instance, source = self._choose(given)
         env = self._build(problem, self._defaults | given | source)
-        prompt, info = env.reset(
-            seed=source["seed"], options={"index": source["index"], "instance": instance}
-        )
+        options = {"index": source["index"], "instance": instance}
+        prompt, info = env.reset(seed=source["seed"], options=options)
         self._env = env
         self._next = source["seed"], source["index"] + 1
         self._state = ForgeState(
@@ -127,7 +124,7 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         if "index" in given:
             raise ValueError(f"index must come with split={BENCHMARK!r}, got {split!r}: did you mean spec?")
         # Level and parameters belong to a problem: where one of the three is named, no default stands for another.
-        named = {"problem", "level", "parameters"} & set(given)
+        named = set(_PROBLEM) & set(given)
         problem = _problem({"problem": chosen["problem"], **given} if named else self._defaults)
         seed, start = (given["seed"], 0) if "seed" in given else self._next
         check_int("seed", seed, 0)

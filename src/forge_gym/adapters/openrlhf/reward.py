@@ -31,18 +31,16 @@ def reward_func(
     ----------
     queries
         Prompts with replies, as OpenRLHF decodes them from tokens. Any reply is judged, none raises.
-    prompts
-        The prompts alone, chat template included. Nothing in them pays or costs.
-    labels
-        The rows' specs; see `Problem.spec`.
+    prompts, labels
+        The prompts alone, chat template included, of which nothing pays or costs; and the rows' specs.
     reward
         Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
 
     Returns
     -------
     dict
-        ``rewards`` by the scheme; ``scores``, by which OpenRLHF filters, the quality from 0 to 1; ``extra_logs``, the
-        other numbers of `Episode.numbers`. All of them are tensors with a number per query.
+        ``rewards`` by the scheme; ``scores``, by which OpenRLHF filters, the quality; ``extra_logs``, the other
+        `Episode.numbers`. All of them are tensors with a number per query.
 
     Raises
     ------

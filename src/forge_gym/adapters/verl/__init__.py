@@ -26,7 +26,7 @@ def compute_score(
     reward: str = "tiered",
     **foreign: Any,
 ) -> dict[str, float]:
-    """Return the reward of a reply as ``score``, and the numbers that verl logs beside it.
+    """Return the reward of a reply as ``score``, and what verl logs beside it: `Episode.numbers`.
 
     Parameters
     ----------
@@ -38,11 +38,6 @@ def compute_score(
         The row's spec; see `Problem.spec`.
     reward
         Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
-
-    Returns
-    -------
-    dict
-        See `Episode.numbers`.
 
     Raises
     ------
