@@ -32,7 +32,7 @@ OPTIONS = [
 NUMBERS = [
     (words, param.opts[0])
     for words, param in OPTIONS
-    if param.opts[0][0] == "-" and "int" in str(param.type) + repr(param)
+    if param.type_descriptor.annotation in (int, float, list[int])
 ]
 
 
