@@ -78,11 +78,8 @@ def test_an_interrupted_training_is_evaluated_as_it_is(root: Path, tmp_path: Pat
     ("words", "said"),
     [
         (["--view=constuct"], "--view must be one of .* did you mean 'construct'"),
-        (["--problem=TPS"], "did you mean 'TSP'"),
-        (["--set", "gird=3"], "did you mean 'grid'"),
         (["--reward=pairwise"], "reward must pay a single answer"),
         (["--stepz=3"], "did you mean '--steps'"),
-        (["--steps=0"], "--steps"),
         (["--out=/proc/none/run"], "/proc/none"),
     ],
 )
