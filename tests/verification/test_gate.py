@@ -40,7 +40,7 @@ def toys() -> Iterator[Any]:
     sys.path.insert(0, str(HERE))
     import vertex_cover
 
-    for problem in (vertex_cover.VertexCover, *vertex_cover.WEAK):
+    for problem in (vertex_cover.VertexCover, *vertex_cover.WEAK, *vertex_cover.COSTLY):
         entry = f"vertex_cover:{problem.__name__}"
         forge_gym.register_problem(entry, definition="vertex_cover:definition")
     yield vertex_cover
@@ -198,16 +198,7 @@ def test_every_row_has_replies_for_every_kind_of_solution() -> None:
 
 @pytest.mark.slow
 def test_a_slow_or_greedy_verifier_is_found(toys: Any) -> None:
-    class Hoarder(toys.VertexCover):  # type: ignore[misc, name-defined]
-        def read(self, instance: Any, text: str, names: Any) -> Any:
-            hoard = [text[:-1] + str(k) for k in range(800)] if len(text) > 10**5 else ()
-            return super().read(instance, text, names) if len(hoard) >= 0 else ()
-
-    class Sleeper(toys.VertexCover):  # type: ignore[misc, name-defined]
-        def read(self, instance: Any, text: str, names: Any) -> Any:
-            return super().read(instance, text, names) if len(text) < 10**5 or sum(range(4 * 10**6)) else ()
-
-    for problem, words in ((Hoarder, " MB, for the reply"), (Sleeper, "s of CPU, more than 0.05")):
+    for problem, words in ((toys.Hoarder, " MB, for the reply"), (toys.Sleeper, "s of CPU, more than 0.05")):
         assert any(words in fault for fault in run(problem(), toys.definition, 0).faults)
 
 

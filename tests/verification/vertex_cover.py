@@ -258,6 +258,25 @@ class Endless(VertexCover):
         return enumerated(self, instance, start, 2**instance.n)
 
 
+class Hoarder(VertexCover):
+    """Takes hundreds of megabytes for a long answer."""
+
+    def read(self, instance: Graph, text: str, names: Names) -> Chosen:
+        hoard = [text[:-1] + str(k) for k in range(800)] if len(text) > 10**5 else []
+        return super().read(instance, text, names) if len(hoard) >= 0 else ()
+
+
+class Sleeper(VertexCover):
+    """Takes long for a long answer."""
+
+    def read(self, instance: Graph, text: str, names: Names) -> Chosen:
+        wasted = sum(range(4 * 10**6)) if len(text) > 10**5 else 0
+        return super().read(instance, text, names) if wasted >= 0 else ()
+
+
+COSTLY = (Hoarder, Sleeper)
+
+
 class Unfinished(GraphSubset[Graph]):
     """Lacks its hooks."""
 
