@@ -270,7 +270,7 @@ class Sleeper(VertexCover):
     """Takes long for a long answer."""
 
     def read(self, instance: Graph, text: str, names: Names) -> Chosen:
-        wasted = sum(range(4 * 10**6)) if len(text) > 10**5 else 0
+        wasted = sum(range(2 * 10**7)) if len(text) > 10**5 else 0
         return super().read(instance, text, names) if wasted >= 0 else ()
 
 
