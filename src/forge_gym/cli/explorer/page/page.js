@@ -9,7 +9,7 @@ const SVG = "http://www.w3.org/2000/svg";
 
 /** Return an element; children are elements or texts. */
 function make(tag, attributes = {}, ...children) {
-  const element = ["svg", "rect", "title"].includes(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  const element = ["svg", "rect"].includes(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
@@ -18,49 +18,31 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Spell out control, format and bidirectional characters, which hide or reorder what a text says. */
-const visible = (text) =>
-  String(text).replace(/(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
-
 async function call(path, body) {
-  const options = body && {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-  };
-  let reply, data;
-  try {
-    reply = await fetch(`api/${path}?${new URLSearchParams(asked)}`, options);
-    data = await reply.json();
-  } catch {
-    throw new Error("The server does not answer: is forge-gym serve still running?");
-  }
+  const json = { "Content-Type": "application/json" };
+  const options = body && { method: "POST", headers: json, body: JSON.stringify(body) };
+  const reply = await fetch(`api/${path}?${new URLSearchParams(asked)}`, options).catch(() => null);
+  const data = await reply?.json().catch(() => null);
+  if (!data) throw new Error("The server does not answer: is forge-gym serve still running?");
   if (!reply.ok) throw new Error(data.error);
   return data;
 }
 
-/** Run what may fail; show why it did. */
-async function attempt(work) {
-  find("error").hidden = true;
+/** Run what may fail, once at a time for each button, and show why it did. */
+async function attempt(work, button = {}) {
+  find("error").hidden = button.disabled = true;
   try {
     await work();
   } catch (error) {
-    find("error").textContent = visible(error.message);
+    find("error").textContent = error.message;
     find("error").hidden = false;
     find("error").scrollIntoView({ block: "nearest" });
   }
-}
-
-/** Keep a button from being pressed again before its work is done. */
-async function busy(button, work) {
-  button.disabled = true;
-  await attempt(work);
   button.disabled = false;
 }
 
-/** The address of what is asked, changed; without what is empty. */
-function address(changes) {
-  const kept = Object.entries({ ...asked, ...changes }).filter(([, value]) => value !== "");
-  return `?${new URLSearchParams(kept)}`;
-}
+/** The address of what is asked, with changes. */
+const address = (changes) => `?${new URLSearchParams({ ...asked, ...changes })}`;
 
 const facts = (pairs) => make("dl", {}, ...pairs.flatMap(([name, ...value]) => [make("dt", {}, name), make("dd", {}, ...value)]));
 const rounded = (number) => (Math.abs(number) < 1e6 ? number.toFixed(3) : number.toExponential(2));
@@ -112,9 +94,9 @@ function showVerdict(verdict) {
     shown.push(["Skill", rounded(verdict.skill)], ["Ratio", rounded(verdict.ratio)]);
   } else if (verdict.status === "infeasible") {
     shown.push(["Credit", rounded(verdict.credit)]);
-    for (const [family, amount, scale, reason] of verdict.violations) shown.push([family, `${amount} of ${scale}: ${visible(reason)}`]);
+    for (const [family, amount, scale, reason] of verdict.violations) shown.push([family, `${amount} of ${scale}: ${reason}`]);
   } else {
-    shown.push(["Reason", visible(verdict.reason)]);
+    shown.push(["Reason", verdict.reason]);
   }
   const wrapped = make("p", { class: "faint" }, "Judged as if it stood where a reply states its answer.");
   const status = make("p", {}, make("span", { class: `status ${word}` }, word));
@@ -134,7 +116,7 @@ async function showStated(title, stated) {
 const box = find("answer");
 const past = [];
 let instance, columns, solution = [], current = 0, brush = 0, picture = null, spots = [], chips = [];
-let typing, wanted = null, drawing = Promise.resolve();
+let wanted = null, drawing = Promise.resolve();
 
 const row = (element) => solution.find(([scheduled]) => scheduled === element);
 const name = (column, number) => columns[column][1].find(([, value]) => value === number)?.[0] ?? String(number);
@@ -142,7 +124,7 @@ const told = (entry) => {
   const [element, resource, time] = entry.map((number, column) => name(column, number));
   return `${columns[0][0]} ${element} in ${columns[1][0]} ${resource} at ${time}`;
 };
-const without = (element) => solution.filter((other) => other !== element);
+const without = (entry) => solution.filter((other) => other !== entry);
 const toggled = (element) => (solution.includes(element) ? without(element) : [...solution, element]);
 
 /** What a click on an element does, and what is shown of it, by the form of the solutions. */
@@ -168,7 +150,7 @@ const widgets = {
   rows: {
     hint: (noun, resource) => `Click a ${noun}, then where in a ${resource} it begins. Click a scheduled ${noun} twice to take it out.`,
     click: (element) => {
-      if (element === current && row(element)) change(solution.filter((other) => other !== row(element)));
+      if (element === current && row(element)) change(without(row(element)));
       current = element;
       refresh();
     },
@@ -178,11 +160,10 @@ const widgets = {
 
 /** Schedule the current element, and go on to the next that is not scheduled. */
 function schedule(resource, time) {
-  const element = current, numbers = columns[0][1].map(([, number]) => number);
-  const others = solution.filter(([other]) => other !== element);
-  const left = numbers.filter((number) => number !== element && !row(number));
-  current = left.find((number) => number > element) ?? left[0] ?? element;
-  change([...others, [element, resource, time]]);
+  const value = [...without(row(current)), [current, resource, time]];
+  const left = columns[0][1].map(([, element]) => element).filter((element) => element !== current && !row(element));
+  current = left.find((element) => element > current) ?? left[0] ?? current;
+  change(value);
 }
 
 function change(value) {
@@ -201,7 +182,10 @@ function follow(body) {
     wanted = null;
     const drawn = await call("draw", asking);
     if (asking.solution) box.value = drawn.text;
-    else if (drawn.solution && !wanted) solution = drawn.solution;
+    else if (drawn.solution && !wanted) {
+      past.push(solution);
+      solution = drawn.solution;
+    }
     if (!wanted) await show(drawn.picture ?? (solution.length ? picture : instance.picture));
   }));
   wanted = body;
@@ -217,91 +201,85 @@ async function show(next) {
 
 /** Show what is chosen, on the buttons and in the picture. */
 function refresh() {
-  const widget = widgets[instance.widget];
-  if (!widget) return;
+  const widget = widgets[instance.widget], isRows = instance.widget === "rows";
   for (const [element, chip] of chips.entries()) {
-    const badge = widget.badge(element), isCurrent = instance.widget === "rows" && element === current;
-    chip.querySelector("small").textContent = badge;
+    const badge = widget.badge(element);
+    chip.lastChild.textContent = badge;
     chip.setAttribute("aria-pressed", badge !== "");
-    chip.classList.toggle("current", isCurrent);
-    spots[element]?.classList.toggle("chosen", badge !== "");
-    spots[element]?.classList.toggle("current", isCurrent);
+    for (const shape of [chip, ...spots.slice(element, element + 1)]) {
+      shape.classList.toggle("chosen", badge !== "");
+      shape.classList.toggle("current", isRows && element === current);
+    }
   }
   for (const button of find("palette").querySelectorAll("button")) button.setAttribute("aria-pressed", Number(button.value) === brush);
-  if (instance.widget !== "rows") return;
-  find("places").querySelector("select").value = current;
-  find("rows-chosen").replaceChildren(...solution.map((entry) => {
-    const text = told(entry);
-    const remove = () => change(solution.filter((other) => other !== entry));
+  if (isRows) find("rows-chosen").replaceChildren(...solution.map((entry) => {
+    const text = told(entry), remove = () => change(without(entry));
     return make("li", {}, text, make("button", { type: "button", "aria-label": `Remove ${text}`, click: remove }, "Remove"));
   }));
 }
 
+/** Return a button for each choice, under a heading. */
+function group(heading, choices, click) {
+  const buttons = choices.map(([label, value]) => make("button", { type: "button", value, click: () => click(value) }, label, make("small")));
+  return make("fieldset", { class: "chips" }, make("legend", {}, heading), ...buttons);
+}
+
 /** Build what an answer of this form is clicked together with. */
 function build() {
-  const widget = widgets[instance.widget];
+  const widget = widgets[instance.widget], isRows = instance.widget === "rows";
   columns = instance.columns;
-  const canClick = widget && instance.picture?.spots.length;
-  const hint = widget?.hint(...columns.map(([noun]) => noun));
-  find("hint").textContent = canClick ? hint : "Type your answer, as the prompt says.";
   find("buttons").hidden = !widget;
   if (!widget) return;
-  find("buttons").open = !canClick;
-  chips = columns[0][1].map(([label, element]) =>
-    make("button", { type: "button", click: () => widget.click(element) }, label, make("small")));
-  find("chips").replaceChildren(make("fieldset", { class: "chips" }, make("legend", {}, hint), ...chips));
+  const [[, elements], [noun, values] = [], [, times] = []] = columns;
+  const hint = widget.hint(...columns.map(([each]) => each));
+  find("hint").textContent = hint;
+  find("buttons").open = !instance.picture?.spots.length;
+  find("told").hidden = !isRows;
+  find("chips").replaceChildren(group(hint, elements, widget.click));
+  chips = [...find("chips").querySelectorAll("button")];
   if (instance.widget === "labels") {
-    brush = columns[1][1][0][1];
-    const choose = (value) => { brush = value; refresh(); };
-    const palette = columns[1][1].map(([label, value]) => make("button", { type: "button", value, click: () => choose(value) }, label));
-    find("palette").replaceChildren(make("fieldset", { class: "chips" }, make("legend", {}, columns[1][0]), ...palette));
+    brush = values[0][1];
+    find("palette").replaceChildren(group(noun, values, (value) => { brush = value; refresh(); }));
   }
-  if (instance.widget === "rows") {
-    const selects = columns.map(([noun, choices]) =>
-      make("select", { "aria-label": noun }, ...choices.map(([label, value]) => make("option", { value }, label))));
-    selects[0].addEventListener("input", () => { current = Number(selects[0].value); refresh(); });
-    const add = () => schedule(Number(selects[1].value), Number(selects[2].value));
-    const fields = columns.map(([noun], i) => make("label", {}, noun, selects[i]));
-    find("places").replaceChildren(...fields, make("button", { type: "button", id: "add", click: add }, "Schedule"));
+  if (isRows) {
+    const selects = columns.slice(1).map(([each, choices]) =>
+      make("select", { "aria-label": each }, ...choices.map(([label, value]) => make("option", { value }, label))));
+    const add = () => schedule(...selects.map((select) => Number(select.value)));
+    find("places").replaceChildren(...selects, make("button", { type: "button", id: "add", click: add }, "Schedule"));
   }
-  if (!canClick) return;
-  find("told").hidden = instance.widget !== "rows";
   const placed = (event) => {
-    const track = nearest(picture.tracks, event, 0);
-    return track && [columns[1][1][track[0]][1], columns[2][1][Math.floor(track[1] * 0.9999 * columns[2][1].length)][1]];
+    const [track, share] = nearest(picture.tracks, event, 0) ?? [];
+    return share >= 0 ? [values[track][1], times[Math.min(times.length - 1, Math.floor(share * times.length))][1]] : null;
   };
   find("picture").addEventListener("click", (event) => {
-    const spot = nearest(picture.spots, event, 4), place = placed(event);
+    const place = placed(event), [element] = nearest(picture.spots, event, 4) ?? [];
     if (place) schedule(...place);
-    else if (spot) widget.click(spot[0]);
+    else if (element >= 0) widget.click(element);
   });
-  if (instance.widget === "rows") find("picture").addEventListener("mousemove", (event) => {
+  find("picture").addEventListener("mousemove", (event) => {
     const place = placed(event);
     find("told").textContent = place ? told([current, ...place]) : "";
   });
 }
 
 async function judge() {
-  clearTimeout(typing);
   await drawing;
   const whole = find("whole").checked;
   const verdict = await call("judge", { text: box.value, whole });
   solution = verdict.solution ?? solution;
   await show(verdict.picture);
   showVerdict(verdict);
-  history.replaceState(null, "", address(box.value.length <= 1500 ? { answer: box.value, whole: whole ? "1" : "" } : {}));
+  const sharing = { answer: box.value, ...(whole ? { whole: "1" } : {}) };
+  history.replaceState(null, "", address(box.value.length <= 1500 ? sharing : {}));
 }
 
-box.addEventListener("input", () => {
-  clearTimeout(typing);
-  typing = setTimeout(() => { past.push(solution); follow({ text: box.value, whole: find("whole").checked }); }, 250);
-});
+box.addEventListener("input", () => follow({ text: box.value, whole: find("whole").checked }));
 box.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("answer-form").requestSubmit();
 });
 find("answer-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  busy(find("judge"), judge);
+  attempt(judge, find("judge"));
 });
 find("undo").addEventListener("click", () => {
   if (past.length) change(past.pop());
@@ -312,23 +290,22 @@ find("clear").addEventListener("click", () => {
   [solution, box.value] = [[], ""];
   follow({ text: "" });
 });
-find("reveal").addEventListener("click", () => busy(find("reveal"), async () => {
+find("reveal").addEventListener("click", () => attempt(async () => {
   const { trivial, greedy, optimum } = await call("reveal");
   const title = optimum.proven ? "Proven optimum" : `Best known, bound ${optimum.bound}`;
   const about = make("p", { class: "faint" }, `A thoughtless answer reaches ${trivial}. Solved with ${optimum.solver}.`);
   find("revealed").replaceChildren(await showStated("Greedy", greedy), await showStated(title, optimum), about);
   find("reveal").hidden = true;
-}));
+}, find("reveal")));
 
 // ---------------------------------------------------------------- what is asked
 
-const options = (values, chosen) => values.map((value) => make("option", { value, selected: String(value) === chosen }, visible(value)));
+const options = (values) => values.map((value) => make("option", { value }, value));
 
 /** Return a field for each parameter of a problem. */
 const parameterFields = (parameters) => Object.entries(parameters).map(([name, [value, choices]]) => {
-  const attributes = { name, placeholder: value, autocomplete: "off", spellcheck: "false" };
-  const field = choices.length ? make("select", { name }, ...options(choices, asked[name] ?? value)) : make("input", attributes);
-  if (!choices.length) field.value = asked[name] ?? "";
+  const field = make(choices.length ? "select" : "input", { name, placeholder: value, autocomplete: "off" }, ...options(choices));
+  field.value = asked[name] ?? (choices.length ? value : "");
   return make("label", {}, name.replace("_", " "), field);
 });
 
@@ -336,12 +313,13 @@ async function start() {
   const known = await call("problems");
   const form = find("choose"), fields = form.elements;
   const offer = () => find("parameters").replaceChildren(...parameterFields(known.problems[fields.problem.value] ?? {}));
-  fields.problem.replaceChildren(...options(Object.keys(known.problems), asked.problem ?? "TSP"));
-  fields.split.replaceChildren(...options(known.splits, asked.split ?? "test"));
-  for (const name of ["level", "seed", "index", "row"]) fields[name].value = asked[name] ?? (name === "level" || name === "row" ? "" : "0");
+  fields.problem.replaceChildren(...options(Object.keys(known.problems)));
+  fields.split.replaceChildren(...options(known.splits));
+  const first = { problem: "TSP", level: "", seed: "0", index: "0", split: "test", row: "" };
+  for (const [name, value] of Object.entries(first)) fields[name].value = asked[name] ?? value;
   fields.level.max = known.max_level;
   find("suite").textContent = known.suite;
-  find("rows").replaceChildren(...known.rows.map((value) => make("option", { value })));
+  find("rows").replaceChildren(...options(known.rows));
   offer();
   fields.problem.addEventListener("input", offer);
   form.addEventListener("input", ({ target }) => {
@@ -363,7 +341,7 @@ async function start() {
 
   instance = await call("instance");
   fields.problem.value = instance.problem;
-  find("title").textContent = visible(row ?? instance.problem);
+  find("title").textContent = row ?? instance.problem;
   document.title = `${find("title").textContent} · forge-gym`;
   find("prompt").textContent = instance.prompt;
   build();
