@@ -158,11 +158,10 @@ class Comparison:
     """Distances between reward schemes, and to the metrics of an evaluation."""
 
     names: tuple[str, ...]
-    """Schemes, then `SCORES`: the rows and columns of every matrix."""
-    overall: Floats
-    """(names, names) distances over the answers of all problems."""
-    problems: dict[Problem[Any, Any], Floats]
-    """The same for each problem alone."""
+    """Schemes, then `SCORES`: the rows and columns of the matrix."""
+    distances: Floats
+    """(names, names), over the answers of all problems together."""
+    problems: tuple[str, ...]
     instances: int
     """Instances per problem."""
     seed: int
@@ -170,33 +169,21 @@ class Comparison:
     """Size of the bank by status."""
 
     def table(self) -> Table:
-        """Return the overall distances as a table."""
+        """Return the distances as a table."""
         title = (
             f"STARC distance, {len(self.problems)} problems, {self.instances} instances each, seed {self.seed}: "
             "0 equal, 0.71 unrelated, 1 opposite"
         )
         # Columns have numbers: eleven names side by side are too wide.
         table = Table("", *map(str, range(1, len(self.names) + 1)), title=title, title_justify="left")
-        for i, (name, row) in enumerate(zip(self.names, self.overall, strict=True), 1):
+        for i, (name, row) in enumerate(zip(self.names, self.distances, strict=True), 1):
             table.add_row(f"{i:2} {name}", *(f"{value:.2f}" for value in row))
         return table
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON-ready data."""
-        return {
-            "instances": self.instances,
-            "seed": self.seed,
-            "answers": self.answers,
-            "overall": self._rows(self.overall),
-            "problems": [
-                {"problem": problem.name, "parameters": problem.parameters, "distances": self._rows(matrix)}
-                for problem, matrix in self.problems.items()
-            ],
-        }
-
-    def _rows(self, matrix: Floats) -> dict[str, dict[str, float]]:
-        rows = zip(self.names, matrix.tolist(), strict=True)
-        return {name: dict(zip(self.names, row, strict=True)) for name, row in rows}
+        rows = [dict(zip(self.names, row, strict=True)) for row in self.distances.tolist()]
+        return vars(self) | {"distances": dict(zip(self.names, rows, strict=True))}
 
     def draw(self, path: str | Path) -> None:
         """Write a heat map of the overall distances to ``path``; needs matplotlib."""
@@ -205,10 +192,10 @@ class Comparison:
         side = 2.0 + 0.55 * len(self.names)
         figure = Figure(figsize=(side, side), dpi=120, layout="constrained")
         ax = figure.add_subplot(title="STARC distance")
-        ax.imshow(self.overall, cmap="Blues", vmin=0.0, vmax=1.2)  # no cell too dark for its number
+        ax.imshow(self.distances, cmap="Blues", vmin=0.0, vmax=1.2)  # no cell too dark for its number
         ax.set_xticks(range(len(self.names)), self.names, rotation=45, ha="right")
         ax.set_yticks(range(len(self.names)), self.names)
-        for (i, j), value in np.ndenumerate(self.overall):
+        for (i, j), value in np.ndenumerate(self.distances):
             ax.annotate(f"{value:.2f}", (j, i), ha="center", va="center", fontsize=8)
         figure.savefig(path)
 
@@ -237,7 +224,7 @@ def compare(
     >>> result = compare([forge_gym.problem("Knapsack")], ["tiered", "linear", "binary"], instances=5)
     >>> result.names
     ('tiered', 'linear', 'binary', 'quality', 'success')
-    >>> result.overall[0].round(1)
+    >>> result.distances[0].round(1)
     array([0. , 0.1, 0.4, 0.4, 0.4])
     """
     if not problems or not schemes:
@@ -246,17 +233,14 @@ def compare(
         check_choice("schemes", name, REWARDS)
     payers: dict[str, Scheme] = {name: reward(name) for name in schemes}
     payers |= {name: METRICS[name] for name in SCORES}
-    banks = {problem: bank(problem, instances, seed, progress) for problem in dict.fromkeys(problems)}
-    paid: dict[Problem[Any, Any], list[Paid]] = {
-        problem: [[group_rewards(payer, group) for group in groups] for payer in payers.values()]
-        for problem, groups in banks.items()
-    }
-    pooled = [list(chain.from_iterable(parts)) for parts in zip(*paid.values(), strict=True)]
-    judged = Counter(v.status for groups in banks.values() for group in groups for v in group.verdicts)
+    groups = [
+        group for problem in dict.fromkeys(problems) for group in bank(problem, instances, seed, progress)
+    ]
+    judged = Counter(verdict.status for group in groups for verdict in group.verdicts)
     return Comparison(
         tuple(payers),
-        distances(pooled),
-        {problem: distances(rows) for problem, rows in paid.items()},
+        distances([[group_rewards(payer, group) for group in groups] for payer in payers.values()]),
+        tuple(problem.name for problem in problems),
         instances,
         seed,
         {status: judged[status] for status in STATUSES},
