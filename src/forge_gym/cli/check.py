@@ -49,7 +49,7 @@ def command(
         console().print(gate.table())
         for name, faults in ((part.name, part.faults) for part in gate.checks):
             for fault in faults[:FAULTS]:
-                console().print(f"{name}: {fault}", markup=False, highlight=False)
+                console().print(f"{name}: {fault}", markup=False, highlight=False, soft_wrap=True)
             if len(faults) > FAULTS:
                 console().print(f"{name}: and {len(faults) - FAULTS} more")
         if problem.name in kills:
@@ -57,7 +57,10 @@ def command(
             for mutant in (mutant for mutant in kills[problem.name] if mutant.survives):
                 place = f"{mutant.function}, line {mutant.line}"
                 console().print(
-                    f"mutants: no test notices {place}: {mutant.change}", markup=False, highlight=False
+                    f"mutants: no test notices {place}: {mutant.change}",
+                    markup=False,
+                    highlight=False,
+                    soft_wrap=True,
                 )
     if json:
         by_problem = {name: [asdict(mutant) for mutant in tried] for name, tried in kills.items()}

@@ -82,7 +82,8 @@ class Gate:
     def table(self) -> Table:
         """Return the checks as a table, the calibration line below its title."""
         line = " | ".join(f"{policy} {reward:+.3f}" for policy, reward in self.calibration.items())
-        title = f"{self.problem}: {'passed' if self.passed else 'REFUSED'}\nmean reward: {line}"
+        title = f"{self.problem}: {'passed' if self.passed else 'REFUSED'}"
+        title += f"\nmean reward: {line}" if line else ""
         table = Table("check", "", "what was checked", title=title)
         for check in self.checks:
             table.add_row(check.name, "ok" if check.passed else f"{len(check.faults)} faults", check.detail)
