@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +171,12 @@ def test_a_plain_ppo_can_use_it_too() -> None:
 
 
 def test_environments_in_processes_of_their_own() -> None:
+    import cloudpickle
     from sb3_contrib.common.maskable.utils import get_action_masks
     from stable_baselines3.common.vec_env import SubprocVecEnv
 
+    # The new processes cannot import this file under the name that pytest gives it.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     envs = make_vec_env(
         lambda: Construct(TextEnv(small("TSP"))),
         2,
