@@ -1,13 +1,11 @@
 """What pictures draw with: colours, places, and marks that are readable for three elements and for thousands.
 
 Everything that breaks a constraint is drawn in `WRONG`, which nothing else is, and never by colour alone: it is
-ringed, hatched, dashed or thick as well. Sizes without a reason of their own are chosen by eye, at 360 and 480 pixels
-and for 8 to 60 elements.
+ringed, hatched, dashed or thick as well. Other sizes are chosen by eye, at 360 and 480 pixels, for 8 to 60 elements.
 
 References
 ----------
-P. Tol, "Colour schemes", SRON technical note EPS/TN/09-002, 2021: "light", whose colours readers with any
-colour vision tell apart, and on which black text is read well.
+P. Tol, "Colour schemes", SRON technical note EPS/TN/09-002, 2021: "light", for readers with any colour vision.
 """
 
 from __future__ import annotations
@@ -34,8 +32,6 @@ READABLE = 4.0
 """Points of the smallest letters."""
 _VECTORS = 2000
 """Of more shapes than these, a vector picture is slow to show: they become pixels in it."""
-_REASON = 200
-"""Most characters of a reason: a number in it may have thousands of digits."""
 
 Places: TypeAlias = NDArray[np.float64]
 """(n, 2) coordinates."""
@@ -45,25 +41,13 @@ Rectangle: TypeAlias = tuple[float, float, float, float]
 
 
 def classify_listed(n: int, listed: Iterable[int] | None) -> tuple[dict[int, int], list[int]]:
-    """Return how often each of the elements that exist is listed, and those that are listed more than once.
-
-    Examples
-    --------
-    >>> classify_listed(4, (3, 1, 3, 9))
-    ({3: 2, 1: 1}, [3])
-    """
+    """Return how often each of the elements that exist is listed, and those that are listed more than once."""
     times = dict(Counter(element for element in listed or () if element in range(n)))
     return times, [element for element, count in times.items() if count > 1]
 
 
 def consecutive_pairs(n: int, listed: Sequence[int]) -> list[Pair]:
-    """Return the steps from each element to the next, and from the last to the first: those that can be drawn.
-
-    Examples
-    --------
-    >>> consecutive_pairs(3, (2, 0, 1)), consecutive_pairs(3, (0, 0, 9))
-    ([(2, 0), (0, 1), (1, 2)], [])
-    """
+    """Return the steps from each element to the next, and from the last to the first: those that can be drawn."""
     steps = pairwise((*listed, *listed[:1]))
     return [(a, b) for a, b in steps if a != b and a in range(n) and b in range(n)]
 
@@ -91,7 +75,7 @@ def caption(ax: Any, shown: str, wrong: Iterable[str] = ()) -> None:
     width = max(10, int(extent(ax)[0] / 4.6))  # points of a bold letter, about; others are narrower
     style: dict[str, Any] = {"fontsize": 8, "parse_math": False}
     below = ax.set_xlabel(fill(shown, 10 * width // 9) or " ", color=INK, **style)
-    reasons = [fill(printable(shorten(reason, _REASON, placeholder=" ...")), width) for reason in wrong]
+    reasons = [fill(printable(shorten(reason, 200, placeholder=" ...")), width) for reason in wrong]
     if reasons:
         style |= {"color": WRONG, "weight": "bold", "ha": "center", "va": "top"}
         ax.annotate("\n".join(reasons), (0.5, 0), (0, -2), below, textcoords="offset points", **style)
@@ -109,13 +93,7 @@ def label(
 
 
 def power_of_ten(largest: int) -> tuple[int, str]:
-    """Return the power of ten in which integers up to ``largest`` are drawn, and how to name it.
-
-    Examples
-    --------
-    >>> power_of_ten(12_000), power_of_ten(12_000_000_000)
-    ((1, ''), (1000000, ', in 10^6'))
-    """
+    """Return the power of ten in which integers up to ``largest`` are drawn, and how to name it: ``, in 10^6``."""
     if largest < 10**7:
         return 1, ""
     power = int((largest.bit_length() - 1) * log10(2)) - 3
@@ -173,8 +151,7 @@ def dots(
 ) -> None:
     """Draw a circle with its name at each place, as large as there is room; those that are ``ringed`` are wrong.
 
-    Names that do not fit into the circles are left out, or stand beside them where the lines ``beside`` are
-    given, which they keep off.
+    Names that do not fit are left out, or stand beside the circles, off the lines ``beside`` if those are given.
     """
     low, high = places.min(axis=0), places.max(axis=0)
     span = max(1e-9, float((high - low).max()))
@@ -251,10 +228,9 @@ def hatched(ax: Any, rectangles: Sequence[Rectangle]) -> None:
 def name_rows(
     ax: Any, names: Sequence[object], centres: Sequence[float], times: Mapping[int, int] | None = None
 ) -> float:
-    """Name the rows, which have their ``centres`` from above, and return the size of the names.
+    """Name the rows at their ``centres``, and return the size of the names: 0 where there is no room to read them.
 
-    They are as large as there is room; where they would be too small to read, there are none, and it is 0. Rows that
-    a solution takes are bold. ``times`` says how often it takes a row: more than once is wrong.
+    ``times`` says how often a solution takes a row: those rows are bold, and more than once is wrong.
     """
     fontsize = min(8.0, 0.9 * extent(ax)[1] / (max(centres) - min(centres) + 1))
     ax.tick_params(axis="both", labelsize=8)

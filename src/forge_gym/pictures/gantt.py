@@ -107,13 +107,7 @@ def _whole_hours(times: Sequence[int]) -> Interval:
 
 
 def _lanes(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
-    """Return for each interval, in order of start, its lane, and how many lanes those around it have.
-
-    Examples
-    --------
-    >>> _lanes([(0, 30), (10, 20), (25, 40), (40, 50)])
-    [(0, 2), (1, 2), (1, 2), (0, 1)]
-    """
+    """Return for each interval, in order of start, its lane, and how many lanes those around it have."""
     placed, ends = list[tuple[int, list[int]]](), list[int]()
     for start, end, *_ in spans:
         if all(over <= start for over in ends):
@@ -125,12 +119,6 @@ def _lanes(spans: Sequence[tuple[int, ...]]) -> list[tuple[int, int]]:
 
 
 def _outside(hours: Sequence[Interval], start: int, end: int) -> list[Interval]:
-    """Return the parts of an interval that lie outside all ``hours``.
-
-    Examples
-    --------
-    >>> _outside([(10, 20), (30, 40)], 15, 50)
-    [(20, 30), (40, 50)]
-    """
+    """Return the parts of an interval that lie outside all ``hours``."""
     edges = [start, *(min(max(time, start), end) for span in hours for time in span), end]
     return [(low, high) for low, high in zip(edges[::2], edges[1::2], strict=True) if low < high]

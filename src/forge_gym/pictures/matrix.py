@@ -15,8 +15,7 @@ from .picture import RowPicture
 class Incidence(RowPicture):
     """A row for each set, a column for each element of the universe: chosen rows are coloured, what they lack hatched.
 
-    ``sets``, ``universe`` and ``costs`` are the fields of the instance with the sets, with the number of their elements
-    and with the cost of each set, if sets have one; it is shown where costs differ.
+    The fields of the instance are named that have the sets, the number of their elements, and costs, if there are any.
     """
 
     sets: str

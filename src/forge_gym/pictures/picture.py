@@ -27,9 +27,8 @@ _LOCK = threading.Lock()
 class Picture(ABC):
     """What draws the instances and solutions of a problem.
 
-    In all methods ``problem`` is a `forge_gym.kinds.Kind`, or whatever has its ``name``, ``names_of``,
-    ``violations`` and ``objective``. A ``solution`` is anything that ``problem.parse_reply`` returns, feasible or
-    not; None stands for the instance alone.
+    In all methods ``problem`` is whatever has the ``name``, ``names_of``, ``violations`` and ``objective`` of a
+    `forge_gym.kinds.Kind`. A ``solution`` may be infeasible; None stands for the instance alone.
     """
 
     @abstractmethod
@@ -41,7 +40,7 @@ class Picture(ABC):
         """
 
     def spots(self, instance: Any, ax: Any) -> Sequence[Rectangle]:
-        """Return where each element can be clicked, in the units of the axes; nothing where none can."""
+        """Return where each element can be clicked, a point or more, in the units of the axes; by default nowhere."""
         return ()
 
     def tracks(self, instance: Any) -> Sequence[Rectangle]:
@@ -59,12 +58,7 @@ class Picture(ABC):
     ) -> bytes:
         """Return the picture as the bytes of an image file, ``png`` or ``svg``; equal arguments give equal bytes.
 
-        The ``options`` are those of `figure`: ``size``, ``dpi`` and ``title``.
-
-        Raises
-        ------
-        ValueError
-            If the format is another.
+        The ``options`` are those of `figure`. Another format is a `ValueError`.
         """
         check_choice("format", format, FORMATS)
         file = BytesIO()
@@ -93,12 +87,8 @@ class Picture(ABC):
 
         Parameters
         ----------
-        problem, instance, solution
-            See the class.
         size
             Width and height in inches, at least 2 each. The default is readable at 360 pixels of a screen.
-        dpi
-            Pixels per inch.
         title
             Heading; None says what `summary` says, an empty one is left out.
         """
