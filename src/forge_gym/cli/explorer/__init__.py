@@ -1,1 +1,1 @@
-"""The explorer: a local web page to read instances, answer them, and browse runs; ``forge-gym serve``."""
+"""The explorer: a local web page to read instances and answer them; ``forge-gym serve``."""
