@@ -138,10 +138,10 @@ def check(name: str, folder: Path) -> Result:
 
 def write(results: list[Result]) -> None:
     """Put the rows of ``results`` into the page, in place of older ones of the same libraries."""
-    before, header, rows = PAGE.read_text().partition(HEADER)
+    before, _, rows = PAGE.read_text().partition(HEADER)
     found = {row.split(" | ")[0].removeprefix("| "): row for row in rows.splitlines(keepends=True)}
     found |= {result.library: str(result) for result in results}
-    PAGE.write_text(before + header + "".join(found[name] for name in sorted(found)))
+    PAGE.write_text(before + HEADER + "".join(found[name] for name in sorted(found)))
 
 
 def main() -> None:

@@ -353,6 +353,15 @@ def test_their_runtime_checks_pass_on_a_session(url: str) -> None:
             assert result.status.value.lower() == "pass", (grader.check_id, result.evidence)
 
 
+def test_the_example_plays(root: Path) -> None:
+    command = [sys.executable, "examples/openenv_client.py", "--episodes", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, timeout=300)
+    assert [line.split()[2] for line in done.stdout.splitlines() if line.startswith("seed")] == [
+        "greedy",
+        "local-search",
+    ]
+
+
 def test_the_command_keeps_to_the_loopback_interface() -> None:
     command = [sys.executable, "-m", "forge_gym.adapters.openenv.server", "--help"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
