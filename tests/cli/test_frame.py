@@ -95,7 +95,6 @@ def test_a_misspelt_option_of_any_command(words: tuple[str, ...], capsys: pytest
         (["suite"], "Missing command."),
         (["report"], "Missing argument"),
         (["report", "nowhere.jsonl"], "nowhere.jsonl"),
-        (["rewards", "compare", "--env", "TSP", "--png", "/nowhere/x.png"], "--png must be in a folder that exists"),
         (["serve", "--port", "80000"], "port"),
         (["check", "nowhere:Thing"], "No module named 'nowhere'"),
         (["preflight", "--agent", "greedy", "--env", "TSP", "--reward", "teired"], "did you mean 'tiered'?"),

@@ -16,7 +16,7 @@ from .terminal import Interrupted, Version
 
 COMMANDS = (
     *("list", "show", "play", "serve", "eval", "rescore", "compare", "report"),
-    *("preflight", "generate", "suite", "check", "rewards"),
+    *("preflight", "generate", "suite", "check"),
 )
 """The commands in the order of the help text; each is the module of its name."""
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import doctest
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import starc
+from starc import SCORES, Comparison, Paid, bank, compare, distances, standardise
 
 import forge_gym
 from forge_gym.core.rewards import REWARDS, Group, tiered
-from forge_gym.verification.starc import SCORES, Comparison, Paid, bank, compare, distances, standardise
 
 NAMES = forge_gym.problems()
 SIZES = (7, 1, 12, 3)
@@ -160,3 +164,12 @@ def test_a_comparison_is_drawn(comparison: Comparison, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     comparison.draw(tmp_path / "starc.png")
     assert (tmp_path / "starc.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_program(root: Path, tmp_path: Path) -> None:
+    assert doctest.testmod(starc).failed == 0
+    program = [sys.executable, root / "studies" / "starc.py", "--env", "TSP", "--instances", "2"]
+    data = json.loads(subprocess.run([*program, "--json"], check=True, capture_output=True).stdout)
+    assert data["distances"]["tiered"]["tiered"] == 0 and data["instances"] == 2
+    wrong = subprocess.run([*program, "--schemes", "teired"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and wrong.stderr.endswith("did you mean 'tiered'?\n")

@@ -5,6 +5,9 @@ mean, so what moves all answers to an instance alike, potential shaping included
 malformed, infeasible, thoughtless, random, greedy, locally searched, nearly optimal and optimal answers.
 Distances depend on it: give instances and seed with them.
 
+    python studies/starc.py
+    python studies/starc.py --env TSP Knapsack --schemes tiered linear binary --png distances.png
+
 References
 ----------
 .. [1] J. Skalse, L. Farnik, S. R. Motwani, E. Jenner, A. Gleave, A. Abate, "STARC: A General Framework For
@@ -19,20 +22,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice, product
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
+from typer import Option
 
-from ..agents.agent import Task
-from ..agents.controls import LocalSearchAgent, RandomAgent
-from ..core.answer import wrap_answer
-from ..core.checks import check_choice, check_int
-from ..core.instance import Instance
-from ..core.problem import Problem
-from ..core.rewards import REWARDS, Group, Scheme, group_rewards, reward
-from ..core.verdict import METRICS, STATUSES
+from forge_gym.agents.agent import Task
+from forge_gym.agents.controls import LocalSearchAgent, RandomAgent
+from forge_gym.cli import run
+from forge_gym.cli.options import Envs, Json, Set, make_problems
+from forge_gym.cli.terminal import console, print_json, progress_bar
+from forge_gym.core.answer import wrap_answer
+from forge_gym.core.checks import check_choice, check_int
+from forge_gym.core.instance import Instance
+from forge_gym.core.problem import Problem
+from forge_gym.core.rewards import REWARDS, Group, Scheme, group_rewards, reward
+from forge_gym.core.verdict import METRICS, STATUSES
 
 Floats: TypeAlias = NDArray[np.float64]
 Paid: TypeAlias = Sequence[Sequence[float | None] | Floats]
@@ -245,3 +252,32 @@ def compare(
         seed,
         {status: judged[status] for status in STATUSES},
     )
+
+
+def main(
+    env: Envs = None,
+    set: Set = None,
+    schemes: Annotated[list[str] | None, Option(help="names of schemes; all by default")] = None,
+    instances: Annotated[int, Option(help="instances per problem")] = 20,
+    seed: Annotated[int, Option(help="of the bank")] = 0,
+    png: Annotated[Path | None, Option(metavar="FILE", help="draw a heat map")] = None,
+    json: Json = False,
+) -> None:
+    """Measure the STARC distances between reward schemes over a bank of answers."""
+    problems = make_problems(env, set)
+    if png and not png.absolute().parent.is_dir():
+        raise ValueError(f"--png must be in a folder that exists, got {str(png)!r}")
+    with progress_bar("comparing rewards", len(problems) * instances) as advance:
+        comparison = compare(
+            problems, schemes or tuple(REWARDS), instances=instances, seed=seed, progress=advance
+        )
+    if png:
+        comparison.draw(png)
+    if json:
+        print_json(comparison.to_dict())
+    else:
+        console().print(comparison.table())
+
+
+if __name__ == "__main__":
+    run(main)
