@@ -55,7 +55,9 @@ class Library(NamedTuple):
 
 LIBRARIES = {
     "gem": Library("gem-llm==0.1.0", "test_gem", "GEM", "gem", also="requests"),
-    "inspect": Library("inspect-ai==0.3.285", "test_inspect_ai", page="inspect", extra="inspect", also="openai"),
+    "inspect": Library(
+        "inspect-ai==0.3.285", "test_inspect_ai", page="inspect", extra="inspect", also="openai"
+    ),
     "lm-eval": Library("lm-eval==0.4.13", "test_lm_eval", extra="lm-eval"),
     # It asks for Python 3.13.14.
     "nemo-gym": Library(
