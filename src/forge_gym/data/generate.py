@@ -13,7 +13,7 @@ import shutil
 import signal
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -35,7 +35,7 @@ CHUNK_S = 1.0
 _PROBE = 4
 """Instances of a stream's first chunk, which shows how long one takes."""
 _ATTEMPTS = 3
-"""Workers that a chunk may take with it."""
+"""Times that a chunk may be lost."""
 _STATE = ".forge"
 """Folder of the settings and, while the work goes on, of its parts."""
 _SETTINGS = f"{_STATE}/settings.json"
@@ -87,39 +87,31 @@ class Chunk:
 
 
 class Local:
-    """Processes on this machine, each in a pool of its own: one that dies takes no other with it."""
+    """Processes on this machine."""
 
     lost = (BrokenProcessPool,)
-    """What a future raises if its worker is gone."""
+    """What a future raises if a worker is gone: all chunks under way are lost with it."""
 
     def __init__(self, workers: int | None) -> None:
         affinity = getattr(os, "sched_getaffinity", None)
         self.workers = workers or (len(affinity(0)) if affinity else os.cpu_count() or 1)
-        self._pools: dict[ProcessPoolExecutor, Future[bytes] | None] = {
-            self._pool(): None for _ in range(self.workers)
-        }
+        self._pool = self._new_pool()
 
-    @staticmethod
-    def _pool() -> ProcessPoolExecutor:
+    def _new_pool(self) -> ProcessPoolExecutor:
         # Not forked: the solvers and their parent may have threads.
-        return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_quiet)
+        return ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=_quiet)
 
     def submit(self, chunk: Chunk) -> Future[bytes]:
-        """Have ``chunk`` drawn by an idle process: at most ``workers`` chunks are under way."""
-        pool = next(pool for pool, future in self._pools.items() if future is None or future.done())
+        """Have ``chunk`` drawn by an idle process."""
         try:
-            future = pool.submit(chunk.draw)
-        except BrokenProcessPool:  # its process died
-            del self._pools[pool]
-            pool = self._pool()
-            future = pool.submit(chunk.draw)
-        self._pools[pool] = future
-        return future
+            return self._pool.submit(chunk.draw)
+        except BrokenProcessPool:
+            self._pool = self._new_pool()
+            return self._pool.submit(chunk.draw)
 
     def close(self) -> None:
         """Stop when the chunks under way are done."""
-        for pool in self._pools:
-            pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _quiet() -> None:
@@ -174,96 +166,85 @@ def _crew(engine: str, workers: int | None, address: str | None) -> Local | Ray:
 
 
 class _Stream:
-    """The rows of one problem at one level in one split, in order, of parts that come in any order."""
+    """The rows of one problem at one level in one split, in a file that grows in the order of the instances.
 
-    def __init__(
-        self,
-        folder: Path,
-        want: int,
-        problem: Problem[Any, Any],
-        level: int,
-        seed: int,
-        split: str,
-        layout: str,
-    ) -> None:
-        self.folder = folder / f"{problem.name}-{level}-{split}"
-        self.problem, self.want = problem, want
-        self._place = problem, level, seed, split, layout
-        self.taken: dict[int, int] = {}
-        """What stands for each row's instance, to the row's index."""
-        self.todo: deque[Chunk] = deque()
-        """What is missing before the end of what was given out: gaps, and chunks whose worker is lost."""
-        self._waiting: dict[int, tuple[int, list[tuple[int, int]]]] = {}
-        """Parts that are there, start to stop and keys, while one before them is not."""
+    A line of the file is half of the row's hash, its index, and the final line.
+    """
+
+    def __init__(self, folder: Path, want: int, others: set[int], *place: Any) -> None:
+        self.problem, self._place = place[0], place
+        self.want, self.others = want, others
+        self.keys: set[int] = set()
+        """Half of each row's hash: a table of millions must fit into memory."""
+        self._waiting: dict[int, tuple[int, bytes]] = {}
+        """Chunks that are drawn, start to stop and lines, while one before them is not."""
         self._counted = self._end = 0
-        self._speed = _PROBE / CHUNK_S
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for start, stop, path in self._parts():
-            if self._end < start:
-                self.todo.append(Chunk(*self._place, self._end, start))
-            self._end = stop
-            self._waiting[start] = stop, [key for key, _ in _lines(path.read_bytes())]
+        """Instances whose rows are in the file, and those that were given out."""
+        self._last, self._speed = -1, _PROBE / CHUNK_S
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{self.problem.name}-{place[1]}-{place[3]}.jsonl"
+        if self.path.exists():
+            self._resume()
 
-    def _parts(self) -> list[tuple[int, int, Path]]:
-        parts = [(*map(int, path.stem.split("-")), path) for path in self.folder.glob("*.jsonl")]
-        return sorted(parts)  # type: ignore[arg-type] # two numbers and a path
+    def _resume(self) -> None:
+        size = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):  # or it was being written
+                    size += len(line)
+                    self._note(line)
+        os.truncate(self.path, size)
+        self._counted = self._end = self._last + 1
+
+    def _note(self, line: bytes) -> None:
+        key, index, _ = line.split(b" ", 2)
+        self.keys.add(int(key, 16))
+        self._last = int(index)
 
     def next(self) -> Chunk | None:
         """Return what to do next; None if that depends on what is under way, or there are rows enough."""
-        if self.todo:
-            return self.todo.popleft()
-        missing = self.want - len(self.taken)
+        missing = self.want - len(self.keys)
         if self._counted:  # the share of the next instances that become rows is that of those before
-            missing = round(missing * self._counted / max(len(self.taken), 1)) - (self._end - self._counted)
+            missing = round(missing * self._counted / max(len(self.keys), 1)) - (self._end - self._counted)
         if missing <= 0 or (self._end and not self._counted):
             return None
         start, size = self._end, max(1, round(CHUNK_S * self._speed))
         self._end += min(missing, size)
         return Chunk(*self._place, start, self._end)
 
-    def store(self, chunk: Chunk, lines: bytes, seconds: float) -> None:
-        """Keep what a worker has found in so many seconds."""
-        with replacing(self.folder / f"{chunk.start}-{chunk.stop}.jsonl") as path:
-            path.write_bytes(lines)
-        self._waiting[chunk.start] = chunk.stop, [key for key, _ in _lines(lines)]
-        self._speed = (chunk.stop - chunk.start) / max(seconds, 1e-6)
-
-    def count(self, others: set[int]) -> int:
-        """Take the rows of the parts that have become contiguous, none twice and none of ``others``; return how many.
+    def store(self, chunk: Chunk, lines: bytes, seconds: float) -> int:
+        """Take what a worker has drawn in so many seconds, no row twice; return the number of rows that are new.
 
         Raises
         ------
         ValueError
             If 1,000 instances in a row brought none.
         """
-        before = len(self.taken)
-        while self._counted in self._waiting:
-            self._counted, keys = self._waiting.pop(self._counted)
-            for key, index in keys:
-                if len(self.taken) < self.want and key not in others:
-                    self.taken.setdefault(key, index)
-        fruitless = self._counted - 1 - next(reversed(self.taken.values()), -1)
-        if len(self.taken) < self.want and fruitless >= MAX_UNGRADED:
+        before = len(self.keys)
+        self._speed = (chunk.stop - chunk.start) / max(seconds, 1e-6)
+        self._waiting[chunk.start] = chunk.stop, lines
+        with self.path.open("ab") as file:
+            while self._counted in self._waiting:
+                self._counted, drawn = self._waiting.pop(self._counted)
+                for line in drawn.splitlines(keepends=True):
+                    key = int(line[:16], 16)
+                    if len(self.keys) < self.want and key not in self.keys and key not in self.others:
+                        file.write(line)
+                        self._note(line)
+        fruitless = self._counted - 1 - self._last
+        if len(self.keys) < self.want and fruitless >= MAX_UNGRADED:
             raise ValueError(
                 f"parameters of {self.problem.name} must leave room between trivial, greedy and proven optimum, and "
-                f"for {self.want} different instances, got {len(self.taken)} and then {fruitless} without "
+                f"for {self.want} different instances, got {len(self.keys)} and then {fruitless} without "
                 f"a new one from {self.problem!r}: try a larger size or level"
             )
-        return len(self.taken) - before
+        return len(self.keys) - before
 
     def lines(self) -> Iterator[bytes]:
-        """Yield the lines of the rows, in order."""
-        for _, _, path in self._parts():
-            for (key, index), line in _lines(path.read_bytes()):
-                if self.taken.get(key) == index:
-                    yield line
-
-
-def _lines(part: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
-    """Yield half of the hash, the index and the line of each row: a table of millions must fit into memory."""
-    for stored in part.splitlines(keepends=True):
-        key, index, line = stored.split(b" ", 2)
-        yield (int(key, 16), int(index)), line
+        """Yield the final lines."""
+        with self.path.open("rb") as file:
+            for line in file:
+                yield line.split(b" ", 2)[2]
 
 
 # ---------------------------------------------------------------------- the whole
@@ -311,11 +292,7 @@ def generate(
     ValueError
         Naming the parameter, the rule, the value and the nearest valid one; also if the folder holds something else.
     RuntimeError
-        If a chunk of work took three workers with it.
-
-    Notes
-    -----
-    Memory: some 100 bytes per row, for what was drawn already.
+        If workers died three times while they drew the same instances.
     """
     streams = ladder(problems, levels)
     _check(streams, rows, workers, engine, address)
@@ -334,14 +311,14 @@ def generate(
     try:
         for split, size in reversed(sizes.items()):  # training comes last: it must know the others
             drawn = [
-                _Stream(parts, len(range(i, size, len(streams))), problem, level, seed, split, layout)
+                _Stream(parts, len(range(i, size, len(streams))), others, problem, level, seed, split, layout)
                 for i, (level, problem) in enumerate(streams)
             ]
-            progress(sum(stream.count(others) for stream in drawn))
-            if any(len(stream.taken) < stream.want for stream in drawn):
+            progress(sum(len(stream.keys) for stream in drawn))
+            if any(len(stream.keys) < stream.want for stream in drawn):
                 crew = crew or _crew(engine, workers, address)
-                _draw(drawn, crew, others, progress)
-            others.update(*(stream.taken for stream in drawn))
+                _draw(drawn, crew, progress)
+            others = others.union(*(stream.keys for stream in drawn))
             _join(drawn, out / f"{split}.jsonl")
     finally:
         if crew is not None:
@@ -399,9 +376,7 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
             temporary.write_text(json.dumps(settings, indent=1) + "\n")
 
 
-def _draw(
-    streams: Sequence[_Stream], crew: Local | Ray, others: set[int], progress: Callable[[int], object]
-) -> None:
+def _draw(streams: Sequence[_Stream], crew: Local | Ray, progress: Callable[[int], object]) -> None:
     """Have chunks drawn until every stream has its rows."""
     running: dict[Future[bytes], tuple[_Stream, Chunk, float]] = {}
     losses: Counter[Chunk] = Counter()
@@ -411,11 +386,9 @@ def _draw(
         while len(running) < crew.workers and idle < len(streams):
             stream = next(turns)
             chunk = stream.next()
-            if chunk is None:
-                idle += 1
-                continue
-            idle, started = 0, time.perf_counter()
-            running[crew.submit(chunk)] = stream, chunk, started
+            idle = idle + 1 if chunk is None else 0
+            if chunk is not None:
+                running[crew.submit(chunk)] = stream, chunk, time.perf_counter()
         if not running:
             return
         for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -426,13 +399,12 @@ def _draw(
                 losses[chunk] += 1
                 if losses[chunk] == _ATTEMPTS:
                     raise RuntimeError(
-                        f"{_ATTEMPTS} workers died of the instances {chunk.start} to {chunk.stop - 1} of {chunk.split} "
-                        f"of {chunk.problem!r}: too little memory?"
+                        f"workers died {_ATTEMPTS} times while they drew the instances {chunk.start} to "
+                        f"{chunk.stop - 1} of {chunk.split} of {chunk.problem!r}: too little memory?"
                     ) from error
-                stream.todo.appendleft(chunk)
+                running[crew.submit(chunk)] = stream, chunk, time.perf_counter()
             else:
-                stream.store(chunk, lines, time.perf_counter() - started)
-                progress(stream.count(others))
+                progress(stream.store(chunk, lines, time.perf_counter() - started))
 
 
 def _join(streams: Sequence[_Stream], path: Path) -> None:
