@@ -347,7 +347,7 @@ def _ray_workers() -> list[int]:
         ({"address": "auto"}, "address must be None unless the engine is 'ray'"),
         ({"levels": []}, "levels must hold at least one level"),
         ({"levels": [1, 1]}, "problems and levels must be distinct"),
-        ({"problems": forge_gym.problem("TSP", n=8), "levels": [2]}, "levels set n, so give one of them"),
+        ({"problems": forge_gym.problem("TSP", n=8), "levels": [2]}, "level sets n, so give one of them"),
         ({"problems": []}, "problems must hold at least one problem"),
     ],
 )

@@ -49,7 +49,7 @@ def test_streams_come_in_turn_and_leave_out_what_they_are_told() -> None:
     [
         ({"problems": []}, "problems must hold at least one"),
         ({"levels": []}, "levels must hold at least one"),
-        ({"problems": forge_gym.problem("TSP", n=8), "levels": [2]}, "levels set n, so give one of them"),
+        ({"problems": forge_gym.problem("TSP", n=8), "levels": [2]}, "level sets n, so give one of them"),
     ],
 )
 def test_wrong_streams_are_refused(arguments: dict[str, Any], message: str) -> None:

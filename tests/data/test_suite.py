@@ -95,7 +95,7 @@ def test_a_suite_of_your_own(tmp_path: Path) -> None:
         ({"problems": ["TPS"]}, "did you mean 'TSP'"),
         ({"problems": []}, "at least one"),
         ({"problems": ["TSP", "Forge/TSP-v0"]}, "must be distinct"),
-        ({"problems": [forge_gym.problem("TSP", n=6)], "levels": [3]}, "levels set n"),
+        ({"problems": [forge_gym.problem("TSP", n=6)], "levels": [3]}, "level sets n"),
         ({"levels": []}, "levels must hold at least one"),
         ({"per_level": 0}, "per_level must be"),
         ({"seed": -1}, "seed must be"),

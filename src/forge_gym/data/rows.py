@@ -209,19 +209,11 @@ def ladder(
         return [(-1, problem) for problem in problem_list]
     if not len(levels):
         raise ValueError("levels must hold at least one level, or be None, got none")
-    return [(level, _at_level(problem, level)) for level in levels for problem in problem_list]
-
-
-def _at_level(problem: Problem[Any, Any], level: int) -> Problem[Any, Any]:
-    """Return ``problem`` at ``level``, which must not undo what was asked for."""
-    leveled = problem.at_level(level)
-    lost = [key for key, value in problem.parameters.items() if getattr(leveled, key) != value]
-    if lost:
-        raise ValueError(
-            f"levels set {', '.join(lost)}, so give one of them, got level {level} for {problem!r}: "
-            f"level {level} means {lost[0]}={getattr(leveled, lost[0])!r}"
-        )
-    return leveled
+    return [
+        (level, make_problem(problem.name, level=level, **problem.parameters))
+        for level in levels
+        for problem in problem_list
+    ]
 
 
 def samples(
@@ -257,17 +249,15 @@ def samples(
     >>> [(row.problem.name, row.level) for row, _ in zip(rows, range(5))]
     [('TSP', 0), ('Knapsack', 0), ('TSP', 2), ('Knapsack', 2), ('TSP', 0)]
     """
-    streams = [_stream(problem, level, seed, split, exclude) for level, problem in ladder(problems, levels)]
-    return (next(stream) for stream in cycle(streams))
 
+    def stream(level: int, problem: Problem[Any, Any]) -> Iterator[Row]:
+        for index, instance in problem.graded_instances(seed, split):
+            row = Row.of(problem, instance, {"seed": seed, "index": index, "split": split}, level)
+            if row.prompt not in exclude:
+                yield row
 
-def _stream(
-    problem: Problem[Any, Any], level: int, seed: int, split: str, exclude: Container[str]
-) -> Iterator[Row]:
-    for index, instance in problem.graded_instances(seed, split):
-        row = Row.of(problem, instance, {"seed": seed, "index": index, "split": split}, level)
-        if row.prompt not in exclude:
-            yield row
+    streams = [stream(*step) for step in ladder(problems, levels)]
+    return (next(rows) for rows in cycle(streams))
 
 
 def own_row(problem: Problem[Any, Any], level: int, seed: int, number: int, split: str) -> Row:

@@ -85,16 +85,11 @@ def read(suite: Path | str) -> tuple[str, list[Row]]:
         If there is none, the file is no suite, or it has the name of one that ships and other content.
     """
     path = locate(str(suite))
-    name, rows = name_of(path), []
+    name = name_of(path)
     try:
-        lines = read_lines(path)
+        rows = [Row.from_json(line) for line in read_lines(path)]
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise SuiteError(f"{path} is not a suite: {error}") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            rows.append(Row.from_json(line))
-        except ValueError as error:
-            raise SuiteError(f"{path} is not a suite: line {number}: {error}") from error
     if not rows:
         raise SuiteError(f"{path} is not a suite: it has no rows")
     if name in SHIPPED and content_hash(rows) != SHIPPED[name]:
