@@ -55,7 +55,7 @@ def test_every_command_and_option_has_a_help_text() -> None:
 def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for default in ("episodes per environment [default: 100]", "[default: 1024]", "[default: test]"):
+    for default in ("episodes per environment [default: 100]", "[default: 32]", "[default: test]"):
         assert default.rpartition("[")[2] in text
     assert main([]) == 0 and "Commands:" in capsys.readouterr().out
 

@@ -77,10 +77,12 @@ def _run(program: Callable[[], Typer], words: Sequence[str], name: str) -> int:
         status = program()(args=words, prog_name=name, standalone_mode=False)
     except Exit as stopped:
         status = stopped.exit_code
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
     except (TyperException, ValueError, ImportError, OSError) as error:
-        if isinstance(error, BrokenPipeError):  # the reader, such as `head`, has seen enough
-            sys.stderr.close()
-            return 0
+        if isinstance(error, ImportError) and (error.name or "").startswith("forge_gym"):
+            raise  # a fault of ours
         print(f"{name}: {told(error)}", file=sys.stderr)
         return error.exit_code if isinstance(error, Interrupted) else 2
     if status == 130:  # what typer makes of Ctrl-C

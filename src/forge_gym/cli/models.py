@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import BadParameter, Option
 
-from ..agents import Agent, make_agent
+from ..agents import Agent, make_agent, trained_on
 from .options import read_pairs
 
 CONTROLS = "trivial, random, greedy, local-search, exact"
@@ -31,7 +31,9 @@ Temperature = Annotated[
     ),
 ]
 TopP = Annotated[float | None, Option("--top-p", help="share of the probability that tokens are drawn from")]
-MaxNewTokens = Annotated[int, Option(help="longest reply of a language model")]
+MaxNewTokens = Annotated[
+    int | None, Option(help="longest reply; by default 1024, or that of the model's training here")
+]
 BatchSize = Annotated[int, Option(help="prompts per batch of hf:MODEL")]
 Engine = Annotated[
     list[str] | None,
@@ -39,16 +41,8 @@ Engine = Annotated[
 ]
 
 MANNER = (
-    *(
-        "base_url",
-        "api_key_env",
-        "concurrency",
-        "requests_per_minute",
-        "tokens_per_minute",
-        "timeout",
-        "attempts",
-    ),
-    *("prompt_price", "completion_price", "batch_size"),
+    *("base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute"),
+    *("timeout", "attempts", "prompt_price", "completion_price", "batch_size"),
 )
 """Options that say how a model is asked; a run may go on with others."""
 _CONTENT = ("temperature", "top_p", "seed", "system", "shots")
@@ -65,7 +59,8 @@ def options_of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if name.startswith("sb3:"):
         return {"deterministic": values["temperature"] == 0}
     engine = read_pairs("--engine", values.get("engine")) or None
-    values = {**values, "max_tokens": values["max_new_tokens"], "engine": engine}
+    limit = values["max_new_tokens"] or (trained_on(name) or {}).get("max_new_tokens", 1024)
+    values = {**values, "max_tokens": limit, "max_new_tokens": limit, "engine": engine}
     keys = _OPTIONS.get(name.partition(":")[0], ())
     return {key: values[key] for key in keys if values.get(key) is not None}
 
@@ -73,8 +68,3 @@ def options_of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def agent_of(name: str, values: Mapping[str, Any]) -> Agent:
     """Return the agent called ``name`` with its options."""
     return make_agent(name, **options_of(name, values))
-
-
-def is_model(name: str) -> bool:
-    """Whether the name is that of a language model, whose replies cost something."""
-    return name.startswith(("api:", "vllm:", "hf:"))

@@ -92,9 +92,11 @@ def read_pairs(option: str, pairs: Sequence[str] | None) -> dict[str, Any]:
     return values
 
 
-def make_problem(name: str, parameters: Sequence[str] | None, level: int | None = None) -> Problem[Any, Any]:
-    """Return the problem that ``name`` means, with the parameters of ``--set``."""
-    return problem(problem_name(name), level=level, **read_pairs("--set", parameters))
+def make_problem(
+    name: str, parameters: Sequence[str] | None, level: int | None = None, **known: Any
+) -> Problem[Any, Any]:
+    """Return the problem that ``name`` means, with the ``known`` parameters and those of ``--set``."""
+    return problem(problem_name(name), level=level, **known | read_pairs("--set", parameters))
 
 
 def make_problems(names: Sequence[str] | None, parameters: Sequence[str] | None) -> list[Problem[Any, Any]]:

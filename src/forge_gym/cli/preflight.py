@@ -23,7 +23,7 @@ def command(
     split: Split = "train",
     temperature: Temperature = 1.0,
     top_p: TopP = None,
-    max_new_tokens: MaxNewTokens = 1024,
+    max_new_tokens: MaxNewTokens = None,
     batch_size: BatchSize = 32,
     json: Json = False,
 ) -> None:
