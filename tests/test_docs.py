@@ -232,9 +232,9 @@ def test_commands_are_understood() -> None:
     for page in PAGES:
         for words in commands(page):
             for word in words:
-                if re.match(r"(examples|benchmarks|tests|docs)/", word):
+                if re.match(r"(examples|benchmarks|studies|tests|docs)/", word):
                     assert (ROOT / word).exists(), f"{page}: {word}"
-            scripts = [word for word in words if re.fullmatch(r"(examples|benchmarks)/\w+\.py", word)]
+            scripts = [word for word in words if re.fullmatch(r"(examples|benchmarks|studies)/\w+\.py", word)]
             program = Path(words[0]).name
             if program == "forge-gym":
                 lines.append(["forge_gym", *words[1:]])
@@ -242,7 +242,7 @@ def test_commands_are_understood() -> None:
                 lines.append(words[2:])
             elif scripts:
                 lines.append(words[words.index(scripts[0]) :])
-    assert len(lines) > 50 and {"forge_gym", "examples/train_grpo.py", "benchmarks/run.py"} < {
+    assert len(lines) > 50 and {"forge_gym", "examples/grpo_from_scratch.py", "benchmarks/run.py"} < {
         x[0] for x in lines
     }
     done = subprocess.run(

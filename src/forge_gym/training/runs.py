@@ -119,7 +119,7 @@ def claim(out: Path, settings: Any) -> None:
     ValueError
         If the folder holds a run with other settings, or anything else.
     """
-    given = {key: str(value) for key, value in asdict(settings).items() if key != "out"}
+    given = json.loads(json.dumps({**asdict(settings), "out": None}, default=str))
     file = out / "arguments.json"
     if not file.exists():
         if out.exists() and any(out.iterdir()):
