@@ -66,7 +66,7 @@ class Here:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Here:
     engine = Here()
-    monkeypatch.setattr(module, "_crew", lambda *given: engine)
+    monkeypatch.setitem(module.ENGINES, "local", lambda workers: engine)
     return engine
 
 
@@ -344,7 +344,6 @@ def _ray_workers() -> list[int]:
         ({"layout": "trll"}, "did you mean 'trl'"),
         ({"engine": "rey"}, "did you mean 'ray'"),
         ({"workers": 0}, "workers must be"),
-        ({"address": "auto"}, "address must be None unless the engine is 'ray'"),
         ({"levels": []}, "levels must hold at least one level"),
         ({"levels": [1, 1]}, "problems and levels must be distinct"),
         ({"problems": forge_gym.problem("TSP", n=8), "levels": [2]}, "level sets n, so give one of them"),
@@ -368,15 +367,15 @@ def test_a_cluster_that_is_not_there_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def init(**given: Any) -> None:
-        raise ConnectionError(
-            "Could not find any running Ray instance.\nPlease specify the one to connect to."
-        )
+        assert "num_cpus" not in given
+        raise ConnectionError("Could not find any running Ray instance.\nPlease specify one.")
 
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
     given = ["generate", "--env", "TSP", "--test", "1", "--out", str(tmp_path / "set"), "--engine", "ray"]
-    assert main([*given, "--address", "auto"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "got 'auto', where none answers: leave it out, or start one with `ray start --head`" in line
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert main(given) == 2
+    told = "forge-gym: Could not find any running Ray instance. Please specify one.\n"
+    assert capsys.readouterr().err == told
 
 
 def test_another_folder_is_left_alone(here: Here, tmp_path: Path) -> None:
@@ -407,7 +406,7 @@ def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixt
     folder = tmp_path / "set"
     given = ["generate", "--env", "TSP", "--set", "n=6", "style=json", "--train", "5", "--test", "2"]
     given += ["--out", str(folder)]
-    for done in "is written", "is there already":
+    for done in "is written", "is written":
         assert main(given) == 0
         said = capsys.readouterr().out.splitlines()
         assert said[0] == f"{folder} {done}: 5 rows of train, 2 rows of test"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from ..data.generate import ENGINES, LAYOUTS, whole
+from ..data.generate import ENGINES, LAYOUTS
 from ..data.generate import generate as write
 from .options import Envs, Levels, Seed, Set, make_problems
 from .terminal import progress_bar, resumable
@@ -26,13 +26,11 @@ def command(
     layout: Annotated[str, Option(help=f"whose rows: one of {', '.join(LAYOUTS)}")] = "plain",
     seed: Seed = 0,
     workers: Annotated[int | None, Option(help="processes; all processors by default")] = None,
-    engine: Annotated[str, Option(help=f"one of {', '.join(ENGINES)}")] = ENGINES[0],
-    address: Annotated[str | None, Option(help="an existing Ray cluster, such as auto")] = None,
+    engine: Annotated[str, Option(help=f"one of {', '.join(ENGINES)}")] = "local",
 ) -> None:
     """Write a data set of certified rows as JSON lines; the same command goes on where it was stopped."""
     rows = {"train": train, "validation": validation, "test": test}
     problems = make_problems(env, set)
-    done = "is there already" if whole(out) else "is written"
     with resumable(), progress_bar("generate", sum(rows.values())) as progress:
         write(
             *(problems, out, rows),
@@ -41,9 +39,8 @@ def command(
             layout=layout,
             workers=workers,
             engine=engine,
-            address=address,
             progress=progress,
         )
-    print(f"{out} {done}: {', '.join(f'{size} rows of {split}' for split, size in rows.items() if size)}")
+    print(f"{out} is written: {', '.join(f'{size} rows of {split}' for split, size in rows.items() if size)}")
     if test:
         print(f"next: forge-gym eval --suite {out / 'test.jsonl'} --agent greedy")

@@ -29,7 +29,6 @@ from ..core.problem import MAX_UNGRADED, Problem
 from ..core.seeding import SPLITS
 from .rows import Row, found_by, ladder, replacing
 
-ENGINES = ("local", "ray")
 CHUNK_S = 1.0
 """Seconds that a chunk of work should take, less for the first ones of a stream: what is lost with a worker."""
 _PROBE = 4
@@ -66,15 +65,14 @@ class Chunk:
 
     def draw(self) -> bytes:
         """Return the lines of the graded instances, each after half of its hash and its index."""
-        return b"".join(self._lines())
-
-    def _lines(self) -> Iterator[bytes]:
+        lines = []
         for index in range(self.start, self.stop):
             instance = self.problem.instance(self.seed, index, self.split)
             if self.problem.is_graded(instance):
                 source = {"seed": self.seed, "index": index, "split": self.split}
                 row = Row.of(self.problem, instance, source, self.level)
-                yield f"{row.hash[:16]} {index} {self._line(row)}\n".encode()
+                lines.append(f"{row.hash[:16]} {index} {self._line(row)}\n".encode())
+        return b"".join(lines)
 
     def _line(self, row: Row) -> str:
         if self.layout == "plain":
@@ -128,22 +126,16 @@ def _quiet() -> None:
 
 
 class Ray:
-    """Tasks on a Ray cluster: a new one on this machine, or the one at ``address``, which needs forge-gym too."""
+    """Tasks on a Ray cluster, which needs forge-gym too: the one at ``$RAY_ADDRESS``, or a new one on this machine."""
 
-    def __init__(self, workers: int | None, address: str | None) -> None:
+    def __init__(self, workers: int | None) -> None:
         try:
             import ray
         except ImportError:
             raise ValueError("engine 'ray' needs Ray: pip install \"forge-gym[scale]\"") from None
         self._ray = ray
-        options: dict[str, Any] = {"num_cpus": workers} if address is None else {"address": address}
-        try:
-            ray.init(**options, include_dashboard=False, log_to_driver=False)
-        except ConnectionError:
-            raise ValueError(
-                f"address must be that of a running Ray cluster, got {address!r}, where none answers: "
-                "leave it out, or start one with `ray start --head`"
-            ) from None
+        new = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers}
+        ray.init(**new, include_dashboard=False, log_to_driver=False)
         self.workers = workers or max(1, int(ray.cluster_resources().get("CPU", 1)))
         self.lost = ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError
         self._draw = ray.remote(max_retries=0)(Chunk.draw)
@@ -158,8 +150,7 @@ class Ray:
         self._ray.shutdown()
 
 
-def _crew(engine: str, workers: int | None, address: str | None) -> Local | Ray:
-    return Ray(workers, address) if engine == "ray" else Local(workers)
+ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
 
 
 # ---------------------------------------------------------------------- streams
@@ -260,7 +251,6 @@ def generate(
     layout: str = "plain",
     workers: int | None = None,
     engine: str = "local",
-    address: str | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Path:
     """Write a data set, a file of JSON lines per split, or go on where it was stopped; return its folder.
@@ -282,8 +272,8 @@ def generate(
         Whose rows they are: ``plain``, or those of a trainer, which have the plain one in a column; see `LAYOUTS`.
     workers
         Processes; None for all processors that this one may use.
-    engine, address
-        ``local``, or ``ray``, on this machine or the cluster at ``address``.
+    engine
+        ``local``, or ``ray``: a new cluster on this machine, or the one at ``$RAY_ADDRESS``.
     progress
         Called with the number of rows done since the last call.
 
@@ -295,15 +285,18 @@ def generate(
         If workers died three times while they drew the same instances.
     """
     streams = ladder(problems, levels)
-    _check(streams, rows, workers, engine, address)
+    _check(streams, rows)
     check_int("seed", seed, 0)
     check_choice("layout", layout, LAYOUTS)
+    check_choice("engine", engine, ENGINES)
+    if workers is not None:
+        check_int("workers", workers, 1)
     out = Path(out)
     sizes = {split: rows[split] for split in SPLITS if rows.get(split)}
     members = [[level, found_by(problem), problem.version, problem.parameters] for level, problem in streams]
     settings = {"problems": members, "rows": sizes, "seed": seed, "layout": layout, "format": _FORMAT}
     _claim(out, settings)
-    if whole(out):
+    if all((out / f"{split}.jsonl").exists() for split in sizes):
         progress(sum(sizes.values()))
         return out
     parts, crew = out / _STATE / "parts", None
@@ -316,7 +309,7 @@ def generate(
             ]
             progress(sum(len(stream.keys) for stream in drawn))
             if any(len(stream.keys) < stream.want for stream in drawn):
-                crew = crew or _crew(engine, workers, address)
+                crew = crew or ENGINES[engine](workers)
                 _draw(drawn, crew, progress)
             others = others.union(*(stream.keys for stream in drawn))
             _join(drawn, out / f"{split}.jsonl")
@@ -327,21 +320,7 @@ def generate(
     return out
 
 
-def whole(out: Path) -> bool:
-    """Whether the folder ``out`` holds all files of the data set that was begun there."""
-    if not (out / _SETTINGS).exists():
-        return False
-    splits = json.loads((out / _SETTINGS).read_text())["rows"]
-    return all((out / f"{split}.jsonl").exists() for split in splits)
-
-
-def _check(
-    streams: Sequence[tuple[int, Problem[Any, Any]]],
-    rows: Mapping[str, int],
-    workers: int | None,
-    engine: str,
-    address: str | None,
-) -> None:
+def _check(streams: Sequence[tuple[int, Problem[Any, Any]]], rows: Mapping[str, int]) -> None:
     check_known("rows", "split", rows, SPLITS)
     for split, size in rows.items():
         check_int(f"rows of {split}", size, 0)
@@ -350,11 +329,6 @@ def _check(
     places = [(problem.name, level) for level, problem in streams]
     if len(set(places)) < len(places):
         raise ValueError(f"problems and levels must be distinct, got {places}")
-    check_choice("engine", engine, ENGINES)
-    if workers is not None:
-        check_int("workers", workers, 1)
-    if address is not None and engine != "ray":
-        raise ValueError(f"address must be None unless the engine is 'ray', got {address!r}")
 
 
 def _claim(out: Path, settings: dict[str, Any]) -> None:
