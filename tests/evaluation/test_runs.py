@@ -22,7 +22,7 @@ from forge_gym.core.verdict import Verdict, Violation
 from forge_gym.data.rows import write
 from forge_gym.evaluation import runs as module
 from forge_gym.evaluation.evaluate import Conversation, evaluate, evaluate_rows, held_out
-from forge_gym.evaluation.report import advice, changes, notes
+from forge_gym.evaluation.report import changes, notes
 from forge_gym.evaluation.runs import (
     Questions,
     Run,
@@ -469,12 +469,12 @@ def test_replies_without_a_whole_answer_are_counted(envs: Questions) -> None:
             return [replies[i % len(replies)] for i, _ in enumerate(tasks)]
 
     run = record(Struggling(), envs, options={"max_tokens": 64})  # type: ignore[arg-type]
-    assert advice(run) == [
+    assert notes(run) == [
         "6 of 12 replies were cut off at 64 tokens: raise --max-new-tokens",
         "3 of 12 replies were empty: check the model's chat template and what its server logs",
         "2 of 12 replies hold thoughts but no answer: raise --max-new-tokens, or let the model think less",
     ]
-    assert advice(record(GreedyAgent(), envs)) == []
+    assert notes(record(GreedyAgent(), envs)) == []
 
 
 def test_rows_that_all_have_answered(envs: Questions) -> None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from ..agents import trained_on
 from ..core.checks import check_choice
+from ..core.instance import lists_to_tuples
 from .models import (
     CONTROLS,
     MANNER,
@@ -37,7 +39,13 @@ BY = ("problem", "family", "distribution", "level", "all")
 def command(
     agent: Annotated[list[str] | None, Option(metavar="AGENT", help=f"{CONTROLS}, {MODELS}")] = None,
     model: Annotated[str | None, Option(help="short for --agent api:MODEL")] = None,
-    env: Annotated[list[str] | None, Option(metavar="ENV", help="problems or ids, or module:Class")] = None,
+    env: Annotated[
+        list[str] | None,
+        Option(
+            metavar="ENV",
+            help="problems or ids, or module:Class; by default what the model was trained on here",
+        ),
+    ] = None,
     suite: Annotated[str | None, Option(help="a suite: forge-bench-v1, or a file")] = None,
     set: Set = None,
     level: Level = None,
@@ -53,9 +61,6 @@ def command(
     by: Annotated[
         str | None, Option(help=f"a table of all metrics for each group as well: {', '.join(BY)}")
     ] = None,
-    published: Annotated[
-        bool, Option("--published", help="the published benchmark's success rate and quality ratio as well")
-    ] = False,
     out: Annotated[
         Path | None,
         Option(
@@ -65,7 +70,7 @@ def command(
     ] = None,
     temperature: Temperature = 0.0,
     top_p: TopP = None,
-    max_new_tokens: MaxNewTokens = 1024,
+    max_new_tokens: MaxNewTokens = None,
     sampling_seed: Annotated[int | None, Option(metavar="SEED", help="of the model's draws")] = None,
     system: Annotated[str | None, Option(metavar="TEXT", help="system message")] = None,
     few_shot: Annotated[int | None, Option(metavar="K", help="solved examples before the question")] = None,
@@ -98,8 +103,9 @@ def command(
     asked = [*(agent or ()), *([f"api:{model}"] if model else [])]
     if not asked:
         raise ValueError(f"--agent or --model must be given, such as --agent {next(iter(CONTROL_AGENTS))}")
-    if bool(env) == bool(suite):
-        raise ValueError(f"one of --env and --suite must be given, got {'both' if env else 'none'}")
+    if env and suite:
+        raise ValueError("one of --env and --suite must be given, got both")
+    known = {} if env or suite else _trained_on(asked)
     if out and len(asked) > 1:
         raise ValueError(f"--out must come with one agent, got {len(asked)}: each run is a file of its own")
     if by is not None:
@@ -125,14 +131,14 @@ def command(
         "extra": extra,
         "engine": engine,
     }
+    # Every table of a suite holds the controls: a score says little without them.
+    names = [*(CONTROL_AGENTS if suite else ()), *asked]
+    agents = {name: agent_of(name, values) for name in dict.fromkeys(names)}
     if suite:
         questions = suite_questions(suite, limit)
-        names = [*CONTROL_AGENTS, *asked]  # every table of a suite holds them: a score says little without
     else:
-        problems = [make_problem(name, set, level) for name in env or ()]
+        problems = [make_problem(name, set, level, **known.get(name, {})) for name in env or known]
         questions = env_questions(problems, episodes, seed, split)
-        names = asked
-    agents = {name: agent_of(name, values) for name in dict.fromkeys(names)}
     play = {"turns": turns, "samples": samples, "reward": reward}
     # What takes long and is recorded comes first: the controls take seconds, and would again after an interruption.
     runs, paths = {}, {}
@@ -147,7 +153,7 @@ def command(
     if json:
         print_json(runs_to_dict(ordered))
     else:
-        _print_tables(ordered, questions, by, published)
+        _print_tables(ordered, questions, by)
         _print_end([runs[name] for name in agents if name not in CONTROL_AGENTS], list(paths.values()))
     return int(any(run.missing for run in ordered))
 
@@ -184,13 +190,18 @@ def _run(
     with resumable() if path else nullcontext(), watching(agent.name, console(stderr=True)) as tell:
         run = record(agent, questions, path, **play, options=options, batch_size=batch, progress=watch)
     if run.missing:
-        again = "" if path is None else "; the same command asks them again"
-        print(
-            f"forge-gym: {run.missing} of {len(run.episodes)} episodes of {plain(agent.name)} have no answer and are "
-            f"not scored{again}; the last error: {plain(run.error)}",
-            file=sys.stderr,
-        )
+        again = "" if path is None else "; the same command asks again"
+        told = f"the last error of {run.failures}: {plain(run.error)}{again}"
+        print(f"forge-gym: {plain(agent.name)}: {told}", file=sys.stderr)
     return run
+
+
+def _trained_on(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the problems that these models were trained on here, with their parameters."""
+    notes = [note for name in names if (note := trained_on(name))]
+    if not notes:
+        raise ValueError("one of --env and --suite must be given, got none")
+    return {note["problem"]: {k: lists_to_tuples(v) for k, v in note["parameters"].items()} for note in notes}
 
 
 def _default_transcript(agent: str, questions: Questions, limit: int | None) -> Path:
@@ -199,9 +210,9 @@ def _default_transcript(agent: str, questions: Questions, limit: int | None) -> 
     return Path("runs", f"{'-'.join(plain)}.jsonl")
 
 
-def _print_tables(runs: Sequence[Run], questions: Questions, by: str | None, published: bool) -> None:
+def _print_tables(runs: Sequence[Run], questions: Questions, by: str | None) -> None:
     """Print the tables over the rows that every agent answered; nothing where there is no such row."""
-    from ..evaluation.report import evaluation_tables, published_table
+    from ..evaluation.report import evaluation_tables
     from ..evaluation.runs import common_rows
 
     try:
@@ -210,10 +221,7 @@ def _print_tables(runs: Sequence[Run], questions: Questions, by: str | None, pub
         return
     evaluations = [run.evaluation(rows) for run in runs]
     groupings = BY[:-1] if by == "all" else (by,) if by else ()
-    tables = evaluation_tables(evaluations, questions.name, questions.rows, groupings)
-    if published:
-        tables.append(published_table(evaluations, questions.name))
-    for table in tables:
+    for table in evaluation_tables(evaluations, questions.name, questions.rows, groupings):
         console().print(table, "")
 
 

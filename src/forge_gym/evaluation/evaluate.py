@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import Any, NamedTuple, cast
 
 from ..agents.agent import Agent, AgentError, AsyncAgent, Message, Reply, Task, Unreachable
 from ..core.checks import check_int
@@ -127,17 +127,7 @@ CUT_OFF = ("length", "max_tokens")
 
 
 class Conversation(Episode):
-    """An episode on a row, with all that was said.
-
-    Parameters
-    ----------
-    row
-        What is asked.
-    protocol
-        As of `Episode`.
-    sample
-        Which of several episodes on the row this is.
-    """
+    """An episode on a row, with all that was said; ``sample`` says which of several on the row it is."""
 
     def __init__(self, row: Row, protocol: Protocol | None = None, sample: int = 0) -> None:
         super().__init__(row.problem, row.use(), protocol)
@@ -165,17 +155,13 @@ class Conversation(Episode):
         self.calls.append(Call(reply, self.last, feedback))
 
 
-def _raise(episode: Conversation, error: AgentError) -> NoReturn:
-    raise error
-
-
 def play(
     agent: Agent | AsyncAgent,
     episodes: Iterable[Conversation],
     judged: Callable[[Sequence[Conversation]], object],
     *,
     batch_size: int = 256,
-    failed: Callable[[Conversation, AgentError], object] = _raise,
+    failed: Callable[[Conversation, AgentError], object] | None = None,
 ) -> None:
     """Let ``agent`` play ``episodes`` to their ends: the one loop behind every table and transcript.
 
@@ -190,7 +176,7 @@ def play(
     batch_size
         Episodes in flight, of an agent that answers in batches.
     failed
-        Called when an `AsyncAgent` has no reply to an episode, which is then left as it is. By default the error is
+        Called when an `AsyncAgent` has no reply to an episode, which is then left as it is. Without it the error is
         raised, as `Unreachable` always is.
     """
     check_int("batch_size", batch_size, 1)
@@ -221,16 +207,16 @@ async def _play_async(
     agent: AsyncAgent,
     waiting: Iterator[Conversation],
     judged: Callable[[Sequence[Conversation]], object],
-    failed: Callable[[Conversation, AgentError], object],
+    failed: Callable[[Conversation, AgentError], object] | None,
 ) -> None:
     async def work() -> None:
         for episode in waiting:  # one iterator for all workers
             while not episode.over:
                 try:
                     episode.hear(await agent.reply(episode.task))
-                except Unreachable:
-                    raise
                 except AgentError as error:
+                    if failed is None or isinstance(error, Unreachable):
+                        raise
                     failed(episode, error)
                     break
                 judged([episode])

@@ -44,11 +44,7 @@ Progress = Callable[[int], object]
 
 
 def write_report(
-    runs: Sequence[Run],
-    out: Path,
-    *,
-    gallery: int = GALLERY,
-    progress: Progress = lambda done: None,
+    runs: Sequence[Run], out: Path, *, gallery: int = GALLERY, progress: Progress = lambda done: None
 ) -> None:
     """Write the report of ``runs`` to the file ``out``, whole or not at all; see `html_report`."""
     page = html_report(runs, gallery=gallery, progress=progress)
@@ -158,14 +154,11 @@ class Player:
         tokens = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies)
         self.tokens = tokens / max(len(episodes), 1)
         """Mean of an episode, prompts and replies."""
-        self.published = evaluation.published()["overall"]
 
 
 def _players(runs: Sequence[Run], progress: Progress) -> list[Player]:
     """Return the runs and the controls on the rows that every run has answered."""
     common = common_rows(runs)
-    for row in common:
-        row.use()
     names = [run.agent if len(run.agent) <= NAME else run.agent[: NAME - 1] + "…" for run in runs]
     taken = Counter([*CONTROLS, *names])
     players = [
@@ -275,23 +268,8 @@ def _image(row: Row, solution: Any) -> str:
 # ------------------------------------------------------------------------------------- the page
 
 
-class Chart(NamedTuple):
-    """A metric against level."""
-
-    title: str
-    levels: list[int]
-    lines: list[tuple[Player, list[Estimate]]]
-    """Each player's means at the levels."""
-
-
 class Page:
-    """What the template shows.
-
-    Parameters
-    ----------
-    runs, gallery, progress
-        See `html_report`.
-    """
+    """What the template shows; see `html_report` for the parameters."""
 
     metrics = tuple(METRICS)
     plotted = ("quality", "success", "optimal")
@@ -319,21 +297,20 @@ class Page:
         """Return the players by mean quality, the best first."""
         return sorted(self.players, key=lambda player: -sum(player.evaluation.values("quality")))
 
-    def charts(self, metric: str) -> Iterator[Chart]:
-        """Yield the charts of a metric: of all problems, where there are several, and of each."""
-        problems = groups(self.rows, "overall") if len(self.by_problem) > 1 else {}
+    def charts(self, metric: str) -> Iterator[tuple[str, list[int], list[tuple[Player, list[Estimate]]]]]:
+        """Yield title, levels and each player's means at them: of all problems if there are several, and of each."""
+        problems = {"all problems": list(range(len(self.rows)))} if len(self.by_problem) > 1 else {}
         for title, group in (problems | self.by_problem).items():
             levels: dict[int, list[int]] = {}
-            for i in group:
-                if (level := self.rows[i].level) >= 0:
-                    levels.setdefault(level, []).append(i)
-            order = sorted(levels)
-            if order:
-                lines = [
-                    (player, [player.evaluation.estimate(metric, levels[level]) for level in order])
-                    for player in self.players
-                ]
-                yield Chart(title, order, lines)
+            for i in sorted(group, key=lambda i: self.rows[i].level):
+                levels.setdefault(self.rows[i].level, []).append(i)
+            levels.pop(-1, None)
+            means = [
+                (player, [player.evaluation.estimate(metric, level) for level in levels.values()])
+                for player in self.players
+            ]
+            if levels:
+                yield title, list(levels), means
 
     def breakdowns(self) -> Iterator[Breakdown]:
         """Yield the verdicts over all problems, with the controls', and those of each problem."""

@@ -21,7 +21,7 @@ from ..core.checks import short_repr
 from ..core.verdict import METRICS
 from ..data.rows import Row
 from .runs import Run, common_rows, described
-from .statistics import COMPARED, PUBLISHED_K, Estimate, Evaluation, compare, groups
+from .statistics import COMPARED, Estimate, Evaluation, compare, groups
 
 _EVERY_S = 30.0
 """Seconds between the lines about a run where there is no terminal."""
@@ -109,18 +109,6 @@ def quality_table(evaluations: Sequence[Evaluation], title: str) -> Group:
     return _table(f"{title}: quality by problem", ("problem", *_side_by_side(evaluations)), cells)
 
 
-def published_table(evaluations: Sequence[Evaluation], title: str) -> Group:
-    """Return the published metric of each agent, for each problem, each domain and overall."""
-    samples = min(evaluations[0].samples, PUBLISHED_K)
-    scores = [each.published() for each in evaluations]
-    cells = (
-        [label, *(f"{100 * score[label]['SR']:.1f}\n{100 * score[label]['QR']:.1f}" for score in scores)]
-        for label in scores[0]
-    )
-    title = f"{title}: published metric, SR over QR in %, best of {samples}"
-    return _table(title, ("", *_side_by_side(evaluations)), cells)
-
-
 def evaluation_tables(
     evaluations: Sequence[Evaluation], title: str, asked: Sequence[Row], by: Sequence[str] = ()
 ) -> list[Group]:
@@ -174,18 +162,13 @@ def shortfalls(run: Run) -> dict[str, int]:
     return {name: counts[name] for name in _ADVICE}
 
 
-def advice(run: Run) -> list[str]:
-    """Return what is wrong with a run's replies, and what to change."""
+def notes(run: Run) -> list[str]:
+    """Return what a reader of a run's scores must know, and what to change."""
     options, total = run.header["options"], len(run.calls)
     limit = options.get("max_tokens", options.get("max_new_tokens"))
     at = f" at {limit} tokens" if limit else ""
     counts = shortfalls(run).items()
-    return [_ADVICE[name].format(count=count, total=total, limit=at) for name, count in counts if count]
-
-
-def notes(run: Run) -> list[str]:
-    """Return all that a reader of a run's scores must know."""
-    lines = advice(run)
+    lines = [_ADVICE[name].format(count=count, total=total, limit=at) for name, count in counts if count]
     if run.missing:
         lines.append(f"{run.missing} of {len(run.episodes)} episodes have no answer and are not scored")
     if run.changes:
@@ -194,14 +177,14 @@ def notes(run: Run) -> list[str]:
 
 
 def summary(run: Run) -> list[str]:
-    """Return lines on what a run took, and `advice`."""
+    """Return lines on what a run took, and its `notes`."""
     parts = [f"{len(run.calls)} replies"]
     tokens = run.total("prompt_tokens"), run.total("completion_tokens")
     if any(tokens):
         parts.append(f"{tokens[0]:.0f} prompt and {tokens[1]:.0f} completion tokens")
     if cost := run.total("cost"):
         parts.append(f"cost {cost:.4g}")
-    return [f"{plain(run.agent)}: {line}" for line in (", ".join(parts), *advice(run))]
+    return [f"{plain(run.agent)}: {line}" for line in (", ".join(parts), *notes(run))]
 
 
 def runs_to_dict(runs: Sequence[Run]) -> dict[str, Any]:

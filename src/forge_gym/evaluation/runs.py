@@ -364,7 +364,7 @@ def record(
     }
     path = None if path is None else Path(path)
     opened: AbstractContextManager[tuple[dict[str, Any], list[Line], Append]]
-    opened = nullcontext((header, [], lambda lines: None)) if path is None else appending(path, header)
+    opened = appending(path, header) if path else nullcontext((header, [], lambda lines: None))
     with opened as (stored, lines, append):
         run = Run.of(stored, questions.rows, lines, path)
         if run.changes and run.missing:

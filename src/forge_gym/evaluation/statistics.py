@@ -16,6 +16,8 @@ from ..data.rows import Row
 
 _Z = 1.959964
 """The standard normal's 97.5 % quantile."""
+RESAMPLES, BLOCK = 2000, 200
+"""Bootstrap samples, and how many are drawn at a time, so that memory stays small."""
 PUBLISHED_K = 3
 """The published metric takes the best of three samples."""
 COMPARED = ("quality", "skill", "success")
@@ -47,16 +49,13 @@ class Estimate(NamedTuple):
     high: float
 
 
-def bootstrap(values: Sequence[float], resamples: int = 2000, seed: int = 0) -> Estimate:
+def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
     """Return the mean of ``values`` with its percentile bootstrap interval at 95 %.
 
     Parameters
     ----------
     values
-        (n,) one number per instance; instances are what is resampled. For a paired comparison pass
-        the differences.
-    resamples
-        Number of bootstrap samples.
+        (n,) one number per instance; instances are what is resampled. For a paired comparison pass the differences.
     seed
         Of the resampling; the same values and seed give the same interval.
 
@@ -76,13 +75,10 @@ def bootstrap(values: Sequence[float], resamples: int = 2000, seed: int = 0) -> 
     """
     if not len(values):
         raise ValueError("values must hold at least one number, got none")
-    check_int("resamples", resamples, 1)
     data = np.asarray(values, dtype=float)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    means = [
-        data[rng.integers(len(data), size=(min(200, resamples - done), len(data)))].mean(axis=1)
-        for done in range(0, resamples, 200)  # in blocks, so that memory stays small
-    ]
+    size = BLOCK, len(data)
+    means = [data[rng.integers(len(data), size=size)].mean(axis=1) for _ in range(RESAMPLES // BLOCK)]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return Estimate(float(data.mean()), float(low), float(high))
 
@@ -91,11 +87,6 @@ def wilson(count: int, total: int) -> Estimate:
     """Return the share ``count / total`` with its Wilson score interval at 95 %.
 
     Unlike a bootstrap, the interval has a width where all or none of a few trials succeed.
-
-    Parameters
-    ----------
-    count, total
-        Successes among so many independent trials.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,21 +20,15 @@ from ..core.verdict import Verdict
 from .evaluate import Conversation
 
 FORMAT = 1
+_TOOK = tuple(field.name for field in fields(Reply))[1:]
+"""The fields of a reply but its text."""
 _TYPES: dict[str, Any] = {
-    "row": str,
-    "sample": int,
-    "turn": int,
-    "reply": str,
-    "finish": str,
-    "prompt_tokens": int,
-    "completion_tokens": int,
-    "cost": (int, float),
-    "seconds": (int, float),
-    "attempts": int,
-    "score": (int, float),
+    **dict.fromkeys(("row", "reply", "finish"), str),
+    **dict.fromkeys(("sample", "turn", "prompt_tokens", "completion_tokens", "attempts"), int),
+    **dict.fromkeys(("cost", "seconds", "score"), (int, float)),
     "verdict": dict,
 }
-"""The fields of a line that are read again, in order."""
+"""The fields of a line that are read again."""
 _OPENING = b'{"forge_gym": '
 
 
@@ -78,11 +72,7 @@ def read_line(text: str | bytes) -> Line:
                 raise ValueError(f"{name} is {short_repr(data[name])}")
     except (TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from None
-    took = {
-        name: data[name]
-        for name in ("finish", "prompt_tokens", "completion_tokens", "cost", "seconds", "attempts")
-    }
-    reply = Reply(data["reply"], **took)
+    reply = Reply(data["reply"], **{name: data[name] for name in _TOOK})
     return Line(data["row"], data["sample"], data["turn"], reply, data["score"], data["verdict"])
 
 
