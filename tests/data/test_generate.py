@@ -406,10 +406,10 @@ def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixt
     folder = tmp_path / "set"
     given = ["generate", "--env", "TSP", "--set", "n=6", "style=json", "--train", "5", "--test", "2"]
     given += ["--out", str(folder)]
-    for done in "is written", "is written":
+    for _ in range(2):
         assert main(given) == 0
         said = capsys.readouterr().out.splitlines()
-        assert said[0] == f"{folder} {done}: 5 rows of train, 2 rows of test"
+        assert said[0] == f"{folder} is written: 5 rows of train, 2 rows of test"
     assert json.loads(lines(folder / "train.jsonl")[0]["spec"])["parameters"] == {"style": "json", "n": 6}
     assert main([*given, "--layout", "vrl"]) == 2
     assert "did you mean 'verl'" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import cycle, islice
 from multiprocessing import get_context, parent_process
@@ -60,8 +60,8 @@ class Chunk:
     seed: int
     split: str
     layout: str
-    start: int
-    stop: int
+    start: int = 0
+    stop: int = 0
 
     def draw(self) -> bytes:
         """Return the lines of the graded instances, each after half of its hash and its index."""
@@ -162,8 +162,8 @@ class _Stream:
     A line of the file is half of the row's hash, its index, and the final line.
     """
 
-    def __init__(self, folder: Path, want: int, others: set[int], *place: Any) -> None:
-        self.problem, self._place = place[0], place
+    def __init__(self, folder: Path, want: int, others: set[int], first: Chunk) -> None:
+        self.problem, self._first = first.problem, first
         self.want, self.others = want, others
         self.keys: set[int] = set()
         """Half of each row's hash: a table of millions must fit into memory."""
@@ -173,7 +173,7 @@ class _Stream:
         """Instances whose rows are in the file, and those that were given out."""
         self._last, self._speed = -1, _PROBE / CHUNK_S
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{self.problem.name}-{place[1]}-{place[3]}.jsonl"
+        self.path = folder / f"{self.problem.name}-{first.level}-{first.split}.jsonl"
         if self.path.exists():
             self._resume()
 
@@ -201,7 +201,7 @@ class _Stream:
             return None
         start, size = self._end, max(1, round(CHUNK_S * self._speed))
         self._end += min(missing, size)
-        return Chunk(*self._place, start, self._end)
+        return replace(self._first, start=start, stop=self._end)
 
     def store(self, chunk: Chunk, lines: bytes, seconds: float) -> int:
         """Take what a worker has drawn in so many seconds, no row twice; return the number of rows that are new.
@@ -304,7 +304,10 @@ def generate(
     try:
         for split, size in reversed(sizes.items()):  # training comes last: it must know the others
             drawn = [
-                _Stream(parts, len(range(i, size, len(streams))), others, problem, level, seed, split, layout)
+                _Stream(
+                    *(parts, len(range(i, size, len(streams))), others),
+                    Chunk(problem, level, seed, split, layout),
+                )
                 for i, (level, problem) in enumerate(streams)
             ]
             progress(sum(len(stream.keys) for stream in drawn))
