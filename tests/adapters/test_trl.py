@@ -137,18 +137,14 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         instance.memo[problem._key], "reference", worse
     )  # a certificate that the optimum beats
     logged: dict[str, float] = {}
-    rewards = RewardFunction()(
-        completions=[texts[6], "?"], spec=[spec] * 2, log_metric=logged.__setitem__
-    )
+    rewards = RewardFunction()(completions=[texts[6], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
     assert rewards == [None, -1] and logged["forge/alarms"] == 1 and "beats its certificate" in caplog.text
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a bug of ours")
 
     monkeypatch.setattr(type(problem), "violations", broken)
-    rewards = RewardFunction()(
-        completions=[texts[4], "?"], spec=[spec] * 2, log_metric=logged.__setitem__
-    )
+    rewards = RewardFunction()(completions=[texts[4], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
     assert rewards == [None, None] and logged["forge/faults"] == 2 and "a bug of ours" in caplog.text
 
 
@@ -201,7 +197,7 @@ def test_the_state_of_a_scheme_travels() -> None:
     assert other(**batch) == function(**batch) != RewardFunction("verpo")(**batch)
     stateless = RewardFunction("linear")
     stateless.load_state_dict(stateless.state_dict())
-    with pytest.raises(ValueError, match="state must have the keys .* for linear"):
+    with pytest.raises(ValueError, match=r"state must have the keys .* for linear"):
         stateless.load_state_dict(state)
 
 

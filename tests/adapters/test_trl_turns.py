@@ -82,14 +82,9 @@ def break_verifier(monkeypatch: pytest.MonkeyPatch, problem: Any, spec: str) -> 
     ("options", "tools"),
     [
         ({}, {"submit"}),
-        ({"inspect": True}, {"submit", "look"}),
         ({"reward": "linear"}, {"submit", "get_reward"}),
-        ({"reward": "linear", "inspect": True}, {"submit", "look", "get_reward"}),
         ({"solve": True}, {"submit", "solve"}),
-        (
-            {"reward": "linear", "inspect": True, "solve": True},
-            {"submit", "look", "solve", "get_reward"},
-        ),
+        ({"reward": "linear", "solve": True}, {"submit", "solve", "get_reward"}),
     ],
 )
 def test_the_trainer_finds_these_functions(options: dict[str, Any], tools: set[str]) -> None:
@@ -102,10 +97,9 @@ def test_the_trainer_finds_these_functions(options: dict[str, Any], tools: set[s
 
 def test_tools_have_schemas() -> None:
     utils = pytest.importorskip("transformers.utils")
-    environment: Any = environment_factory("TSP", inspect=True, solve=True)()
+    environment: Any = environment_factory("TSP", solve=True)()
     for tool, arguments in (
         (environment.submit, ["answer"]),
-        (environment.look, []),
         (environment.solve, ["method"]),
     ):
         schema = utils.get_json_schema(tool)["function"]
@@ -115,17 +109,16 @@ def test_tools_have_schemas() -> None:
 
 def test_equal_arguments_give_one_class() -> None:
     cls = environment_factory("TSP")
-    assert cls is environment_factory("TSP", turns=3, keep="best", reward=None, inspect=False, solve=False)
+    assert cls is environment_factory("TSP", turns=3, keep="best", reward=None, solve=False)
     assert cls.__name__ == "TSPEnvironment"
     others = [
         environment_factory("Knapsack"),
         environment_factory("TSP", turns=2),
         environment_factory("TSP", keep="last"),
         environment_factory("TSP", reward="tiered"),
-        environment_factory("TSP", inspect=True),
         environment_factory("TSP", solve=True),
     ]
-    assert len({cls, *others}) == 7
+    assert len({cls, *others}) == 6
     problems = [raw("TSP"), "Knapsack"]
     assert environment_factories(problems) == {"TSP": cls, "Knapsack": environment_factory("Knapsack")}
 
@@ -154,7 +147,7 @@ def test_a_wrong_row_is_refused() -> None:
         ({"prompt": "?"}, r"a row must have the column 'spec', got \['prompt'\]"),
         (
             {"spec": raw("Knapsack").spec()},
-            "spec must be of TSP, .*, got Knapsack: build the dataset from it",
+            "spec must be of TSP, .*, got Knapsack: give the trainer",
         ),
         ({"spec": forge_gym.problem("TSP").spec()}, r"answer_format must be 'raw' .*, got 'tags': build"),
         ({"spec": "{}"}, "a spec must be a JSON object"),
@@ -165,8 +158,8 @@ def test_a_wrong_row_is_refused() -> None:
 
 
 def test_before_the_first_reset_nothing_happens() -> None:
-    environment: Any = environment_factory("TSP", reward="linear", inspect=True, solve=True)()
-    for said in (environment.submit("[0]"), environment.look(), environment.solve("exact")):
+    environment: Any = environment_factory("TSP", reward="linear", solve=True)()
+    for said in (environment.submit("[0]"), environment.solve("exact")):
         assert "no problem yet" in said
     assert environment.solver_calls == 0
     assert (environment.answer, environment.submissions, environment.get_reward()) == ("", 0, None)
@@ -178,8 +171,7 @@ def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> No
     problem = raw(name)
     spec, texts = answers(problem)
     instance = forge_gym.from_spec(spec)[1]
-    data = problem.table(instance).text("prose", problem.names_of(instance))
-    environment: Any = environment_factory(name, turns=3, keep=keep, reward="tiered", inspect=True)()
+    environment: Any = environment_factory(name, turns=3, keep=keep, reward="tiered")()
     alone = gym.make(f"Forge/{name}-v0", answer_format="raw")
 
     def single(text: str) -> float:
@@ -190,7 +182,6 @@ def test_the_return_is_the_reward_of_the_kept_answer(name: str, keep: str) -> No
     for tried in ([2, 0, 1], [0, 1, 2], [1, 4, 2], [0, 0, 0], [3, 4, 0]):
         hint = environment.reset(spec=spec, prompt=problem.prompt(instance), level=3)
         assert hint.startswith("\n\n") and "submit" in hint and "3 answers" in hint and f"{keep} one" in hint
-        assert environment.look() == data and f"\n{data}\n" in problem.prompt(instance)
         assert (environment.answer, environment.submissions, environment.get_reward()) == ("", 0, -1.0)
         several.reset(options={"instance": instance})
         played: list[str] = []
@@ -234,14 +225,12 @@ def test_silence_pays_what_an_empty_answer_pays(scheme: str) -> None:
     for text in texts:
         environment.reset(spec=spec)
         environment.submit(text)
-        assert [environment.get_reward()] == RewardFunction(scheme)(
-            completions=[text], spec=[spec]
-        )
+        assert [environment.get_reward()] == RewardFunction(scheme)(completions=[text], spec=[spec])
 
 
 def test_rollouts_of_a_group_share_the_instance() -> None:
     spec, texts = answers(raw("TSP"))
-    cls: Any = environment_factory("TSP", inspect=True)
+    cls: Any = environment_factory("TSP")
     one, other = cls(), cls()
     one.reset(spec=spec), other.reset(spec=spec)
     assert one._episode.instance is other._episode.instance
@@ -372,7 +361,7 @@ def test_solvers_answer_as_the_controls_do(name: str) -> None:
 
 
 def test_solvers_are_there_only_where_asked_for() -> None:
-    plain = environment_factory("TSP", inspect=True)()
+    plain = environment_factory("TSP")()
     assert not hasattr(plain, "solve") and "solve" not in plain.reset(spec=raw("TSP").spec())
     assert plain.solver_calls == 0
 
@@ -739,7 +728,6 @@ def test_prompts_must_be_known(tokenizer: Any, tsp: TSP) -> None:
     for arguments, words in (
         ({"turns": 0}, "turns must be"),
         ({"keep": "first"}, "keep must be one of"),
-        ({"memory": 0}, "memory must be"),
     ):
         with pytest.raises(ValueError, match=words):
             Rollout(**arguments)
@@ -748,25 +736,13 @@ def test_prompts_must_be_known(tokenizer: Any, tsp: TSP) -> None:
 def test_rows_of_a_stream_are_registered_as_they_come(tokenizer: Any) -> None:
     datasets = pytest.importorskip("datasets")
     problem = forge_gym.problem("TSP", n=5)
-    rollout = Rollout(memory=4)
+    rollout = Rollout()
     rows = [row(problem, problem.spec(seed)) for seed in range(3)]
     stream = datasets.IterableDataset.from_generator(lambda: iter(rows)).map(rollout.register)
     (first,) = stream.take(1)
     assert rollout([first["prompt"]], Scripted(tokenizer, say("?", "?", "?")))["turns_used"] == [3]
     with pytest.raises(ValueError, match="prompts must be"):
         rollout([rows[2]["prompt"]], Scripted(tokenizer, say("?")))
-
-
-def test_memory_is_bounded(tokenizer: Any) -> None:
-    problem = forge_gym.problem("TSP", n=5)
-    rows = [row(problem, problem.spec(seed), chat=False) for seed in range(4)]
-    rollout = Rollout(rows[:2], memory=2)
-    rollout.register(rows[0])  # seen again: now the newest
-    rollout.register(rows[2])
-    trainer: Any = Scripted(tokenizer, say("?", "?", "?"))
-    assert rollout([rows[0]["prompt"], rows[2]["prompt"]], trainer)["turns_used"] == [3, 3]
-    with pytest.raises(ValueError, match="register the rows of a stream"):
-        rollout([rows[1]["prompt"]], trainer)
 
 
 def test_a_fault_ends_its_own_dialogue_alone(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,6 @@ def test_bad_mixes() -> None:
         Demonstrations([tsp], mix={"gredy": 1})
     with pytest.raises(ValueError, match="mix must have a positive share"):
         Demonstrations([tsp], mix={"greedy": 0})
-    with pytest.raises(ValueError, match="mix must map teachers to shares, got None"):
-        Demonstrations([tsp], mix=None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="problems must hold at least one"):
         Demonstrations([])
 
@@ -157,116 +155,44 @@ def test_sizes_are_what_they_are_called(tokenizer: Any) -> None:
         build_model("tin", tokenizer)
 
 
-def test_chat_tokenizers_write_any_text_and_keep_prefixes() -> None:
-    pytest.importorskip("transformers")
-    from forge_gym.training.scratch import chat_tokenizer
-
-    own = chat_tokenizer([forge_gym.problem("TSP").prompt(forge_gym.problem("TSP").instance())], 400)
-    for text in ("ünïcode ✓ [1, 2]\n\tx", "<answer>[0, 12]</answer>"):
-        assert own.decode(own(text)["input_ids"]) == text
-    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    more = [*chat, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}]
-    texts = [own.apply_chat_template(part, tokenize=False) for part in (chat[:1], chat, more[:3], more)]
-    assert all(longer.startswith(shorter) for shorter, longer in pairwise(texts))
-    asked = own.apply_chat_template(chat[:1], tokenize=False, add_generation_prompt=True)
-    assert texts[1].startswith(asked)
-    with pytest.raises(ValueError, match="vocabulary must be"):
-        chat_tokenizer(["a"], 10)
-
-
 def test_fine_tuning_learns_and_resumes_bit_by_bit(tokenizer: Any, tmp_path: Path) -> None:
     pytest.importorskip("trl")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from forge_gym.training.runs import finish, finished
     from forge_gym.training.scratch import build_model
     from forge_gym.training.sft import fine_tune
 
     class Killed(Exception):
         pass
 
-    done: list[int] = []
-
-    def die(steps: int) -> None:
-        done.append(steps)
-        if len(done) == 25:
-            raise Killed
-
     stream = Demonstrations([small()], mix={"exact": 1.0}).stream
+    read = list[int]()
+
+    def dying() -> Any:
+        for example in stream():
+            read.append(example.index)
+            if len(read) > 25 * 16:
+                raise Killed
+            yield example
+
     whole, killed, resumed = (build_model("tiny", tokenizer, seed=0) for _ in range(3))
     settings: dict[str, Any] = {"steps": 40, "batch": 16, "learning_rate": 1e-2, "save_steps": 10}
     losses = fine_tune(whole, tokenizer, stream, tmp_path / "whole", **settings)
     assert len(losses) == 40 and np.mean(losses[-5:]) < 0.7 * losses[0]
-    folder = tmp_path / "checkpoints"
+    folder = tmp_path / "resumed"
     with pytest.raises(Killed):
-        fine_tune(killed, tokenizer, stream, folder, progress=die, **settings)
-    assert (folder / "checkpoint-20").exists() and done == [1] * 25
-    assert fine_tune(resumed, tokenizer, stream, folder, progress=done.append, **settings) == losses
-    assert done[25:] == [20] + [1] * 20 and not folder.exists()
-    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert (a == b).all()
-
-
-def test_a_run_killed_after_its_last_step_repeats_no_more_than_it_must(
-    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("trl")
-    from forge_gym.training import sft
-    from forge_gym.training.scratch import build_model
-
-    settings: dict[str, Any] = {"batch": 4, "save_steps": 2}
-    done, killed, resumed = list[int](), build_model("tiny", tokenizer), build_model("tiny", tokenizer)
-    given = (tokenizer, Demonstrations([small()]).stream, tmp_path / "warm")
-    with monkeypatch.context() as patch:
-        patch.delattr(sft, "shutil")
-        with pytest.raises(NameError):
-            sft.fine_tune(killed, *given, steps=4, **settings)
-    with pytest.raises(ValueError, match="checkpoints must be of less than 2 steps, got 2"):
-        sft.fine_tune(build_model("tiny", tokenizer), *given, steps=2, **settings)
-    losses = sft.fine_tune(resumed, *given, steps=4, progress=done.append, **settings)
-    assert len(losses) == 4 and done == [2, 1, 1]
-    for a, b in zip(killed.parameters(), resumed.parameters(), strict=True):
-        assert (a == b).all()
-
-
-def test_fine_tuning_leaves_the_rest_as_it_was(tokenizer: Any, tmp_path: Path) -> None:
-    pytest.importorskip("trl")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from forge_gym.training.scratch import build_model
-    from forge_gym.training.sft import fine_tune
-
-    warm, out = tmp_path / "warm", tmp_path / "out"
-    model = build_model("tiny", tokenizer).eval()
-    stream = Demonstrations([small()]).stream
-    for name in ("README.md", "checkpoint-10.bak"):
-        (warm / name).mkdir(parents=True)
-        with pytest.raises(
-            ValueError, match=f"checkpoints must be a folder for them alone, got one with.*{name}"
-        ):
-            fine_tune(model, tokenizer, stream, warm, steps=3, batch=2)
-        (warm / name).rmdir()
-    fine_tune(model, tokenizer, stream, warm, steps=3, batch=2, save_steps=1, seed=7, save_to=out)
-    assert not warm.exists() and not model.training and torch.initial_seed() == 7
-    saved = AutoModelForCausalLM.from_pretrained(out)
-    for a, b in zip(model.parameters(), saved.parameters(), strict=True):
-        assert (a == b).all()
-    assert (out / "complete").exists() and AutoTokenizer.from_pretrained(out).vocab == tokenizer.vocab
-
-
-def test_batches_that_processes_cannot_share_are_refused(
-    tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("trl")
-    from accelerate import PartialState
-
-    from forge_gym.training.scratch import build_model
-    from forge_gym.training.sft import fine_tune
-
-    monkeypatch.setattr(PartialState(), "num_processes", 2)
-    model, stream = build_model("tiny", tokenizer), Demonstrations([small()]).stream
-    with pytest.raises(
-        ValueError, match="batch must be a multiple of the 2 processes, got 3: did you mean 4"
-    ):
-        fine_tune(model, tokenizer, stream, tmp_path / "sft", steps=1, batch=3)
+        fine_tune(killed, tokenizer, dying, folder, **settings)
+    assert (folder / "checkpoint-20").exists()
+    assert fine_tune(resumed, tokenizer, stream, folder, **settings) == losses
+    # Once more, as if killed after the last step: from the checkpoint before, not from the end.
+    assert fine_tune(build_model("tiny", tokenizer), tokenizer, stream, folder, **settings) == losses
+    saved = AutoModelForCausalLM.from_pretrained(folder)
+    for a, b, c in zip(whole.parameters(), resumed.parameters(), saved.parameters(), strict=True):
+        assert (a == b).all() and (a == c).all()
+    assert AutoTokenizer.from_pretrained(folder).vocab == tokenizer.vocab and not finished(folder)
+    finish(folder, small(), 5)
+    assert finished(folder) and not list(folder.glob("checkpoint-*")) and not (folder / "README.md").exists()
 
 
 def test_loss_is_on_the_replies(tokenizer: Any, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Protocol
+from typing import Any
 
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
@@ -26,29 +26,38 @@ from .runs import finish, last_checkpoint
 log = logging.getLogger(__name__)
 
 
-class Learner(Protocol):
-    """What a `SaveState` saves, such as `forge_gym.adapters.trl.RewardFunction`."""
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-
-class SaveState(TrainerCallback, ExportableState):
-    """Keep what the reward function and its curriculum have learned in the trainer's state, in every checkpoint.
+def train(
+    trainer: Any, reward: Any, problem: Problem[Any, Any], watched: Sequence[Instance], max_new_tokens: int
+) -> None:
+    """Train from the newest checkpoint on, with all callbacks; leave model, log and note in the trainer's folder.
 
     Parameters
     ----------
+    trainer
+        A ``GRPOTrainer``.
     reward
-        Of the trainer.
+        Its `forge_gym.adapters.trl.RewardFunction`.
+    problem, watched, max_new_tokens
+        As of `HeldOut` and `forge_gym.training.runs.finish`.
+    """
+    state = SaveState(reward)
+    plain(trainer)
+    for callback in (state, Watch(), HeldOut(trainer, problem, watched, max_new_tokens=max_new_tokens)):
+        trainer.add_callback(callback)
+    trainer.train(resume_from_checkpoint=state.resume(trainer))
+    trainer.save_model()
+    trainer.save_state()
+    finish(Path(trainer.args.output_dir), problem, max_new_tokens)
 
-    Notes
-    -----
+
+class SaveState(TrainerCallback, ExportableState):
+    """Keep what a `forge_gym.adapters.trl.RewardFunction` has learned in the trainer's state, in every checkpoint.
+
     ``trainer.train(resume_from_checkpoint=state.resume(trainer))`` starts or continues a run. With a stream the
     trainer needs ``ignore_data_skip=True``, since the stream itself knows where it is.
     """
 
-    def __init__(self, reward: Learner) -> None:
+    def __init__(self, reward: Any) -> None:
         self.reward = reward
         self._resumed: tuple[Any, str] | None = None
 
@@ -136,6 +145,51 @@ class HeldOut(TrainerCallback):
             sys.stdout.flush()
 
 
+class Watch(TrainerCallback):
+    """Warn, once each time, when a run goes wrong in a way that a reward curve does not show.
+
+    Few groups have any signal; completions shrink to half; most feasible answers copy an anchor while no
+    window moves up; the reward rises while held-out quality does not. ``steps`` log entries in a row make a trend.
+    """
+
+    def __init__(self, steps: int = 50) -> None:
+        check_int("steps", steps, 2)
+        self.steps = steps
+        self.recent: deque[dict[str, float]] = deque(maxlen=steps)
+        self.heldout: deque[tuple[float, float]] = deque(maxlen=3)  # (mean reward before, held-out quality)
+        self.on: set[str] = set()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not logs or not state.is_world_process_zero:
+            return
+        if "heldout/quality" in logs and self.recent:
+            self.heldout.append((fmean(entry["reward"] for entry in self.recent), logs["heldout/quality"]))
+            (before, worse), (after, better) = self.heldout[0], self.heldout[-1]
+            flat = len(self.heldout) == 3 and after > before + 0.1 and better < worse + 0.005
+            quality = f"held-out quality only from {worse:.3f} to {better:.3f}"
+            self._warn(flat, "the reward rose", f"from {before:.2f} to {after:.2f}, {quality}")
+        if "reward" in logs:
+            self.recent.append(logs)
+            if len(self.recent) == self.steps:
+                self._look_back()
+
+    def _look_back(self) -> None:
+        first, last, steps = self.recent[0], self.recent[-1], f"for {self.steps} steps"
+        signal = max([entry.get("forge/effective_groups", 1.0) for entry in self.recent])
+        self._warn(signal < 0.3, "less than 30 % of the groups had any signal", steps)
+        before, after = (entry.get("completions/mean_length", 0.0) for entry in (first, last))
+        self._warn(after < before / 2, "completions shrank", f"from {before:.0f} to {after:.0f} tokens")
+        copies = min([entry.get("forge/trivial", 0.0) for entry in self.recent])
+        moved = any(last[key] > first.get(key, last[key]) for key in last if key.endswith("/promotions"))
+        said = "over 60 % of the feasible answers copied the trivial or the greedy anchor"
+        self._warn(copies > 0.6 and not moved, said, steps)
+
+    def _warn(self, wrong: bool, what: str, detail: str) -> None:
+        if wrong and what not in self.on:
+            log.warning("%s %s", what, detail)
+        (self.on.add if wrong else self.on.discard)(what)
+
+
 class Bar(ProgressCallback):
     """The trainer's progress bar, with loss or reward in place of the dictionaries of its log."""
 
@@ -147,69 +201,6 @@ class Bar(ProgressCallback):
             )
 
 
-class Watch(TrainerCallback):
-    """Warn, once each time, when a run goes wrong in a way that a reward curve does not show.
-
-    Few groups have any signal; completions shrink to half; most feasible answers copy an anchor while no
-    window moves up; the reward rises while held-out quality does not.
-
-    Parameters
-    ----------
-    steps
-        Log entries in a row that make a trend.
-    """
-
-    def __init__(self, steps: int = 50) -> None:
-        check_int("steps", steps, 2)
-        self.steps = steps
-        self.recent: deque[dict[str, float]] = deque(maxlen=steps)
-        self.heldout: list[tuple[float, float]] = []  # (mean reward before, held-out quality)
-        self.on: set[str] = set()
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if not logs or not state.is_world_process_zero:
-            return
-        if "heldout/quality" in logs and self.recent:
-            self.heldout.append((fmean(entry["reward"] for entry in self.recent), logs["heldout/quality"]))
-            if len(self.heldout) >= 3:
-                (before, worse), (after, better) = self.heldout[-3], self.heldout[-1]
-                self._warn(
-                    "reward",
-                    after > before + 0.1 and better < worse + 0.005,
-                    f"the reward rose from {before:.2f} to {after:.2f}, held-out quality only from {worse:.3f} to "
-                    f"{better:.3f}",
-                )
-        if "reward" in logs:
-            self.recent.append(logs)
-            if len(self.recent) == self.steps:
-                self._look_back()
-
-    def _look_back(self) -> None:
-        first, last = self.recent[0], self.recent[-1]
-        before, after = (entry.get("completions/mean_length", 0.0) for entry in (first, last))
-        moved = any(last[key] > first.get(key, last[key]) for key in last if key.endswith("/promotions"))
-        self._warn(
-            "signal",
-            max([entry.get("forge/effective_groups", 1.0) for entry in self.recent]) < 0.3,
-            f"for {self.steps} steps less than 30 % of the groups had any signal",
-        )
-        self._warn(
-            "length",
-            after < before / 2,
-            f"completions shrank from {before:.0f} to {after:.0f} tokens in {self.steps} steps",
-        )
-        self._warn(
-            "trivial",
-            min([entry.get("forge/trivial", 0.0) for entry in self.recent]) > 0.6 and not moved,
-            f"for {self.steps} steps over 60 % of the feasible answers copied the trivial or the greedy anchor",
-        )
-
-    def _warn(self, what: str, wrong: bool, message: str) -> None:
-        if wrong and what not in self.on:
-            log.warning("%s", message)
-        (self.on.add if wrong else self.on.discard)(what)
-
-
 def plain(trainer: Any) -> None:
     """Leave nothing of the trainer's own output but a bar, and no model card, which would describe another model."""
     trainer.remove_callback(PrinterCallback)
@@ -217,31 +208,3 @@ def plain(trainer: Any) -> None:
     if sys.stderr.isatty():
         trainer.add_callback(Bar)
     trainer.create_model_card = lambda *_, **__: None
-
-
-def train(
-    trainer: Any,
-    reward: Any,
-    problem: Problem[Any, Any],
-    watched: Sequence[Instance],
-    max_new_tokens: int,
-) -> None:
-    """Train from the newest checkpoint on, with all callbacks; leave model, log and note in the trainer's folder.
-
-    Parameters
-    ----------
-    trainer
-        A ``GRPOTrainer``.
-    reward
-        Its `forge_gym.adapters.trl.RewardFunction`.
-    problem, watched, max_new_tokens
-        As of `HeldOut` and `forge_gym.training.runs.finish`.
-    """
-    state = SaveState(reward)
-    plain(trainer)
-    for callback in (state, Watch(), HeldOut(trainer, problem, watched, max_new_tokens=max_new_tokens)):
-        trainer.add_callback(callback)
-    trainer.train(resume_from_checkpoint=state.resume(trainer))
-    trainer.save_model()
-    trainer.save_state()
-    finish(Path(trainer.args.output_dir), problem, max_new_tokens)

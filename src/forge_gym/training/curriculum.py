@@ -1,4 +1,4 @@
-"""Adaptive difficulty: a sliding window of levels per problem, and shares among problems. Knows no trainer.
+"""Adaptive difficulty: a sliding window of levels per problem. Knows no trainer.
 
 After RLVE [1]_: one integer, the *top*, per problem; levels are drawn uniformly from the window below
 it, results at the top alone move it. Ours: it may also go down, with hysteresis, and every decision
@@ -13,7 +13,6 @@ References
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -22,23 +21,12 @@ import numpy as np
 
 from ..core.checks import check_choice, check_int, check_known, check_share, short_repr
 from ..core.instance import Instance
-from ..core.problem import MAX_UNGRADED, Problem
+from ..core.problem import Problem
 from ..core.seeding import SEEDING_VERSION, SPLITS
 from ..core.verdict import Verdict
 
-log = logging.getLogger(__name__)
-
 PASS = 0.75
 """Skill from which a rollout counts as passed."""
-
-_FAILURES = 2
-"""Failures of a generator after which its problem is quarantined: one may be bad luck."""
-_SIGNAL_RATE = 0.02
-"""Weight of the newest group in a problem's share of groups with signal: about the last 50 groups count."""
-_SIGNAL_FLOOR = 0.1
-"""What is added to each problem's signal before shares are computed, so that no problem is starved."""
-_SAVED = ("seed", "split", "quarantined", "signal", "_next")
-"""Attributes of a curriculum that are state as they are."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +57,7 @@ class WindowConfig:
     def __post_init__(self) -> None:
         check_int("width", self.width, 1)
         check_int("groups", self.groups, 1)
-        check_share("skill", self.skill, -1.0, 1.0)
-        for name in ("up", "feasible", "down", "zero_pass"):
-            check_share(name, getattr(self, name))
-        if self.up - self.down < 0.4:
-            raise ValueError(
-                f"up must be at least 0.4 above down, or the window oscillates, got up={self.up!r} and "
-                f"down={self.down!r}"
-            )
+        check_share("up", self.up, self.down + 0.4)
 
 
 @dataclass
@@ -86,8 +67,6 @@ class Window:
     Examples
     --------
     >>> window = Window(WindowConfig(groups=1))
-    >>> window.levels
-    range(0, 1)
     >>> window.update(0, skills=[1.0, 0.9, 0.8, -0.1], feasible=4)
     1
     >>> window.top, window.levels
@@ -141,10 +120,6 @@ class Window:
         self.seen = []
         return move
 
-    def state(self) -> dict[str, Any]:
-        """Return all but the rule."""
-        return {key: value for key, value in vars(self).items() if key != "rule"}
-
 
 @dataclass(frozen=True)
 class CurriculumSample:
@@ -162,8 +137,7 @@ class Curriculum:
     """Which problem, level and instance comes next, and what was learned from the answers.
 
     Problems are drawn with equal probability, which no adaptive mixture is known to beat reliably. Only graded
-    instances are drawn, each once. A problem whose generator fails is tried with the next index, then quarantined
-    with an error in the log, never dropped silently.
+    instances are drawn, each once.
 
     Parameters
     ----------
@@ -175,9 +149,6 @@ class Curriculum:
         When windows move.
     start
         Level at which windows start, one for all or by the problem's name.
-    temperature
-        None for equal shares. Otherwise a problem's share is proportional to ``(0.1 + e) ** (1 / temperature)``,
-        where e is its recent share of groups with any signal, and at least half of an equal share.
 
     Raises
     ------
@@ -189,10 +160,8 @@ class Curriculum:
     >>> import forge_gym
     >>> curriculum = Curriculum([forge_gym.problem("TSP"), forge_gym.problem("Knapsack")], seed=1)
     >>> draw = curriculum.sample()
-    >>> draw.problem.name in ("TSP", "Knapsack"), draw.level
-    (True, 0)
-    >>> curriculum.top_levels
-    {'TSP': 0, 'Knapsack': 0}
+    >>> draw.problem.name in ("TSP", "Knapsack"), draw.level, curriculum.top_levels
+    (True, 0, {'TSP': 0, 'Knapsack': 0})
     """
 
     def __init__(
@@ -203,7 +172,6 @@ class Curriculum:
         split: str = "train",
         rule: WindowConfig | None = None,
         start: int | Mapping[str, int] = 0,
-        temperature: float | None = None,
     ) -> None:
         chosen = [problems] if isinstance(problems, Problem) else list(problems)
         self.problems = {problem.name: problem for problem in chosen}
@@ -213,37 +181,19 @@ class Curriculum:
             )
         check_int("seed", seed, 0)
         check_choice("split", split, SPLITS)
-        if temperature is not None and not temperature > 0:
-            raise ValueError(f"temperature must be positive, or None for equal shares, got {temperature!r}")
-        starts = dict.fromkeys(self.problems, start) if isinstance(start, int) else dict(start)
+        starts = dict.fromkeys(self.problems, start) if isinstance(start, int) else start
         check_known("start", "problem", starts, self.problems)
         for name, level in starts.items():
             check_int(f"start of {name}", level, 0)
-        self.seed, self.split, self.temperature = seed, split, temperature
-        self.rule = rule or WindowConfig()
+        self.seed, self.split, self.rule = seed, split, rule or WindowConfig()
         self.windows = {name: Window(self.rule, starts.get(name, 0)) for name in self.problems}
-        self.quarantined: dict[str, str] = {}
-        """Problems whose generator failed, and how."""
-        self.signal = dict.fromkeys(self.problems, 1.0)
-        """Recent share of groups with any signal, by problem: a moving average over some 50 groups."""
         self._next: dict[str, int] = {}  # by problem and level
-        self._rng = np.random.default_rng(
-            np.random.SeedSequence([SEEDING_VERSION, seed, SPLITS.index(split)])
-        )
+        self._rng = np.random.default_rng([SEEDING_VERSION, seed, SPLITS.index(split)])
 
     @property
     def top_levels(self) -> dict[str, int]:
         """The top level of every problem."""
         return {name: window.top for name, window in self.windows.items()}
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The probability of every problem."""
-        names = [name for name in self.problems if name not in self.quarantined]
-        if self.temperature is None:
-            return dict.fromkeys(names, 1 / len(names))
-        weights = np.array([(_SIGNAL_FLOOR + self.signal[name]) ** (1 / self.temperature) for name in names])
-        return dict(zip(names, (0.5 / len(names) + 0.5 * weights / weights.sum()).tolist(), strict=True))
 
     def at(self, name: str, level: int, index: int) -> CurriculumSample:
         """Return instance ``index`` of the stream of a problem at a level: what `sample` returned once."""
@@ -251,70 +201,41 @@ class Curriculum:
         return CurriculumSample(problem, level, index, problem.instance(self.seed, index, self.split))
 
     def sample(self) -> CurriculumSample:
-        """Return the next instance to train on: graded, and not drawn before.
+        """Return the next instance to train on: graded, and not drawn before."""
+        name = [*self.problems][int(self._rng.integers(len(self.problems)))]
+        levels = self.windows[name].levels
+        level = levels[int(self._rng.integers(len(levels)))]
+        key, problem = f"{name} {level}", self.problems[name].at_level(level)
+        index, instance = next(problem.graded_instances(self.seed, self.split, start=self._next.get(key, 0)))
+        self._next[key] = index + 1
+        return CurriculumSample(problem, level, index, instance)
 
-        Raises
-        ------
-        RuntimeError
-            If the generators of all problems fail.
-        """
-        while len(self.quarantined) < len(self.problems):
-            shares = self.shares
-            name = list(shares)[int(self._rng.choice(len(shares), p=list(shares.values())))]
-            levels = self.windows[name].levels
-            level = levels[int(self._rng.integers(len(levels)))]
-            try:
-                return self.at(name, level, self._graded(name, level))
-            except RuntimeError as reason:
-                self.quarantined[name] = f"level {level}: {reason}"
-                log.error("%s leaves the curriculum: %s", name, self.quarantined[name])
-        raise RuntimeError(f"the generators of all problems fail: {self.quarantined}")
-
-    def _graded(self, name: str, level: int) -> int:
-        """Return the index of the next graded instance, which then counts as drawn, or raise ``RuntimeError``."""
-        problem, key = self.problems[name].at_level(level), f"{name} {level}"
-        start, failures = self._next.get(key, 0), 0
-        for index in range(start, start + MAX_UNGRADED):
-            self._next[key] = index + 1
-            try:
-                if problem.is_graded(problem.instance(self.seed, index, self.split)):
-                    return index
-            except Exception as error:  # whatever a generator does, the other problems go on
-                failures += 1
-                if failures == _FAILURES:
-                    raise RuntimeError(f"{type(error).__name__}: {short_repr(str(error), 300)}") from error
-        raise RuntimeError(f"{MAX_UNGRADED} instances in a row leave no room between greedy and the optimum")
-
-    def update(
-        self, name: str, level: int, index: int, verdicts: Sequence[Verdict], *, signal: bool = True
-    ) -> int:
+    def update(self, name: str, level: int, verdicts: Sequence[Verdict]) -> int:
         """Learn from a group of answers to one instance; return by how much the problem's top moved.
 
         Parameters
         ----------
-        name, level, index
-            Which instance, as drawn.
+        name, level
+            Of the instance, as drawn.
         verdicts
             One per rollout. Those that beat a certificate say nothing about the learner and do not count.
-        signal
-            Whether the group's rewards differ.
         """
         judged = [verdict for verdict in verdicts if not verdict.beats_bound]
-        if not judged:
-            return 0
-        self.signal[name] += _SIGNAL_RATE * (signal - self.signal[name])
         skills = [verdict.skill for verdict in judged]
         return self.windows[name].update(level, skills, sum([verdict.feasible for verdict in judged]))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later draws depend on as JSON-ready data."""
-        state = {
+        state: dict[str, Any] = {
             "problems": {name: repr(problem) for name, problem in self.problems.items()},
             "rule": asdict(self.rule),
-            "windows": {name: window.state() for name, window in self.windows.items()},
+            "seed": self.seed,
+            "split": self.split,
+            "windows": {name: vars(window) | {"rule": None} for name, window in self.windows.items()},
+            "next": self._next,
             "rng": self._rng.bit_generator.state,
         }
-        copied: dict[str, Any] = json.loads(json.dumps(state | {key: vars(self)[key] for key in _SAVED}))
+        copied: dict[str, Any] = json.loads(json.dumps(state))
         return copied
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -328,12 +249,8 @@ class Curriculum:
                 raise ValueError(
                     f"state must be of the same {key}, {short_repr(own[key])}, got {short_repr(state.get(key))}"
                 )
-        for of, mine in (
-            (state, own),
-            *((state["windows"][name], own["windows"][name]) for name in self.windows),
-        ):
-            if of.keys() != mine.keys():
-                raise ValueError(f"state must have the keys {[*mine]}, got {[*of]}")
-        vars(self).update({key: state[key] for key in _SAVED})
-        self.windows = {name: Window(self.rule, **saved) for name, saved in state["windows"].items()}
+        if state.keys() != own.keys():
+            raise ValueError(f"state must have the keys {[*own]}, got {[*state]}")
+        windows = {name: Window(**saved | {"rule": self.rule}) for name, saved in state["windows"].items()}
+        self.windows, self._next = windows, state["next"]
         self._rng.bit_generator.state = state["rng"]

@@ -7,7 +7,6 @@ compares the answers with each other.
 from __future__ import annotations
 
 import json
-import logging
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -22,8 +21,6 @@ from ..core.problem import Problem
 from ..core.rewards import Group, tiered
 from ..core.verdict import STATUSES, Number, Verdict, Violation, constraint_credit
 
-log = logging.getLogger(__name__)
-
 EMA_RATE = 0.05
 """Weight of the newest group in the running share of answers that meet a family."""
 START_RATE = 0.5
@@ -32,8 +29,6 @@ DENSITY_WIDTH = 0.1
 """Families whose shares differ by less than about this count as equally hard, and divide one weight."""
 WEIGHT_FLOOR = 1e-3
 """Weight of a family that every answer meets."""
-UNMET_GROUPS = 500
-"""Consecutive groups without one answer that meets a family after which a warning is logged."""
 
 
 class Verpo:
@@ -65,8 +60,6 @@ class Verpo:
     def __init__(self) -> None:
         self.rates: dict[str, dict[str, float]] = {}
         """Problem to family to the running share of answers that meet it."""
-        self.unmet: dict[str, dict[str, int]] = {}
-        """Problem to family to the number of groups since one of its answers met it."""
 
     def __call__(self, verdict: Verdict) -> float | None:
         return tiered(verdict)
@@ -96,32 +89,22 @@ class Verpo:
                 else verdict
                 for verdict in verdicts
             ]
-        if len(verdicts) > 1:
-            self._learn(problem, group.verdicts)
+        read = [v for v in group.verdicts if v.status != "malformed" and not v.beats_bound]
+        if len(verdicts) > 1 and read:
+            rates = self.rates.setdefault(_key(problem), {})
+            broken = Counter(violation.family for verdict in read for violation in verdict.violations)
+            for family in problem.constraints:
+                met = 1.0 - broken[family] / len(read)
+                rates[family] = (1.0 - EMA_RATE) * rates.get(family, START_RATE) + EMA_RATE * met
         return [tiered(verdict) for verdict in verdicts]
-
-    def _learn(self, problem: Problem[Any, Any], verdicts: Sequence[Verdict]) -> None:
-        read = [verdict for verdict in verdicts if verdict.status != "malformed" and not verdict.beats_bound]
-        if not read:
-            return
-        key = _key(problem)
-        rates, unmet = self.rates.setdefault(key, {}), self.unmet.setdefault(key, {})
-        broken = Counter(violation.family for verdict in read for violation in verdict.violations)
-        for family in problem.constraints:
-            met = 1.0 - broken[family] / len(read)
-            rates[family] = (1.0 - EMA_RATE) * rates.get(family, START_RATE) + EMA_RATE * met
-            unmet[family] = 0 if met else unmet.get(family, 0) + 1
-            if unmet[family] == UNMET_GROUPS:  # it attracts all weight: the families or the prompt have a bug
-                log.warning("no answer of %d groups in a row meets %r of %s", UNMET_GROUPS, family, key)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the shares as JSON-ready data."""
-        return deepcopy({"rates": self.rates, "unmet": self.unmet})
+        return deepcopy({"rates": self.rates})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` returned."""
-        state = deepcopy(state)
-        self.rates, self.unmet = state["rates"], state["unmet"]
+        self.rates = deepcopy(state["rates"])
 
 
 def _key(problem: Problem[Any, Any]) -> str:

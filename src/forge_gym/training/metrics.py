@@ -42,7 +42,8 @@ class JudgedGroup:
     @cached_property
     def deviation(self) -> float:
         """Standard deviation of the rewards: what a group-relative method learns from."""
-        return deviation(self.rewards)
+        paid = [reward for reward in self.rewards if reward is not None]
+        return float(np.std(paid)) if len(paid) > 1 else 0.0
 
     @property
     def passes(self) -> int:
@@ -64,12 +65,6 @@ class JudgedGroup:
         problem, instance = self.problem, self.instance
         trivial, greedy = problem.trivial(instance), problem.heuristic(instance)
         return problem.canonical(instance, trivial), problem.canonical(instance, greedy)
-
-
-def deviation(rewards: Sequence[float | None]) -> float:
-    """Return the standard deviation of the rewards that were paid; 0 of fewer than two."""
-    paid = [reward for reward in rewards if reward is not None]
-    return float(np.std(paid)) if len(paid) > 1 else 0.0
 
 
 def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:

@@ -20,7 +20,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import fmean
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..agents.agent import Agent
@@ -42,8 +41,8 @@ WINDOW = WindowConfig()
 """When the window of an adaptive curriculum would move."""
 ENOUGH_SIGNAL = 0.5
 """Share of groups with signal that a starting level needs: under it most of the compute is wasted."""
-SHARES = {"signal": SILENT, "useful": USEFUL}
-"""Shares of groups: the deviation of rewards that a group has to exceed."""
+NUMBERS = ("signal", "useful", "pass_rate", "zero_pass", *STATUSES, "quality", "skill", "distinct")
+"""Of a row: shares of groups with any and with more than marginal signal, and means over groups."""
 
 
 def _cause(group: JudgedGroup) -> str:
@@ -67,46 +66,30 @@ class Row:
     level: int
     groups: tuple[JudgedGroup, ...]
 
-    def estimate(self, name: str) -> Estimate:
-        """Return the mean over the groups with its 95 % interval, Wilson's for shares, else by bootstrap.
-
-        Groups are what counts and is resampled: the rollouts of one are alike.
-
-        Parameters
-        ----------
-        name
-            A key of `SHARES`, ``pass_rate``, or a number of `forge_gym.training.metrics.metrics`.
-        """
-        if name in SHARES:
-            return wilson(sum(group.deviation > SHARES[name] for group in self.groups), len(self.groups))
-        if name == "pass_rate":
-            return bootstrap([group.passes / len(group.verdicts) for group in self.groups])
-        return bootstrap([numbers[name] for numbers in self._numbers])
-
     @cached_property
-    def _numbers(self) -> list[dict[str, float]]:
-        return [metrics([group]) for group in self.groups]
+    def estimates(self) -> dict[str, Estimate]:
+        """The means of all `NUMBERS` over the groups with their 95 % intervals: Wilson's for shares, else by bootstrap.
+
+        Groups are what is resampled: the rollouts of one are alike.
+        """
+        numbers = [
+            metrics([group]) | {"pass_rate": group.passes / len(group.verdicts)} for group in self.groups
+        ]
+        shares = {
+            name: wilson(sum(group.deviation > least for group in self.groups), len(self.groups))
+            for name, least in (("signal", SILENT), ("useful", USEFUL))
+        }
+        return shares | {name: bootstrap([each[name] for each in numbers]) for name in NUMBERS[2:]}
 
     def mean(self, name: str) -> float:
         """Return the mean over the groups."""
-        return self.estimate(name).mean
-
-    @property
-    def copies(self) -> dict[str, float]:
-        """Shares of the feasible rollouts that are the trivial and the greedy answer; empty without any."""
-        copied = [
-            [solution == anchor for anchor in group.anchors]
-            for group in self.groups
-            for solution in group.solutions
-        ]
-        return dict(zip(("trivial", "greedy"), map(fmean, zip(*copied, strict=True)), strict=False))
+        return self.estimates[name].mean
 
     @property
     def causes(self) -> dict[str, int]:
         """Number of groups without signal by cause, the most frequent first."""
-        return dict(
-            Counter(_cause(group) for group in self.groups if group.deviation <= SILENT).most_common()
-        )
+        silent = [group for group in self.groups if group.deviation <= SILENT]
+        return dict(Counter(map(_cause, silent)).most_common())
 
     @property
     def demotes(self) -> bool:
@@ -120,16 +103,14 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""
-        numbers = (*SHARES, "pass_rate", "zero_pass", "all_pass", *STATUSES, "quality", "skill", "distinct")
         return {
             "problem": self.problem.name,
             "level": self.level,
             "parameters": self.problem.parameters,
             "groups": len(self.groups),
-            **{name: self.estimate(name)._asdict() for name in numbers},
-            "copies": self.copies,
+            **{name: estimate._asdict() for name, estimate in self.estimates.items()},
             "causes": self.causes,
-            "alarms": sum([numbers["alarms"] for numbers in self._numbers]),
+            "alarms": metrics(self.groups)["alarms"],
         }
 
 
@@ -154,12 +135,11 @@ def suggest(rows: Sequence[Row]) -> Suggestion:
     start = good[-1] if good else max(rows, key=lambda row: row.mean("signal"))
     if not start.mean("signal"):
         return Suggestion(None, f"no group carries signal: {_advice(rows)}")
+    more = ", try higher levels too" if start is rows[-1] and start.promotes else ""
     if not good:
-        more = "though the window would demote" if start.demotes else "though most of the compute is wasted"
-    else:
-        more = "try higher levels too" if start is rows[-1] and start.promotes else ""
-    evidence = f"{start.mean('signal'):.0%} of groups carry signal, pass rate {start.mean('pass_rate'):.2f}"
-    return Suggestion(start.level, f"{evidence}, {more}".removesuffix(", "))
+        more = f", though {'the window would demote' if start.demotes else 'most of the compute is wasted'}"
+    share, passed = start.mean("signal"), start.mean("pass_rate")
+    return Suggestion(start.level, f"{share:.0%} of groups carry signal, pass rate {passed:.2f}{more}")
 
 
 def _advice(rows: Sequence[Row]) -> str:
@@ -208,23 +188,19 @@ class Preflight:
             f"{name}: {'no level' if level is None else f'start at level {level}'} ({reason})"
             for name, (level, reason) in suggested.items()
         ]
-        title = (
-            f"{self.agent}, reward {self.reward}: {len(self.rows[0].groups)} groups of {self.group} per level, "
-            "mean and 95 % interval"
-        )
+        groups = f"{len(self.rows[0].groups)} groups of {self.group} per level"
+        title = f"{self.agent}, reward {self.reward}: {groups}, mean and 95 % interval"
         table = Table(title=title, title_justify="left", caption="\n".join(starts), caption_justify="left")
-        numbers = (*SHARES, "pass_rate", "feasible", "quality", "skill")
+        names = ("signal", "useful", "pass_rate", "feasible", "quality", "skill")
         table.add_column("problem, level", no_wrap=True)
-        for name in numbers:
+        for name in names:
             table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-        table.add_column("copies of\ntrivial, greedy", justify="right")
         table.add_column("why no signal")
         for row in self.rows:
-            estimates = [row.estimate(name) for name in numbers]
+            means = [row.estimates[name] for name in names]
             table.add_row(
                 f"{row.problem.name} {row.level}{' *' * (suggested[row.problem.name].level == row.level)}",
-                *(f"{mean:.2f}\n[dim]{low:.2f} {high:.2f}[/dim]" for mean, low, high in estimates),
-                " ".join(f"{share:.2f}" for share in row.copies.values()),
+                *(f"{mean:.2f}\n[dim]{low:.2f} {high:.2f}[/dim]" for mean, low, high in means),
                 "\n".join(f"{cause} {count}" for cause, count in row.causes.items()),
             )
         return table
@@ -256,9 +232,7 @@ def preflight(
     group
         Rollouts per instance, at least two: the trainer's ``num_generations``.
     instances
-        Graded instances per problem and level, the first of the stream.
-    seed, split
-        Stream of instances; see `Problem.instance`.
+        Graded instances per problem and level, the first of the stream ``seed``, ``split``.
     reward
         The scheme that training will pay.
     progress

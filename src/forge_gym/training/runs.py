@@ -33,8 +33,8 @@ from .scratch import SIZES
 
 MAX_NEW_TOKENS = 1024
 """Longest reply of a model that was not trained here."""
-MAY_BE_ZERO = ("seed", "steps", "sft_steps", "max_new_tokens")
-"""Settings that are no numbers of things, or whose default is 0."""
+_MAY_BE_ZERO = ("seed", "steps", "sft_steps", "max_new_tokens")
+_QUIET = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS", "TRL_EXPERIMENTAL_SILENCE")
 
 
 def start(settings: type[Any], main: Callable[[Any, list[Problem[Any, Any]], int], object]) -> None:
@@ -46,22 +46,20 @@ def start(settings: type[Any], main: Callable[[Any, list[Problem[Any, Any]], int
     Parameters
     ----------
     settings
-        A dataclass with the fields ``problem``, ``parameters``, ``model`` and ``out``, and any others.
+        A dataclass with the fields ``problem``, ``parameters``, ``model``, ``max_new_tokens``, ``out``, and others.
     main
         Called with the settings, the problem at each level, and the longest reply in tokens; see `pick_problem`. It
         ends with `report`.
     """
-    # Before torch is imported: OpenMP threads that spin-wait slow each other tenfold.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    quiet = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS", "TRL_EXPERIMENTAL_SILENCE")
-    os.environ.update({name: "1" for name in quiet if name not in os.environ})
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin-wait slow each other tenfold
+    os.environ.update({name: "1" for name in _QUIET if name not in os.environ})
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         import tyro
 
         args = tyro.cli(settings, description=sys.modules["__main__"].__doc__)
         try:
-            _check(args)
+            _check(vars(args))
             levels = getattr(args, "levels", ())
             problems, limit = pick_problem(args.problem, args.parameters, args.model, levels)
             claim(args.out, args)
@@ -80,20 +78,18 @@ def start(settings: type[Any], main: Callable[[Any, list[Problem[Any, Any]], int
         raise SystemExit(130) from None
 
 
-def _check(args: Any) -> None:
+def _check(settings: dict[str, Any]) -> None:
     """Raise ``ValueError`` unless each setting can be what its name says."""
     choices: dict[str, Collection[str]] = {"reward": REWARDS, "size": SIZES, "split": SPLITS}
-    for name, value in vars(args).items():
+    for name, value in settings.items():
         if name in choices:
             check_choice(name, value, choices[name])
-        elif isinstance(value, int) and not isinstance(value, bool):
-            least = 2 if name == "group" else 0 if name in MAY_BE_ZERO else 1
-            check_int(name, value, least)
-    grpo_options(getattr(args, "grpo", "{}"))
+        elif type(value) is int:
+            check_int(name, value, 2 if name == "group" else 0 if name in _MAY_BE_ZERO else 1)
+    grpo_options(settings.get("grpo", "{}"))
 
 
-def json_object(option: str, text: str) -> dict[str, Any]:
-    """Return what an option holds as JSON; a ``ValueError`` where it is no object."""
+def _json_object(option: str, text: str) -> dict[str, Any]:
     with suppress(ValueError):
         value = json.loads(text)
         if isinstance(value, dict):
@@ -103,7 +99,7 @@ def json_object(option: str, text: str) -> dict[str, Any]:
 
 def grpo_options(text: str) -> dict[str, Any]:
     """Return arguments of TRL's ``GRPOConfig`` that are given as a JSON object; a ``ValueError`` if one is unknown."""
-    options = json_object("grpo", text)
+    options = _json_object("grpo", text)
     if options:
         from trl import GRPOConfig
 
@@ -111,14 +107,47 @@ def grpo_options(text: str) -> dict[str, Any]:
     return options
 
 
-def claim(out: Path, settings: Any) -> None:
-    """Make the folder of a run with these settings, a dataclass with the field ``out``.
+def pick_problem(
+    name: str, parameters: str, model: str = "", levels: Sequence[int] = ()
+) -> tuple[list[Problem[Any, Any]], int]:
+    """Return what a model is trained on, at each of the levels, and how many tokens its replies may have.
+
+    Parameters
+    ----------
+    name, parameters
+        Of the problem; parameters are a JSON object.
+    model
+        A folder or a name on the hub. One that was trained here is asked what it knows, whatever the name; others are
+        asked in prose. Without a model, for one from scratch, the instances are small and their form compact.
+    levels
+        Levels of difficulty, which set the size; none for the size of the parameters.
 
     Raises
     ------
     ValueError
-        If the folder holds a run with other settings, or anything else.
+        If there is no such problem, parameter or model.
     """
+    cls, limit = problem_class(problem_name(name)), MAX_NEW_TOKENS
+    known: dict[str, Any] = {}
+    if model:
+        check_model(model)
+        if note := trained_on(f"hf:{model}"):
+            cls, limit = problem_class(problem_name(note["problem"])), note["max_new_tokens"]
+            known = {key: lists_to_tuples(value) for key, value in note["parameters"].items()}
+    else:
+        known = {"style": "compact", "answer_format": "raw", **getattr(cls, "scratch", {})}
+    if levels:
+        known.pop("n", None)
+    problem = make_problem(cls.name, **known | _json_object("parameters", parameters))
+    problems = [problem.at_level(level) for level in levels] or [problem]
+    if not model:
+        shown = islice(Demonstrations(problems).stream(), 100)
+        limit = 1 + max(len(example.reply.split()) for example in shown)
+    return problems, limit
+
+
+def claim(out: Path, settings: Any) -> None:
+    """Make the folder of a run with these settings, a dataclass; a ``ValueError`` if it holds anything else."""
     given = json.loads(json.dumps({**asdict(settings), "out": None}, default=str))
     file = out / "arguments.json"
     if not file.exists():
@@ -172,47 +201,6 @@ def finished(folder: Path) -> bool:
     return (folder / SETTINGS).exists()
 
 
-def pick_problem(
-    name: str, parameters: str, model: str = "", levels: Sequence[int] = ()
-) -> tuple[list[Problem[Any, Any]], int]:
-    """Return what a model is trained on, at each of the levels, and how many tokens its replies may have.
-
-    Parameters
-    ----------
-    name
-        Of the problem.
-    parameters
-        As a JSON object.
-    model
-        A folder or a name on the hub. One that was trained here is asked what it knows, whatever the name; others are
-        asked in prose. Without a model, for one from scratch, the instances are small and their form compact.
-    levels
-        Levels of difficulty, which set the size; none for the size of the parameters.
-
-    Raises
-    ------
-    ValueError
-        If there is no such problem, parameter or model.
-    """
-    cls, limit = problem_class(problem_name(name)), MAX_NEW_TOKENS
-    known: dict[str, Any] = {}
-    if model:
-        check_model(model)
-        if note := trained_on(f"hf:{model}"):
-            cls, limit = problem_class(problem_name(note["problem"])), note["max_new_tokens"]
-            known = {key: lists_to_tuples(value) for key, value in note["parameters"].items()}
-    else:
-        known = {"style": "compact", "answer_format": "raw", **getattr(cls, "scratch", {})}
-    if levels:
-        known.pop("n", None)
-    problem = make_problem(cls.name, **known | json_object("parameters", parameters))
-    problems = [problem.at_level(level) for level in levels] or [problem]
-    if not model:
-        shown = islice(Demonstrations(problems).stream(), 100)
-        limit = 1 + max(len(example.reply.split()) for example in shown)
-    return problems, limit
-
-
 def report(
     out: Path, model: Path | str, evaluations: Sequence[Evaluation], notes: Sequence[str] = (), **more: Any
 ) -> None:
@@ -233,14 +221,14 @@ def report(
     """
     from rich.console import Console
 
-    log_file = out / "trainer_state.json"
-    log = json.loads(log_file.read_text())["log_history"] if log_file.exists() else []
+    file, problem = out / "trainer_state.json", evaluations[0].rows[0].problem
+    log = json.loads(file.read_text())["log_history"] if file.exists() else []
     numbers = {
         "command": " ".join(["python", *sys.argv]),
         "arguments": json.loads((out / "arguments.json").read_text()),
         "versions": {name: version(name) for name in ("forge-gym", "torch", "transformers", "trl", "numpy")},
-        "problem": evaluations[0].rows[0].problem.name,
-        "parameters": evaluations[0].rows[0].problem.parameters,
+        "problem": problem.name,
+        "parameters": problem.parameters,
         "agents": {
             each.agent: {metric: [round(value, 4) for value in each.values(metric)] for metric in METRICS}
             for each in evaluations
@@ -249,17 +237,17 @@ def report(
         "log": log,
         **more,
     }
-    with replacing(out / "results.json") as file:
-        file.write_text(json.dumps(numbers))
+    with replacing(out / "results.json") as temporary:
+        temporary.write_text(json.dumps(numbers))
     if log:
-        draw_log(out / "reward.png", log)
-    with replacing(out / "table.txt") as file, file.open("w") as lines:
+        _draw(out / "reward.png", log)
+    with replacing(out / "table.txt") as temporary, temporary.open("w") as lines:
         Console(file=lines, width=80).print(evaluation_table(evaluations))
         lines.writelines(f"{note}\n" for note in notes)
         lines.write(f"\nthe model is in {model}: forge-gym eval --agent hf:{model} asks it again\n")
 
 
-def draw_log(path: Path, log: Sequence[dict[str, float]]) -> None:
+def _draw(path: Path, log: Sequence[dict[str, float]]) -> None:
     """Draw reward and quality of the rollouts, and held-out quality, over the steps."""
     from matplotlib.figure import Figure
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ...core.checks import short_repr
 from ...core.registry import from_spec
 from ...core.rewards import Group, Scheme, group_rewards
 from ...core.rewards import reward as reward_scheme
-from ...training.metrics import SILENT, JudgedGroup, deviation, metrics
+from ...training.metrics import JudgedGroup, metrics
 from .tools import ToolEnvironment
 
 if TYPE_CHECKING:
@@ -147,10 +147,9 @@ class RewardFunction:
     def _progress(self) -> dict[str, float]:
         if self.stream is None:
             return {}
-        curriculum = self.stream.curriculum
-        return {"quarantined": float(len(curriculum.quarantined))} | {
+        return {
             f"{name}/{key}": float(getattr(window, key))
-            for name, window in curriculum.windows.items()
+            for name, window in self.stream.curriculum.windows.items()
             for key in ("top", "promotions", "demotions")
         }
 
@@ -182,11 +181,7 @@ def _reply(completion: Any, kept: Any, environment: Any) -> str:
 
 def _report(stream: Stream, groups: Sequence[JudgedGroup], draws: Sequence[int | None]) -> None:
     """Tell the curriculum what became of its rows, in the order in which all processes drew them."""
-    results = [
-        (draw, group.verdicts, group.rewards)
-        for draw, group in zip(draws, groups, strict=True)
-        if draw is not None
-    ]
+    results = [(draw, group.verdicts) for draw, group in zip(draws, groups, strict=True) if draw is not None]
     accelerate: Any = sys.modules.get("accelerate")
     if accelerate is not None:
         results = accelerate.utils.gather_object(results)
@@ -194,6 +189,4 @@ def _report(stream: Stream, groups: Sequence[JudgedGroup], draws: Sequence[int |
     for draw, parts in groupby(sorted(results, key=itemgetter(0)), key=itemgetter(0)):
         row = stream.answered(draw)
         if row is not None:  # rows of an evaluation, or seen before, teach nothing
-            verdicts, rewards = zip(*(part[1:] for part in parts), strict=True)
-            signal = deviation([*chain(*rewards)]) > SILENT
-            stream.curriculum.update(*row, [*chain(*verdicts)], signal=signal)
+            stream.curriculum.update(*row[:2], [verdict for _, verdicts in parts for verdict in verdicts])

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...core.checks import check_int, short_repr
+from ...core.checks import short_repr
 from ...core.episode import Episode, Protocol
 from .reward import KeptReply
 
@@ -34,8 +34,6 @@ class Rollout:
         Replies per episode.
     keep
         Which reply counts: the ``best`` so far, or the ``last``.
-    memory
-        Rows remembered, the oldest forgotten first; None for all. For streams: several batches are enough.
 
     Notes
     -----
@@ -56,39 +54,19 @@ class Rollout:
     register the rows of a stream
     """
 
-    def __init__(
-        self,
-        rows: Iterable[Mapping[str, Any]] = (),
-        *,
-        turns: int = 3,
-        keep: str = "best",
-        memory: int | None = None,
-    ) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]] = (), *, turns: int = 3, keep: str = "best") -> None:
         self._protocol = Protocol(turns, keep)
-        if memory is not None:
-            check_int("memory", memory, 1)
-        self.memory = memory
         self._specs: dict[bytes, str] = {}
         for row in rows:
             self.register(row)
 
     def register(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Remember the row of a stream before the trainer sees it, and return it.
-
-        Raises
-        ------
-        ValueError
-            If it has no ``prompt`` or no ``spec``.
-        """
+        """Remember the row of a stream before the trainer sees it, and return it: ``dataset.map(rollout.register)``."""
         if not {"prompt", "spec"} <= set(row):
             raise ValueError(
                 f"a row must have the columns 'prompt' and 'spec', got {sorted(row)}: see make_dataset"
             )
-        key = _key(row["prompt"])
-        self._specs.pop(key, None)  # a row seen again counts as new
-        self._specs[key] = row["spec"]
-        if self.memory is not None and len(self._specs) > self.memory:
-            del self._specs[next(iter(self._specs))]
+        self._specs[_key(row["prompt"])] = row["spec"]
         return row
 
     def __call__(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
@@ -143,17 +121,17 @@ class Rollout:
         }
 
     def _spec(self, prompt: Any) -> str:
-        try:
-            return self._specs[_key(prompt)]
-        except KeyError:
+        spec = self._specs.get(_key(prompt))
+        if spec is None:
             raise ValueError(
                 f"prompts must be of rows that Rollout was given, got {short_repr(prompt)}: "
                 "give it the dataset, or register the rows of a stream"
-            ) from None
+            )
+        return spec
 
 
 def _key(prompt: Any) -> bytes:
-    """Return what stands for a prompt: a hash, since all prompts of a dataset may be remembered."""
+    """Return a hash, since all prompts of a dataset may be remembered."""
     return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).digest()
 
 

@@ -14,7 +14,6 @@ from ...core.checks import short_repr
 from ...core.episode import Episode, Protocol
 from ...core.problem import Problem
 from ...core.registry import problem_class
-from ...kinds import as_kind
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +62,12 @@ class ToolEnvironment:
         problem = episode.problem
         if problem.name != self._problem:
             raise ValueError(
-                f"spec must be of {self._problem}, the problem of this environment, got {problem.name}: "
-                "build the dataset from it, or give the trainer "
-                f"environment_factories([{self._problem!r}, {problem.name!r}])"
+                f"spec must be of {self._problem}, the problem of this environment, got {problem.name}: give the "
+                f"trainer environment_factories([{self._problem!r}, {problem.name!r}])"
             )
         if problem.answer_format != "raw":  # the argument of the tool is the answer, with nothing around it
             raise ValueError(
-                "answer_format must be 'raw' where answers are submitted to a tool, "
-                f"got {problem.answer_format!r}: "
+                f"answer_format must be 'raw' where answers are submitted to a tool, got {problem.answer_format!r}: "
                 f"build the dataset from forge_gym.problem({problem.name!r}, answer_format='raw')"
             )
         self._episode, self.solver_calls = episode, 0
@@ -85,15 +82,6 @@ class ToolEnvironment:
         if self._episode is None:
             return "There is no problem yet: this changes nothing."
         return self._episode.say(_text(answer))
-
-
-class _Looks(ToolEnvironment):
-    def look(self) -> str:
-        """Read the data of the problem again."""
-        if self._episode is None:
-            return "There is no problem yet."
-        kind, instance = as_kind(self._episode.problem), self._episode.instance
-        return kind.table(instance).text(kind.style, kind.names_of(instance))
 
 
 class _Solves(ToolEnvironment):
@@ -124,13 +112,7 @@ class _Pays(ToolEnvironment):
 
 
 def environment_factory(
-    problem: str,
-    *,
-    turns: int = 3,
-    keep: str = "best",
-    reward: str | None = None,
-    inspect: bool = False,
-    solve: bool = False,
+    problem: str, *, turns: int = 3, keep: str = "best", reward: str | None = None, solve: bool = False
 ) -> type[ToolEnvironment]:
     """Return the environment class of ``problem`` for ``GRPOTrainer``; the same class for the same arguments.
 
@@ -145,13 +127,9 @@ def environment_factory(
     reward
         Name of the scheme by which the environment pays itself, beside all reward functions. None where a
         `RewardFunction` pays: both together would pay twice.
-    inspect
-        Whether there is a tool ``look`` that repeats the problem's data.
     solve
-        Whether there is a tool ``solve`` that gives the answer of a solver: ``greedy`` (skill 0), ``local search`` from
-        there, or ``exact`` (the certified reference). It costs no submission and pays nothing until the answer is
-        submitted. For studies of tool use only: the best policy asks for ``exact`` and copies what it gets, so no score
-        with this tool measures a model's own reasoning.
+        Whether there is a tool ``solve`` that gives the answer of a solver, which pays nothing until it is submitted.
+        For studies of tool use only: the best policy asks for ``exact`` and copies what it gets.
 
     Returns
     -------
@@ -167,25 +145,19 @@ def environment_factory(
     --------
     >>> import forge_gym
     >>> knapsack = forge_gym.problem("Knapsack", n=8, answer_format="raw")
-    >>> environment = environment_factory("Knapsack", turns=2, reward="linear")()
-    >>> print(environment.reset(spec=knapsack.spec(seed=3)).strip())
-    Do not write the answer as a reply: call submit with it. You may submit 2 answers; after each one you read what is
-    wrong with it or how good it is. The best one counts.
+    >>> environment = environment_factory("Knapsack", turns=2, reward="linear", solve=True)()
+    >>> hint = environment.reset(spec=knapsack.spec(seed=3))
     >>> print(environment.submit("[99]"))
     Your answer is infeasible: items are 0 to 7, got 1 others.
     Revise it: 1 turn left. Answer in the same format.
     >>> environment.answer, round(environment.get_reward(), 3)
     ('[99]', -0.471)
-    >>> environment = environment_factory("Knapsack", solve=True)()
-    >>> hint = environment.reset(spec=knapsack.spec(seed=3))
-    >>> print(environment.solve("magic"))
-    There is no such method. The methods are: greedy, local search, exact.
     >>> print(environment.submit(environment.solve("exact")))
     Your answer is feasible with objective 157: this is optimal.
     """
     problem_class(problem)  # refuses an unknown name
     protocol = Protocol(turns, keep, "tiered" if reward is None else reward)
-    return _build(problem, protocol, reward is not None, bool(inspect), bool(solve))
+    return _build(problem, protocol, reward is not None, bool(solve))
 
 
 def environment_factories(
@@ -210,7 +182,7 @@ def environment_factories(
 
 
 @cache  # the trainer tells environments apart by their exact type
-def _build(problem: str, protocol: Protocol, pays: bool, looks: bool, solves: bool) -> type[ToolEnvironment]:
+def _build(problem: str, protocol: Protocol, pays: bool, solves: bool) -> type[ToolEnvironment]:
     number = f"{protocol.turns} answer{'s' * (protocol.turns > 1)}"
     hint = (
         f"\n\nDo not write the answer as a reply: call submit with it. You may submit {number}; after each one you "
@@ -218,20 +190,18 @@ def _build(problem: str, protocol: Protocol, pays: bool, looks: bool, solves: bo
     )
     if protocol.turns > 1:
         hint += f" The {protocol.keep} one counts."
-    if looks:
-        hint += " Call look to read the data again."
     if solves:
         hint += f" Call solve to get an answer of a solver, by one of the methods {', '.join(SOLVERS)}."
-    bases = [_Pays] * pays + [_Looks] * looks + [_Solves] * solves + [ToolEnvironment]
     namespace = {
         "__module__": __name__,
         "__doc__": f"Answers to {problem}, submitted to a tool.",
-        "_arguments": (problem, protocol, pays, looks, solves),
+        "_arguments": (problem, protocol, pays, solves),
         "_problem": problem,
         "_protocol": protocol,
         "_hint": hint,
     }
-    return cast(type[ToolEnvironment], _Built(f"{problem}Environment", tuple(bases), namespace))
+    bases = tuple([_Pays] * pays + [_Solves] * solves + [ToolEnvironment])
+    return cast(type[ToolEnvironment], _Built(f"{problem}Environment", bases, namespace))
 
 
 class _Built(type):
