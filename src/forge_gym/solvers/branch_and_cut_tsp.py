@@ -39,13 +39,7 @@ _DYNAMIC = 11
 
 
 def shortest_tour(rows: Sequence[Sequence[int]], start: Tour, limit: int) -> Certificate[Tour]:
-    """Return the shortest tour, by `held_karp` of few cities and else by `shortest`; see there for the steps.
-
-    Examples
-    --------
-    >>> shortest_tour([[0, 1, 9], [1, 0, 2], [9, 2, 0]], (0, 1, 2), 1000).value
-    12
-    """
+    """Return the shortest tour, by `held_karp` of few cities and else by `shortest`; see there for the steps."""
     n = len(rows)
     return held_karp(rows) if n <= _DYNAMIC and n * n << n <= limit else shortest(rows, start, limit)
 
@@ -53,14 +47,8 @@ def shortest_tour(rows: Sequence[Sequence[int]], start: Tour, limit: int) -> Cer
 def shortest(rows: Sequence[Sequence[int]], start: Tour, limit: int) -> Certificate[Tour]:
     """Return the shortest tour with its proof, or within ``limit`` the best tour and the best bound.
 
-    Parameters
-    ----------
-    rows
-        (n, n) symmetric integer distances, n at least 3; no triangle inequality is asked for.
-    start
-        Any tour, to begin with.
-    limit
-        Legs priced in iterations of the simplex method: a step takes some tenths of a microsecond.
+    ``rows`` are (n, n) symmetric integer distances, n at least 3, without a triangle inequality, ``start`` is any tour.
+    ``limit`` counts legs priced in iterations of the simplex method, some tenths of a microsecond each.
 
     Examples
     --------
@@ -284,14 +272,10 @@ def _branch(
 
 def _closed(n: int, u: Integers, v: Integers) -> Tour:
     """Return the tour that these legs are, or an empty one."""
-    beside: list[list[int]] = [[] for _ in range(n)]
-    for a, b in zip(u.tolist(), v.tolist(), strict=True):
-        beside[a].append(b)
-        beside[b].append(a)
-    if any(len(others) != 2 for others in beside):
+    import networkx as nx
+
+    legs: Any = nx.Graph(zip(u.tolist(), v.tolist(), strict=True))
+    if len(legs) < n or any(degree != 2 for _, degree in legs.degree):
         return ()
-    tour = [0, beside[0][0]]
-    while tour[-1]:
-        a, b = beside[tour[-1]]
-        tour.append(b if a == tour[-2] else a)
-    return tuple(tour[:-1]) if len(tour) == n + 1 else ()
+    tour = tuple(nx.dfs_preorder_nodes(legs, 0))
+    return tour if len(tour) == n else ()

@@ -114,13 +114,7 @@ def smallest_last(neighbours: Sequence[int]) -> list[int]:
 
 
 def grow(neighbours: Sequence[int], start: Iterable[int], order: Iterable[int]) -> list[int]:
-    """Return the clique ``start`` with the vertices of ``order`` that in turn are adjacent to all before them.
-
-    Examples
-    --------
-    >>> grow([0b0110, 0b0101, 0b1011, 0b0100], [0], [3, 2, 1])
-    [0, 2, 1]
-    """
+    """Return the clique ``start`` with the vertices of ``order`` that in turn are adjacent to all before them."""
     chosen: list[int] = []
     common = (1 << len(neighbours)) - 1
     for v in chain(start, order):

@@ -23,14 +23,8 @@ _LARGEST = 400
 def fewest_colors(neighbours: Sequence[int], start: Colouring, limit: int) -> Certificate[Colouring]:
     """Return a colouring with the fewest colours and its proof, or the best one and the best bound.
 
-    Parameters
-    ----------
-    neighbours
-        A bit mask for each vertex.
-    start
-        A colouring to begin with.
-    limit
-        Steps. A tenth are for DSATUR, a step being a vertex looked at; the others are CP-SAT's deterministic time.
+    ``neighbours`` has a bit mask for each vertex, and ``start`` is a colouring to begin with. A tenth of the steps of
+    ``limit`` are for DSATUR, each a vertex looked at; the others are CP-SAT's deterministic time, in millionths.
 
     Examples
     --------
@@ -60,11 +54,6 @@ def dsatur(neighbours: Sequence[int], start: Colouring, limit: int) -> Certifica
     """Branch on the vertex that sees most colours [1]_, below ``start`` and above the bound of a clique.
 
     A step is one vertex looked at while choosing; the search stops after ``limit`` of them.
-
-    Examples
-    --------
-    >>> dsatur([0b110, 0b101, 0b011], (0, 1, 2), limit=100).proven
-    True
     """
     clique = greedy_clique(neighbours)
     best, best_count, work = list(start), len(set(start)), 0

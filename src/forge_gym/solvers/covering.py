@@ -24,17 +24,9 @@ def cheapest_cover(
 ) -> Certificate[Chosen]:
     """Return the cheapest cover with its proof, or the best one and the best bound within ``limit``.
 
-    Parameters
-    ----------
-    universe
-        Number of elements.
-    subsets, costs
-        What each set holds, and what it costs.
-    start
-        The cover that the greedy rule finds, cheapest per new element first. It costs at most H(k) times the optimum,
-        k the size of the largest set [1]_, which bounds the optimum where the search ends too soon.
-    limit
-        CP-SAT's deterministic time, in millionths.
+    Elements are 0 to ``universe - 1``, and ``limit`` is CP-SAT's deterministic time in millionths. ``start`` is the
+    cover of the greedy rule, cheapest per new element first. It costs at most H(k) times the optimum, k the size of the
+    largest set [1]_, which bounds the optimum where the search ends too soon.
 
     Examples
     --------

@@ -33,17 +33,10 @@ def solve(
 ) -> Solved:
     """Solve ``model`` with one worker, a fixed seed and a limit of deterministic time.
 
-    Parameters
-    ----------
-    model
-        A ``cp_model.CpModel`` with an integer objective.
-    limit
-        Deterministic time in millionths; never wall clock.
-    maximise
-        The direction of the objective, for the rounding of the bound.
-    linearization_level
-        2 gives one worker the strong linear relaxation without which it stalls on routing, covering and
-        cutting problems; it slows colouring and clique models. None is CP-SAT's default.
+    ``model`` is a ``cp_model.CpModel`` with an integer objective, ``maximise`` tells how its bound is rounded, and
+    ``limit`` is deterministic time in millionths, never wall clock. A ``linearization_level`` of 2 gives one worker the
+    strong linear relaxation without which it stalls on routing, covering and cutting problems; it slows colouring and
+    clique models. None is CP-SAT's default.
     """
     import ortools
     from ortools.sat.python import cp_model

@@ -19,13 +19,7 @@ Tour: TypeAlias = tuple[int, ...]
 
 
 def held_karp(rows: Sequence[Sequence[int]]) -> Certificate[Tour]:
-    """Solve by dynamic programming over the sets of visited cities [1]_: n^2 2^n steps, n 2^n memory.
-
-    Examples
-    --------
-    >>> held_karp([[0, 1, 9], [1, 0, 2], [9, 2, 0]]).value
-    12
-    """
+    """Solve by dynamic programming over the sets of visited cities [1]_: n^2 2^n steps, n 2^n memory."""
     n = len(rows)
     d = np.array(rows, dtype=np.int64)
     inner = d[1:, 1:]

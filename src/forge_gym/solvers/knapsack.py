@@ -22,13 +22,7 @@ Numbers: TypeAlias = Sequence[int]
 
 
 def first_fit(weights: Numbers, room: int, start: Iterable[int], order: Iterable[int]) -> list[int]:
-    """Return ``start``, which fits, with the items of ``order`` that in turn fit into what is left of ``room``.
-
-    Examples
-    --------
-    >>> first_fit([6, 5, 4], 10, [], [2, 1, 0])
-    [2, 1]
-    """
+    """Return ``start``, which fits, with the items of ``order`` that in turn fit into what is left of ``room``."""
     chosen = []
     for item in chain(start, order):
         if weights[item] <= room:
@@ -42,18 +36,8 @@ def nemhauser_ullmann(
 ) -> Certificate[Items]:
     """Return the best pack: item by item, the packs that no lighter one is worth as much as [2]_.
 
-    Packs that even a fractional rest cannot lift above the best one are left out.
-
-    Parameters
-    ----------
-    capacity, weights, values
-        The instance. Numbers may be of any size.
-    order
-        The items by falling value per weight.
-    start
-        A pack to begin with.
-    limit
-        Steps: packs looked at.
+    Packs that even a fractional rest cannot lift above the best one are left out. Numbers may be of any size, ``order``
+    has the items by falling value per weight, ``start`` is a pack to begin with, and ``limit`` counts packs looked at.
 
     Examples
     --------
@@ -91,13 +75,7 @@ def nemhauser_ullmann(
 
 
 def dantzig(capacity: int, weights: Numbers, values: Numbers, order: Numbers) -> int:
-    """Return the value of the fractional optimum, rounded down [1]_; ``order`` is by falling value per weight.
-
-    Examples
-    --------
-    >>> dantzig(10, (6, 5, 4), (7, 5, 6), (2, 0, 1))
-    13
-    """
+    """Return the value of the fractional optimum, rounded down [1]_; ``order`` is by falling value per weight."""
     value, room = 0, capacity
     for item in order:
         if weights[item] > room:

@@ -4,7 +4,6 @@ References
 ----------
 .. [1] L. Posa, "Hamiltonian circuits in random graphs", Discrete Mathematics 14, 1976.
 .. [2] M. Held, R. Karp, "A dynamic programming approach to sequencing problems", J. SIAM 10(1), 1962.
-.. [3] J. Hopcroft, R. Tarjan, "Algorithm 447: efficient algorithms for graph manipulation", CACM 16(6), 1973.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import or_
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -31,16 +30,8 @@ _SEARCHED = 400
 def longest_cycle(core: Sequence[int], blocks: Sequence[int], start: Cycle, limit: int) -> Certificate[Cycle]:
     """Return the longest cycle with its proof, or the best cycle and the best bound within ``limit``.
 
-    Parameters
-    ----------
-    core
-        A bit mask of neighbours for each vertex; see `two_core`.
-    blocks
-        The biconnected components as bit masks, the largest first: no cycle leaves one.
-    start
-        A cycle to begin with.
-    limit
-        Steps, of each method its own.
+    ``core`` has a bit mask of neighbours for each vertex, see `two_core`. The ``blocks`` are its biconnected components
+    as bit masks, the largest first: no cycle leaves one. ``limit`` counts steps, of each method its own.
 
     Examples
     --------
@@ -64,13 +55,7 @@ def longest_cycle(core: Sequence[int], blocks: Sequence[int], start: Cycle, limi
 
 
 def two_core(neighbours: Sequence[int]) -> tuple[int, ...]:
-    """Return the graph without what hangs: as long as there are vertices with one neighbour, these go.
-
-    Examples
-    --------
-    >>> two_core((0b0110, 0b0101, 0b1011, 0b0100))
-    (6, 5, 3, 0)
-    """
+    """Return the graph without what hangs: as long as there are vertices with one neighbour, these go."""
     masks = list(neighbours)
     ends = [v for v in range(len(masks)) if masks[v].bit_count() == 1]
     for v in ends:
@@ -83,13 +68,7 @@ def two_core(neighbours: Sequence[int]) -> tuple[int, ...]:
 
 
 def returning_steps(core: Sequence[int], partial: Sequence[int]) -> list[int]:
-    """Return the vertices that may follow a path, from which some path leads back to its first vertex.
-
-    Examples
-    --------
-    >>> returning_steps((0b1010, 0b0101, 0b1010, 0b0101), (0, 1))
-    [2]
-    """
+    """Return the vertices that may follow a path, from which some path leads back to its first vertex."""
     free = ~sum([1 << v for v in partial])
 
     def returns(v: int) -> bool:
@@ -130,58 +109,19 @@ def random_exchange(core: Sequence[int], solution: Cycle, rng: np.random.Generat
 
 
 def biconnected(neighbours: Sequence[int]) -> tuple[int, ...]:
-    """Return the biconnected components of at least three vertices [3]_ as bit masks, the largest first.
+    """Return the biconnected components of at least three vertices as bit masks, the largest first."""
+    import networkx as nx
 
-    Examples
-    --------
-    >>> biconnected([0b00110, 0b00101, 0b01011, 0b10100, 0b01000])
-    (7,)
-    """
-    blocks = []
-    depth: dict[int, int] = {}
-    low: dict[int, int] = {}  # least depth that an edge from below reaches
-    for root in range(len(neighbours)):
-        if root in depth:
-            continue
-        depth[root] = low[root] = 0
-        path, pending, ahead = [root], [root], {root: neighbours[root]}
-        while path:
-            v = path[-1]
-            if ahead[v]:
-                u = (ahead[v] & -ahead[v]).bit_length() - 1
-                ahead[v] ^= 1 << u
-                if u in depth:
-                    low[v] = min(low[v], depth[u])
-                else:
-                    depth[u] = low[u] = len(path)
-                    path.append(u)
-                    pending.append(u)
-                    ahead[u] = neighbours[u]
-                continue
-            path.pop()
-            if not path:
-                break
-            parent = path[-1]
-            low[parent] = min(low[parent], low[v])
-            if low[v] >= depth[parent]:  # nothing below v reaches above its parent
-                block = 1 << parent
-                while not block >> v & 1:
-                    block |= 1 << pending.pop()
-                if block.bit_count() > 2:
-                    blocks.append(block)
+    graph: Any = nx.Graph([(u, v) for u, mask in enumerate(neighbours) for v in bits(mask)])
+    components = [part for part in nx.biconnected_components(graph) if len(part) > 2]
+    blocks = [sum([1 << v for v in part]) for part in components]
     return tuple(sorted(blocks, key=lambda block: (-block.bit_count(), block)))
 
 
 def shortest_cycle(neighbours: Sequence[int]) -> Cycle:
     """Return a shortest cycle by breadth-first search from each vertex; () in a forest.
 
-    An edge off the search tree closes a walk through the root. The shortest of these over all roots is
-    a simple cycle.
-
-    Examples
-    --------
-    >>> shortest_cycle([0b0110, 0b1001, 0b1001, 0b0110])
-    (0, 2, 3, 1)
+    An edge off the search tree closes a walk through the root. The shortest of these over all roots is simple.
     """
     best: Cycle = ()
     shortest = len(neighbours) + 1
@@ -214,13 +154,7 @@ def walk(neighbours: Sequence[int], start: int, choose: Callable[[list[int], int
 
 
 def closings(neighbours: Sequence[int], path: list[int]) -> list[tuple[int, int]]:
-    """Return the positions on ``path`` of the ends of each edge that closes a cycle along it.
-
-    Examples
-    --------
-    >>> closings([0b1110, 0b101, 0b1011, 0b101], [1, 2, 3, 0])
-    [(0, 3), (1, 3)]
-    """
+    """Return the positions on ``path`` of the ends of each edge that closes a cycle along it."""
     where = {v: i for i, v in enumerate(path)}
     ends = [(i, where[u]) for i, v in enumerate(path) for u in bits(neighbours[v]) if u in where]
     return [(i, j) for i, j in ends if j > i + 1]

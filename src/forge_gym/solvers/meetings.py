@@ -108,15 +108,8 @@ def by_classes(instance: Any, start: Schedule, limit: int) -> Certificate[Schedu
     at least a size are redundant, but tighten. Where all times share a divisor, starts at its multiples suffice:
     moving every meeting as early as it can go ends there.
 
-    Parameters
-    ----------
-    instance
-        Meetings (duration, attendees), availability, rooms, and what follows from them in steps: ``slots`` and
-        ``starts``, as `forge_gym.envs.meeting_scheduling` has them.
-    start
-        A schedule to begin with.
-    limit
-        CP-SAT's deterministic time, in millionths.
+    ``instance`` has what `forge_gym.envs.meeting_scheduling` gives it; ``limit`` is CP-SAT's deterministic time in
+    millionths.
     """
     times = [minute for free in instance.availability for interval in free for minute in interval]
     unit = gcd(*times, *(duration for duration, _ in instance.meetings))

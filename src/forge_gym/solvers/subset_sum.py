@@ -29,14 +29,8 @@ def largest_sum(numbers: Numbers, target: int, start: Chosen, limit: int) -> Cer
     Dynamic programming [1]_ over bit masks, two halves [2]_ where the target is large; of the numbers that are too
     many for these, the largest are taken greedily, and the bound is then a rounded target.
 
-    Parameters
-    ----------
-    numbers, target
-        The instance: positive integers of any size.
-    start
-        Positions to begin with.
-    limit
-        Steps: words of 64 sums, or sums of halves.
+    Numbers are positive integers of any size, and solutions are positions. ``limit`` counts words of 64 sums, or sums
+    of halves.
 
     Examples
     --------
@@ -91,13 +85,7 @@ def most_numbers(numbers: Numbers, target: int, start: Chosen, limit: int) -> Ce
 
 
 def is_reachable(numbers: Numbers, target: int) -> bool:
-    """Whether some of the ``numbers`` have the sum ``target``.
-
-    Examples
-    --------
-    >>> is_reachable([3, 4], 7), is_reachable([3, 4], 5)
-    (True, False)
-    """
+    """Whether some of the ``numbers`` have the sum ``target``."""
     return bool(reachable(numbers, target)[0] >> target & 1)
 
 
@@ -109,16 +97,8 @@ def pair_exchange(
 ) -> Chosen:
     """Return ``start`` after replacing one number by two others of its sum, while that is possible.
 
-    Parameters
-    ----------
-    numbers
-        Positive integers.
-    by_size
-        Their positions by falling size: large numbers go first, by small ones.
-    start
-        Positions to begin with.
-    choose
-        Picks one of the exchanges, each a position that goes and two that come; None where there are none.
+    ``by_size`` has the positions by falling size: large numbers go first, by small ones. ``choose`` picks one of the
+    exchanges, each a position that goes and two that come, and returns None where there are none.
 
     Examples
     --------
@@ -143,13 +123,7 @@ def pair_exchange(
 
 
 def reachable(numbers: Sequence[int], target: int) -> list[int]:
-    """Return, for each k and at last for none, the sums of ``numbers[k:]`` up to ``target`` as set bits.
-
-    Examples
-    --------
-    >>> [bin(sums) for sums in reachable([3, 1], 4)]
-    ['0b11011', '0b11', '0b1']
-    """
+    """Return, for each k and at last for none, the sums of ``numbers[k:]`` up to ``target`` as set bits."""
     mask = (1 << (target + 1)) - 1
     stages = [1]
     for number in reversed(numbers):
@@ -164,11 +138,6 @@ def backtrack(
     """Return numbers of ``order`` that hit ``target``, which some do.
 
     In that order, a number that can be taken as well as left is taken if ``wanted()``.
-
-    Examples
-    --------
-    >>> backtrack([3, 6, 2, 4, 5], [2, 0, 3, 4, 1], 9, lambda: True)
-    (0, 2, 3)
     """
     stages, chosen = reachable([numbers[i] for i in order], target), []
     for i, sums in zip(order, stages[1:], strict=True):
@@ -180,13 +149,7 @@ def backtrack(
 
 
 def dp_exact(numbers: Sequence[int], target: int, most: bool) -> Chosen:
-    """Return the most, or the fewest, ``numbers`` whose sum is ``target``, which some have.
-
-    Examples
-    --------
-    >>> dp_exact([3, 6, 2, 4, 5], 9, most=True), dp_exact([3, 6, 2, 4, 5], 9, most=False)
-    ((0, 2, 3), (0, 1))
-    """
+    """Return the most, or the fewest, ``numbers`` whose sum is ``target``, which some have."""
     scores: NDArray[np.int32] = np.full(target + 1, -(10**9), dtype=np.int32)  # unreached, all but 0
     scores[0] = 0
     improved = []
@@ -205,13 +168,7 @@ def dp_exact(numbers: Sequence[int], target: int, most: bool) -> Chosen:
 
 
 def meet(numbers: Sequence[int], target: int) -> list[int]:
-    """Return the positions of ``numbers`` with the greatest sum up to ``target``, by two halves [2]_.
-
-    Examples
-    --------
-    >>> meet([8, 5, 6, 4], 10)
-    [2, 3]
-    """
+    """Return the positions of ``numbers`` with the greatest sum up to ``target``, by two halves [2]_."""
     half = len(numbers) // 2
     kind: Any = np.int64 if max(sum(numbers), target) < 2**62 else object
     sides = []

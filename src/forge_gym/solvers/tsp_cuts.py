@@ -61,14 +61,7 @@ class Cut:
 
 
 def violated(n: int, u: Integers, v: Integers, x: Floats) -> Iterator[Cut]:
-    """Find cuts that shares ``x`` of the legs u, v violate: parts of a torn tour, thin places, or teeth.
-
-    Examples
-    --------
-    >>> u, v = np.array([0, 1, 0, 3, 4, 3]), np.array([1, 2, 2, 4, 5, 5])
-    >>> [cut.handle.tolist() for cut in violated(6, u, v, np.ones(6))]
-    [[False, False, False, True, True, True]]
-    """
+    """Find cuts that shares ``x`` of the legs u, v violate: parts of a torn tour, thin places, or teeth."""
     used = x > TINY
     u, v, x = u[used], v[used], x[used]
     parts = list(_parts(n, u, v))

@@ -25,13 +25,7 @@ _REACH = 30
 
 
 def length(rows: Sequence[Sequence[int]], tour: Tour) -> int:
-    """Return the length of the closed tour.
-
-    Examples
-    --------
-    >>> length([[0, 1, 9], [1, 0, 2], [9, 2, 0]], (0, 1, 2))
-    12
-    """
+    """Return the length of the closed tour."""
     return sum([rows[a][b] for a, b in zip(tour, tour[1:] + tour[:1], strict=True)])
 
 
@@ -50,12 +44,6 @@ def improve(
 
     Each of the ``kicks`` [2]_ exchanges two neighbouring stretches of the tour, and stays if it leads to no longer
     tour; a tour as short as ``goal`` ends the search.
-
-    Examples
-    --------
-    >>> corners = [[0, 3, 5, 4], [3, 0, 4, 5], [5, 4, 0, 3], [4, 5, 3, 0]]
-    >>> length(corners, improve(corners, (0, 2, 1, 3), [[1, 3], [0, 2], [3, 1], [2, 0]]))
-    14
     """
     search = _Search(rows, tour, near)
     search.descend(list(tour))
