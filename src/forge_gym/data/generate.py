@@ -281,7 +281,7 @@ def generate(
     ------
     ValueError
         Naming the parameter, the rule, the value and the nearest valid one; also if the folder holds something else.
-    RuntimeError
+    ChildProcessError
         If workers died three times while they drew the same instances.
     """
     streams = ladder(problems, levels)
@@ -375,9 +375,10 @@ def _draw(streams: Sequence[_Stream], crew: Local | Ray, progress: Callable[[int
             except crew.lost as error:
                 losses[chunk] += 1
                 if losses[chunk] == _ATTEMPTS:
-                    raise RuntimeError(
+                    raise ChildProcessError(
                         f"workers died {_ATTEMPTS} times while they drew the instances {chunk.start} to "
-                        f"{chunk.stop - 1} of {chunk.split} of {chunk.problem!r}: too little memory?"
+                        f"{chunk.stop - 1} of {chunk.split} of {chunk.problem!r}: too little memory, or a script "
+                        "that calls generate without `if __name__ == '__main__':`?"
                     ) from error
                 running[crew.submit(chunk)] = stream, chunk, time.perf_counter()
             else:
