@@ -193,7 +193,7 @@ def test_a_chunk_that_kills_every_worker_is_named(
 
     monkeypatch.setattr(Chunk, "draw", die)
     with pytest.raises(
-        RuntimeError, match=r"died 3 times while they drew the instances 0 to 3 of train of TSP\("
+        ChildProcessError, match=r"died 3 times while they drew the instances 0 to 3 of train of TSP\("
     ):
         generate(forge_gym.problem("TSP"), tmp_path, {"train": 5})
 
