@@ -17,6 +17,8 @@ import pytest
 from cases import ONE_PER_KIND, PROBLEMS
 
 ROOT = Path(__file__).resolve().parents[1]
+# Before torch is imported: threads that spin-wait slow each other tenfold, and tests run side by side.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell, and children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
