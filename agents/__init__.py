@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import isfunction, signature
+from types import SimpleNamespace
 from typing import Any
 
 from ..core.checks import check_known, did_you_mean, short_repr
@@ -77,12 +77,6 @@ def make_agent(name: str, **options: Any) -> Agent:
         raise ImportError(f"{kind}: needs {error.name}: pip install {install}") from None
 
 
-@dataclass(frozen=True)
-class _Function:
-    name: str
-    answer: Callable[[Sequence[Task]], list[str]]
-
-
 def _own_agent(name: str, options: Mapping[str, Any]) -> Agent:
     module, _, attribute = name.partition(":")
     try:
@@ -94,7 +88,7 @@ def _own_agent(name: str, options: Mapping[str, Any]) -> Agent:
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         near = did_you_mean(module, _KINDS)
         raise ValueError(_unknown(name, near if near.startswith("did") else str(error))) from None
-    agent: Any = _Function(attribute, found) if is_function else found(**options)
+    agent: Any = SimpleNamespace(name=attribute, answer=found) if is_function else found(**options)
     if not isinstance(getattr(agent, "name", None), str):
         raise ValueError(_unknown(name, "it has no name"))
     if not (hasattr(agent, "answer") or hasattr(agent, "reply")):

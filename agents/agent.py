@@ -81,10 +81,4 @@ class AsyncAgent(Protocol):
         """Close them."""
 
     async def reply(self, task: Task) -> Reply:
-        """Return the reply to one task; the agent itself bounds how many are under way.
-
-        Raises
-        ------
-        AgentError
-            If there is none after all attempts.
-        """
+        """Return the reply to one task, or raise `AgentError`; the agent itself bounds how many are under way."""

@@ -29,12 +29,8 @@ class LocalModel(ABC):
     """What `TransformersAgent` and `forge_gym.agents.vllm.VLLMAgent` share.
 
     A tokenizer with a chat template gets the conversation in that template. Another gets the plain text of the
-    prompt, as from-scratch models are trained on, and before it the texts of ``system`` and ``shots``.
-
-    Raises
-    ------
-    ValueError
-        If an option makes no sense, or there is no such model.
+    prompt, as from-scratch models are trained on, and before it the texts of ``system`` and ``shots``. An option that
+    makes no sense, or a model that is not there, is a ``ValueError``.
     """
 
     model: Any
@@ -205,12 +201,7 @@ def _missing_on_hub(model: str) -> str:
 def trained_on(agent: str) -> dict[str, Any] | None:
     """Return what the training of ``hf:FOLDER`` or ``vllm:FOLDER`` noted beside the weights; None where it did not.
 
-    The note has ``problem``, ``parameters``, and settings such as ``max_new_tokens``.
-
-    Raises
-    ------
-    ValueError
-        If the note is damaged.
+    The note has ``problem``, ``parameters``, and settings such as ``max_new_tokens``; ``ValueError`` if it is damaged.
     """
     kind, _, folder = agent.partition(":")
     file = Path(folder, SETTINGS)

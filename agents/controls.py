@@ -84,18 +84,14 @@ class LocalSearchAgent(_Solver):
 def climb(
     problem: Problem[Any, Any], instance: Instance, rng: np.random.Generator, moves: int
 ) -> Iterator[tuple[Any, Number]]:
-    """Yield the heuristic's solution, then each one that a random move reaches and that is no worse, with its value.
-
-    ``moves`` moves are tried per element of the instance.
-    """
-    sign = 1 if problem.sense == "max" else -1
+    """Yield the heuristic's solution, then each that a random move reaches and that is no worse, with its value."""
     solution = problem.heuristic(instance)
     value = problem.objective(instance, solution)
     yield solution, value
     for _ in range(moves * instance.size):
         moved = problem.neighbour(instance, solution, rng)
         reached = problem.objective(instance, moved)
-        if sign * (reached - value) >= 0:
+        if not problem.better(value, reached):
             solution, value = moved, reached
             yield solution, value
 

@@ -29,6 +29,10 @@ _FIXED = frozenset({"messages", "model", "n", "stream", "stream_options"})
 _RETRIED = frozenset({408, 409, 425, 429})
 _PARTS = ("prompt", "completion")
 _CHARACTERS_PER_TOKEN = 4
+_CONNECTING = 15.0
+"""Seconds to connect."""
+_LONGEST_WAIT = 600.0
+"""Seconds beyond which a ``Retry-After`` is not waited for: the reply is given up."""
 
 
 @dataclass(eq=False, repr=False)
@@ -39,12 +43,8 @@ class OpenAICompatibleAgent:
     timeouts and broken connections, and on a response that is cut, no JSON or without choices. Other statuses
     end it at once. After a 429, and wherever the server says ``Retry-After``, nothing is asked until then.
 
-    Only the content of a reply is its text. Thoughts that a server reports apart are never judged.
-
-    Raises
-    ------
-    ValueError
-        If an option makes no sense.
+    Only the content of a reply is its text. Thoughts that a server reports apart are never judged. An option that makes
+    no sense is a ``ValueError``.
     """
 
     model: str
@@ -78,10 +78,6 @@ class OpenAICompatibleAgent:
     """Requests per reply, at most."""
     timeout: float = 600.0
     """Seconds for a whole request."""
-    connect_timeout: float = 15.0
-    """Seconds to connect."""
-    longest_wait: float = 600.0
-    """Seconds beyond which a ``Retry-After`` is not waited for: the reply is given up."""
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     """Both are limits to keep to, if any. Requests are spaced evenly."""
@@ -106,10 +102,10 @@ class OpenAICompatibleAgent:
         options = {option: value for option, value in vars(self).items() if value is not None}
         for option, least in {"concurrency": 1, "attempts": 1, "max_tokens": 1, "seed": 0}.items():
             check_int(option, options.get(option, least), least)
-        for option in ("timeout", "connect_timeout", "requests_per_minute", "tokens_per_minute"):
+        for option in ("timeout", "requests_per_minute", "tokens_per_minute"):
             if not options.get(option, 1) > 0:
                 raise ValueError(f"{option} must be above 0, got {options[option]!r}")
-        for option in ("longest_wait", "prompt_price", "completion_price"):
+        for option in ("prompt_price", "completion_price"):
             if not options[option] >= 0:
                 raise ValueError(f"{option} must be at least 0, got {options[option]!r}: did you mean 0.0?")
         self.name = self.name or self.model
@@ -132,7 +128,7 @@ class OpenAICompatibleAgent:
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx.Timeout(None, connect=self.connect_timeout),
+            timeout=httpx.Timeout(None, connect=_CONNECTING),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
         )
         self._slots, self._queue = asyncio.Semaphore(self.concurrency), asyncio.Lock()
@@ -154,15 +150,7 @@ class OpenAICompatibleAgent:
         return [reply.text for reply in asyncio.run(ask())]
 
     async def reply(self, task: Task) -> Reply:
-        """Return the reply to one task.
-
-        Raises
-        ------
-        AgentError
-            If there is none after all attempts, or the server refuses.
-        Unreachable
-            If no server has ever answered, and none is there.
-        """
+        """Return the reply to one task, or raise `AgentError`; `Unreachable` if no server has ever answered."""
         body = self._body | {"messages": self.prompting.messages(task)}
         if self.seed is not None:
             body["seed"] = self.seed + task.sample
@@ -195,7 +183,7 @@ class OpenAICompatibleAgent:
     async def _wait(self, failure: _Failure, attempt: int) -> None:
         """Wait for as long as there is hope after ``failure``, or raise."""
         seconds = max(backoff(attempt, random()), failure.wait)
-        if failure.shared and seconds <= self.longest_wait:
+        if failure.shared and seconds <= _LONGEST_WAIT:
             # Also where this one is given up: others are to wait.
             self._paused_until = max(self._paused_until, monotonic() + seconds)
         # The key is taken out before the text is cut: servers may repeat what they refuse.
@@ -205,7 +193,7 @@ class OpenAICompatibleAgent:
             raise AgentError(f"{self.name}: {message}")
         if attempt == self.attempts:
             raise AgentError(f"{self.name}: no reply after {attempt} attempts, the last: {message}")
-        if seconds > self.longest_wait:
+        if seconds > _LONGEST_WAIT:
             raise AgentError(f"{self.name}: the server asks to wait {seconds:.0f} s: {message}")
         if not failure.shared:
             await sleep(seconds)
@@ -269,11 +257,6 @@ def backoff(attempt: int, chance: float) -> float:
 
     Full jitter draws between 0 and an exponential bound of at most a minute, so clients that failed together do not
     return together (M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015).
-
-    Examples
-    --------
-    >>> [backoff(attempt, 1.0) for attempt in (1, 2, 3, 10, 10_000)]
-    [1.0, 2.0, 4.0, 60.0, 60.0]
     """
     return chance * min(60.0, 2.0 ** min(attempt - 1, 30))
 
@@ -282,11 +265,6 @@ def retry_after(value: str | None, now: float) -> float | None:
     """Return the seconds that a ``Retry-After`` header asks for at ``now``, or None where it says nothing.
 
     It may hold seconds or a date (RFC 9110, section 10.2.3); ``now`` is in seconds since 1970.
-
-    Examples
-    --------
-    >>> retry_after("120", now=0), retry_after("Thu, 01 Jan 1970 00:01:00 GMT", now=15), retry_after("soon", 0)
-    (120.0, 45.0, None)
     """
     if value is None:
         return None
@@ -299,7 +277,6 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 
 def _read_key(variable: str) -> str:
-    """Return the key that an environment variable holds, never saying what it is."""
     key = os.environ.get(variable or DEFAULT_KEY, "").strip()
     if variable and not key:
         raise ValueError(f"api_key_env must name an environment variable that is set, got {variable!r}")
@@ -348,7 +325,6 @@ def _content(value: object) -> str:
 
 
 def _message(data: dict[str, Any]) -> str:
-    """Return what the server says is wrong."""
     error = data.get("error", data.get("message", data.get("detail", "")))
     if isinstance(error, dict):
         error = error.get("message", error)

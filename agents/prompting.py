@@ -11,9 +11,8 @@ from ..core.instance import Instance
 from ..core.problem import Problem
 from .agent import Message, Task
 
-_SEED = 0x5407
-"""Of the stream that examples come from: one that nobody trains or evaluates on by chance."""
-_SPLIT = "validation"
+_STREAM = (0x5407, "validation")
+"""Seed and split that examples come from: a stream that nobody trains or evaluates on by chance."""
 _MISSES = 100
 """Instances like the asked one after which examples are given up."""
 
@@ -54,13 +53,7 @@ class Prompting:
         return [*self.before(task), *task.messages]
 
     def before(self, task: Task) -> list[Message]:
-        """Return what goes before the task's own messages.
-
-        Raises
-        ------
-        ValueError
-            If the problem has no other graded instances to show.
-        """
+        """Return what goes before the task's own messages; a problem without other graded instances is refused."""
         messages: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         problem = task.problem
         for instance in examples(problem, task.instance, self.shots):
@@ -71,13 +64,7 @@ class Prompting:
 
 
 def examples(problem: Problem[Any, Any], asked: Instance, count: int) -> list[Instance]:
-    """Return the first ``count`` graded instances of the examples' stream that are not like ``asked``.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many.
-    """
+    """Return the first ``count`` graded instances of the examples' stream that are not like ``asked``."""
     instances: list[Instance] = []
     index = -1
     for _ in range(count + _MISSES):
@@ -94,7 +81,7 @@ def examples(problem: Problem[Any, Any], asked: Instance, count: int) -> list[In
 
 @lru_cache(maxsize=1024)
 def _graded(problem: Problem[Any, Any], start: int) -> tuple[int, Instance]:
-    return next(problem.graded_instances(_SEED, _SPLIT, start))
+    return next(problem.graded_instances(*_STREAM, start))
 
 
 def check_sampling(temperature: float | None, top_p: float | None) -> None:

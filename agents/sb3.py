@@ -28,6 +28,8 @@ VIEWS: dict[str, Callable[..., NumericView]] = {"construct": Construct, "improve
 class SB3Agent:
     """Answers with what a policy builds or improves step by step; all tasks of a batch advance together.
 
+    A file that is no model, or a task whose view has other spaces than the model's, is a ``ValueError``.
+
     Parameters
     ----------
     model
@@ -39,13 +41,6 @@ class SB3Agent:
         The training's ``VecNormalize``, or the file that its ``save`` wrote.
     deterministic
         Take the likeliest action; otherwise draw it, from torch's global generator.
-    name
-        How tables call the agent.
-
-    Raises
-    ------
-    ValueError
-        If the file is no model, or the spaces of a task's view are not those the model was trained in.
     """
 
     def __init__(
@@ -110,13 +105,7 @@ class SB3Agent:
 
 
 def load(path: str | Path) -> BaseAlgorithm:
-    """Return the model in the file ``path`` that PPO, MaskablePPO, A2C or DQN wrote, ready to predict.
-
-    Raises
-    ------
-    ValueError
-        If the file is missing or holds no such model.
-    """
+    """Return the model in the file ``path`` that PPO, MaskablePPO, A2C or DQN wrote, or raise ``ValueError``."""
     from sb3_contrib import MaskablePPO
     from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
     from stable_baselines3 import DQN, PPO

@@ -23,8 +23,6 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
 
     Parameters
     ----------
-    env
-        A text environment, wrapped or not.
     stream
         Where to print; standard output if None.
 

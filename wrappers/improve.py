@@ -22,10 +22,8 @@ class Improve(NumericView):
 
     Parameters
     ----------
-    env
-        A text environment of one turn.
-    size
-        Elements that the arrays have room for; see `Construct`.
+    env, size
+        Those of `Construct`.
     steps
         Moves per episode; by default twice the elements. A proven optimum ends it sooner.
     start

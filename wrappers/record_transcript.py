@@ -17,8 +17,6 @@ class RecordTranscript(gym.Wrapper[str, str, str, str], gym.utils.RecordConstruc
 
     Parameters
     ----------
-    env
-        An environment with text observations and actions.
     path
         The file; its folder must exist.
 

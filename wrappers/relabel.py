@@ -26,9 +26,6 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     ----------
     env
         A text environment, wrapped or not. A second wrapper that changes words, such as `Skin`, goes inside.
-    first
-        Also count the elements from a random number of 1 to 999: a harder test, since a model may have been trained on
-        small numbers alone.
     names
         Instead give the elements random names, such as ``"kova"``, in prompts, feedback and answers.
 
@@ -58,16 +55,14 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     Your answer is infeasible: items are mavu, saru, nune, karo, got 1 others.
     """
 
-    def __init__(self, env: gym.Env[str, str], *, first: bool = False, names: bool = False) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, first=first, names=names)
+    def __init__(self, env: gym.Env[str, str], *, names: bool = False) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, names=names)
         gym.Wrapper.__init__(self, env)
         self._text_env = text_env(env)
         self._problem: Any = self._text_env.problem
-        if names and first:
-            raise ValueError("first must be False with names=True, got True: did you mean False?")
-        if first or names:
+        if names:
             replace(self._problem, names=1)  # refuses texts that can have no other names
-        self._first, self._with_names = first, names
+        self._with_names = names
         self.order: tuple[int, ...] = ()
         self.original: Instance | None = None
 
@@ -84,8 +79,6 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
         order = tuple(rng.permutation(original.size).tolist())
         problem = self._problem
         instance = problem.relabelled(original, order)
-        if self._first:
-            problem = replace(problem, names=int(rng.integers(1, 1000)))
         if self._with_names:
             tiny, _ = problem.tiny(instance)
             problem = replace(problem, names=_draw_names(rng, instance.size + tiny.size, prompt))

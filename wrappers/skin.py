@@ -103,8 +103,6 @@ class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
 
     Parameters
     ----------
-    env
-        A text environment, wrapped or not.
     story
         The name of one of the problem's `stories`, or a `Story` of your own; None draws one of them for every
         episode, by seed and index alone.

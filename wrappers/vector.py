@@ -25,8 +25,6 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
     ----------
     problem
         The problem with its parameters, or a mixture of problems; through ``gym.make_vec`` give those by name.
-    num_envs
-        Number of environments.
     autoreset_mode
         What follows the end of an episode: ``NextStep``, the next step ignores the action and resets;
         ``SameStep``, the same step resets, and the last feedback and info are in ``final_obs`` and

@@ -368,8 +368,8 @@ def test_a_relay_of_answers_telescopes(name: str, answer_format: str, style: str
         totals = dict.fromkeys(game.possible_agents, 0.0)
         value: Any = None
         for _ in play(game, act, seed):
-            worth = game._worth(game.solution)
-            assert value is None or worth >= value
+            worth = problem.objective(game.instance, game.solution)
+            assert value is None or not problem.better(value, worth)
             value = worth
             assert len(set(game.rewards.values())) == 1
             for each, reward in game.rewards.items():
@@ -427,10 +427,11 @@ def test_foreign_variables_are_refused(name: str) -> None:
         for _ in range(8):
             candidate = problem.random(instance, rng)
             game.reset(options={"instance": instance})
-            before, better = game.solution, game._worth(candidate) >= game._worth(game.solution)
+            before = game.solution
+            values = problem.objective(instance, before), problem.objective(instance, candidate)
             foreign = problem.changed(before, candidate) - mine
             game.step(problem.format(instance, candidate))
-            assert game.infos["agent_1"]["accepted"] == (not foreign and better)
+            assert game.infos["agent_1"]["accepted"] == (not foreign and not problem.better(*values))
             if foreign:
                 refused += 1
                 assert f"changed what agent_0 does not own: {game._names(foreign)}" in game.observe("agent_1")
@@ -442,7 +443,8 @@ def test_foreign_variables_are_refused(name: str) -> None:
         if moves.solution == game.solution:
             for move in moves.last()[0]["action_mask"].nonzero()[0]:
                 outcome = moves.outcomes[int(move)]
-                if game._worth(outcome) >= game._worth(game.solution):
+                values = problem.objective(instance, game.solution), problem.objective(instance, outcome)
+                if not problem.better(*values):
                     game.step(problem.format(instance, outcome))
                     assert game.infos["agent_1"]["accepted"]
                     taken += 1

@@ -13,8 +13,7 @@ from forge_gym.core.parameters import choices
 from forge_gym.data.formats import read_instance
 from forge_gym.envs.tsp import TSP, TSPInstance
 from forge_gym.solvers import cpsat
-from forge_gym.solvers.branch_and_cut_tsp import shortest
-from forge_gym.solvers.held_karp import held_karp
+from forge_gym.solvers.branch_and_cut_tsp import held_karp, shortest
 
 DISTRIBUTIONS = choices(TSP, "distribution")
 

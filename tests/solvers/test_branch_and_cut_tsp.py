@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from forge_gym.core.parameters import choices
 from forge_gym.envs.tsp import TSP
-from forge_gym.solvers.branch_and_cut_tsp import Prices, Relaxation, shortest
-from forge_gym.solvers.held_karp import held_karp
+from forge_gym.solvers.branch_and_cut_tsp import Prices, Relaxation, held_karp, shortest
 from forge_gym.solvers.tsp_cuts import TINY, Cut, violated
 from forge_gym.solvers.tsp_local_search import improve, length, nearest
 

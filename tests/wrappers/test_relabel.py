@@ -70,7 +70,7 @@ def answers(env: Relabel, rng: np.random.Generator) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("flags", [{}, {"first": True}, {"names": True}])
+@pytest.mark.parametrize("flags", [{}, {"names": True}])
 @pytest.mark.parametrize("name, arguments", CASES)
 def test_the_worth_of_an_answer_is_the_same(
     name: str, arguments: dict[str, Any], flags: dict[str, bool]
@@ -114,7 +114,6 @@ def test_gymnasiums_checker_has_nothing_to_say(name: str) -> None:
         warnings.filterwarnings("ignore", message=".*different from the unwrapped version")
         check_env(Relabel(made(name)))
         if name == "Knapsack":
-            check_env(Relabel(made(name), first=True))
             check_env(Relabel(made(name), names=True))
 
 
@@ -145,15 +144,6 @@ def test_unseeded_resets_go_on_and_options_are_passed() -> None:
     assert env.original is mine and text_env(env).instance == mine.relabelled(env.order)
     with pytest.raises(ValueError, match="reset has no option 'indx': did you mean 'index'"):
         env.reset(options={"indx": 3})
-
-
-def test_numbers_start_elsewhere_only_on_demand() -> None:
-    for flag, lowest in ((False, 0), (True, 1)):
-        env = Relabel(made("MaxClique"), first=flag)
-        prompts = [env.reset(seed=seed)[0] for seed in range(5)]
-        starts = [int(re.search(r"numbered (\d+) to", prompt)[1]) for prompt in prompts]  # type: ignore[index]
-        assert all(start >= lowest for start in starts) and (flag or set(starts) == {0})
-        assert not flag or len(set(starts)) == 5
 
 
 @every_problem
@@ -244,11 +234,9 @@ def test_it_works_inside_and_outside_other_wrappers(tmp_path: Any) -> None:
 
 
 def test_the_wrapper_is_recorded_and_checked() -> None:
-    env = Relabel(made("Knapsack"), first=True)
+    env = Relabel(made("Knapsack"), names=True)
     again = gym.make(env.spec)
     assert isinstance(again, Relabel) and again.reset(seed=3)[0] == env.reset(seed=3)[0]
-    with pytest.raises(ValueError, match="first must be False with names=True"):
-        Relabel(made("Knapsack"), first=True, names=True)
     with pytest.raises(ValueError, match="names must be 0 with style='compact'"):
         Relabel(made("Knapsack", style="compact"), names=True)
     with pytest.raises(ValueError, match="env must hold a text environment of one problem"):

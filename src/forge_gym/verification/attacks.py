@@ -1,10 +1,7 @@
 """Attacks by replies: texts that try to crash, fool or milk a verifier, with what must become of them.
 
-Attacks by policies and on episodes are in `probes`; one numbering runs through both. Numbers 1 to 54 were
-known when the battery was designed, later ones were found in use and are kept.
-
-An attack speaks of problems by their kind of solution and knows none of them, so the battery runs over
-every problem whose answers are JSON lists.
+Attacks by policies and on episodes are in `battery`; one numbering runs through both. None of them knows a problem, so
+they suit every problem whose answers are JSON lists.
 """
 
 from __future__ import annotations
@@ -68,8 +65,6 @@ def due(case: Case, answer: Any) -> Outcome:
         return I
     return Outcome("V", f"feasible, worth {worth}", lambda verdict, _: verdict.objective == worth)
 
-
-# ----------------------------------------------------------------------------------- rows of replies
 
 Build: TypeAlias = Callable[[Case], Iterable[Any]]
 Part: TypeAlias = tuple[Outcome | None, str | Build]

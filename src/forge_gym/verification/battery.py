@@ -1,7 +1,4 @@
-"""The battery: the replies of `attacks`, judged three ways at bounded cost, and attacks by policies and on episodes.
-
-The latter are functions that say what went wrong; one numbering runs through both.
-"""
+"""The battery: the replies of `attacks`, judged three ways at bounded cost, and attacks by policies and on episodes."""
 
 from __future__ import annotations
 
@@ -148,7 +145,6 @@ def _order_of_calls(c: Case) -> Iterator[str]:
 
 
 def _leaks(c: Case) -> Iterator[str]:
-    """Look for the optimum, its witness and the seed in all that an agent is shown."""
     env = TextEnv(c.problem, turns=3)
     prompt, info = env.reset(seed=1_234_567_891)
     instance, reference = env.instance, c.problem.reference(env.instance)
@@ -204,7 +200,6 @@ def _collusion(c: Case) -> Iterator[str]:
 
 
 def _other_instances(c: Case) -> Iterator[str]:
-    """Give the answers to other instances, before and after they are judged there."""
     for other in c.population[:8]:
         solution = c.problem.reference(other).solution
         text = c.problem.format(other, solution)
@@ -219,7 +214,6 @@ def _other_instances(c: Case) -> Iterator[str]:
 
 
 def _hooks(c: Case) -> Iterator[str]:
-    """Hold the hooks that no reply goes through against their contracts."""
     rng = np.random.default_rng(0)
     tiny, solution = as_kind(c.problem).tiny(c.instance)
     if not c.problem.verify(tiny, c.problem.format(tiny, solution)).optimal:
@@ -264,15 +258,7 @@ PROBES = (
 
 
 def run(problem: Problem[Any, Any], definition: Definition, level: int | None = None) -> Findings:
-    """Run the whole battery against ``problem``, at ``level`` or with its own parameters.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.verification.definitions import tsp
-    >>> run(forge_gym.problem("TSP"), tsp).faults
-    []
-    """
+    """Run the whole battery against ``problem``, at ``level`` or with its own parameters."""
     case = Case(problem if level is None else problem.at_level(level), definition)
     findings = Findings(Counter(policies=len(PROBES)))
     for row in ROWS:

@@ -1,7 +1,4 @@
-"""The contract of a problem: what its class declares, and what its hooks do on any instance.
-
-The other checks of the gate build on it, so they wait until it is kept.
-"""
+"""The contract of a problem: what its class declares, and what its hooks do. All other checks build on it."""
 
 from __future__ import annotations
 
@@ -31,14 +28,7 @@ _SLOTS = {"tags": "<answer>", "line": "Answer:", "raw": ""}
 
 
 def contract(problem: Problem[Any, Any]) -> Findings:
-    """Return what breaks the contract, in one line each.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> contract(forge_gym.problem("Knapsack")).faults
-    []
-    """
+    """Return what breaks the contract, in one line each."""
     findings = Findings()
     for part in (_declarations, _hooks, _families, _prompt, _limit):
         try:
@@ -72,7 +62,6 @@ def _declarations(problem: Problem[Any, Any]) -> Iterator[str]:
 
 
 def _hooks(problem: Problem[Any, Any]) -> Iterator[str]:
-    """Call the hooks on a few instances: what raises is told with its place."""
     rng = np.random.default_rng(0)
     for x in map(problem.instance, range(_INSTANCES)):
         reference = problem.reference(x)
@@ -88,7 +77,6 @@ def _hooks(problem: Problem[Any, Any]) -> Iterator[str]:
 
 
 def _families(problem: Problem[Any, Any]) -> Iterator[str]:
-    """Look at what is wrong with every answer to small instances."""
     named = {
         violation.family
         for shaped, enumerate_ in small(problem, 3)

@@ -1,8 +1,7 @@
 """Every problem once more, from its definition alone: the second verifier that the gate holds the first against.
 
-A definition reads plain JSON and shares no code with the problem files: it imports nothing of this
-package, trades all speed for plainness, and says of an answer what it is worth, or None where it is not
-feasible. Where verifier and definition differ on one answer, one of the two is wrong.
+A definition reads plain JSON, imports nothing of this package, and says of an answer what it is worth, or None where it
+is not feasible. Where verifier and definition differ on one answer, one of the two is wrong.
 
 Examples
 --------

@@ -1,8 +1,7 @@
 """Every answer to a small instance, judged by the verifier and by the definition: they agree on all of them.
 
-Answers are enumerated in the form in which they are written, wrong ones included: elements that do not
-exist, elements twice, too few and too many of them. Among all that the definition accepts, the best must be
-worth what the reference says.
+Wrong answers are among them: elements that do not exist, elements twice, too few and too many. Among all that the
+definition accepts, the best must be worth what the reference says.
 """
 
 from __future__ import annotations
@@ -67,12 +66,8 @@ def compare(
 ) -> Findings:
     """Judge all ``solutions`` of ``instance`` by verifier and definition, and hold the reference against the best.
 
-    Where a kind thins out its answers, the best of these may fall short of the reference.
-
-    Raises
-    ------
-    ValueError
-        If there are more answers than `LIMIT`.
+    Where a kind thins out its answers, the best of these may fall short of the reference. More than `LIMIT` solutions
+    are a ``ValueError``.
 
     Examples
     --------

@@ -1,7 +1,6 @@
 """Mutated replies by the thousand: each is judged at bounded cost, and what is accepted is accepted rightly.
 
-Good replies lose, gain and exchange characters, numbers and tags. A mutant that is still feasible has to mean
-literally what it says, neither repaired nor guessed, and to be worth what the definition says.
+A mutant that is still feasible has to mean literally what it says, and to be worth what the definition says.
 """
 
 from __future__ import annotations
@@ -32,13 +31,7 @@ _INSTANCES = 6
 
 
 def mutate(rng: random.Random, text: str, other: str) -> str:
-    """Return ``text`` after one to four random edits, some with pieces of ``other``.
-
-    Examples
-    --------
-    >>> [mutate(random.Random(seed), "<answer>[0, 1, 2]</answer>", "<answer>[2, 1, 0]</answer>") for seed in (6, 9)]
-    ['<answer>[0, 0, 2, 5]</answer>', '<answer>[0,answer>']
-    """
+    """Return ``text`` after one to four random edits, some with pieces of ``other``."""
     for _ in range(rng.choice((1, 1, 1, 2, 2, 4))):
         at, end = sorted((rng.randrange(len(text) + 1), rng.randrange(len(text) + 1)))
         edit = rng.randrange(9)

@@ -1,9 +1,7 @@
 """The gate of registration: what a problem has to pass before its scores mean anything.
 
-No reply of the battery is accepted wrongly, refused wrongly or judged at length; verifier, definition and
-reference agree on every answer to small instances; mutated replies find no hole; the scale is where it
-belongs: a proven optimum pays 1, the greedy answer exactly 0, thoughtless constant answers at most -0.2, and no
-constant answer as much as greedy ones.
+No reply is accepted wrongly, refused wrongly or judged at length, and the scale is where it belongs: a proven optimum
+pays 1, the greedy answer exactly 0, thoughtless constant answers at most -0.2, and none as much as greedy.
 """
 
 from __future__ import annotations
@@ -91,19 +89,7 @@ class Gate:
 
 
 def find_definition(problem: Problem[Any, Any], entry_point: str | None = None) -> Definition | None:
-    """Return the definition at ``entry_point``, or the one registered with ``problem``, or None.
-
-    Raises
-    ------
-    ValueError
-        If ``entry_point`` does not name a function as ``module:function``.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> find_definition(forge_gym.problem("TSP")).__name__
-    'tsp'
-    """
+    """Return the definition at ``entry_point`` (``module:function``), or that registered with ``problem``, or None."""
     entry_point = entry_point or definition_entry_point(problem.name)
     if entry_point is None:
         return definition_of(problem.name)
@@ -125,21 +111,15 @@ def check(
     levels: Sequence[int] = SIZES,
     progress: Callable[[str], object] = lambda done: None,
 ) -> Gate:
-    """Put ``problem`` through the gate.
+    """Put a registered problem through the gate, with the parameters it is to be released with.
 
     Parameters
     ----------
-    problem
-        A registered problem with the parameters it is to be released with.
     definition
         Its second verifier, see `definitions`; by default the one that is registered with it. Without any,
         the other checks still run, but the problem is refused.
-    replies
-        Mutated replies to judge.
-    instances
-        Graded instances on which policies are played.
-    levels
-        Sizes at which the battery runs.
+    replies, instances, levels
+        Mutated replies to judge, graded instances on which policies are played, sizes at which the battery runs.
     progress
         Called with the name of each check when it is done.
 
@@ -209,7 +189,7 @@ def _battery(problem: Problem[Any, Any], definition: Definition, levels: Sequenc
 
 
 def _calibration(problem: Problem[Any, Any], instances: int, earned: dict[str, float]) -> Findings:
-    """Play policies; fixed ones give all other instances one answer to the first."""
+    """Play policies; constant ones give all other instances one answer to the first."""
     drawn = [x for _, x in islice(problem.graded_instances(seed=2, split="validation"), instances)]
     (first, *others), kind, search = drawn, as_kind(problem), LocalSearchAgent()
     rng = np.random.default_rng(0)

@@ -1,10 +1,8 @@
 """Mutation testing of a verifier: each check is deleted or weakened in turn, and some test must notice.
 
-The functions that a verdict goes through are found from the problem's class, their source is changed one
-place at a time, and the changed code is put in place of theirs while the battery's replies, every answer to
-some small instances and a few thousand mutated replies are judged again. A change that nothing notices
-survives: either no test covers that check, or the check is redundant. A line whose check is redundant says so, and
-why, in a comment: ``# redundant: a cycle that short lacks edges too``.
+The functions that a verdict goes through are changed one place at a time, while the battery's replies, every answer to
+some small instances and a few thousand mutated replies are judged again. A change that nothing notices survives: either
+no test covers that check, or it is redundant. Then its line says why: ``# redundant: a cycle that short lacks edges``.
 """
 
 from __future__ import annotations
@@ -68,12 +66,6 @@ def functions(problem: type[Kind[Any, Any]], shared: bool | None = None) -> list
     """Return the functions that reading and checking an answer go through.
 
     They are those that all problems share, or with False the problem's own, or with None both.
-
-    Examples
-    --------
-    >>> from forge_gym.envs.knapsack import Knapsack
-    >>> [function.__name__ for function in functions(Knapsack)][:4]
-    ['broken', 'clean', 'read', 'extract_answer']
     """
     reached: dict[FunctionType, None] = {}
     waiting: list[Any] = [problem.broken, problem.clean, problem.read, extract_answer]
@@ -101,8 +93,6 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-# ---------------------------------------------------------------------------------------- changes
-
 _RELAXED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -114,10 +104,7 @@ _RELAXED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 def changes(tree: ast.FunctionDef) -> Iterator[tuple[int, str]]:
     """Change one place of ``tree`` after another; yield its line and the change in words while it is in place.
 
-    Deleted: statements that raise, append, count or call; conditions; operands of ``and`` and ``or``; filters of
-    comprehensions. Weakened: comparisons by one, or always true, or always false; sets that forget that elements
-    are distinct. An ``if`` whose body only returns is not deleted: a way to accept at once makes no verifier weak
-    by being closed.
+    An ``if`` whose body only returns is not deleted: a way to accept at once makes no verifier weak by being closed.
     """
     accepting = {
         part
@@ -197,9 +184,6 @@ def _in_place(function: FunctionType, tree: ast.FunctionDef) -> Iterator[None]:
         function.__code__ = kept
 
 
-# ------------------------------------------------------------------------------------------ tests
-
-
 def bank(problem: Problem[Any, Any], definition: Definition) -> list[Reply]:
     """Return the replies that mutants are put to: of the battery, all answers to a small instance, mutated ones."""
     case = Case(problem, definition)
@@ -251,12 +235,8 @@ def mutants(
 ) -> list[Mutant]:
     """Return every mutant of the verifier of ``problem`` with the first test that kills it.
 
-    ``shared`` says of which `functions`. Mutants in ``skip``, by function, line and change, are not tried.
-
-    Raises
-    ------
-    ValueError
-        If a test fails on the verifier as it is: then there is nothing to mutate.
+    ``shared`` says of which `functions`. Mutants in ``skip``, by function, line and change, are not tried. A verifier
+    that fails a test as it is raises a ``ValueError``.
     """
     tests = bank(problem, definition)
     if failure := next((test.name for test in tests if not test.passes()), ""):

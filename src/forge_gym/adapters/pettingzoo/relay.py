@@ -15,7 +15,6 @@ from ...core.checks import check_choice, check_int, check_share
 from ...core.env import TextEnv
 from ...core.instance import Instance
 from ...core.problem import Problem
-from ...core.verdict import Number
 from ...kinds import Kind, as_kind
 from ...kinds.encoding import Observation
 from ...wrappers.improve import Improve
@@ -223,11 +222,6 @@ class Relay(Table, AECEnv[str, Any, Any]):
         self.infos = {agent: dict(info) for agent in self.agents}
         return episode.paid
 
-    def _worth(self, solution: Any) -> Number:
-        """Return the objective, more being better."""
-        value: Number = self.problem.objective(self.instance, solution)
-        return value if self.problem.sense == "max" else -value
-
     def _foreign(self, agent: str, solution: Any) -> set[int]:
         """Return the variables that ``solution`` changes and ``agent`` does not own."""
         return self.problem.changed(self.solution, solution) - self.shares[agent] if self.owned else set()
@@ -240,6 +234,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
     def _answered(self, agent: str, reply: str) -> Any:
         """Return the solution that the reply states if it may become the shared one, and note what is to be said."""
         verdict = self.problem.verify(self.instance, reply)
+        value: Any = verdict.objective
         kept = ", so the shared solution stays as it was"
         if verdict.status == "malformed":
             why = f"could not be read: {verdict.reason}"
@@ -247,10 +242,10 @@ class Relay(Table, AECEnv[str, Any, Any]):
             why = f"was infeasible: {'; '.join(violation.reason for violation in verdict.violations)}"
         elif foreign := self._foreign(agent, verdict.solution):
             why = f"changed what {agent} does not own: {self._names(foreign)}"
-        elif self._worth(verdict.solution) < self._worth(self.solution):
-            why = f"had objective {verdict.objective}, which is worse"
+        elif self.problem.better(self.problem.objective(self.instance, self.solution), value):
+            why = f"had objective {value}, which is worse"
         else:
-            why, kept = f"had objective {verdict.objective} and is now the shared one", ""
+            why, kept = f"had objective {value} and is now the shared one", ""
         self._said = f"The answer of {agent} just now {why}{kept}."
         return None if kept else verdict.solution
 
