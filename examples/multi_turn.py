@@ -67,11 +67,10 @@ def main(args: Args, problems: list[Any], limit: int) -> None:
     from forge_gym.training.sft import epochs, fine_tune
 
     set_seed(args.seed)
-    (problem,) = problems
+    problem, policy = problems[0], args.model or str(args.out / "sft")
     test, watched = held_out(problem, args.test_episodes), held_out(problem, 100, split="validation")
     exclude = {problem.prompt(instance) for instance in test}
 
-    policy = args.model or str(args.out / "sft")
     if not args.model and not finished(args.out / "sft"):
         examples = list(demonstrations(args, problem, exclude))
         tokenizer = word_tokenizer(f"{e.prompt} {e.reply}".replace(EOS, "") for e in examples)
@@ -87,18 +86,17 @@ def main(args: Args, problems: list[Any], limit: int) -> None:
         size, chat = args.steps * args.prompts, bool(args.model)
         rows = make_dataset(problem, size, seed=args.seed + 1, chat=chat, exclude=exclude)
         reward = RewardFunction(args.reward)
-        config = GRPOConfig(
-            str(args.out), max_steps=args.steps, num_generations=args.group, save_steps=args.save_steps,
-            per_device_train_batch_size=args.prompts * args.group, mask_truncated_completions=chat, seed=args.seed,
-            max_completion_length=limit * args.turns, **GRPO | grpo_options(args.grpo),
-        )  # fmt: skip
+        options = GRPO | dict(
+            max_steps=args.steps, num_generations=args.group, per_device_train_batch_size=args.prompts * args.group,
+            max_completion_length=limit * args.turns, mask_truncated_completions=chat, save_steps=args.save_steps,
+            seed=args.seed,
+        ) | grpo_options(args.grpo)  # fmt: skip
         trainer = GRPOTrainer(
-            policy, reward, config, rows,
+            policy, reward, GRPOConfig(str(args.out), **options), rows,
             processing_class=AutoTokenizer.from_pretrained(policy, padding_side="left"),
             rollout_func=Rollout(rows, turns=args.turns),
         )  # fmt: skip
-        train(trainer, reward, problem, watched, limit)
-
+        train(trainer, reward, problem, watched, limit, args.turns)
     results, gains = [], []
     for stage, folder in (("start", policy), ("GRPO", str(args.out))):
         limits: Any = {"max_new_tokens": limit, "batch_size": 100}
@@ -129,12 +127,11 @@ class Misled:
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
         """Answer after the feedback of the next task in the batch."""
-        heard = []
-        for task, other in zip(tasks, [*tasks[1:], *tasks[:1]], strict=True):
-            messages = [*task.messages]
-            messages[2::2] = other.messages[2::2]
-            heard.append(replace(task, messages=tuple(messages)))
-        return self.agent.answer(heard)
+        messages = [[*task.messages] for task in tasks]
+        for i, own in enumerate(messages):
+            own[2::2] = tasks[(i + 1) % len(tasks)].messages[2::2]
+        heard = zip(tasks, map(tuple, messages), strict=True)
+        return self.agent.answer([replace(task, messages=own) for task, own in heard])
 
 
 def demonstrations(args: Args, problem: Any, exclude: set[str]) -> Iterator[Example]:

@@ -27,7 +27,12 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    trainer: Any, reward: Any, problem: Problem[Any, Any], watched: Sequence[Instance], max_new_tokens: int
+    trainer: Any,
+    reward: Any,
+    problem: Problem[Any, Any],
+    watched: Sequence[Instance],
+    max_new_tokens: int,
+    turns: int = 1,
 ) -> None:
     """Train from the newest checkpoint on, with all callbacks; leave model, log and note in the trainer's folder.
 
@@ -37,12 +42,13 @@ def train(
         A ``GRPOTrainer``.
     reward
         Its `forge_gym.adapters.trl.RewardFunction`.
-    problem, watched, max_new_tokens
+    problem, watched, max_new_tokens, turns
         As of `HeldOut` and `forge_gym.training.runs.finish`.
     """
     state = SaveState(reward)
     plain(trainer)
-    for callback in (state, Watch(), HeldOut(trainer, problem, watched, max_new_tokens=max_new_tokens)):
+    held_out = HeldOut(trainer, problem, watched, max_new_tokens=max_new_tokens, turns=turns)
+    for callback in (state, Watch(), held_out):
         trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=state.resume(trainer))
     trainer.save_model()
@@ -98,8 +104,8 @@ class HeldOut(TrainerCallback):
         Evaluate its model and log through it.
     problem, instances
         Such as ``held_out(problem, 100)``.
-    max_new_tokens, batch_size
-        As of `TransformersAgent`.
+    max_new_tokens, batch_size, turns
+        As of `TransformersAgent` and `forge_gym.evaluation.evaluate.evaluate`.
     """
 
     def __init__(
@@ -110,8 +116,9 @@ class HeldOut(TrainerCallback):
         *,
         max_new_tokens: int,
         batch_size: int = 256,
+        turns: int = 1,
     ) -> None:
-        self.trainer, self.problem, self.instances = trainer, problem, instances
+        self.trainer, self.problem, self.instances, self.turns = trainer, problem, instances, turns
         self.limits: dict[str, Any] = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -134,7 +141,7 @@ class HeldOut(TrainerCallback):
         try:
             with unwrap_model_for_generation(trainer.model_wrapped, trainer.accelerator) as model:
                 agent = TransformersAgent(model, trainer.processing_class, **self.limits)
-                result = evaluate(agent, self.problem, self.instances, batch_size=len(self.instances))
+                result = evaluate(agent, self.problem, self.instances, turns=self.turns)
             scores = {metric: fmean(result.values(metric)) for metric in METRICS}
             trainer.log({f"heldout/{metric}": score for metric, score in scores.items()})
         finally:

@@ -32,7 +32,7 @@ class Example:
     weight: float = 1.0
     """How often it is trained on relative to others; see `forge_gym.training.sft.epochs`."""
     index: int = 0
-    """Of the instance in its stream."""
+    """Of the instance."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,6 @@ def rejection_sample(
     samples: int = 8,
     skill: float = 0.0,
     batch_size: int = 1024,
-    progress: Callable[[int], object] = lambda done: None,
 ) -> list[Example]:
     """Return the agent's own best replies to learn from: self-improvement by rejection sampling.
 
@@ -178,13 +177,6 @@ def rejection_sample(
         Least skill of a reply that is kept; 0 asks for the greedy heuristic's value.
     batch_size
         Replies asked for at once.
-    progress
-        Called with the number of replies since the last call.
-
-    Returns
-    -------
-    list of Example
-        In the order of the instances; ``index`` counts them.
 
     Examples
     --------
@@ -200,7 +192,7 @@ def rejection_sample(
     check_share("skill", skill, -1.0, 1.0)
     check_int("batch_size", batch_size, 1)
     kept: list[Example] = []
-    for index, texts in enumerate(replies(agent, problem, instances, samples, batch_size, progress)):
+    for index, texts in enumerate(replies(agent, problem, instances, samples, batch_size)):
         instance = instances[index]
         good = [
             (verdict, text)

@@ -96,11 +96,6 @@ class Row:
         """Whether the window would go a level down from here."""
         return self.mean("pass_rate") <= WINDOW.down and self.mean("zero_pass") >= WINDOW.zero_pass
 
-    @property
-    def promotes(self) -> bool:
-        """Whether the window would go a level up from here."""
-        return self.mean("pass_rate") >= WINDOW.up and self.mean("feasible") >= WINDOW.feasible
-
     def to_dict(self) -> dict[str, Any]:
         """Return the row as JSON-ready data."""
         return {
@@ -135,7 +130,8 @@ def suggest(rows: Sequence[Row]) -> Suggestion:
     start = good[-1] if good else max(rows, key=lambda row: row.mean("signal"))
     if not start.mean("signal"):
         return Suggestion(None, f"no group carries signal: {_advice(rows)}")
-    more = ", try higher levels too" if start is rows[-1] and start.promotes else ""
+    promotes = start.mean("pass_rate") >= WINDOW.up and start.mean("feasible") >= WINDOW.feasible
+    more = ", try higher levels too" if start is rows[-1] and promotes else ""
     if not good:
         more = f", though {'the window would demote' if start.demotes else 'most of the compute is wasted'}"
     share, passed = start.mean("signal"), start.mean("pass_rate")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..agents.causal_lm import render
-from ..core.checks import check_int
 from .demonstrations import Example
 from .runs import last_checkpoint
 
@@ -35,20 +34,20 @@ def fine_tune(
     Parameters
     ----------
     model, tokenizer
-        A folder and a hub name will do for the model. With a chat template, prompts are rendered as conversations;
-        otherwise as they are.
+        The model loaded, or its folder or hub name. With a chat template, prompts are rendered as conversations.
     examples
         Called without arguments, gives the same examples every time, such as `Demonstrations.stream`.
     folder
-        For the trained model and its tokenizer, and until `forge_gym.training.runs.finish` removes them for the
-        checkpoints, written every ``save_steps`` steps. Training continues from the last one, and reads the examples
-        before it once more.
+        For the trained model and its tokenizer. Checkpoints are there too, until `forge_gym.training.runs.finish`
+        removes them; training continues from the last one.
     steps, batch
         Steps, and examples per step and process.
     learning_rate
         Peak of the schedule; warms up over the first twentieth.
+    save_steps
+        Steps between checkpoints.
     seed
-        To which the trainer sets the random generators of Python, NumPy and PyTorch.
+        To which the trainer sets all random generators.
 
     Returns
     -------
@@ -58,16 +57,12 @@ def fine_tune(
     Raises
     ------
     ValueError
-        If a number is out of range, or the examples end too soon.
+        If the examples end too soon.
     """
     from datasets import IterableDataset
     from trl import SFTConfig, SFTTrainer
 
     from .callbacks import plain
-
-    check_int("steps", steps, 1)
-    check_int("batch", batch, 1)
-    check_int("seed", seed, 0, 2**32 - 1)
 
     def rows() -> Iterator[dict[str, list[int]]]:
         stream = iter(examples())

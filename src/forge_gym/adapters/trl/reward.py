@@ -67,7 +67,8 @@ class RewardFunction:
 
     Notes
     -----
-    What ``verpo`` and a curriculum have learned is lost with the process unless `SaveState` keeps it.
+    What ``verpo`` and a curriculum have learned is lost with the process unless
+    `forge_gym.training.callbacks.SaveState` keeps it.
     """
 
     def __init__(self, reward: str = "tiered", *, stream: Stream | None = None) -> None:
@@ -88,20 +89,10 @@ class RewardFunction:
         log_metric: Callable[[str, float], None] | None = None,
         **_: Any,
     ) -> list[float | None]:
-        """Return one reward per completion.
+        """Return one reward per completion: a text, or a conversation whose last assistant message counts.
 
-        Parameters
-        ----------
-        completions
-            Texts, or conversations whose last assistant message counts.
-        spec, draw
-            Columns of the data set. No other column matters.
-        completion_ids
-            Tokens of the completions.
-        kept_reply, environments
-            Of `Rollout` and of tools: what was kept there takes the place of the completion.
-        log_metric
-            The trainer's logger.
+        Of the data set's columns ``spec`` and ``draw`` matter. What a `Rollout` (``kept_reply``) or a tool kept takes
+        the place of the completion.
         """
         none = [None] * len(spec)
         replies = zip(completions, kept_reply or none, environments or none, strict=True)
