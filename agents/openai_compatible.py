@@ -94,9 +94,8 @@ class OpenAICompatibleAgent:
         except httpx.InvalidURL:
             address = httpx.URL("")
         if address.scheme not in ("http", "https") or not address.host:
-            raise ValueError(
-                f"base_url must be like https://host/v1 or http://localhost:8000/v1, got {short_repr(self.base_url)}"
-            )
+            rule = "base_url must be like https://host/v1 or http://localhost:8000/v1"
+            raise ValueError(f"{rule}, got {short_repr(self.base_url)}")
         check_choice("max_tokens_field", self.max_tokens_field, LIMIT_FIELDS)
         check_sampling(self.temperature, self.top_p)
         options = {option: value for option, value in vars(self).items() if value is not None}

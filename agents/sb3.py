@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pickle
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core.checks import check_choice
 from ..core.env import TextEnv
 from ..wrappers.construct import Construct
 from ..wrappers.improve import Improve
@@ -21,8 +19,6 @@ from .agent import Task
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.vec_env import VecNormalize
-
-VIEWS: dict[str, Callable[..., NumericView]] = {"construct": Construct, "improve": Improve}
 
 
 class SB3Agent:
@@ -35,10 +31,10 @@ class SB3Agent:
     model
         A trained model, or the file that its ``save`` wrote. ``MaskablePPO`` of sb3-contrib gets the masks.
     view
-        ``construct`` or ``improve``, by default the one the model's observations are of; or a function from a text
-        environment to the view trained in, for other options than the defaults. The size is the model's.
+        From a text environment to the view trained in; by default `Construct` or `Improve` with their own options,
+        whichever the model's observations are of, and its size.
     normalize
-        The training's ``VecNormalize``, or the file that its ``save`` wrote.
+        The training's ``VecNormalize``.
     deterministic
         Take the likeliest action; otherwise draw it, from torch's global generator.
     """
@@ -47,20 +43,13 @@ class SB3Agent:
         self,
         model: BaseAlgorithm | str | Path,
         *,
-        view: str | Callable[[TextEnv], NumericView] | None = None,
-        normalize: VecNormalize | str | Path | None = None,
+        view: Callable[[TextEnv], NumericView] | None = None,
+        normalize: VecNormalize | None = None,
         deterministic: bool = True,
         name: str | None = None,
     ) -> None:
         self.model = load(model) if isinstance(model, (str, Path)) else model
-        self._parts = getattr(self.model.observation_space, "spaces", {})
-        view = view or ("improve" if "progress" in self._parts else "construct")
-        if isinstance(view, str):
-            check_choice("view", view, VIEWS)
-        self.view, self.deterministic = view, deterministic
-        self.normalize: Any = normalize
-        if isinstance(normalize, (str, Path)):
-            self.normalize = pickle.loads(Path(normalize).read_bytes())
+        self.view, self.normalize, self.deterministic = view, normalize, deterministic
         self.name = name or f"sb3:{type(self.model).__name__}"
         self._masked = "action_masks" in inspect.signature(self.model.predict).parameters
 
@@ -90,9 +79,11 @@ class SB3Agent:
     def _view(self, task: Task) -> NumericView:
         env = TextEnv(task.problem)
         expected = self.model.observation_space
-        if isinstance(self.view, str):
-            room = int(self._parts["elements"].shape[0]) if "elements" in self._parts else 0
-            view = VIEWS[self.view](env, size=max(room, task.problem.instance().size))
+        if self.view is None:
+            parts = getattr(expected, "spaces", {})
+            room = parts["elements"].shape[0] if "elements" in parts else 0
+            default = Improve if "progress" in parts else Construct
+            view: NumericView = default(env, size=max(room, task.problem.instance().size))
         else:
             view = self.view(env)
         if view.observation_space != expected or view.action_space != self.model.action_space:
@@ -117,9 +108,8 @@ def load(path: str | Path) -> BaseAlgorithm:
         data, _, _ = load_from_zip_file(path, device="cpu", print_system_info=False)
         wanted = (data or {})["policy_class"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"model must be a file that a model's save wrote, got {str(path)!r}: {error}"
-        ) from None
+        rule = "model must be a file that a model's save wrote"
+        raise ValueError(f"{rule}, got {str(path)!r}: {error}") from None
     # The file names the policy, not the algorithm; A2C's policies are PPO's.
     algorithms = {MaskableActorCriticPolicy: MaskablePPO, ActorCriticPolicy: PPO, DQNPolicy: DQN}
     for policy, algorithm in algorithms.items():

@@ -16,10 +16,8 @@ def text_env(env: gym.Env[Any, Any]) -> TextEnv:
     """Return the text environment of one problem inside ``env``, or raise ``ValueError``."""
     inner = env.unwrapped
     if not isinstance(inner, TextEnv) or isinstance(inner, MixedEnv):
-        raise ValueError(
-            "env must hold a text environment of one problem, such as gym.make('Forge/TSP-v0'), "
-            f"got {type(inner).__name__}"
-        )
+        rule = "env must hold a text environment of one problem, such as gym.make('Forge/TSP-v0')"
+        raise ValueError(f"{rule}, got {type(inner).__name__}")
     return inner
 
 

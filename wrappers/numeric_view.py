@@ -24,10 +24,8 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
     def __init__(self, env: gym.Env[str, str], size: int | None) -> None:
         base = text_env(env)
         if base.protocol.turns != 1:
-            raise ValueError(
-                f"env must be made with turns=1, got turns={base.protocol.turns}: "
-                "a solution in numbers is handed in once"
-            )
+            turns = base.protocol.turns
+            raise ValueError(f"env must be made with turns=1, got turns={turns}: numbers are handed in once")
         super().__init__(env)
         self.text_env = base
         self.scheme: Reward = single_reward(base.protocol.reward)

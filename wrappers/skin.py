@@ -42,9 +42,8 @@ class Story:
     def __post_init__(self) -> None:
         for text in (self.scene, *self.words, *self.words.values()):
             if not isinstance(text, str) or not text.strip() or _KEPT.search(text):
-                raise ValueError(
-                    f"a story's words must be text without digits, 'answer' and 'JSON', got {short_repr(text)}"
-                )
+                rule = "a story's words must be text without digits, 'answer' and 'JSON'"
+                raise ValueError(f"{rule}, got {short_repr(text)}")
 
     @cached_property
     def _forms(self) -> dict[str, str]:
@@ -124,9 +123,7 @@ class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
         problem = text_env(env).problem
         if problem.style == "compact":
-            raise ValueError(
-                "a skin needs prompts with words, got style='compact': did you mean style='prose'?"
-            )
+            raise ValueError("a skin needs prompts with words, got style='compact': did you mean 'prose'?")
         known = stories(type(problem))
         if story is None and not known:
             raise ValueError(f"story must be a Story, since {problem.name} has none, got None")

@@ -139,18 +139,15 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
         if finals:
             ended = np.full(self.num_envs, None, dtype=object)
             ended[list(finals)] = [text for text, _ in finals.values()]
-            infos |= {
-                "final_obs": ended,
-                "final_info": self._infos({i: info for i, (_, info) in finals.items()}),
-            }
+            infos["final_obs"] = ended
+            infos["final_info"] = self._infos({i: info for i, (_, info) in finals.items()})
             infos |= {key: self._mask(list(finals)) for key in ("_final_obs", "_final_info")}
         return tuple(texts), np.array(rewards), np.array(terminated), np.array(truncated), infos
 
     def _check_count(self, parameter: str, values: Sized) -> None:
         if len(values) != self.num_envs:
-            raise ValueError(
-                f"{parameter} must be one for each of {self.num_envs} environments, got {len(values)}"
-            )
+            rule = f"{parameter} must be one for each of {self.num_envs} environments"
+            raise ValueError(f"{rule}, got {len(values)}")
 
     def _masked(self, mask: Any) -> list[int]:
         """Return the numbers of the environments that ``mask`` selects."""

@@ -132,15 +132,7 @@ class RowPicture(Picture):
 
 
 def summary(problem: Any, instance: Any, solution: Any = None) -> str:
-    """Return one line on a solution: its objective, or which constraints it breaks and by how much.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> tsp = forge_gym.problem("TSP", n=5)
-    >>> summary(tsp, tsp.instance(), (0, 1, 1, 2))
-    'TSP: infeasible, visited by 2, once by 1'
-    """
+    """Return one line on a solution: its objective, or which constraints it breaks and by how much."""
     if solution is None:
         return str(problem.name)
     broken = [f"{v.family} by {_short(v.amount)}" for v in problem.violations(instance, solution)]

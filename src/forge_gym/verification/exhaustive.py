@@ -68,25 +68,14 @@ def compare(
 
     Where a kind thins out its answers, the best of these may fall short of the reference. More than `LIMIT` solutions
     are a ``ValueError``.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.verification.definitions import tsp
-    >>> problem = forge_gym.problem("TSP", n=4)
-    >>> instance = problem.instance(seed=0)
-    >>> compare(problem, tsp, instance, problem.wild(instance)).counts
-    Counter({'answers': 9331, 'feasible': 24})
     """
     case, best = Case(problem, definition, instance), None
     findings, optimum = Findings(Counter(answers=0, feasible=0)), case.reference.value
     for worth, reply in answers(case, solutions):
         findings.counts["answers"] += 1
         if findings.counts["answers"] > LIMIT:
-            raise ValueError(
-                f"an instance to enumerate must have at most {LIMIT} answers, got more to one of {instance.size} "
-                "elements: the parameter n of a problem is its number of elements"
-            )
+            rule = f"an instance to enumerate must have at most {LIMIT} answers"
+            raise ValueError(f"{rule}, got more to one of {instance.size} elements: try a smaller n")
         if worth is not None:
             findings.counts["feasible"] += 1
             best = worth if best is None or problem.better(worth, best) else best

@@ -75,16 +75,7 @@ def _renumbered(rng: random.Random, text: str) -> str:
 
 
 def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed: int = 0) -> Findings:
-    """Judge ``replies`` mutants of good replies, in every style and answer format; count them by status.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.verification.definitions import tsp
-    >>> findings = fuzz(forge_gym.problem("TSP"), tsp, replies=500)
-    >>> findings.counts["replies"], findings.counts["feasible"] > 10, findings.faults
-    (500, True, [])
-    """
+    """Judge ``replies`` mutants of good replies, in every style and answer format; count them by status."""
     # Half of the mutants in the form that most models answer in, the others in all forms alike.
     others = forms(problem)
     usual = [replace(problem, style="prose", answer_format="tags")] * len(others)
