@@ -116,12 +116,10 @@ def evaluation_tables(
 
     Parameters
     ----------
-    evaluations
-        Of different agents on the same rows.
-    title
-        Of what was asked.
+    evaluations, title
+        As of `evaluation_table`.
     asked
-        All rows that were asked; some may have no answer.
+        All rows, also those without an answer.
     by
         Keys of `GROUPINGS`: each of their groups gets a table of its own.
     """
