@@ -82,23 +82,17 @@ class Construct(NumericView):
         self._allow_only([*self._pieces, *([self._stop] if complete else [])])
         return bool(self._pieces)
 
-    def _act(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def _act(self, action: int) -> float:
         problem, instance = self.problem, self.instance
-        reward, terminated, truncated = 0.0, False, False
         if not self._mask[action]:
-            score, terminated, truncated = self._submit("")
-            reward = self._change_to(score)
-        else:
-            if action != self._stop:
-                self.solution = problem.extend(instance, self.solution, self._pieces[action])
-            if action == self._stop or not self._find_pieces():
-                score, terminated, truncated = self._submit(problem.format(instance, self.solution))
-                reward = self._change_to(score)
-            elif self.dense:
-                reward = self._change_to(potential(problem, instance, self.solution, self.scheme))
-        if self._over:
-            self._allow_only([])
-        return self._observe(), reward, terminated, truncated, dict(self._info)
+            return self._change_to(self._submit(""))
+        if action != self._stop:
+            self.solution = problem.extend(instance, self.solution, self._pieces[action])
+        if action == self._stop or not self._find_pieces():
+            return self._change_to(self._submit(problem.format(instance, self.solution)))
+        if not self.dense:
+            return 0.0
+        return self._change_to(potential(problem, instance, self.solution, self.scheme))
 
     def _observe(self) -> Observation:
         return {

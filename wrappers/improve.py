@@ -98,7 +98,7 @@ class Improve(NumericView):
         self._outcomes = {self._numbers[name]: outcome for name, outcome in moves}
         self._allow_only(self._outcomes)
 
-    def _act(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def _act(self, action: int) -> float:
         problem, instance = self.problem, self.instance
         self._taken += 1
         reward, optimal = 0.0, False
@@ -111,11 +111,9 @@ class Improve(NumericView):
                 reward = self._change_to(score)
         else:
             reward = -self.penalty
-        terminated = truncated = False
         if optimal or self._taken == self.steps or not self._outcomes:
-            _, terminated, truncated = self._submit(problem.format(instance, self.best))
-            self._allow_only([])
-        return self._observe(), reward, terminated, truncated, dict(self._info)
+            self._submit(problem.format(instance, self.best))
+        return reward
 
     def _observe(self) -> Observation:
         data = {key: array.copy() for key, array in self._data.items()}

@@ -36,7 +36,7 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         self._mask: NDArray[np.int8] = np.zeros(0, np.int8)
         self._paid = 0.0
         self._info: dict[str, Any] = {}
-        self._over = True
+        self._over, self._terminated, self._truncated = True, False, False
         self.solution: Any = ()
         """What has been built so far, or where the search stands."""
         self.reply = ""
@@ -62,7 +62,7 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         _, self._info = self.env.reset(seed=seed, options=options)
         self._over = True
         self._data = self.encoder.instance(self.instance)
-        self._paid, self._over = 0.0, False
+        self._paid, self._over, self._terminated, self._truncated = 0.0, False, False, False
         self._begin()
         return self._observe(), dict(self._info)
 
@@ -76,7 +76,8 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
             number = -1
         if not 0 <= number < self.actions:
             raise ValueError(f"action must be an integer from 0 to {self.actions - 1}, got {action!r}")
-        return self._act(number)
+        reward = self._act(number)
+        return self._observe(), reward, self._terminated, self._truncated, dict(self._info)
 
     def render(self) -> Any:
         """Return what the text environment renders; in a picture (``rgb_array``), the solution as it is now."""
@@ -95,8 +96,8 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
     def _begin(self) -> None:
         raise NotImplementedError
 
-    def _act(self, action: int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take an action that is in the action space."""
+    def _act(self, action: int) -> float:
+        """Take an action that is in the action space, and return the step's reward."""
         raise NotImplementedError
 
     def _observe(self) -> Observation:
@@ -107,12 +108,13 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         change, self._paid = score - self._paid, score
         return change
 
-    def _submit(self, text: str) -> tuple[float, bool, bool]:
-        """Let the text environment judge ``text``; return its reward and whether, and how, the episode is over."""
+    def _submit(self, text: str) -> float:
+        """Let the text environment judge ``text``, which ends the episode; return its reward."""
         self.reply = text
-        _, reward, terminated, truncated, self._info = self.env.step(text)
-        self._over = terminated or truncated
-        return float(reward), terminated, truncated
+        _, reward, self._terminated, self._truncated, self._info = self.env.step(text)
+        self._over = True
+        self._allow_only([])
+        return float(reward)
 
     def _allow_only(self, actions: Iterable[int]) -> None:
         """Make the ``actions`` the possible ones."""
