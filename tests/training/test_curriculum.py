@@ -98,7 +98,7 @@ def test_equal_shares_and_levels_within_the_window() -> None:
     assert {draw.level for draw in draws if draw.problem.name == "TSP"} == {2, 3, 4, 5}
     assert {draw.level for draw in draws if draw.problem.name != "TSP"} == {0}
     assert all(draw.problem.is_graded(draw.instance) for draw in draws[:20])
-    seen = [(draw.problem.name, draw.level, draw.index) for draw in draws]
+    seen = [(draw.problem.name, draw.level, draw.source["index"]) for draw in draws]
     assert len(set(seen)) == len(seen)
 
 
@@ -107,7 +107,7 @@ def test_the_state_comes_back_bit_by_bit() -> None:
         seen = []
         for i in range(draws):
             draw = curriculum.sample()
-            seen.append((draw.problem.name, draw.level, draw.index))
+            seen.append((draw.problem.name, draw.level, draw.source["index"]))
             verdicts = [PASSED if (i + j) % 7 else FAILED for j in range(8)]
             curriculum.update(draw.problem.name, draw.level, [FAILED] * 8 if i % 10 == 0 else verdicts)
         return seen

@@ -24,6 +24,7 @@ from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.seeding import SEEDING_VERSION, SPLITS
 from ..core.verdict import Verdict
+from ..data.rows import Row
 
 PASS = 0.75
 """Skill from which a rollout counts as passed."""
@@ -31,13 +32,7 @@ PASS = 0.75
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """When a window moves; the defaults are for graded rewards, where "passed" is far above greedy.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of range, or ``up`` and ``down`` are closer than 0.4, which lets a window oscillate.
-    """
+    """When a window moves. ``up`` is at least 0.4 above ``down``, or the window would oscillate."""
 
     width: int = 4
     """Levels in a window."""
@@ -62,16 +57,7 @@ class WindowConfig:
 
 @dataclass
 class Window:
-    """The levels of one problem that are trained on, the newest of which is ``top``.
-
-    Examples
-    --------
-    >>> window = Window(WindowConfig(groups=1))
-    >>> window.update(0, skills=[1.0, 0.9, 0.8, -0.1], feasible=4)
-    1
-    >>> window.top, window.levels
-    (1, range(0, 2))
-    """
+    """The levels of one problem that are trained on, the newest of which is ``top``."""
 
     rule: WindowConfig = field(default_factory=WindowConfig)
     top: int = 0
@@ -80,9 +66,7 @@ class Window:
     weak: bool = False
     """Whether the last check was one of the two that lower the top."""
     promotions: int = 0
-    """How often the top level rose."""
     demotions: int = 0
-    """How often it fell."""
 
     @property
     def levels(self) -> range:
@@ -90,16 +74,15 @@ class Window:
         return range(max(0, self.top - self.rule.width + 1), self.top + 1)
 
     def update(self, level: int, skills: Sequence[float], feasible: int) -> int:
-        """Count a group of rollouts of one instance; return by how much the top moved: -1, 0 or 1.
+        """Count rollouts of one instance, of which so many are feasible; return by how much the top moved: -1, 0 or 1.
 
-        Parameters
-        ----------
-        level
-            Of the instance; only the top level counts.
-        skills
-            One per rollout.
-        feasible
-            How many of them are feasible.
+        Only instances of the top level count.
+
+        Examples
+        --------
+        >>> window = Window(WindowConfig(groups=1))
+        >>> window.update(0, skills=[1.0, 0.9, 0.8, -0.1], feasible=4), window.levels
+        (1, range(0, 2))
         """
         if level != self.top or not skills:
             return 0
@@ -121,18 +104,6 @@ class Window:
         return move
 
 
-@dataclass(frozen=True)
-class CurriculumSample:
-    """What to train on next."""
-
-    problem: Problem[Any, Any]
-    """At its level."""
-    level: int
-    index: int
-    """Of the instance in the curriculum's stream of that problem and level."""
-    instance: Instance
-
-
 class Curriculum:
     """Which problem, level and instance comes next, and what was learned from the answers.
 
@@ -149,11 +120,6 @@ class Curriculum:
         When windows move.
     start
         Level at which windows start, one for all or by the problem's name.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range or names no problem.
 
     Examples
     --------
@@ -195,12 +161,15 @@ class Curriculum:
         """The top level of every problem."""
         return {name: window.top for name, window in self.windows.items()}
 
-    def at(self, name: str, level: int, index: int) -> CurriculumSample:
+    def at(self, name: str, level: int, index: int) -> Row:
         """Return instance ``index`` of the stream of a problem at a level: what `sample` returned once."""
         problem = self.problems[name].at_level(level)
-        return CurriculumSample(problem, level, index, problem.instance(self.seed, index, self.split))
+        return self._row(problem, level, index, problem.instance(self.seed, index, self.split))
 
-    def sample(self) -> CurriculumSample:
+    def _row(self, problem: Problem[Any, Any], level: int, index: int, instance: Instance) -> Row:
+        return Row.of(problem, instance, {"seed": self.seed, "index": index, "split": self.split}, level)
+
+    def sample(self) -> Row:
         """Return the next instance to train on: graded, and not drawn before."""
         name = [*self.problems][int(self._rng.integers(len(self.problems)))]
         levels = self.windows[name].levels
@@ -208,17 +177,12 @@ class Curriculum:
         key, problem = f"{name} {level}", self.problems[name].at_level(level)
         index, instance = next(problem.graded_instances(self.seed, self.split, start=self._next.get(key, 0)))
         self._next[key] = index + 1
-        return CurriculumSample(problem, level, index, instance)
+        return self._row(problem, level, index, instance)
 
     def update(self, name: str, level: int, verdicts: Sequence[Verdict]) -> int:
-        """Learn from a group of answers to one instance; return by how much the problem's top moved.
+        """Learn from the answers to one instance; return by how much the problem's top moved.
 
-        Parameters
-        ----------
-        name, level
-            Of the instance, as drawn.
-        verdicts
-            One per rollout. Those that beat a certificate say nothing about the learner and do not count.
+        Verdicts that beat a certificate say nothing about the learner and do not count.
         """
         judged = [verdict for verdict in verdicts if not verdict.beats_bound]
         skills = [verdict.skill for verdict in judged]

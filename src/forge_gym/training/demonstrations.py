@@ -12,7 +12,7 @@ import numpy as np
 
 from ..agents.agent import Agent, Task
 from ..agents.controls import climb
-from ..core.checks import check_choice, check_int, check_share
+from ..core.checks import check_choice, check_share
 from ..core.instance import Instance
 from ..core.problem import Problem
 
@@ -38,11 +38,6 @@ class Example:
 @dataclass(frozen=True)
 class Demonstrations:
     """An endless stream of demonstrations, each instance once; the same for the same arguments.
-
-    Raises
-    ------
-    ValueError
-        If the mix names an unknown teacher, or has no positive share.
 
     Examples
     --------
@@ -177,20 +172,7 @@ def rejection_sample(
         Least skill of a reply that is kept; 0 asks for the greedy heuristic's value.
     batch_size
         Replies asked for at once.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.agents import RandomAgent
-    >>> tsp = forge_gym.problem("TSP", n=5)
-    >>> instances = [tsp.instance(0, index) for index in range(20)]
-    >>> kept = rejection_sample(RandomAgent(), tsp, instances, samples=16, skill=1.0)
-    >>> all(tsp.verify(instances[example.index], example.reply).optimal for example in kept)
-    True
     """
-    check_int("samples", samples, 1)
-    check_share("skill", skill, -1.0, 1.0)
-    check_int("batch_size", batch_size, 1)
     kept: list[Example] = []
     for index, texts in enumerate(replies(agent, problem, instances, samples, batch_size)):
         instance = instances[index]

@@ -138,17 +138,6 @@ class BaseAndBonus:
     weight times a number in [0, 1]. All three are half of the smallest jump between two tiers: they never lift an
     answer to the next tier, but within one they may pay the slightly worse of two close answers more.
 
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.core.rewards import group_rewards
-    >>> knapsack, scheme = forge_gym.problem("Knapsack"), BaseAndBonus()
-    >>> instance = knapsack.instance(seed=1)
-    >>> answer = knapsack.format(instance, knapsack.heuristic(instance))
-    >>> texts = [answer, f"The objective is 465. {answer}", f"The objective is 464. {answer}"]
-    >>> group = Group(knapsack, instance, texts, knapsack.verify_many(instance, texts))
-    >>> [round(reward, 3) for reward in group_rewards(scheme, group)]
-    [0.005, 0.015, 0.005]
     """
 
     concision: float = 0.005
@@ -184,13 +173,7 @@ class BaseAndBonus:
 
 
 def _claimed(text: str) -> Fraction | None:
-    """Return the objective that the end of ``text`` claims last, or None.
-
-    Examples
-    --------
-    >>> _claimed("objective = 12, no: the objective value is 42."), _claimed("objective: 1,234")
-    (Fraction(42, 1), None)
-    """
+    """Return the objective that the end of ``text`` claims last, or None."""
     claims = _CLAIM.findall(text[-CLAIM_WINDOW:])
     return Fraction(claims[-1]) if claims else None
 

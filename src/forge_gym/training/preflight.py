@@ -1,8 +1,7 @@
 """Before any GPU hour: which problems and levels would give groups of rollouts something to learn from.
 
-Group-relative methods such as GRPO learn from the differences between the rewards of one prompt's
-rollouts. A group whose rewards are all equal costs as much as any other and moves no weight. A
-short pilot counts such groups for every problem and level, says why they are silent, and names the
+Group-relative methods such as GRPO learn from the differences between the rewards of one prompt's rollouts. A group
+whose rewards are all equal moves no weight. A short pilot counts such groups, says why they are silent, and names the
 level at which to start.
 
 Examples
@@ -120,11 +119,9 @@ class Suggestion(NamedTuple):
 def suggest(rows: Sequence[Row]) -> Suggestion:
     """Return the starting level of the problem whose levels ``rows`` are, in ascending order.
 
-    It is the highest level from which the window would not demote and where at least half of the
-    groups carry signal. The window climbs by itself, so a lower start would do in the end, but each
-    level below costs at least one check of groups that have little left to teach; from a start any
-    higher the window would come down again, through groups that are mostly silent. Where no level
-    qualifies it is the one with the largest share of groups with signal, the lowest of equal ones.
+    It is the highest level from which the window would not demote and where at least half of the groups carry
+    signal: groups below have little left to teach, and groups above are mostly silent. Where no level qualifies it is
+    the one with the largest share of groups with signal, the lowest of equal ones.
     """
     good = [row for row in rows if row.mean("signal") >= ENOUGH_SIGNAL and not row.demotes]
     start = good[-1] if good else max(rows, key=lambda row: row.mean("signal"))

@@ -45,14 +45,9 @@ PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
 
 def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Return a tokenizer in which every word between blanks is one token, for compact prompts.
+    """Return a tokenizer in which every word between blanks of the ``texts`` is one token; other words are unknown.
 
     One token per item is what lets a small model learn within minutes.
-
-    Parameters
-    ----------
-    texts
-        Prompts and replies with all the words there are; other words become unknown.
 
     Examples
     --------
@@ -75,7 +70,7 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 def build_model(
     size: str, tokenizer: PreTrainedTokenizerFast, *, length: int = 2048, seed: int = 0
 ) -> PreTrainedModel:
-    """Return a decoder (of Qwen3's architecture) with random weights.
+    """Return a decoder (of Qwen3's architecture) with random weights; PyTorch's own generator stays as it was.
 
     Parameters
     ----------
@@ -85,18 +80,10 @@ def build_model(
         Decides the vocabulary and the end-of-text token.
     length
         Longest sequence, in tokens.
-    seed
-        Of the weights; PyTorch's own generator stays as it was.
-
-    Raises
-    ------
-    ValueError
-        If ``size`` is unknown.
 
     Examples
     --------
-    >>> model = build_model("tiny", word_tokenizer(["a b"]))
-    >>> model.num_parameters()
+    >>> build_model("tiny", word_tokenizer(["a b"])).num_parameters()
     160608
     """
     import torch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.checks import check_int
 from ...core.problem import Problem
 from ...data.rows import Row, samples
-from ...training.curriculum import Curriculum, CurriculumSample
+from ...training.curriculum import Curriculum
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -42,10 +42,6 @@ def make_dataset(
         Columns ``prompt``, ``spec``, ``problem``, ``environment`` (the problem again), ``level`` (-1 for a
         problem's own parameters), ``seed``, ``index`` and ``instance_hash``.
 
-    Raises
-    ------
-    ValueError
-        If ``size`` is not positive, no problem is given, or a problem leaves no room for quality.
     """
     from datasets import Dataset
 
@@ -83,15 +79,6 @@ class Stream:
     The trainer reads one batch ahead, so a window that moves shows in the batch after the next. Rows that
     were drawn but not yet answered are part of the state, so that a resumed run sees the same rows. Each process
     of a distributed run draws all rows and takes its part: windows move on the results of all.
-
-    Examples
-    --------
-    >>> import forge_gym
-    >>> from forge_gym.training.curriculum import Curriculum
-    >>> stream = Stream(Curriculum(forge_gym.problem("TSP", style="compact")), chat=False)
-    >>> row = next(stream.rows())
-    >>> row["problem"], row["level"], row["draw"], stream.pending
-    ('TSP', 0, 0, [0])
     """
 
     def __init__(
@@ -107,13 +94,7 @@ class Stream:
         return list(self._pending)
 
     def dataset(self) -> IterableDataset:
-        """Return the rows as a dataset for ``GRPOTrainer``, with ``shuffle_dataset=False`` and ``max_steps``.
-
-        Returns
-        -------
-        datasets.IterableDataset
-            Columns as of `make_dataset`, and ``draw``, the row's number.
-        """
+        """Return the rows of `make_dataset` and their number ``draw``, for a trainer with ``shuffle_dataset=False``."""
         from datasets import IterableDataset
 
         return IterableDataset.from_generator(self.rows)
@@ -121,23 +102,17 @@ class Stream:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows not yet answered, then new ones without end."""
         for number, (name, level, index) in list(self._pending.items()):
-            yield self._row(number, self.curriculum.at(name, level, index))
+            yield {**row(self.curriculum.at(name, level, index), chat=self.chat), "draw": number}
         while True:
-            draw = self.curriculum.sample()
-            if draw.problem.prompt(draw.instance) in self.exclude:
+            drawn = self.curriculum.sample()
+            if drawn.prompt in self.exclude:
                 continue
             number, self._drawn = self._drawn, self._drawn + 1
-            self._pending[number] = (draw.problem.name, draw.level, draw.index)
-            yield self._row(number, draw)
-
-    def _row(self, number: int, draw: CurriculumSample) -> dict[str, Any]:
-        own = self.curriculum
-        source = {"seed": own.seed, "index": draw.index, "split": own.split}
-        drawn = Row.of(draw.problem, draw.instance, source, draw.level)
-        return {**row(drawn, chat=self.chat), "draw": number}
+            self._pending[number] = (drawn.problem.name, drawn.level, drawn.source["index"])
+            yield {**row(drawn, chat=self.chat), "draw": number}
 
     def answered(self, number: int) -> tuple[str, int, int] | None:
-        """Take row ``number`` from the pending ones; return problem, level and index; None where it is none of them."""
+        """Take row ``number`` from the pending ones; return problem, level and index; None if it is none of them."""
         return self._pending.pop(number, None)
 
     def state_dict(self) -> dict[str, Any]:

@@ -43,15 +43,6 @@ class Rollout:
     Several processes may share one generation (vLLM as a server, ZeRO-3), to which each must bring as many prompts
     as the others: there, episodes that have ended generate along, and what they draw is thrown away.
 
-    Examples
-    --------
-    >>> import forge_gym
-    >>> tsp = forge_gym.problem("TSP", n=6)
-    >>> rollout = Rollout([{"prompt": tsp.prompt(tsp.instance(seed=1)), "spec": tsp.spec(seed=1)}], turns=2)
-    >>> rollout(["What is love?"], trainer=None)
-    Traceback (most recent call last):
-    ValueError: prompts must be of rows that Rollout was given, got 'What is love?': give it the dataset, or
-    register the rows of a stream
     """
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = (), *, turns: int = 3, keep: str = "best") -> None:
@@ -70,13 +61,7 @@ class Rollout:
         return row
 
     def __call__(self, prompts: Sequence[Any], trainer: GRPOTrainer) -> dict[str, Any]:
-        """Return one completion for each of ``prompts``, which the trainer has repeated already.
-
-        Raises
-        ------
-        ValueError
-            If a prompt is of no row that was given or registered.
-        """
+        """Return one completion for each of ``prompts``, which the trainer has repeated already."""
         episodes = [Episode.of_spec(self._spec(prompt), self._protocol) for prompt in prompts]
         prompt_ids = [list(ids) for ids in trainer._tokenize_prompts(prompts)[0]]
         ids: list[list[int]] = [[] for _ in prompts]

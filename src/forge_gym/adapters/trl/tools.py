@@ -49,13 +49,7 @@ class ToolEnvironment:
         return 0 if self._episode is None else self._episode.turn
 
     def reset(self, **row: Any) -> str:
-        """Start on the instance of a dataset's ``row``; return what the trainer appends to its prompt.
-
-        Raises
-        ------
-        ValueError
-            If the row has no ``spec``, or one of another problem or answer format.
-        """
+        """Start on the instance of a dataset's ``row``; return what the trainer appends to its prompt."""
         if "spec" not in row:
             raise ValueError(f"a row must have the column 'spec', got {sorted(row)}: see make_dataset")
         episode = Episode.of_spec(row["spec"], self._protocol)
@@ -131,16 +125,6 @@ def environment_factory(
         Whether there is a tool ``solve`` that gives the answer of a solver, which pays nothing until it is submitted.
         For studies of tool use only: the best policy asks for ``exact`` and copies what it gets.
 
-    Returns
-    -------
-    type
-        Named after the problem, since the trainer logs its reward under this name.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, the rule, the value and the nearest valid one.
-
     Examples
     --------
     >>> import forge_gym
@@ -163,20 +147,7 @@ def environment_factory(
 def environment_factories(
     problems: Iterable[str | Problem[Any, Any]], **options: Any
 ) -> dict[str, type[ToolEnvironment]]:
-    """Return the environment classes of several problems, by name: the dataset's column ``environment``.
-
-    Parameters
-    ----------
-    problems
-        Names, or problems.
-    **options
-        Of `environment_factory`.
-
-    Examples
-    --------
-    >>> list(environment_factories(["TSP", "Knapsack"], turns=2))
-    ['TSP', 'Knapsack']
-    """
+    """Return the environment classes of several problems, by name: the dataset's column ``environment``."""
     names = [problem.name if isinstance(problem, Problem) else problem for problem in problems]
     return {name: environment_factory(name, **options) for name in names}
 
@@ -218,13 +189,7 @@ copyreg.pickle(_Built, _rebuild)
 
 
 def _text(answer: Any) -> str:
-    """Return the text of whatever stood in a model's JSON where a string belongs.
-
-    Examples
-    --------
-    >>> _text("[0, 1]"), _text([0, 1]), _text(None)
-    ('[0, 1]', '[0, 1]', 'null')
-    """
+    """Return the text of whatever stood in a model's JSON where a string belongs."""
     if isinstance(answer, str):
         return answer
     try:
