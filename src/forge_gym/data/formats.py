@@ -1,7 +1,6 @@
 """Public instance libraries: TSPLIB tours, DIMACS graphs, knapsack lists, OR-Library set covers.
 
-The maintained Python readers of TSPLIB files cover routing formats only in part (no geographical or
-pseudo-Euclidean distances), so the formulas of the TSPLIB report are written out here.
+Maintained readers of TSPLIB files lack some distances, so the formulas of the report are written out here.
 
 References
 ----------

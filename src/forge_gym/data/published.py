@@ -1,12 +1,10 @@
 """The published benchmark's format: import its instances, read its answers, and score by its metric.
 
-Ten kinds of instance, each with the field names of the published system (Forge / NP-Engine), where ids are strings,
-graphs are adjacency dictionaries and bisection matrices are dense. A problem's class names the ``published`` task that
-it is. Instances get references certified here, since the published baselines are not optimal.
+Ten kinds of instance, with the field names of the published system (Forge / NP-Engine). A problem's class names the
+``published`` task that it is. References are certified here, since the published baselines are not optimal.
 
 Two tasks spell answers otherwise: a cycle repeats its first vertex at the end, and a bisection lists both halves.
-`PublishedCycle` and `PublishedBisection` ask for these spellings and read them; instances, objectives and optima are
-those of the problems that they come from.
+`PublishedCycle` and `PublishedBisection` read these spellings; their instances and optima are those of their bases.
 """
 
 from __future__ import annotations
@@ -269,10 +267,9 @@ def import_rows(path: Path, progress: Callable[[int], object] = lambda n: None) 
 
 
 def published_ratio(verdict: Verdict, row: Row) -> float:
-    """Return the published ratio of one answer: value over baseline, or its inverse; 0 if infeasible.
+    """Return value over baseline, or its inverse; 0 if infeasible. As published, it is not clipped.
 
-    Not clipped, as published: an answer better than a weak baseline gets more than 1. The baseline is
-    the one that came with the row, or the certified optimum.
+    The baseline is the one that came with the row, or the certified optimum.
     """
     if verdict.objective is None:
         return 0.0
@@ -284,18 +281,10 @@ def published_ratio(verdict: Verdict, row: Row) -> float:
 
 
 def published_scores(rows: Sequence[Row], verdicts: Sequence[Sequence[Verdict]]) -> dict[str, Score]:
-    """Return the published success rate and quality ratio: best of all samples, per domain and overall.
+    """Return ``SR`` and ``QR`` in [0, inf), the published success rate and quality ratio, of the best of all samples.
 
-    Parameters
-    ----------
-    rows, verdicts
-        One row, and the verdicts of its samples, per instance.
-
-    Returns
-    -------
-    dict
-        For each problem, each domain and ``overall``: ``SR`` and ``QR`` in [0, inf). A domain is the mean
-        of its problems, ``overall`` the unweighted mean of the domains.
+    They are those of each problem, of each domain (the mean of its problems) and ``overall`` (the unweighted mean of
+    the domains). ``verdicts`` holds those of the samples of each row.
     """
     best: dict[str, list[Score]] = {}
     for row, samples in zip(rows, verdicts, strict=True):

@@ -44,13 +44,7 @@ class SuiteError(ValueError):
 
 
 def locate(name: str) -> Path:
-    """Return the file of a suite: one that ships with the package, by name, or a path.
-
-    Raises
-    ------
-    SuiteError
-        If there is no such file.
-    """
+    """Return the file of a suite that ships with the package, by its name, or the file ``name``, if it is there."""
     shipped = importlib.resources.files("forge_gym.envs").joinpath("data", f"{name}.jsonl.gz")
     path = Path(str(shipped)) if shipped.is_file() else Path(name)
     if not path.is_file():
@@ -224,16 +218,8 @@ def _draw(
 def verify(path: Path, sample: int = 50, progress: Callable[[int], object] = lambda done: None) -> list[str]:
     """Return everything that is wrong with a suite; an empty list means nothing is.
 
-    Witnesses are checked, not compared: another optimal solution is as good.
-
-    Parameters
-    ----------
-    path
-        The file.
-    sample
-        How many rows, evenly spread, are solved again from nothing.
-    progress
-        Called with the number of rows checked since the last call.
+    Witnesses are checked, not compared: another optimal solution is as good. So many rows as ``sample`` says, evenly
+    spread, are solved again from nothing. ``progress`` is called with the number of rows checked since the last call.
     """
     try:
         _, rows = read(path)
