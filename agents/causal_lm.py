@@ -167,8 +167,7 @@ class TransformersAgent(LocalModel):
         replies: list[str] = tokenizer.batch_decode(new, skip_special_tokens=True)
         seconds = (time.perf_counter() - start) / len(texts)
         return [
-            Reply(*completion, seconds=seconds)
-            for completion in zip(replies, finishes, asked, lengths, strict=True)
+            Reply(*completion, seconds=seconds) for completion in zip(replies, finishes, asked, lengths, strict=True)
         ]
 
 

@@ -32,9 +32,7 @@ class _Solver(ABC):
 def _generator(seed: int, task: Task) -> np.random.Generator:
     """Return a generator that depends on seed, instance, turn and sample alone, not on the batch."""
     digest = int(task.problem.digest(task.instance)[:16], 16)
-    return np.random.default_rng(
-        np.random.SeedSequence([seed, digest], spawn_key=(len(task.messages), task.sample))
-    )
+    return np.random.default_rng(np.random.SeedSequence([seed, digest], spawn_key=(len(task.messages), task.sample)))
 
 
 class TrivialAgent(_Solver):

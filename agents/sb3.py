@@ -57,8 +57,7 @@ class SB3Agent:
         """Return one reply per task."""
         views = [self._view(task) for task in tasks]
         seen: list[Any] = [
-            view.reset(options={"instance": task.instance})[0]
-            for view, task in zip(views, tasks, strict=True)
+            view.reset(options={"instance": task.instance})[0] for view, task in zip(views, tasks, strict=True)
         ]
         running = list(range(len(tasks)))
         while running:

@@ -41,8 +41,7 @@ class VLLMAgent(LocalModel):
         start = time.perf_counter()
         chat = self.tokenizer.chat_template is not None  # its special tokens are already in the text
         asked = [
-            {"prompt_token_ids": self.tokenizer.encode(self.text(task), add_special_tokens=not chat)}
-            for task in tasks
+            {"prompt_token_ids": self.tokenizer.encode(self.text(task), add_special_tokens=not chat)} for task in tasks
         ]
         parameters = [
             self._sampling(

@@ -67,9 +67,7 @@ def different(problem: AnyProblem, instance: Instance, count: int) -> list[Any]:
         if len(found) >= count:
             break
         solution = problem.random(instance, rng)
-        if isinstance(
-            problem, (Subset, Schedule)
-        ):  # where order means nothing, another order is another text
+        if isinstance(problem, (Subset, Schedule)):  # where order means nothing, another order is another text
             solution = tuple(solution[i] for i in rng.permutation(len(solution)))
         found.setdefault(problem.format_answer(instance, solution), solution)
     return list(found.values())[:count]

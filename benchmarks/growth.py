@@ -182,9 +182,7 @@ def line(row: Row) -> str:
 
 def main() -> int:
     """Print the table; exit with 1 where something that can be linear in the input is not."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the rows there too")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default="", help="only problems whose name contains this")

@@ -163,9 +163,7 @@ def line(row: Row) -> str:
 
 def main() -> int:
     """Print the table; exit with 1 where a floor does not hold."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the rows there too")
     parser.add_argument("--instances", type=int, default=10, help="instances of each problem and level")
     parser.add_argument("--sample", type=int, default=200, help="rows of the suite; 0 for all")

@@ -71,9 +71,7 @@ def reasoning_gym() -> Iterator[Race]:
             certified(problem, instance)
             assert problem.verify(instance, text).objective == len(set(colouring.values())) <= colours
             assert data.score_answer(*answers[-1]) == 1.0
-        yield Race(
-            "SCORE", *row, ours(problem, texts), theirs(data.score_answer, answers), scored, len(texts)
-        )
+        yield Race("SCORE", *row, ours(problem, texts), theirs(data.score_answer, answers), scored, len(texts))
 
 
 _SEEDS, _KEPT = range(64), 16
@@ -150,9 +148,7 @@ def gem() -> Iterator[Race]:
     envs.reset(seed=0)
     others.reset()
     for batch, page in zip(batches, pages, strict=True):
-        assert (envs.step(batch)[4]["final_info"]["status"] == 2).all() and (
-            others.step(page)[1] == 1.0
-        ).all()
+        assert (envs.step(batch)[4]["final_info"]["status"] == 2).all() and (others.step(page)[1] == 1.0).all()
     yield Race("EPV-64", *row, steps, their_steps, 2.0, len(_SEEDS) * _KEPT)
 
 
@@ -214,9 +210,7 @@ def cold(peer: str, module: str, repeats: int, path: Path | None) -> Row:
     return row | judged(us, them, COLD_FLOOR)
 
 
-def measure(
-    repeats: int = 7, np_root: Path | None = None, rlve_root: Path | None = None, only: str = ""
-) -> list[Row]:
+def measure(repeats: int = 7, np_root: Path | None = None, rlve_root: Path | None = None, only: str = "") -> list[Row]:
     """Return the rows of all races against peers that are here; with ``only``, of ids that contain it."""
     peers: dict[str, tuple[Path | str | None, str | None, Callable[[], Iterator[Race]]]] = {
         "NP-Engine": (np_root, None, lambda: np_engine.races(Path(np_root or "").resolve())),
@@ -255,9 +249,7 @@ def line(row: Row) -> str:
 
 def main() -> int:
     """Print the table; exit with 1 where a floor does not hold."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--np-engine", type=Path, help="checkout of NP-Engine")
     parser.add_argument("--rlve", type=Path, help="checkout of RLVE")
     parser.add_argument("--repeats", type=int, default=7, help="at least 2")

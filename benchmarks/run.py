@@ -69,9 +69,7 @@ def mistaken(problem: Problem[Any, Any], best: str) -> dict[str, str]:
         "out of range": [*numbers[:-1], foreign],
         "wrong length": numbers[:-1] if isinstance(problem, Permutation) else [],
     }
-    return {
-        how: wrong if isinstance(wrong, str) else f"<answer>{wrong}</answer>" for how, wrong in found.items()
-    }
+    return {how: wrong if isinstance(wrong, str) else f"<answer>{wrong}</answer>" for how, wrong in found.items()}
 
 
 def rows(name: str, repeats: int) -> list[Row]:
@@ -83,9 +81,7 @@ def rows(name: str, repeats: int) -> list[Row]:
     assert problem.verify(instance, thoughtful(best, 8000)).optimal
     rng = np.random.default_rng(0)
     answers = dict.fromkeys(problem.format(instance, problem.random(instance, rng)) for _ in range(256))
-    distinct = list(
-        islice((text for text in answers if problem.verify(instance, text).feasible), max(GROUPS))
-    )
+    distinct = list(islice((text for text in answers if problem.verify(instance, text).feasible), max(GROUPS)))
     distinct += [f"{distinct[i]} {i}" for i in range(max(GROUPS) - len(distinct))]
     spec = [problem.spec(index=index)] * max(GROUPS)
     reward, logged = RewardFunction(), dict[str, float]()
@@ -207,9 +203,7 @@ def vectors(name: str, repeats: int) -> list[Row]:
     measured = []
     for count in EPV_SIZES:
         for of, reply in kinds.items():
-            pair: list[Any] = [
-                gym.make_vec(f"Forge/{name}-v0", count, mode, turns=10**9) for mode in (None, "sync")
-            ]
+            pair: list[Any] = [gym.make_vec(f"Forge/{name}-v0", count, mode, turns=10**9) for mode in (None, "sync")]
             for envs in pair:
                 envs.reset(options={"instance": instances[0]})
                 if of == "of its own":
@@ -242,12 +236,8 @@ def line(row: Row) -> str:
 
 def main() -> int:
     """Print the table; exit with 1 where a floor does not hold."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--peers", action="store_true", help="race other suites too, where they are installed"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", action="store_true", help="race other suites too, where they are installed")
     parser.add_argument("--np-engine", type=Path, help="checkout of NP-Engine")
     parser.add_argument("--rlve", type=Path, help="checkout of RLVE")
     parser.add_argument("--json", type=Path, help="write the rows there too")

@@ -14,9 +14,7 @@ from typing import Any, TypeAlias
 Work: TypeAlias = Callable[[], object]
 Row: TypeAlias = dict[str, Any]
 
-_PROBE = (
-    "import time; print(time.process_time(), open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
-)
+_PROBE = "import time; print(time.process_time(), open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
 
 
 def seconds(work: Work, loops: int) -> float:
@@ -39,8 +37,7 @@ def interleaved(works: Sequence[Work], repeats: int, least: float = 0.03) -> lis
     """Return for each work its microseconds a call, once a repeat; in every repeat all take their turn."""
     loops = [enough(work, least) for work in works]
     turns = [
-        [seconds(work, count) / count * 1e6 for work, count in zip(works, loops, strict=True)]
-        for _ in range(repeats)
+        [seconds(work, count) / count * 1e6 for work, count in zip(works, loops, strict=True)] for _ in range(repeats)
     ]
     return [list(times) for times in zip(*turns, strict=True)]
 
@@ -90,9 +87,7 @@ class Race:
         return row | judged(ours, theirs, self.floor, self.per)
 
 
-def imports(
-    modules: Sequence[str], repeats: int, path: Path | None = None
-) -> list[list[tuple[float, float]]]:
+def imports(modules: Sequence[str], repeats: int, path: Path | None = None) -> list[list[tuple[float, float]]]:
     """Return for each module and repeat the CPU microseconds of its import, and megabytes, in a fresh interpreter.
 
     The time is that beyond the interpreter's own; ``path`` is where modules are looked for last.

@@ -68,9 +68,7 @@ def on_config(config: Any) -> Any:
     """Fill the menu, and say where the package lies."""
     names = forge_gym.problems()
     problems = ["problems/index.md", *(f"problems/{slug(problem_class(name))}.md" for name in names)]
-    project = [
-        {PROJECT.get(file.name, file.relative_to(ROOT).as_posix()): page} for file, page in extra().items()
-    ]
+    project = [{PROJECT.get(file.name, file.relative_to(ROOT).as_posix()): page} for file, page in extra().items()]
     filled = {"problems/": problems, "api/": menu(), "project/": project}
     config.nav = [
         {title: filled.get(pages, pages) if isinstance(pages, str) else pages}

@@ -100,9 +100,7 @@ def parameters(cls: type[Problem[Any, Any]]) -> str:
 def instance_fields(cls: type[Instance]) -> str:
     """Return a table of the data of an instance."""
     said = described(cls)
-    rows = [
-        (f"`{field.name}`", f"`{said[field.name][0]}`", text(said[field.name][1])) for field in fields(cls)
-    ]
+    rows = [(f"`{field.name}`", f"`{said[field.name][0]}`", text(said[field.name][1])) for field in fields(cls)]
     return table(("field", "type", "meaning"), rows)
 
 
@@ -160,9 +158,7 @@ def benchmark() -> dict[tuple[str, int | None], list[Row]]:
 def levels(problem: Problem[Any, Any]) -> str:
     """Return the ladder: parameters, length of the prompt, and the calibration line of the controls."""
     ladder = [problem.at_level(level) for level in LEVELS]
-    steps = [
-        field.name for field in fields(problem) if len({getattr(rung, field.name) for rung in ladder}) > 1
-    ]
+    steps = [field.name for field in fields(problem) if len({getattr(rung, field.name) for rung in ladder}) > 1]
     rows = []
     for level, at_level in zip(LEVELS, ladder, strict=True):
         suite = benchmark().get((problem.name, level))
@@ -210,9 +206,7 @@ def problem_page(name: str) -> tuple[str, bytes]:
     facts = (f"`Forge/{name}-v{cls.version}`", cls.family, sense, cls.solutions, families)
     proof = "proven optimum" if reference.proven else f"best known (bound {reference.bound})"
     sources = markdown("References\n----------\n" + origin.get("References", ""))
-    numbered = re.sub(
-        r"^(\d+)\. ", r'\1. <span id="source-\1"></span>', sections(sources)["References"], flags=re.M
-    )
+    numbered = re.sub(r"^(\d+)\. ", r'\1. <span id="source-\1"></span>', sections(sources)["References"], flags=re.M)
     source = "/".join(cls.__module__.split(".")[1:]) + ".py"
     page = f"""# {name}
 

@@ -66,11 +66,7 @@ def module_page(module: str, file: Path) -> str:
     """Return the page of a module; of a package, with its modules and what may be imported from it."""
     if file.stem != "__init__":
         return f"::: {module}\n"
-    rows = [
-        (f"[`{name}`][{name}]", summary(other))
-        for name, other in modules()
-        if name.rpartition(".")[0] == module
-    ]
+    rows = [(f"[`{name}`][{name}]", summary(other)) for name, other in modules() if name.rpartition(".")[0] == module]
     page = f"::: {module}\n"
     if module != "forge_gym":  # whose own page shows what it exports in full
         imported = exported(module, file)

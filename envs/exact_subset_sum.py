@@ -113,9 +113,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
         if total != target:
             below = total < target  # redundant: it decides how wrong the sum is, not whether
             scale = target if below else sum(instance.numbers) - target
-            yield Violation(
-                "target", abs(total - target), scale, f"the sum is equal to {target}, got {total}"
-            )
+            yield Violation("target", abs(total - target), scale, f"the sum is equal to {target}, got {total}")
 
     def objective(self, instance: ExactSubsetSumInstance, solution: Chosen) -> int:
         return len(solution)
@@ -142,9 +140,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
         order = rng.permutation(instance.size).tolist()
         return backtrack(instance.numbers, order, instance.target, lambda: rng.random() < 0.5)
 
-    def neighbour(
-        self, instance: ExactSubsetSumInstance, solution: Chosen, rng: np.random.Generator
-    ) -> Chosen:
+    def neighbour(self, instance: ExactSubsetSumInstance, solution: Chosen, rng: np.random.Generator) -> Chosen:
         """Choose half of the numbers anew such that their sum stays the same."""
         free = rng.permutation(instance.size).tolist()[: max(2, instance.size // 2)]
         rest = sum([instance.numbers[i] for i in free if i in solution])

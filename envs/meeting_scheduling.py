@@ -305,9 +305,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
             table.place_at_random(meeting, rng)
         return table.schedule
 
-    def neighbour(
-        self, instance: MeetingSchedulingInstance, solution: Plan, rng: np.random.Generator
-    ) -> Plan:
+    def neighbour(self, instance: MeetingSchedulingInstance, solution: Plan, rng: np.random.Generator) -> Plan:
         """Move a random meeting to a random place, drop what is in its way, and fill up at random."""
         table = Timetable(instance)
         moved = int(rng.integers(instance.size))
@@ -324,9 +322,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
 
     def canonical(self, instance: MeetingSchedulingInstance, solution: Plan) -> Plan:
         names: dict[int, int] = {}  # rooms of equal size are taken in order of their first meeting's number
-        unused = {
-            seats: [r for r, other in enumerate(instance.rooms) if other == seats] for seats in instance.rooms
-        }
+        unused = {seats: [r for r, other in enumerate(instance.rooms) if other == seats] for seats in instance.rooms}
         rows = []
         for meeting, room, start in sorted(solution):
             if room not in names:

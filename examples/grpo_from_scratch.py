@@ -41,17 +41,13 @@ class Args:
     sft_steps: int = 600  # steps of the warm start; 0 for none
     sft_batch: int = 256  # demonstrations per step, each seen once
     sft_learning_rate: float = 3e-3  # for a pretrained model some 1e-5
-    epsilon: float = (
-        0.15  # how often a demonstration takes the second best choice: without, nothing is explored
-    )
+    epsilon: float = 0.15  # how often a demonstration takes the second best choice: without, nothing is explored
     reward: str = "tiered"  # reward scheme, see `forge-gym rewards`
     steps: int = 250  # steps of GRPO; 0 for none
     prompts: int = 32  # instances per step
     group: int = 16  # rollouts per instance
     grpo: str = "{}"  # more arguments of TRL's GRPOConfig as JSON
-    max_new_tokens: int = (
-        0  # longest reply; by default the longest answer from scratch, 1024 for a given model
-    )
+    max_new_tokens: int = 0  # longest reply; by default the longest answer from scratch, 1024 for a given model
     save_steps: int = 50  # steps between checkpoints
     test_episodes: int = 1000  # held-out instances
     split: str = "test"  # of the held-out instances; validation while settings are chosen

@@ -63,9 +63,7 @@ def play(url: str, problem: str, level: int, episodes: int) -> None:
 
 def main() -> None:
     """Read the arguments and play."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="")
     parser.add_argument("--problem", default="TSP", choices=forge_gym.problems())
     parser.add_argument("--level", type=int, default=4)

@@ -64,9 +64,7 @@ def play(relay: Relay, instance: Instance, mover: Mover, rng: np.random.Generato
     return relay.problem.verify_solution(instance, relay.best)
 
 
-def compare(
-    problem: Problem[Any, Any], agents: int, rounds: int, start: str, episodes: int, seed: int
-) -> Table:
+def compare(problem: Problem[Any, Any], agents: int, rounds: int, start: str, episodes: int, seed: int) -> Table:
     """Return the table of all teams on the same instances."""
     from forge_gym.adapters.pettingzoo import Relay
 
@@ -86,8 +84,7 @@ def compare(
         relay = Relay(problem, agents=size, rounds=moves // size, view="numeric", owned=owned, start=start)
         draws = np.random.SeedSequence(seed).spawn(len(instances))
         verdicts[team] = [
-            play(relay, x, mover, np.random.default_rng(draw))
-            for x, draw in zip(instances, draws, strict=True)
+            play(relay, x, mover, np.random.default_rng(draw)) for x, draw in zip(instances, draws, strict=True)
         ]
     verdicts["optimum"] = [problem.verify_solution(x, problem.reference(x).solution) for x in instances]
     title = f"{problem.name} of size {instances[0].size}: {moves} moves on {episodes} held-out instances"
@@ -123,9 +120,7 @@ def talk(problem: Problem[Any, Any]) -> Table:
 
 
 def main(
-    problem: Annotated[
-        list[str] | None, Option(help="one table each; TSP and two on graphs by default")
-    ] = None,
+    problem: Annotated[list[str] | None, Option(help="one table each; TSP and two on graphs by default")] = None,
     level: Annotated[int, Option(min=0, help="at 4, greedy leaves room and two dozen moves go far")] = 4,
     agents: Annotated[int, Option(min=1, help="agents of a team")] = 4,
     rounds: Annotated[int, Option(min=1, help="turns of each; one agent alone has as many as the team")] = 6,

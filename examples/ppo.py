@@ -49,9 +49,7 @@ def main(
     epochs: Annotated[int, Option(min=1, help="passes over a rollout")] = 4,
     learning_rate: Annotated[float, Option(min=0, help="of Adam, falling to zero")] = 5e-4,
     entropy: Annotated[float, Option(min=0, help="weight of the entropy bonus")] = 0.01,
-    width: Annotated[
-        int | None, Option(min=1, help="of the layers, by default 64 or, to improve, 256")
-    ] = None,
+    width: Annotated[int | None, Option(min=1, help="of the layers, by default 64 or, to improve, 256")] = None,
     seed: Annotated[int, Option(min=0, help="of initial weights, instances and exploration")] = 0,
     evaluations: Annotated[int, Option(min=1, help="how often to evaluate while training")] = 8,
     eval_episodes: Annotated[int, Option(min=1, help="validation instances")] = 100,
@@ -131,9 +129,7 @@ def main(
     sizes = [] if level is None else ["--level", str(level)]
     sizes += ["--set", *parameters] if parameters else []
     again = shlex.join(["--agent", "greedy", f"sb3:{out / 'model.zip'}", "--env", problem, *sizes])
-    console.print(
-        f"trained in {trained_s:.0f} s; model, curve and result are in {out}; to evaluate it again:"
-    )
+    console.print(f"trained in {trained_s:.0f} s; model, curve and result are in {out}; to evaluate it again:")
     console.print(f"forge-gym eval {again}")
 
 

@@ -225,9 +225,7 @@ def best_of(model: str, settings: Settings, samples: int, episodes: int) -> dict
     from forge_gym.training.runs import pick_problem
 
     problems, limit = pick_problem(settings["problem"], "{}", model, settings.get("levels", ()))
-    agent = TransformersAgent(
-        model, temperature=1.0, max_new_tokens=limit, batch_size=500, seed=settings["seed"]
-    )
+    agent = TransformersAgent(model, temperature=1.0, max_new_tokens=limit, batch_size=500, seed=settings["seed"])
     share = max(1, episodes // len(problems))
     found = [evaluate(agent, each, held_out(each, share), samples=samples) for each in problems]
     return {
@@ -238,9 +236,7 @@ def best_of(model: str, settings: Settings, samples: int, episodes: int) -> dict
 
 def kept(found: Settings, runs: str) -> Settings:
     """Return a result as it is kept: paths of this machine left out, every fifth step of the curves."""
-    text = json.dumps(
-        {key: found[key] for key in ("command", "arguments", "versions", "problem", "parameters")}
-    )
+    text = json.dumps({key: found[key] for key in ("command", "arguments", "versions", "problem", "parameters")})
     agents, log = found["agents"], found["log"]
     curve = [entry for entry in log if "reward" in entry][4::5]
     heldout = [entry for entry in log if "heldout/skill" in entry]
@@ -251,8 +247,7 @@ def kept(found: Settings, runs: str) -> Settings:
         "values": {metric: [*agents.values()][-1][metric] for metric in KEPT[1:]},
         "curve": {key: [round(entry[key], 4) for entry in curve if key in entry] for key in ("step", *CURVE)},
         "heldout": [
-            {"step": entry["step"]}
-            | {f"heldout/{metric}": round(entry[f"heldout/{metric}"], 4) for metric in KEPT}
+            {"step": entry["step"]} | {f"heldout/{metric}": round(entry[f"heldout/{metric}"], 4) for metric in KEPT}
             for entry in heldout
         ],
     }

@@ -55,16 +55,12 @@ def load(folder: Path, arm: str) -> list[Result]:
     return sorted(found, key=lambda result: int(result["arguments"]["seed"]))
 
 
-def section(
-    name: str, study: Study, starts: list[Result], arms: dict[str, list[Result]], folder: Path
-) -> list[str]:
+def section(name: str, study: Study, starts: list[Result], arms: dict[str, list[Result]], folder: Path) -> list[str]:
     """Return the lines of a study: its question and tables."""
     first, reference = starts[0], next(iter(arms))
     seeds = sorted({run["arguments"]["seed"] for runs in arms.values() for run in runs})
     versions = ", ".join(f"{key} {value}" for key, value in first["versions"].items())
-    known = {
-        key: value for key, value in first["parameters"].items() if key not in ("style", "answer_format")
-    }
+    known = {key: value for key, value in first["parameters"].items() if key not in ("style", "answer_format")}
     sizes = f"levels {', '.join(map(str, first['levels']))}" if first["levels"] else ""
     sizes = sizes or ", ".join(f"{key} {value}" for key, value in known.items())
     columns = [

@@ -240,9 +240,7 @@ def compare(
         check_choice("schemes", name, REWARDS)
     payers: dict[str, Scheme] = {name: reward(name) for name in schemes}
     payers |= {name: METRICS[name] for name in SCORES}
-    groups = [
-        group for problem in dict.fromkeys(problems) for group in bank(problem, instances, seed, progress)
-    ]
+    groups = [group for problem in dict.fromkeys(problems) for group in bank(problem, instances, seed, progress)]
     judged = Counter(verdict.status for group in groups for verdict in group.verdicts)
     return Comparison(
         tuple(payers),
@@ -268,9 +266,7 @@ def main(
     if png and not png.absolute().parent.is_dir():
         raise ValueError(f"--png must be in a folder that exists, got {str(png)!r}")
     with progress_bar("comparing rewards", len(problems) * instances) as advance:
-        comparison = compare(
-            problems, schemes or tuple(REWARDS), instances=instances, seed=seed, progress=advance
-        )
+        comparison = compare(problems, schemes or tuple(REWARDS), instances=instances, seed=seed, progress=advance)
     if png:
         comparison.draw(png)
     if json:

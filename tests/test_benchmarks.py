@@ -30,9 +30,7 @@ def benchmarks(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str
         sys.modules.pop(name, None)
 
 
-def test_growth_measures_every_problem(
-    benchmarks: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_growth_measures_every_problem(benchmarks: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
     growth = benchmarks["growth"]
     monkeypatch.setattr(growth, "_LEAST_S", 0.0)
     rows = list(growth.measure(repeats=2, sizes=(12, 24)))

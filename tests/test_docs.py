@@ -152,9 +152,7 @@ def test_the_guide_lists_what_a_kind_writes() -> None:
 
 
 def test_the_page_on_the_environment_has_every_key_of_info() -> None:
-    rows = re.findall(
-        r"^\| (`.*?`) \|.*the (?:episode|last reply|kept reply) \|", page_of("environment"), re.MULTILINE
-    )
+    rows = re.findall(r"^\| (`.*?`) \|.*the (?:episode|last reply|kept reply) \|", page_of("environment"), re.MULTILINE)
     assert re.findall(r"`(\w+)`", " ".join(rows)) == list(INFO)
 
 
@@ -245,9 +243,7 @@ def test_commands_are_understood() -> None:
     assert len(lines) > 50 and {"forge_gym", "examples/grpo_from_scratch.py", "benchmarks/run.py"} < {
         x[0] for x in lines
     }
-    done = subprocess.run(
-        [sys.executable, "-c", PARSE, json.dumps(lines)], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", PARSE, json.dumps(lines)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)  # scripts whose libraries are missing
 
@@ -307,10 +303,7 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     pytest.importorskip("griffe")
     pytest.importorskip("mkdocs")
     monkeypatch.syspath_prepend(ROOT / "docs")
-    yield {
-        name: importlib.import_module(name)
-        for name in ("docstrings", "problem_pages", "reference_pages", "pages")
-    }
+    yield {name: importlib.import_module(name) for name in ("docstrings", "problem_pages", "reference_pages", "pages")}
     for name in ("docstrings", "problem_pages", "reference_pages", "pages"):
         sys.modules.pop(name, None)
 
@@ -323,13 +316,9 @@ def test_examples_of_the_modules_that_write_pages(modules: dict[str, Any]) -> No
 def test_docstrings_become_markdown(modules: dict[str, Any]) -> None:
     markdown = modules["docstrings"].markdown
     assert markdown("See `a[i][j] <b>` and ``<answer>``.") == "See `a[i][j] <b>` and ``<answer>``."
-    assert (
-        markdown("Between <answer> and </answer>, x < y.") == "Between &lt;answer> and &lt;/answer>, x < y."
-    )
+    assert markdown("Between <answer> and </answer>, x < y.") == "Between &lt;answer> and &lt;/answer>, x < y."
     example = "Text [1]_.\n\nExamples\n--------\n>>> f('[1]_ <b>')[0][1]\n'<b>'\n\nMore [2]_."
-    assert markdown(example) == example.replace("Text [1]_", r"Text \[1\]").replace(
-        "More [2]_", r"More \[2\]"
-    )
+    assert markdown(example) == example.replace("Text [1]_", r"Text \[1\]").replace("More [2]_", r"More \[2\]")
     sources = "References\n----------\n.. [1] A, 1972.\n.. [2] B,\n   1973: ``x``.\n"
     assert markdown(sources, link=True) == "References\n----------\n1. A, 1972.\n2. B, 1973: ``x``."
 
@@ -403,9 +392,7 @@ def served(site: Path) -> Iterator[str]:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=site)
-    ) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

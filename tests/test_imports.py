@@ -106,12 +106,8 @@ def test_core_needs_nothing_else(root: Path, tmp_path: Path) -> None:
     (package / "__init__.py").write_text("")
     shutil.copytree(root / "src" / "forge_gym" / "core", package / "core")
     names = [file.stem for file in (package / "core").glob("*.py") if file.stem != "__init__"]
-    program = (
-        f"import importlib, sys\nfor name in {names}: importlib.import_module('forge_gym.core.' + name)\n"
-    )
+    program = f"import importlib, sys\nfor name in {names}: importlib.import_module('forge_gym.core.' + name)\n"
     program += "print({name.split('.')[1] for name in sys.modules if name.startswith('forge_gym.')})"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    out = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=tmp_path
-    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert out.stdout.strip() == "{'core'}", out.stderr

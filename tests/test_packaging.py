@@ -40,9 +40,7 @@ def test_importing_loads_nothing_heavy(imported: dict[str, object]) -> None:
         "pettingzoo", "stable_baselines3",
     }  # fmt: skip
     assert not heavy & set(modules)
-    assert not [
-        name for name in modules if name.startswith("forge_gym.envs.")
-    ]  # imported when first asked for
+    assert not [name for name in modules if name.startswith("forge_gym.envs.")]  # imported when first asked for
     assert imported["threads"] == 1
 
 
@@ -62,16 +60,12 @@ def test_a_plain_install_needs_no_torch(root: Path) -> None:
     config = configparser.ConfigParser()
     config.read(root / "setup.cfg")
     plain = config["options"]["install_requires"].lower()
-    assert not any(
-        name in plain for name in ("torch", "transformers", "trl", "stable", "pettingzoo", "matplotlib")
-    )
+    assert not any(name in plain for name in ("torch", "transformers", "trl", "stable", "pettingzoo", "matplotlib"))
     constraints = (root / "constraints.txt").read_text().lower()
     for extra in config["options.extras_require"].values():
         for line in extra.split():
             name = re.split(r"[<>\[]", line)[0].lower()
-            assert name.startswith("forge-gym") or f"\n{name}==" in constraints, (
-                f"{name} has no tested version"
-            )
+            assert name.startswith("forge-gym") or f"\n{name}==" in constraints, f"{name} has no tested version"
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +117,7 @@ def test_a_wheel_without_extras(python: str, wheel: Path, root: Path, tmp_path: 
 def test_typing_marker_and_version() -> None:
     assert importlib.resources.files("forge_gym").joinpath("py.typed").is_file()
     assert forge_gym.__version__.count(".") == 2
-    out = subprocess.run(
-        [sys.executable, "-m", "forge_gym", "--version"], check=True, capture_output=True, text=True
-    )
+    out = subprocess.run([sys.executable, "-m", "forge_gym", "--version"], check=True, capture_output=True, text=True)
     assert out.stdout.strip() == forge_gym.__version__
 
 

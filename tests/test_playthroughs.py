@@ -21,9 +21,5 @@ def test_the_playthrough_is_what_the_code_says(name: str) -> None:
     path = HERE / f"{name}.txt"
     assert path.is_file(), f"write it: python tests/playthroughs/write.py {name}"
     written, now = path.read_text(encoding="utf-8").split("\n"), write.playthrough(name).split("\n")
-    changed = next(
-        (k for k, lines in enumerate(zip(written, now, strict=False)) if lines[0] != lines[1]), None
-    )
-    assert written == now, (
-        f"line {(changed or min(len(written), len(now))) + 1} of {path.name} is another now"
-    )
+    changed = next((k for k, lines in enumerate(zip(written, now, strict=False)) if lines[0] != lines[1]), None)
+    assert written == now, f"line {(changed or min(len(written), len(now))) + 1} of {path.name} is another now"

@@ -13,9 +13,7 @@ import forge_gym
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", *map(str, command)], cwd=cwd, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-m", *map(str, command)], cwd=cwd, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

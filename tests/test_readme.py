@@ -22,9 +22,7 @@ def test_it_is_one_page(root: Path) -> None:
 def test_the_example_prints_what_the_page_shows(root: Path, tmp_path: Path) -> None:
     (example,) = blocks(root, "python")
     (shown,) = blocks(root, "text")
-    done = subprocess.run(
-        [sys.executable, "-c", example], check=True, cwd=tmp_path, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", example], check=True, cwd=tmp_path, capture_output=True, text=True)
     parts = [part.strip() for line in shown.splitlines() for part in line.split("[...]")]
     assert len(parts) > 8 and all(part in done.stdout for part in parts)
 
@@ -58,9 +56,7 @@ def test_commands_of_the_command_line_parse(root: Path, monkeypatch: pytest.Monk
 
     from forge_gym.cli import main
 
-    lines = [
-        line for block in blocks(root, "bash") for line in block.splitlines() if line.startswith("forge-gym ")
-    ]
+    lines = [line for block in blocks(root, "bash") for line in block.splitlines() if line.startswith("forge-gym ")]
     assert len(lines) == 7
     monkeypatch.setattr(TyperCommand, "invoke", lambda *_: 0)
     assert not any(main(line.split()[1:]) for line in lines)

@@ -54,9 +54,7 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
         """``human``, whatever the environment inside draws."""
         return "human"
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start the next episode, and show its prompt."""
         prompt, info = self.env.reset(seed=seed, options=options)
         self._print(prompt)

@@ -40,9 +40,7 @@ class RecordTranscript(gym.Wrapper[str, str, str, str], gym.utils.RecordConstruc
             raise ValueError(f"path must be in a folder that exists, got {str(path)!r}")
         self._episode: dict[str, Any] | None = None
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start an episode, after writing one that was cut short."""
         self._write(ended=False)
         prompt, info = self.env.reset(seed=seed, options=options)

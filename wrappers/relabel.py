@@ -66,9 +66,7 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
         self.order: tuple[int, ...] = ()
         self.original: Instance | None = None
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start the next episode; ``options`` as in `TextEnv.reset`."""
         # The environment itself says which instance is next; wrappers between here and there see one reset.
         self._text_env.problem = self._problem

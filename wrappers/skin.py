@@ -133,9 +133,7 @@ class Skin(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
         self._stories = (story,) if story is not None else tuple(known.values())
         self.story = self._stories[0]
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start the next episode, and draw its story."""
         prompt, info = self.env.reset(seed=seed, options=options)
         self.story = self._stories[episode_generator("Skin", info).integers(len(self._stories))]

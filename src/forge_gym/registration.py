@@ -119,9 +119,7 @@ def make_vec(problem: str, num_envs: int = 1, **kwargs: Any) -> Any:
     return TextVectorEnv(posed, num_envs, **arguments)
 
 
-def _posed(
-    name: str, given: dict[str, Any], *more: str
-) -> tuple[Problem[Any, Any] | Mixture, dict[str, Any]]:
+def _posed(name: str, given: dict[str, Any], *more: str) -> tuple[Problem[Any, Any] | Mixture, dict[str, Any]]:
     """Return what ``name`` stands for with its parameters among those ``given``, and the other ones.
 
     Raises

@@ -24,8 +24,7 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "adapters" / "parity.md"
 HEADER = (
-    "| library | version | Python | passed | failed | skipped | seconds | date |\n"
-    "|---|---|---|--:|--:|--:|--:|---|\n"
+    "| library | version | Python | passed | failed | skipped | seconds | date |\n|---|---|---|--:|--:|--:|--:|---|\n"
 )
 SCHEMES = ("tiered", "linear", "binary")
 """The rewards that the test of parity compares."""
@@ -55,9 +54,7 @@ class Library(NamedTuple):
 
 LIBRARIES = {
     "gem": Library("gem-llm==0.1.0", "test_gem", "GEM", "gem", also="requests"),
-    "inspect": Library(
-        "inspect-ai==0.3.285", "test_inspect_ai", page="inspect", extra="inspect", also="openai"
-    ),
+    "inspect": Library("inspect-ai==0.3.285", "test_inspect_ai", page="inspect", extra="inspect", also="openai"),
     "lm-eval": Library("lm-eval==0.4.13", "test_lm_eval", extra="lm-eval"),
     # It asks for Python 3.13.14.
     "nemo-gym": Library(
@@ -126,9 +123,7 @@ def check(name: str, folder: Path) -> Result:
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
     subprocess.run([*command, *tests], cwd=ROOT, check=False, env=os.environ | {"PATH": path})
     (suite,) = ElementTree.parse(report).getroot().iter("testsuite")
-    total, failures, errors, skipped = (
-        int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped")
-    )
+    total, failures, errors, skipped = (int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped"))
     failed = failures + errors
     package, _, version = library.version.partition("==")
     return Result(
@@ -148,9 +143,7 @@ def write(results: list[Result]) -> None:
 
 def main() -> None:
     """Run the tests of the libraries that were named, or of all."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=f"of {', '.join(LIBRARIES)}")
     parser.add_argument("--write", action="store_true", help="put the table into docs/adapters/parity.md")
     given = parser.parse_args()

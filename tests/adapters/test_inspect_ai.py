@@ -131,9 +131,7 @@ def test_drawn_instances_are_those_of_the_stream(tmp_path: Path) -> None:
     drawn = samples([problem("TSP"), problem("Knapsack")], levels=[0, 2], seed=3, split="test")
     assert [sample.input for sample in task.dataset] == [row.prompt for row in islice(drawn, 8)]
     usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
-    outputs = [
-        ModelOutput.from_content("mockllm/model", "<answer>[0, 1, 2, 3, 4]</answer>") for _ in range(16)
-    ]
+    outputs = [ModelOutput.from_content("mockllm/model", "<answer>[0, 1, 2, 3, 4]</answer>") for _ in range(16)]
     for output in outputs:
         output.usage = usage
     log = run(task, get_model("mockllm/model", custom_outputs=outputs), tmp_path, epochs=2)

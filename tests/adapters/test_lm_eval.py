@@ -70,10 +70,7 @@ def test_the_harness_runs_the_tasks(tmp_path: Path) -> None:
         """Knows every answer of one problem and none of another."""
 
         def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
-            return [
-                request.doc["answer"] if request.doc["problem"] == "TSP" else "no idea"
-                for request in requests
-            ]
+            return [request.doc["answer"] if request.doc["problem"] == "TSP" else "no idea" for request in requests]
 
         def loglikelihood(self, requests: Any, disable_tqdm: bool = False) -> Any:
             raise NotImplementedError

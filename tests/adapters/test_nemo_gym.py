@@ -34,9 +34,7 @@ def test_rows_have_what_nemo_gym_asks_for() -> None:
     for each in found:
         problem, instance = forge_gym.from_spec(each["spec"])
         (message,) = each["responses_create_params"]["input"]
-        assert message == {"role": "user", "content": problem.prompt(instance)} and problem.is_graded(
-            instance
-        )
+        assert message == {"role": "user", "content": problem.prompt(instance)} and problem.is_graded(instance)
     assert json.loads(json.dumps(found)) == found
 
 
@@ -71,9 +69,7 @@ def test_the_command_writes_a_server(tmp_path: Path) -> None:
         (None, "forge-gym==1.2.3"),
     ],
 )
-def test_the_requirement_is_this_installation(
-    origin: Any, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_requirement_is_this_installation(origin: Any, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = MagicMock(version="1.2.3")
     installed.read_text.return_value = origin and json.dumps(origin)
     monkeypatch.setattr("forge_gym.adapters.nemo_gym.distribution", lambda name: installed)
@@ -182,9 +178,7 @@ def test_no_column_stands_in_for_a_reply(server: str) -> None:
     http, said = client(build(server)), columns | body(case.spec, "no idea")
     if server == "ForgeTurnsServer":
         http.post("/reset", json=said).raise_for_status()
-    answered = (
-        http.post("/verify" if server == "ForgeServer" else "/step", json=said).raise_for_status().json()
-    )
+    answered = http.post("/verify" if server == "ForgeServer" else "/step", json=said).raise_for_status().json()
     assert answered["reward"] == -1 and answered.get("quality", 0) == 0 and not answered.get("mask_sample")
 
 
@@ -249,9 +243,7 @@ def test_what_is_wrong_in_a_configuration_raises() -> None:
     with pytest.raises(ValueError, match=r"did you mean 'best'\?"):
         build("ForgeTurnsServer", keep="bset")
     with pytest.raises(ValueError, match="a spec must be a JSON object"):
-        client(build("ForgeServer")).post(
-            "/verify", json=body(forge_gym.problem("TSP").spec(), "?") | {"spec": "42"}
-        )
+        client(build("ForgeServer")).post("/verify", json=body(forge_gym.problem("TSP").spec(), "?") | {"spec": "42"})
     lost = body(forge_gym.problem("TSP").spec(), "?")
     del lost["spec"]
     assert client(build("ForgeServer")).post("/verify", json=lost).status_code == 422

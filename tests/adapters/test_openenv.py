@@ -185,9 +185,7 @@ def test_oracle_and_floor_are_those_of_the_manifest() -> None:
     """On the tasks of the benchmark: the optimum is paid the most, and what ignores the instance a margin less."""
     manifest = read_manifest()
     environment, (_, rows) = ForgeEnvironment(), read(locate(BENCHMARK))
-    assert (
-        environment.num_tasks(BENCHMARK) == len(rows) == manifest.capabilities.declared_task_count[BENCHMARK]
-    )
+    assert environment.num_tasks(BENCHMARK) == len(rows) == manifest.capabilities.declared_task_count[BENCHMARK]
     most = manifest.reward.range[1]
 
     def paid(index: int, text: str) -> float:

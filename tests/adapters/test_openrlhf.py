@@ -178,9 +178,7 @@ class Tokenizer:
     def __init__(self, template: str | None = CHATML) -> None:
         self.chat_template = template
 
-    def apply_chat_template(
-        self, messages: list[dict[str, str]], tokenize: bool, add_generation_prompt: bool
-    ) -> str:
+    def apply_chat_template(self, messages: list[dict[str, str]], tokenize: bool, add_generation_prompt: bool) -> str:
         assert not tokenize and self.chat_template is not None
         text = "".join(f"<|im_start|>{each['role']}\n{each['content']}<|im_end|>\n" for each in messages)
         return text + "<|im_start|>assistant\n" * add_generation_prompt
@@ -212,18 +210,14 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
             def __init__(self, agent_instance_cls: type) -> None:
                 assert issubclass(agent_instance_cls, AgentInstanceBase)
 
-        module = SimpleNamespace(
-            AgentInstanceBase=AgentInstanceBase, MultiTurnAgentExecutor=MultiTurnAgentExecutor
-        )
+        module = SimpleNamespace(AgentInstanceBase=AgentInstanceBase, MultiTurnAgentExecutor=MultiTurnAgentExecutor)
         for name in ("openrlhf", "openrlhf.utils"):
             monkeypatch.setitem(sys.modules, name, ModuleType(name))
         monkeypatch.setitem(sys.modules, "openrlhf.utils.agent", module)  # type: ignore[arg-type]
     return load(ROOT / "src/forge_gym/adapters/openrlhf/agent.py", "agent_module")
 
 
-def play(
-    agent: ModuleType, prompt: str, spec: str, replies: list[Any], **options: Any
-) -> list[dict[str, Any]]:
+def play(agent: ModuleType, prompt: str, spec: str, replies: list[Any], **options: Any) -> list[dict[str, Any]]:
     """Play an episode as the library's loop does and return what its steps return."""
 
     async def run() -> list[dict[str, Any]]:
@@ -248,9 +242,7 @@ def test_an_episode_pays_the_kept_reply(agent: ModuleType, name: str, keep: str)
     replies = [case.replies[kind] for kind in kinds]
     steps = play(agent, "?", case.spec, replies, turns=4, keep=keep, reward="linear")
     kept = case.replies["infeasible" if keep == "last" else "greedy"]
-    assert sum(step["rewards"].item() for step in steps) == pytest.approx(
-        case.paid(kept, "linear"), abs=1e-12
-    )
+    assert sum(step["rewards"].item() for step in steps) == pytest.approx(case.paid(kept, "linear"), abs=1e-12)
     assert [step["done"] for step in steps] == [False, False, False, True]
     assert steps[-1]["scores"] == case.problem.verify(case.instance, kept).quality
     for step in steps:
@@ -274,9 +266,7 @@ def test_an_episode_pays_the_kept_reply(agent: ModuleType, name: str, keep: str)
     ],
     ids=["plain", "template", "foreign", "chat"],
 )
-def test_feedback_follows_the_form_of_the_prompt(
-    agent: ModuleType, prompt: str, opening: str, closing: str
-) -> None:
+def test_feedback_follows_the_form_of_the_prompt(agent: ModuleType, prompt: str, opening: str, closing: str) -> None:
     (step,) = play(agent, prompt, SPEC, ["?"], turns=2)
     said = step["environment_feedback"]
     assert said.startswith(opening + "Your answer cannot be read")
@@ -388,9 +378,7 @@ def test_openrlhf_plays_the_agent_file(chat: bool, template: str | None) -> None
         verdicts = [problem.verify(instance, reply) for reply in replies]
         expected.append(max(verdicts, key=lambda verdict: verdict.quality))
         scripts.append(Scripted(replies))
-    for response, best, script, (prompt, _) in zip(
-        asyncio.run(run(scripts)), expected, scripts, prompts, strict=True
-    ):
+    for response, best, script, (prompt, _) in zip(asyncio.run(run(scripts)), expected, scripts, prompts, strict=True):
         assert response["reward"] == pytest.approx(forge_gym.reward("tiered")(best), abs=1e-12)
         assert response["scores"] == best.quality and response["extra_logs"]["turns"] == 3
         tokens, ranges = response["observation_tokens"], response["action_ranges"]

@@ -142,10 +142,7 @@ def _turns(scheme: str) -> list[float]:
 def _verl(scheme: str) -> list[float]:
     from forge_gym.adapters.verl import compute_score
 
-    return [
-        compute_score(f"forge_gym/{each.problem}", each.text, each.spec, reward=scheme)["score"]
-        for each in bank()
-    ]
+    return [compute_score(f"forge_gym/{each.problem}", each.text, each.spec, reward=scheme)["score"] for each in bank()]
 
 
 @adapter("verifiers", "verifiers")
@@ -158,9 +155,7 @@ def _verifiers(scheme: str) -> list[float]:
 
     async def paid(each: Completion) -> float:
         data = ForgeData(prompt="?", spec=each.spec, problem=each.problem, level=1)
-        trace = SimpleNamespace(
-            root_reply=None, assistant_messages=[vf.AssistantMessage(content=each.text)], info={}
-        )
+        trace = SimpleNamespace(root_reply=None, assistant_messages=[vf.AssistantMessage(content=each.text)], info={})
         return float(await ForgeTask(data, ForgeTaskConfig(reward=scheme)).forge(trace))
 
     return [asyncio.run(paid(each)) for each in bank()]

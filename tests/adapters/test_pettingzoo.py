@@ -61,9 +61,7 @@ def presupposing_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ------------------------------------------------------------------------------- PettingZoo's own tests
 
-quietly = pytest.mark.filterwarnings(
-    "ignore::UserWarning"
-)  # its advice: observations should be Box or Discrete
+quietly = pytest.mark.filterwarnings("ignore::UserWarning")  # its advice: observations should be Box or Discrete
 views = pytest.mark.parametrize("view", ["text", "numeric"])
 names = every_kind
 
@@ -101,9 +99,7 @@ def test_both_are_drawn(view: str) -> None:
     pytest.importorskip("matplotlib")
 
     pettingzoo_test.render_test(lambda render_mode: relay("TSP", view=view, render_mode=render_mode))
-    pettingzoo_test.render_test(
-        lambda render_mode: parallel_to_aec(duel("TSP", view=view, render_mode=render_mode))
-    )
+    pettingzoo_test.render_test(lambda render_mode: parallel_to_aec(duel("TSP", view=view, render_mode=render_mode)))
     with pytest.raises(ValueError, match="render_mode must be one of"):
         relay("TSP", render_mode="humn")
 
@@ -140,17 +136,13 @@ def test_a_duel_is_zero_sum_and_symmetric(name: str, agents: int) -> None:
             for replied in (said, [said[i] for i in order]):
                 prompts, _ = game.reset(seed=seed)
                 assert set(prompts.values()) == {problem.prompt(instance)}
-                _, rewards, terminations, truncations, infos = game.step(
-                    dict(zip(game.agents, replied, strict=True))
-                )
+                _, rewards, terminations, truncations, infos = game.step(dict(zip(game.agents, replied, strict=True)))
                 assert all(terminations.values()) and not any(truncations.values()) and not game.agents
                 assert sum(rewards.values()) == pytest.approx(0, abs=1e-12)
                 assert max(map(abs, rewards.values())) <= 1
                 paid.append(list(rewards.values()))
             assert paid[1] == [paid[0][i] for i in order]
-            assert all(
-                paid[0][i] == paid[0][j] for i in range(agents) for j in range(agents) if said[i] == said[j]
-            )
+            assert all(paid[0][i] == paid[0][j] for i in range(agents) for j in range(agents) if said[i] == said[j])
             for i, info in enumerate(infos.values()):
                 assert set(info) == keys and info["seed"] == seed
                 assert info["score"] == tiered(problem.verify(instance, said[order[i]]))
@@ -253,9 +245,7 @@ def test_a_duel_of_several_turns() -> None:
 def test_an_alarm_stops_a_duel(monkeypatch: pytest.MonkeyPatch) -> None:
     game = Duel(forge_gym.problem("TSP", n=5))
     with monkeypatch.context() as patch:
-        patch.setattr(
-            type(game.problem), "verify", lambda *_: Verdict("feasible", objective=1, beats_bound=True)
-        )
+        patch.setattr(type(game.problem), "verify", lambda *_: Verdict("feasible", objective=1, beats_bound=True))
         game.reset(seed=0)
         with pytest.raises(CertificateError, match="beats the certificate"):
             game.step({"agent_0": "", "agent_1": ""})
@@ -359,9 +349,7 @@ def test_a_relay_of_answers_telescopes(name: str, answer_format: str, style: str
         pool[:] = replies(problem, game.instance, rng)
         shared = problem.format_answer(game.instance, game.solution)
         assert seen.startswith(problem.prompt(game.instance)) and f"You are {agent}, one of 3" in seen
-        assert (
-            f"The shared solution: {shared}" in seen and f"included: {9 - game.infos[agent]['turn']}." in seen
-        )
+        assert f"The shared solution: {shared}" in seen and f"included: {9 - game.infos[agent]['turn']}." in seen
         return pool[rng.integers(1, len(pool))]
 
     for seed in range(2):
@@ -375,8 +363,7 @@ def test_a_relay_of_answers_telescopes(name: str, answer_format: str, style: str
             for each, reward in game.rewards.items():
                 totals[each] += reward
         scores = [
-            tiered(problem.verify_solution(game.instance, x))
-            for x in (game.best, problem.trivial(game.instance))
+            tiered(problem.verify_solution(game.instance, x)) for x in (game.best, problem.trivial(game.instance))
         ]
         assert len(set(totals.values())) == 1
         assert totals["agent_0"] == pytest.approx(scores[0] - scores[1])  # type: ignore[operator]
@@ -405,9 +392,7 @@ def test_an_answer_is_taken_or_refused_with_a_reason(name: str) -> None:
     assert (
         game.rewards["agent_0"]
         == game.rewards["agent_1"]
-        == pytest.approx(
-            1 - forge_gym.reward()(problem.verify_solution(instance, problem.heuristic(instance)))
-        )
+        == pytest.approx(1 - forge_gym.reward()(problem.verify_solution(instance, problem.heuristic(instance))))
     )
     while game.agents:
         game.step(None)
@@ -455,9 +440,7 @@ def test_foreign_variables_are_refused(name: str) -> None:
 @names
 def test_foreign_moves_are_masked(name: str) -> None:
     problem = small(name)
-    free, owned = (
-        Relay(problem, agents=2, view="numeric", owned=own, start="trivial") for own in (False, True)
-    )
+    free, owned = (Relay(problem, agents=2, view="numeric", owned=own, start="trivial") for own in (False, True))
     for seed in range(3):
         free.reset(seed=seed)
         owned.reset(seed=seed)
@@ -478,10 +461,7 @@ def test_shares_are_even_and_the_same_again(agents: int) -> None:
         shares = deal(problem, problem.instance(3), agents)
         assert shares == deal(problem, problem.instance(3), agents) and len(shares) == agents
         sizes = [len(share) for share in shares]
-        assert (
-            max(sizes) - min(sizes) <= 1
-            and sum(sizes) == len(set().union(*shares)) == problem.instance().size
-        )
+        assert max(sizes) - min(sizes) <= 1 and sum(sizes) == len(set().union(*shares)) == problem.instance().size
 
 
 def test_a_share_is_named_as_the_prompt_names_it() -> None:

@@ -133,9 +133,7 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         trivial=optimum.trivial,
         greedy=optimum.greedy,
     )
-    monkeypatch.setitem(
-        instance.memo[problem._key], "reference", worse
-    )  # a certificate that the optimum beats
+    monkeypatch.setitem(instance.memo[problem._key], "reference", worse)  # a certificate that the optimum beats
     logged: dict[str, float] = {}
     rewards = RewardFunction()(completions=[texts[6], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
     assert rewards == [None, -1] and logged["forge/alarms"] == 1 and "beats its certificate" in caplog.text

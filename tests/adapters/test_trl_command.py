@@ -34,9 +34,7 @@ def test_every_scheme_is_a_reward_function_that_a_dotted_path_names(name: str) -
 
 
 def test_trl_grpo_trains_and_evaluates(tiny_model: Path, tmp_path: Path) -> None:
-    generate(
-        forge_gym.problem("TSP", n=5), tmp_path / "rows", {"train": 8, "test": 4}, layout="trl", workers=1
-    )
+    generate(forge_gym.problem("TSP", n=5), tmp_path / "rows", {"train": 8, "test": 4}, layout="trl", workers=1)
     command = [Path(sys.executable).with_name("trl"), "grpo", f"--model_name_or_path={tiny_model}"]
     command += [f"--dataset_name={tmp_path / 'rows'}", f"--output_dir={tmp_path / 'out'}", "--max_steps=2"]
     command += ["--reward_funcs", "forge_gym.adapters.trl.tiered", "forge_gym.adapters.trl.pairwise"]

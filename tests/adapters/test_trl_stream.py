@@ -144,9 +144,7 @@ def test_metrics_say_what_happened() -> None:
     index, instance = next(tsp.graded_instances(seed=5))
     spec = tsp.spec(5, index)
     optimum = tsp.format(instance, tsp.reference(instance).solution)
-    greedy, trivial = (
-        tsp.format(instance, found) for found in (tsp.heuristic(instance), tsp.trivial(instance))
-    )
+    greedy, trivial = (tsp.format(instance, found) for found in (tsp.heuristic(instance), tsp.trivial(instance)))
     bare = str(list(tsp.heuristic(instance)))
     logged: dict[str, float] = {}
     RewardFunction()(

@@ -210,9 +210,7 @@ def test_after_the_end_nothing_changes() -> None:
         assert environment.submit(texts[0]) == environment.submit(texts[4]) == OVER
         assert before == (environment.answer, environment.submissions, environment.get_reward())
     environment.reset(spec=spec)  # instances are pooled and used again
-    assert (
-        environment.answer == "" and environment.submissions == 0 and "1 turn left" in environment.submit("")
-    )
+    assert environment.answer == "" and environment.submissions == 0 and "1 turn left" in environment.submit("")
 
 
 @pytest.mark.parametrize("scheme", ["binary", "np_engine", "stepped", "verpo", "base_and_bonus"])
@@ -321,9 +319,7 @@ def test_alarms_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         trivial=optimum.trivial,
         greedy=optimum.greedy,
     )
-    monkeypatch.setitem(
-        instance.memo[problem._key], "reference", wrong
-    )  # a certificate that the optimum beats
+    monkeypatch.setitem(instance.memo[problem._key], "reference", wrong)  # a certificate that the optimum beats
     environment: Any = environment_factory("TSP", reward="linear")()
     environment.reset(spec=spec)
     environment.submit(texts[4])
@@ -643,9 +639,7 @@ def test_dialogues_end_at_the_optimum(tokenizer: Any, tsp: TSP, plain: bool) -> 
     assert trainer.batches == [3, 3, 1, 1] and output["turns_used"] == [2, 4, 2]
     assert output["kept_reply"] == [texts[4], "?", texts[4]]
     assert output["prompt_ids"] == trainer.starts
-    rewards = RewardFunction()(
-        completions=output["kept_reply"], spec=[data["spec"], other["spec"], data["spec"]]
-    )
+    rewards = RewardFunction()(completions=output["kept_reply"], spec=[data["spec"], other["spec"], data["spec"]])
     assert rewards == [1, -1, 1]
 
 
@@ -905,9 +899,7 @@ def test_grpo_with_tools(
         assert {json.loads(spec)["problem"] for _, spec in seen} == {"TSP", "Knapsack"}
 
 
-def test_grpo_with_a_solver(
-    model: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_grpo_with_a_solver(model: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The solver's answer reaches the model, and pays once the model submits it."""
     pytest.importorskip("datasets")
     problem = raw("TSP", n=5)
@@ -945,9 +937,7 @@ def test_grpo_with_a_solver(
     assert [environment.get_reward() for environment in trainer.environments] == [0, 1, 0, 1]
 
 
-def test_grpo_with_dialogues(
-    model: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_grpo_with_dialogues(model: Path, tokenizer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("datasets")
     data = make_dataset(forge_gym.problem("TSP", n=5, style="compact"), 4)
     seen: list[dict[str, Any]] = []
@@ -956,9 +946,7 @@ def test_grpo_with_dialogues(
         seen.append(given)
         return RewardFunction()(**given)
 
-    trainer = grpo(
-        model, tmp_path, monkeypatch, train_dataset=data, rollout_func=Rollout(data), reward_funcs=reward
-    )
+    trainer = grpo(model, tmp_path, monkeypatch, train_dataset=data, rollout_func=Rollout(data), reward_funcs=reward)
     generate = type(trainer)._generate_single_turn
     calls: list[int] = []
 
@@ -967,9 +955,7 @@ def test_grpo_with_dialogues(
         pieces, logprobs = generate(self, contexts, *rest)
         calls.append(len(contexts))
         end = tokenizer.eos_token_id
-        words = [
-            [token for token in piece if token != end] or tokenizer("?")["input_ids"] for piece in pieces
-        ]
+        words = [[token for token in piece if token != end] or tokenizer("?")["input_ids"] for piece in pieces]
         return [word + [end] * (i % 4 != 3) for i, word in enumerate(words)], logprobs
 
     trainer.generation_config.max_new_tokens = 10

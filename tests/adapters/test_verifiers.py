@@ -73,9 +73,9 @@ def test_tasks_are_the_stream() -> None:
         tasks[0].data.level = 7
     data = ForgeData.model_validate(json.loads(json.dumps(tasks[0].data.model_dump(mode="json"))))
     assert data == tasks[0].data
-    assert not taskset().bounded and [
-        task.data.problem for task in taskset().take(len(forge_gym.problems()))
-    ] == list(forge_gym.problems())
+    assert not taskset().bounded and [task.data.problem for task in taskset().take(len(forge_gym.problems()))] == list(
+        forge_gym.problems()
+    )
     plain = next(iter(taskset(problems=["Knapsack"], parameters={"n": 9, "answer_format": "line"})))
     assert (plain.data.level, forge_gym.from_spec(plain.data.spec)[1].size) == (-1, 9)
 

@@ -131,9 +131,7 @@ def test_the_example_writes_its_rows(tmp_path: Path) -> None:
     }
     subprocess.run(["bash", ROOT / "examples/verl_grpo.sh"], check=True, env=environment, cwd=tmp_path)
     found = [json.loads(line) for line in (tmp_path / "rows/train.jsonl").read_text().splitlines()]
-    assert len(found) == 5 and all(
-        forge_gym.from_spec(each["reward_model"]["ground_truth"]) for each in found
-    )
+    assert len(found) == 5 and all(forge_gym.from_spec(each["reward_model"]["ground_truth"]) for each in found)
 
 
 # ---------------------------------------------------------------------- inside verl
@@ -281,9 +279,7 @@ def test_a_dialogue(table: Any, chances: bool, model_type: str | None) -> None:
     replies = [table.trivial, table.greedy, "no idea"]
     server = Server(table.pieces, replies, chances)
     output = play(table.config, server, table.pieces, table.row, model_type)
-    prompt = table.pieces.apply_chat_template(
-        table.row["raw_prompt"], add_generation_prompt=True, return_dict=False
-    )
+    prompt = table.pieces.apply_chat_template(table.row["raw_prompt"], add_generation_prompt=True, return_dict=False)
     assert output.prompt_ids == prompt
     # What was drawn stays as it was, and each call goes on where the one before ended.
     assert len(server.calls) == 3 and len({name for name, _, _ in server.calls}) == 1
@@ -365,9 +361,7 @@ def test_a_server_that_ignores_the_limit_is_cut(table: Any) -> None:
 
     table.config.data.max_response_length = 4
     output = play(table.config, Deaf(table.pieces, ["no idea"]), table.pieces, table.row)
-    assert [len(each) for each in (output.response_ids, output.response_mask, output.response_logprobs)] == [
-        4
-    ] * 3
+    assert [len(each) for each in (output.response_ids, output.response_mask, output.response_logprobs)] == [4] * 3
 
 
 def test_an_aborted_generation_ends_it(table: Any) -> None:
@@ -452,9 +446,7 @@ def test_a_worker_collects_trajectories(table: Any) -> None:
     found = asyncio.run(worker.generate_sequences(batch))
     scores = found.batch["rm_scores"].sum(dim=1).tolist()
     assert found.meta_info["reward_extra_keys"] == NUMBERS
-    assert sorted(scores) == pytest.approx(
-        sorted(max(table.case.paid(text) for text in each) for each in scripts)
-    )
+    assert sorted(scores) == pytest.approx(sorted(max(table.case.paid(text) for text in each) for each in scripts))
     assert found.non_tensor_batch["score"].tolist() == pytest.approx(scores)
     assert sorted(found.non_tensor_batch["__num_turns__"].tolist()) == [2, 6, 6]
 

@@ -18,10 +18,7 @@ NAMES = forge_gym.problems()
 def tasks(name: str, count: int = 10) -> list[Task]:
     problem = forge_gym.problem(name)
     instances = [problem.instance(seed) for seed in range(count)]
-    return [
-        Task(problem, instance, ({"role": "user", "content": problem.prompt(instance)},))
-        for instance in instances
-    ]
+    return [Task(problem, instance, ({"role": "user", "content": problem.prompt(instance)},)) for instance in instances]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -158,9 +155,7 @@ def test_a_model_that_is_not_there_is_refused_before_anything_slow(
         str(tmp_path): "the folder has no config.json",
         str(tmp_path / "file"): "Not a directory",
     }.items():
-        with pytest.raises(
-            ValueError, match=f"model must be a folder of a model.* got '{model}': .*{words}"
-        ) as error:
+        with pytest.raises(ValueError, match=f"model must be a folder of a model.* got '{model}': .*{words}") as error:
             make_agent(f"{kind}:{model}")
         assert "\n" not in str(error.value)
 

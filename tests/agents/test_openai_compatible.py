@@ -247,9 +247,7 @@ def test_a_server_that_leaves_later_is_asked_again() -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_the_wait_is_as_long_as_the_server_says(
-    stub_server: Any, status: int, form: str, fake: FakeTime
-) -> None:
+def test_the_wait_is_as_long_as_the_server_says(stub_server: Any, status: int, form: str, fake: FakeTime) -> None:
     arrivals = []
 
     def choose(body: dict[str, Any], before: int) -> str:

@@ -44,9 +44,7 @@ def test_examples_are_solved_instances_of_the_same_kind(name: str) -> None:
     replies = [message["content"] for message in shown[1::2]]
     assert [message["role"] for message in shown] == ["user", "assistant"] * 3
     assert len({*prompts, asked.prompt}) == 4
-    for instance, prompt, reply in zip(
-        examples(asked.problem, asked.instance, 3), prompts, replies, strict=True
-    ):
+    for instance, prompt, reply in zip(examples(asked.problem, asked.instance, 3), prompts, replies, strict=True):
         assert prompt == asked.problem.prompt(instance) and instance.size == asked.instance.size
         assert asked.problem.verify(instance, reply).optimal
 
@@ -265,9 +263,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, tokenizer: Any) -> Any:
 
 
 @pytest.mark.parametrize("template", [None, GEMMA_LIKE, ""])
-def test_vllm_is_asked_as_its_documentation_says(
-    stand_in: Any, tiny_model: Path, template: str | None
-) -> None:
+def test_vllm_is_asked_as_its_documentation_says(stand_in: Any, tiny_model: Path, template: str | None) -> None:
     stand_in.chat_template = (template or None) if template is not None else stand_in.chat_template
     options: dict[str, Any] = {"system": "Be brief.", "shots": 1, "max_new_tokens": 7, "temperature": 0.5}
     agent: Any = make_agent(f"vllm:{tiny_model}", engine={"max_model_len": 512}, **options)

@@ -34,9 +34,7 @@ def small(name: str) -> Any:
     return forge_gym.problem(name, level=0)
 
 
-def trained(
-    name: str, view: Any = Construct, algorithm: Any = MaskablePPO, policy: Any = "MultiInputPolicy"
-) -> Any:
+def trained(name: str, view: Any = Construct, algorithm: Any = MaskablePPO, policy: Any = "MultiInputPolicy") -> Any:
     envs = make_vec_env(lambda: view(TextEnv(small(name))), 2, seed=0)
     return algorithm(policy, envs, **SMALL).learn(32)
 
@@ -104,9 +102,7 @@ def test_normalised_observations() -> None:
 
 def test_sb3_contribs_own_evaluation_finds_the_masks() -> None:
     model = trained("TSP")
-    mean, _ = evaluate_policy(
-        model, make_vec_env(lambda: Construct(TextEnv(small("TSP"))), 1, seed=3), 3, warn=False
-    )
+    mean, _ = evaluate_policy(model, make_vec_env(lambda: Construct(TextEnv(small("TSP"))), 1, seed=3), 3, warn=False)
     assert -0.25 <= mean <= 1
 
 
@@ -133,9 +129,7 @@ def test_renumbering_the_elements_renumbers_the_scores(name: str) -> None:
         for asked in (instance, instance.relabelled(order.tolist())):
             observation, _ = env.reset(options={"instance": asked})
             batch = {key: torch.as_tensor(array)[None].float() for key, array in observation.items()}
-            if (
-                problem.solutions == "an assignment"
-            ):  # the next element is another one there: the same one is marked
+            if problem.solutions == "an assignment":  # the next element is another one there: the same one is marked
                 batch["solution"][..., 1] = 0
             scores.append(extract(batch)[0].detach().numpy())
         per = env.encoder.choices // env.encoder.size if problem.solutions == "a schedule" else 1

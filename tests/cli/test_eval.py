@@ -147,9 +147,7 @@ def test_rescore(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (changed["before"]["status"], changed["after"]["status"]) == ("malformed", "feasible")
     assert told["today"]["groups"]["overall"]["success"]["mean"] == 1
     run_cli(capsys, "rescore", str(new))
-    assert (
-        "exists and is left as it is" in run_cli(capsys, "rescore", str(path), "--out", str(new), status=2)[1]
-    )
+    assert "exists and is left as it is" in run_cli(capsys, "rescore", str(path), "--out", str(new), status=2)[1]
 
 
 def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -336,9 +334,7 @@ def test_the_command_line(
         and "100 instances, best of 2 samples" in out
     )
     (path,) = (tmp_path / "runs").iterdir()
-    assert path.name == "lab-red-m-2J-forge-bench-v1-limit1.jsonl" and list(tmp_path.iterdir()) == [
-        path.parent
-    ]
+    assert path.name == "lab-red-m-2J-forge-bench-v1-limit1.jsonl" and list(tmp_path.iterdir()) == [path.parent]
     header, *lines = map(json.loads, path.read_text().splitlines())
     assert "secret" not in path.read_text() and header["options"] == {
         "temperature": 0.5, "seed": 7, "system": "Think.", "max_tokens": 1024, "base_url": stub_server.url,
@@ -352,9 +348,7 @@ def test_the_command_line(
     assert stub_server.requests[0]["messages"][0] == {"role": "system", "content": "Think."}
     assert "Bearer sk-secret" in stub_server.headers[0].values()
     again, err = run_cli(capsys, *given)
-    assert (
-        again == out and "200 of 200 episodes are there, nothing is asked" in err and len(log.served) == 200
-    )
+    assert again == out and "200 of 200 episodes are there, nothing is asked" in err and len(log.served) == 200
     _, err = run_cli(capsys, *given, "--turns", "2", status=2)
     assert "turns is 1 there and 2 here" in err and len(log.served) == 200
 
@@ -447,9 +441,7 @@ def test_replies_that_are_cut_off_are_told(
 ) -> None:
     pytest.importorskip("httpx")
     stub_server.choose = lambda body, before: "length"
-    given = command(
-        stub_server, tmp_path / "a.jsonl", "--env", "TSP", "--episodes", "4", "--max-new-tokens", "9"
-    )
+    given = command(stub_server, tmp_path / "a.jsonl", "--env", "TSP", "--episodes", "4", "--max-new-tokens", "9")
     out, _ = run_cli(capsys, *given[3:])
     assert "stub: 4 of 4 replies were cut off at 9 tokens: raise --max-new-tokens\n" in out
     stub_server.choose = lambda body, before: "null"
@@ -488,9 +480,7 @@ def test_the_page_says_what_is_so(
     assert options == set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page))
 
 
-def test_eval_of_a_language_model(
-    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_eval_of_a_language_model(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "tiny.jsonl"
     arguments = [
         "eval",

@@ -26,13 +26,9 @@ def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
 
 
 ALL = dict(leaves(get_command(app())))
-OPTIONS = [
-    (words, param) for words, command in ALL.items() for param in command.params if param.opts[0] != "--help"
-]
+OPTIONS = [(words, param) for words, command in ALL.items() for param in command.params if param.opts[0] != "--help"]
 NUMBERS = [
-    (words, param.opts[0])
-    for words, param in OPTIONS
-    if param.type_descriptor.annotation in (int, float, list[int])
+    (words, param.opts[0]) for words, param in OPTIONS if param.type_descriptor.annotation in (int, float, list[int])
 ]
 
 
@@ -101,18 +97,12 @@ def test_a_misspelt_option_of_any_command(words: tuple[str, ...], capsys: pytest
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip
-def test_one_line_says_what_is_wrong(
-    words: list[str], wrong: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_line_says_what_is_wrong(words: list[str], wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert wrong in fails(words, capsys)
 
 
-@pytest.mark.parametrize(
-    ("words", "option"), NUMBERS, ids=lambda value: value if isinstance(value, str) else value[0]
-)
-def test_no_number_where_one_is_due(
-    words: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize(("words", "option"), NUMBERS, ids=lambda value: value if isinstance(value, str) else value[0])
+def test_no_number_where_one_is_due(words: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = fails([*words, option, "many"], capsys)
     assert f"'{option}'" in told and told.endswith("got 'many'")
 

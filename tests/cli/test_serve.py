@@ -188,9 +188,7 @@ def test_instances_are_named_by_parameters_and_by_row(client: TestClient) -> Non
         ({"row": "TSP-3-00"}, 400, "did you mean 'TSP-3-0'?"),
     ],
 )
-def test_bad_names_are_refused_in_words(
-    client: TestClient, parameters: dict[str, Any], status: int, said: str
-) -> None:
+def test_bad_names_are_refused_in_words(client: TestClient, parameters: dict[str, Any], status: int, said: str) -> None:
     for path in ("/api/instance", "/api/reveal"):
         reply = client.get(path, params=parameters)
         assert reply.status_code == status and said in reply.json()["error"], reply.text
@@ -273,8 +271,7 @@ def test_other_sites_are_refused(client: TestClient) -> None:
         headers["sec-fetch-mode"] = "navigate"  # a link may lead here, a form may not
         assert client.get("/", headers=headers).status_code == 200
         assert (
-            client.post("/api/judge", params=place("TSP"), json={"text": "[0]"}, headers=headers).status_code
-            == status
+            client.post("/api/judge", params=place("TSP"), json={"text": "[0]"}, headers=headers).status_code == status
         )
 
 
@@ -314,17 +311,13 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         port = url.rstrip("/").rpartition(":")[2]
         second = subprocess.run([*command, port], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert second.returncode == 2
-        assert re.fullmatch(
-            f"forge-gym: --host and --port must be .* {port}: Address already .*\n", second.stderr
-        )
+        assert re.fullmatch(f"forge-gym: --host and --port must be .* {port}: Address already .*\n", second.stderr)
         server.send_signal(signal.SIGINT)
         assert server.wait(20) == 0
         assert server.stderr.read() == ""
 
 
-def test_a_wide_host_is_warned_of(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wide_host_is_warned_of(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
     for host, warned in (("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)):
         serve(host, 0)
@@ -369,9 +362,7 @@ def judged(page: Any) -> str:
 
 
 def is_drawn(page: Any, image: str) -> bool:
-    return bool(
-        page.eval_on_selector(image, "async image => { await image.decode(); return image.naturalWidth > 0 }")
-    )
+    return bool(page.eval_on_selector(image, "async image => { await image.decode(); return image.naturalWidth > 0 }"))
 
 
 def changed(page: Any, src: str) -> str:
@@ -425,9 +416,7 @@ def click_time(page: Any, resource: int, share: float) -> None:
         ("MeetingScheduling", {"names": "words"}),
     ],
 )
-def test_an_answer_is_clicked_in_the_picture(
-    visit: Callable[..., Any], name: str, parameters: dict[str, Any]
-) -> None:
+def test_an_answer_is_clicked_in_the_picture(visit: Callable[..., Any], name: str, parameters: dict[str, Any]) -> None:
     """To the end, as fast as can be, in any spelling; the picture follows at once."""
     problem, instance, best, text = asked(name, **parameters)
     ((key, value),) = parameters.items()
@@ -439,9 +428,7 @@ def test_an_answer_is_clicked_in_the_picture(
             page.click(f'[data-element="{element}"]')
             click_time(page, resource, (times.index(time) + 0.5) / len(times))
         for element, resource, time in best:
-            said = (
-                f"meeting {problem.names_of(instance)[element]} in room {resource} at {problem.clock(time)}"
-            )
+            said = f"meeting {problem.names_of(instance)[element]} in room {resource} at {problem.clock(time)}"
             assert said in page.locator("#rows-chosen").inner_text()
     else:
         for element, label in enumerate(best) if problem.widget == "labels" else ((e, None) for e in best):

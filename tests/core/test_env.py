@@ -207,9 +207,7 @@ def test_misuse_has_defined_errors() -> None:
 
 
 def test_a_reward_pays_a_single_answer() -> None:
-    words = (
-        "reward must pay a single answer, got 'pairwise', which compares the answers of a group: did you mean"
-    )
+    words = "reward must pay a single answer, got 'pairwise', which compares the answers of a group: did you mean"
     with pytest.raises(ValueError, match=words):
         made("TSP", reward="pairwise")
     with pytest.raises(ValueError, match="did you mean 'pairwise'"):  # the table knows the name
@@ -224,8 +222,7 @@ def test_a_reward_sees_the_text() -> None:
     answer = env.problem.format(instance, greedy)
     value = env.problem.objective(instance, greedy)
     silent, false, true = (
-        env.step(words + answer)[-1]["score"]
-        for words in ("", f"objective: {value + 1} ", f"objective: {value} ")
+        env.step(words + answer)[-1]["score"] for words in ("", f"objective: {value + 1} ", f"objective: {value} ")
     )
     assert 0 < false < silent < 0.01 <= true < 0.02
 
@@ -277,9 +274,7 @@ def test_rendering(name: str) -> None:
     env.step(base.problem.format(base.instance, base.problem.heuristic(base.instance)))
     solved = env.render()
     for picture in (empty, failed, solved):
-        assert (
-            isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == (480, 480, 3)
-        )
+        assert isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape == (480, 480, 3)
     assert (empty != solved).any() and (empty != failed).any()
     text = gym.make(f"Forge/{name}-v0", render_mode="ansi")
     prompt, _ = text.reset(seed=2)

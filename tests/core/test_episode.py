@@ -28,9 +28,7 @@ ANSWERS = ["?", "<answer>[9]</answer>"] + [
 @given(
     replies=st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=6),
     keep=st.sampled_from(["best", "last"]),
-    reward=st.sampled_from(
-        ["tiered", "linear", "stepped", "binary", "np_engine", "ratio_power", "base_and_bonus"]
-    ),
+    reward=st.sampled_from(["tiered", "linear", "stepped", "binary", "np_engine", "ratio_power", "base_and_bonus"]),
 )
 @settings(max_examples=200, deadline=None)
 def test_payments_sum_to_the_kept_replys_own_reward(replies: list[str], keep: str, reward: str) -> None:

@@ -47,8 +47,7 @@ def test_shares_follow_the_weights() -> None:
     assert {member.problem.name for member in Mixture.of().members} == set(forge_gym.problems())
     assert Mixture.of("TSP").members[0][:2] == (forge_gym.problem("TSP"), -1)
     splits = [
-        [mixture.draw(7, index, split).problem.name for index in range(40)]
-        for split in ("train", "validation", "test")
+        [mixture.draw(7, index, split).problem.name for index in range(40)] for split in ("train", "validation", "test")
     ]
     assert splits[0] != splits[1] != splits[2] != splits[0]
 
@@ -68,10 +67,7 @@ def test_an_episode_is_an_instance_of_the_problem_that_was_drawn() -> None:
     best = member.problem.format(instance, member.problem.reference(instance).solution)
     _, reward, over, _, info = env.step(best)
     assert (reward, over, info["quality"], info["problem"]) == (1.0, True, 1.0, member.problem.name)
-    assert (
-        env.reset(options={"index": 3})[0]
-        == episodes(made(**TWO, split="validation", style="json"), 4, 5)[3][0]
-    )
+    assert env.reset(options={"index": 3})[0] == episodes(made(**TWO, split="validation", style="json"), 4, 5)[3][0]
 
 
 def test_the_same_seed_gives_the_same_episodes_in_any_process() -> None:
@@ -186,9 +182,7 @@ def test_pictures_show_the_problem_of_the_episode() -> None:
         assert picture.dtype == np.uint8 and picture.ndim == 3
         assert (
             picture
-            == env.problem.picture.pixels(
-                env.problem, env.instance, None, title=env.problem.name + ": no answer yet"
-            )
+            == env.problem.picture.pixels(env.problem, env.instance, None, title=env.problem.name + ": no answer yet")
         ).all()
         pictures[env.problem.name] = picture
     assert len(pictures) == 2

@@ -114,9 +114,7 @@ def test_the_id_follows_the_version_of_the_class(tmp_path: Path, monkeypatch: py
 
 
 def test_a_parameter_hides_nothing_of_its_base() -> None:
-    with pytest.raises(
-        TypeError, match="a parameter must not hide an attribute of its base, got 'noun' in Bad"
-    ):
+    with pytest.raises(TypeError, match="a parameter must not hide an attribute of its base, got 'noun' in Bad"):
 
         class Bad(TSP):
             noun: str = "town"  # type: ignore[misc]
@@ -177,12 +175,8 @@ def test_specs_have_no_other_parameters(parameters: dict[str, object]) -> None:
 def test_names_may_be_a_list_and_are_enough() -> None:
     words = ["ab", "cd", "ef", "gh", "ij"]
     assert forge_gym.problem("TSP", n=5, names=words) == forge_gym.problem("TSP", n=5, names=tuple(words))
-    assert "names must be a word for each of 6 elements, got 5" in message(
-        forge_gym.problem, "TSP", n=6, names=words
-    )
-    assert "names must be words of 1 to 40" in message(
-        forge_gym.problem, "TSP", n=3, names=["a" * 41, "b", "c"]
-    )
+    assert "names must be a word for each of 6 elements, got 5" in message(forge_gym.problem, "TSP", n=6, names=words)
+    assert "names must be words of 1 to 40" in message(forge_gym.problem, "TSP", n=3, names=["a" * 41, "b", "c"])
     knapsack = forge_gym.problem("Knapsack", n=4, names=words)
     assert "names must be at least 8 words, the last 4 for the example, got 5" in message(
         knapsack.prompt, knapsack.instance()

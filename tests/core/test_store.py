@@ -117,9 +117,7 @@ def test_a_locked_file_costs_no_time_and_is_used_again(tmp_path: Path) -> None:
     assert store.get("A", 0, "i") == FOUND
 
 
-def test_references_come_from_the_store_and_are_checked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_references_come_from_the_store_and_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.sqlite"
     monkeypatch.setenv("FORGE_GYM_STORE", str(path))
     monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 0.0)
@@ -152,9 +150,7 @@ def test_references_come_from_the_store_and_are_checked(
             connection.execute(f"UPDATE reference SET {column} = ?", (kept,))
 
 
-def test_nothing_is_stored_before_its_witness_is_accepted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_stored_before_its_witness_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.sqlite"
     monkeypatch.setenv("FORGE_GYM_STORE", str(path))
     monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 0.0)
@@ -235,10 +231,7 @@ def test_what_is_stored_belongs_to_the_parameters(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("FORGE_GYM_STORE", str(tmp_path / "x.sqlite"))
     monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 0.0)
     one, two, three = (AtMost(n=8, most=most) for most in (1, 2, 3))
-    worth = [
-        problem.reference(problem.from_json(one.to_json(one.instance()))).value
-        for problem in (one, two, three)
-    ]
+    worth = [problem.reference(problem.from_json(one.to_json(one.instance()))).value for problem in (one, two, three)]
     assert worth[0] < worth[1] < worth[2]
 
 

@@ -57,9 +57,7 @@ def test_graphs_packs_and_covers(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("c comment\np col 4 3\ne 1 2\ne 2 1\ne 3 4\n")
     for name in ("GraphColoring", "MaxClique", "MaxIndependentSet"):
-        assert read_instance(name, path) == forge_gym.problem(name).from_json(
-            '{"n": 4, "edges": [[0, 1], [2, 3]]}'
-        )
+        assert read_instance(name, path) == forge_gym.problem(name).from_json('{"n": 4, "edges": [[0, 1], [2, 3]]}')
     path.write_text("2 10\n7 5\n8 6\n")
     pack = read_instance("Knapsack", path)
     assert json.loads(forge_gym.problem("Knapsack").to_json(pack)) == {
@@ -73,9 +71,7 @@ def test_graphs_packs_and_covers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", forge_gym.problems())
-def test_json_is_read_for_every_problem(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_is_read_for_every_problem(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     problem = forge_gym.problem(name)
     path = tmp_path / "x.json"
     path.write_text(problem.to_json(problem.instance(3)))

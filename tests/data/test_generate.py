@@ -84,9 +84,7 @@ def test_rows_are_those_of_the_stream_and_certified(here: Here, tmp_path: Path) 
         assert len({row["id"] for row in rows}) == size
         for row in rows:
             problem, instance = forge_gym.from_spec(row["spec"])
-            assert problem.verify(instance, row["answer"]).optimal and row["prompt"] == problem.prompt(
-                instance
-            )
+            assert problem.verify(instance, row["answer"]).optimal and row["prompt"] == problem.prompt(instance)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -160,9 +158,7 @@ def test_workers_change_nothing(here: Here, tmp_path: Path, monkeypatch: pytest.
         assert content(found) == expected
 
 
-def test_chunks_of_any_size_change_nothing(
-    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chunks_of_any_size_change_nothing(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = content(generate(problems(), tmp_path / "seconds", ROWS))
     monkeypatch.setattr(module, "CHUNK_S", 1e-3)
     assert content(generate(problems(), tmp_path / "thousandths", ROWS)) == expected
@@ -185,16 +181,12 @@ def test_a_killed_worker_costs_its_chunk(tmp_path: Path) -> None:
     assert content(found) == expected
 
 
-def test_a_chunk_that_kills_every_worker_is_named(
-    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chunk_that_kills_every_worker_is_named(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(self: Chunk) -> Any:
         raise OSError("gone")
 
     monkeypatch.setattr(Chunk, "draw", die)
-    with pytest.raises(
-        ChildProcessError, match=r"died 3 times while they drew the instances 0 to 3 of train of TSP\("
-    ):
+    with pytest.raises(ChildProcessError, match=r"died 3 times while they drew the instances 0 to 3 of train of TSP\("):
         generate(forge_gym.problem("TSP"), tmp_path, {"train": 5})
 
 
@@ -254,9 +246,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, way: signal.Signals) 
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
-def test_half_a_line_and_a_lost_file_are_made_good(
-    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_a_line_and_a_lost_file_are_made_good(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = content(generate(problems(), tmp_path / "whole", {"train": 60}))
 
     def stop(*given: Any) -> None:
@@ -417,9 +407,7 @@ def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixt
     assert "exact" in capsys.readouterr().out
 
 
-def test_the_page_says_what_is_so(
-    root: Path, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_page_says_what_is_so(root: Path, here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (root / "docs" / "data.md").read_text()
     assert all(f"`{name}`" in page for name in LAYOUTS)
     monkeypatch.chdir(tmp_path)

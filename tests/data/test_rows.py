@@ -94,9 +94,7 @@ def test_any_row_alone_is_the_same() -> None:
     rows = list(forge_gym.dataset("MaxClique", "TSP", size=30, **given))
     longer = forge_gym.dataset("MaxClique", "TSP", size=1000, **given)
     assert longer[29] == rows[29] and pickle.loads(pickle.dumps(longer))[7] == rows[7]
-    program = (
-        f"import forge_gym, json; print(json.dumps(forge_gym.dataset('MaxClique', 'TSP', **{given})[29]))"
-    )
+    program = f"import forge_gym, json; print(json.dumps(forge_gym.dataset('MaxClique', 'TSP', **{given})[29]))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert json.loads(run.stdout) == rows[29]
     others = [
@@ -122,10 +120,7 @@ def test_replies_are_judged_by_number_and_by_row(tmp_path: Path) -> None:
 
 def test_all_problems_and_those_of_your_own() -> None:
     assert {row["problem"] for row in forge_gym.dataset(levels=0, size=120)} == set(forge_gym.problems())
-    assert (
-        forge_gym.dataset("forge_gym.envs.tsp:TSP", "Forge/Knapsack-v0", n=5, size=1)[0]["parameters"]["n"]
-        == 5
-    )
+    assert forge_gym.dataset("forge_gym.envs.tsp:TSP", "Forge/Knapsack-v0", n=5, size=1)[0]["parameters"]["n"] == 5
 
 
 @pytest.mark.parametrize(
@@ -148,9 +143,7 @@ def test_what_is_wrong_is_refused_at_once(problems: list[str], arguments: Any, m
 
 
 def test_it_is_imported_when_asked_for() -> None:
-    program = (
-        "import sys, forge_gym; assert 'forge_gym.data.rows' not in sys.modules; forge_gym.dataset('TSP')"
-    )
+    program = "import sys, forge_gym; assert 'forge_gym.data.rows' not in sys.modules; forge_gym.dataset('TSP')"
     subprocess.run([sys.executable, "-c", program], check=True)
     with pytest.raises(AttributeError, match="has no attribute 'datasets'"):
         _ = forge_gym.datasets

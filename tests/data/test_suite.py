@@ -84,9 +84,7 @@ def test_a_suite_of_your_own(tmp_path: Path) -> None:
     assert [row.id for row in rows] == [f"{name}-{i}" for name in ("TSP", "Knapsack") for i in range(3)]
     assert {row.source["seed"] for row in rows} == {5} and {row.level for row in rows} == {-1}
     assert [row.problem for row in rows[:3]] == [given[0]] * 3
-    assert [row.distribution for row in rows[3:]] == list(choices(problem_class("Knapsack"), "distribution"))[
-        :3
-    ]
+    assert [row.distribution for row in rows[3:]] == list(choices(problem_class("Knapsack"), "distribution"))[:3]
 
 
 @pytest.mark.parametrize(
@@ -162,9 +160,7 @@ def test_another_witness_of_the_same_value_is_as_good(built: Path, tmp_path: Pat
     assert any("the witness is worth" in fault for fault in verify(worse, sample=0))
 
 
-def test_a_file_that_calls_itself_the_benchmark_is_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_calls_itself_the_benchmark_is_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shipped = suite.read_lines(suite.locate(suite.BENCHMARK))
     row = json.loads(shipped[-1])
     tour = json.dumps(row | {"solution": row["solution"][::-1], "solver": "another"})
@@ -209,9 +205,7 @@ def test_a_row_that_comes_again_is_found(built: Path, tmp_path: Path) -> None:
         ("x.jsonl.gz", gzip.compress(bytes(range(200)) * 9, mtime=0)[:20] + b"x" * 99),
     ],
 )
-def test_what_is_no_suite(
-    tmp_path: Path, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_no_suite(tmp_path: Path, name: str, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(SuiteError, match="is not a suite"):
@@ -224,22 +218,14 @@ def test_what_is_no_suite(
 
 def test_scores_of_the_controls(built: Path) -> None:
     _, rows = read(built)
-    scores = {
-        agent.name: evaluate_rows(agent, rows) for agent in (TrivialAgent(), GreedyAgent(), ExactAgent())
-    }
+    scores = {agent.name: evaluate_rows(agent, rows) for agent in (TrivialAgent(), GreedyAgent(), ExactAgent())}
     everywhere = {label: group for by in GROUPINGS for label, group in groups(rows, by).items()}
     for label, group in everywhere.items():
-        assert (
-            scores["exact"].estimate("quality", group).mean
-            == scores["exact"].estimate("optimal", group).mean
-            == 1
-        )
+        assert scores["exact"].estimate("quality", group).mean == scores["exact"].estimate("optimal", group).mean == 1
         assert scores["greedy"].estimate("skill", group).mean == 0, label
         assert 0 < scores["greedy"].estimate("quality", group).mean < 1
         assert scores["trivial"].estimate("quality", group).mean == 0
-    assert len(everywhere["overall"]) == len(rows) and all(
-        len(everywhere[name]) == 10 for name in suite.PROBLEMS
-    )
+    assert len(everywhere["overall"]) == len(rows) and all(len(everywhere[name]) == 10 for name in suite.PROBLEMS)
     assert len(everywhere["level 3"]) == len(suite.PROBLEMS)
     assert scores["exact"].to_dict()["published"]["overall"] == {"SR": 1, "QR": 1}
 
@@ -314,9 +300,7 @@ def test_published_instances_are_read(task: str, tmp_path: Path) -> None:
     found, instance = convert(task, data)
     assert found.reference(instance).value == optimum
     path = tmp_path / f"{task}.json"
-    path.write_text(
-        json.dumps({"task": task, "instances": [{"id": "a", "instance": data, "reference_value": 1}]})
-    )
+    path.write_text(json.dumps({"task": task, "instances": [{"id": "a", "instance": data, "reference_value": 1}]}))
     out = tmp_path / "imported.jsonl.gz"
     assert main(["suite", "import", str(path), "--out", str(out)]) == 0
     assert verify(out) == []

@@ -132,9 +132,7 @@ def test_greedy_is_never_worse_than_the_trivial_half() -> None:
     for seed in range(100):
         problem = BalancedMinCut(n=3 + seed % 15, distribution=DISTRIBUTIONS[seed % 4])
         instance = problem.instance(seed)
-        values = [
-            problem.objective(instance, s) for s in (problem.heuristic(instance), problem.trivial(instance))
-        ]
+        values = [problem.objective(instance, s) for s in (problem.heuristic(instance), problem.trivial(instance))]
         assert values[0] <= values[1]
 
 

@@ -57,9 +57,7 @@ def test_instances_are_pure_frozen_and_round_trip(name: str) -> None:
             assert instance == problem.instance(seed, split=split)
             text = problem.to_json(instance)
             rebuilt = problem.from_json(text)
-            assert (
-                rebuilt == instance and hash(rebuilt) == hash(instance) and problem.to_json(rebuilt) == text
-            )
+            assert rebuilt == instance and hash(rebuilt) == hash(instance) and problem.to_json(rebuilt) == text
             instance.check()
             seen.add(problem.digest(instance))
         seen.update(problem.digest(problem.instance(seed, index)) for index in (1, 2))
@@ -296,10 +294,7 @@ def test_every_form_of_a_solution_is_worth_the_same(name: str) -> None:
         instance = problem.instance(seed)
         solution = problem.reference(instance).solution
         canonical = problem.canonical(instance, solution)
-        assert (
-            problem.verify_solution(instance, canonical).worth
-            == problem.verify_solution(instance, solution).worth
-        )
+        assert problem.verify_solution(instance, canonical).worth == problem.verify_solution(instance, solution).worth
         assert problem.canonical(instance, canonical) == canonical
 
 
@@ -336,9 +331,7 @@ def test_streams_hold_only_graded_instances(name: str) -> None:
     problem = forge_gym.problem(name)
     stream = problem.graded_instances(seed=1, split="test")
     pairs = [next(stream) for _ in range(5)]
-    assert all(
-        problem.is_graded(instance) and instance == problem.instance(1, i, "test") for i, instance in pairs
-    )
+    assert all(problem.is_graded(instance) and instance == problem.instance(1, i, "test") for i, instance in pairs)
     assert next(problem.graded_instances(1, "test", start=pairs[2][0])) == pairs[2]
 
 

@@ -81,21 +81,14 @@ def test_isolated_and_hanging_vertices_are_not_counted() -> None:
 
 def petersen(n: int, k: int) -> HamiltonianCycleInstance:
     """The generalised Petersen graph."""
-    return graph(
-        2 * n, [e for i in range(n) for e in ((i, (i + 1) % n), (i, n + i), (n + i, n + (i + k) % n))]
-    )
+    return graph(2 * n, [e for i in range(n) for e in ((i, (i + 1) % n), (i, n + i), (n + i, n + (i + k) % n))])
 
 
 def grid(rows: int, columns: int, steps: Any = ((0, 1), (1, 0))) -> HamiltonianCycleInstance:
     cells = {cell: i for i, cell in enumerate(product(range(rows), range(columns)))}
     return graph(
         len(cells),
-        [
-            (i, cells[r + a, c + b])
-            for (r, c), i in cells.items()
-            for a, b in steps
-            if (r + a, c + b) in cells
-        ],
+        [(i, cells[r + a, c + b]) for (r, c), i in cells.items() for a, b in steps if (r + a, c + b) in cells],
     )
 
 

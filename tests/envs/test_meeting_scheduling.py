@@ -39,10 +39,7 @@ def legal(instance: MeetingSchedulingInstance, row: tuple[int, ...]) -> bool:
 def rows_of(instance: MeetingSchedulingInstance) -> list[list[tuple[int, ...]]]:
     """All legal rows of each meeting."""
     rooms, day = range(len(instance.rooms)), range(0, 1440, instance.step)
-    return [
-        [row for row in product([m], rooms, day) if legal(instance, row)]
-        for m in range(len(instance.meetings))
-    ]
+    return [[row for row in product([m], rooms, day) if legal(instance, row)] for m in range(len(instance.meetings))]
 
 
 def brute_force(instance: MeetingSchedulingInstance) -> int:
@@ -134,9 +131,7 @@ def test_every_answer_of_a_tiny_instance() -> None:
             for rows in combinations(board, size):
                 verdict = scheduling.verify_solution(instance, rows)
                 fine = all(legal(instance, row) for row in rows)
-                assert verdict.feasible == (
-                    fine and all(compatible(instance, a, b) for a, b in combinations(rows, 2))
-                )
+                assert verdict.feasible == (fine and all(compatible(instance, a, b) for a, b in combinations(rows, 2)))
                 if verdict.feasible:
                     feasible += 1
                     value = sum(len(instance.meetings[m][1]) for m, _, _ in rows)
@@ -200,8 +195,7 @@ def relabelled(
     new = replace(
         instance,
         meetings=tuple(
-            (instance.meetings[m][0], tuple(sorted(people.index(p) for p in instance.meetings[m][1])))
-            for m in meetings
+            (instance.meetings[m][0], tuple(sorted(people.index(p) for p in instance.meetings[m][1]))) for m in meetings
         ),
         availability=tuple(instance.availability[p] for p in people),
         rooms=tuple(instance.rooms[r] for r in rooms),
@@ -264,9 +258,7 @@ def test_anchors_are_in_order() -> None:
             if scheduling.is_graded(instance):
                 graded += 1
                 solutions = (scheduling.random(instance, rng), scheduling.heuristic(instance))
-                quality.append(
-                    [scheduling.verify_solution(instance, solution).quality for solution in solutions]
-                )
+                quality.append([scheduling.verify_solution(instance, solution).quality for solution in solutions])
         assert graded >= 36
         by_chance, greedy = np.mean(quality, axis=0)
         assert 0.3 < by_chance < greedy - 0.1 < 0.9
@@ -299,9 +291,7 @@ def published(entry: dict[str, Any]) -> tuple[MeetingSchedulingInstance, Plan]:
     data = entry["instance"]
     meetings, people, rooms = data["meetings"], data["attendee_availability"], data["rooms"]
     instance = MeetingSchedulingInstance(
-        tuple(
-            (m["duration"], tuple(sorted(m["attendees"]))) for _, m in sorted(meetings.items(), key=number)
-        ),
+        tuple((m["duration"], tuple(sorted(m["attendees"]))) for _, m in sorted(meetings.items(), key=number)),
         tuple(tuple(map(tuple, intervals)) for _, intervals in sorted(people.items(), key=number)),
         tuple(seats for _, seats in sorted(rooms.items(), key=number)),
     )

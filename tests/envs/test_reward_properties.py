@@ -65,9 +65,7 @@ def paid(verdict: Verdict) -> float:
 def test_reward_orders_answers_exactly_as_quality_does(name: str, first: int, second: int, at: int) -> None:
     problem, instances = asked(name)
     instance = instances[at]
-    one, other = (
-        problem.verify_solution(instance, some_answer(problem, instance, seed)) for seed in (first, second)
-    )
+    one, other = (problem.verify_solution(instance, some_answer(problem, instance, seed)) for seed in (first, second))
     worse, better = sorted((one, other), key=lambda verdict: STATUSES.index(verdict.status))
     assert all(-1 <= paid(verdict) <= 1 for verdict in (one, other))
     if worse.status != better.status:
@@ -180,9 +178,7 @@ def test_verdicts_have_no_memory_and_groups_no_influence(name: str, batch: list[
     keep=st.sampled_from(["best", "last"]),
 )
 @settings(max_examples=100, deadline=None)
-def test_the_return_is_the_reward_of_the_answer_kept(
-    name: str, batch: list[int | None], at: int, keep: str
-) -> None:
+def test_the_return_is_the_reward_of_the_answer_kept(name: str, batch: list[int | None], at: int, keep: str) -> None:
     problem, instances = asked(name)
     instance = instances[at]
     env = TextEnv(problem, turns=len(batch), keep=keep)

@@ -22,8 +22,7 @@ def brute_force(instance: SetCoverInstance) -> int:
     costs = [
         sum(instance.costs[j] for j, sign in enumerate(signs) if sign)
         for signs in product((0, 1), repeat=len(instance.subsets))
-        if {e for j, sign in enumerate(signs) if sign for e in instance.subsets[j]}
-        == set(range(instance.universe))
+        if {e for j, sign in enumerate(signs) if sign for e in instance.subsets[j]} == set(range(instance.universe))
     ]
     return min(costs)
 
@@ -50,9 +49,7 @@ def branch_and_bound(instance: SetCoverInstance) -> int:
                 bound += min(instance.costs[j] for j in subsets)
         if bound >= best:
             return
-        worth = {
-            j: Fraction(len(uncovered & set(instance.subsets[j])), instance.costs[j]) for j in left[0][0]
-        }
+        worth = {j: Fraction(len(uncovered & set(instance.subsets[j])), instance.costs[j]) for j in left[0][0]}
         for j in sorted(worth, key=lambda j: (-worth[j], j)):
             branch(uncovered - set(instance.subsets[j]), banned, cost + instance.costs[j])
             banned |= {j}
@@ -137,9 +134,7 @@ def test_greedy_is_better_than_random_covers_even_without_what_is_redundant(dist
     for seed in range(100):
         instance = cover.instance(seed)
         greedy.append(cover.objective(instance, cover.heuristic(instance)))
-        spare.append(
-            cover.objective(instance, cover.prune(instance, rng.permutation(instance.size).tolist()))
-        )
+        spare.append(cover.objective(instance, cover.prune(instance, rng.permutation(instance.size).tolist())))
         plain.append(cover.objective(instance, cover.random(instance, rng)))
     assert np.mean(greedy) < np.mean(spare) < np.mean(plain)
 

@@ -115,9 +115,7 @@ def test_instances_that_make_no_sense_are_refused(data: dict[str, Any], rule: st
 
 def test_largest_first_reaches_half_of_the_optimum() -> None:
     for seed in range(200):
-        problem = SubsetSum(
-            n=3 + seed % 20, distribution=DISTRIBUTIONS[seed % 3], tightness=0.05 + seed % 9 / 10
-        )
+        problem = SubsetSum(n=3 + seed % 20, distribution=DISTRIBUTIONS[seed % 3], tightness=0.05 + seed % 9 / 10)
         instance = problem.instance(seed)
         if min(instance.numbers) <= instance.target:
             assert 2 * problem.objective(instance, problem.heuristic(instance)) >= by_set(instance)

@@ -51,9 +51,7 @@ class Improving:
     name = "improving"
 
     def answer(self, tasks: Sequence[Task]) -> list[str]:
-        return [
-            (GreedyAgent() if len(task.messages) == 1 else ExactAgent()).answer([task])[0] for task in tasks
-        ]
+        return [(GreedyAgent() if len(task.messages) == 1 else ExactAgent()).answer([task])[0] for task in tasks]
 
 
 @pytest.mark.parametrize("name", forge_gym.problems())

@@ -90,9 +90,7 @@ def page(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Visit:
     """A page in a browser, with everything it complained about and asked for."""
 
-    def __init__(
-        self, browser: Any, path: Path, width: int = 1280, scheme: str = "light", script: bool = True
-    ) -> None:
+    def __init__(self, browser: Any, path: Path, width: int = 1280, scheme: str = "light", script: bool = True) -> None:
         size = {"width": width, "height": 844}
         self.context = browser.new_context(viewport=size, color_scheme=scheme, java_script_enabled=script)
         self.page = self.context.new_page()
@@ -128,9 +126,7 @@ def is_blank(picture: bytes) -> bool:
     return colours is None or len(colours) < 20
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
-)
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
 def test_every_screen(browser: Any, page: Path, tmp_path: Path, width: int, scheme: str) -> None:
     with Visit(browser, page, width, scheme) as visit:
         visit.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
@@ -167,9 +163,7 @@ def test_the_numbers(browser: Any, runs: list[Run], page: Path) -> None:
         assert dict(zip(names, visit.column("Leaderboard", 8), strict=True))["mixed"] == "120"
         assert dict(zip(names, visit.column("Leaderboard", 9), strict=True))["mixed"] == f"{97 * 0.25:.2f}"
         low, high = expected["mixed"].estimate("quality")[1:]
-        row = visit.page.locator(
-            "[aria-label='Leaderboard'] tbody tr", has=visit.page.get_by_text("mixed", exact=True)
-        )
+        row = visit.page.locator("[aria-label='Leaderboard'] tbody tr", has=visit.page.get_by_text("mixed", exact=True))
         assert f"{low:.3f} to {high:.3f}" in row.inner_text()
 
         tsp = [i for i, row in enumerate(common) if row.problem.name == "TSP"]
@@ -264,9 +258,7 @@ REPLIES = (
 
 def hostile(reply: str) -> Callable[[Task, int], str]:
     def text(task: Task, number: int) -> str:
-        return reply.replace(
-            "ANSWER", task.problem.format(task.instance, task.problem.trivial(task.instance))
-        )
+        return reply.replace("ANSWER", task.problem.format(task.instance, task.problem.trivial(task.instance)))
 
     return text
 
@@ -285,9 +277,7 @@ def test_hostile_text_neither_runs_nor_spreads(browser: Any, tmp_path: Path) -> 
     assert len(text) < 1_000_000
     for width in (1280, 390):
         with Visit(browser, out, width) as visit:
-            visit.page.evaluate(
-                "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
-            )
+            visit.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
             replies = visit.page.locator("pre").all_inner_texts()
             assert any(reply.startswith(HOSTILE) for reply in replies)
             assert any("␛[31mred␛[0m ␀␇␍⟨U+202E⟩gnitirw" in reply for reply in replies)
@@ -319,9 +309,7 @@ def test_the_policy_stops_what_escaping_would_miss(browser: Any, page: Path) -> 
         fetched = visit.page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'stopped')")
         assert fetched == "stopped"
         assert "owned" not in visit.page.title()
-        assert len(visit.said) >= 4 and all("Content Security Policy" in said for said in visit.said), (
-            visit.said
-        )
+        assert len(visit.said) >= 4 and all("Content Security Policy" in said for said in visit.said), visit.said
 
 
 def test_turns_samples_and_equal_names(tmp_path: Path) -> None:
@@ -356,9 +344,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
 
     def wrong(task: Task, number: int) -> str:
         nulls = [
-            null
-            for null in task.problem.null_answers(task.instance)
-            if task.problem.violations(task.instance, null)
+            null for null in task.problem.null_answers(task.instance) if task.problem.violations(task.instance, null)
         ]
         return task.problem.format(task.instance, nulls[number % len(nulls)])
 

@@ -159,9 +159,7 @@ def test_a_run_inside_a_running_event_loop(envs: Questions) -> None:
 
 @pytest.mark.parametrize("turns", [1, 3])
 @pytest.mark.parametrize("agent", [RandomAgent(), Remote()])
-def test_what_is_recorded_is_never_asked_again(
-    envs: Questions, tmp_path: Path, agent: Any, turns: int
-) -> None:
+def test_what_is_recorded_is_never_asked_again(envs: Questions, tmp_path: Path, agent: Any, turns: int) -> None:
     settings: dict[str, Any] = {"turns": turns, "samples": 2, "batch_size": 4}
     whole, path = tmp_path / "whole.jsonl", tmp_path / "a.jsonl"
     record(agent, envs, whole, **settings)
@@ -250,9 +248,7 @@ def test_an_error_of_the_agent_is_not_taken_for_an_answer(few: Questions, tmp_pa
         ({"questions": env_questions([forge_gym.problem("TSP")], 1)}, "suite is {'name': 'forge-bench-v1'"),
     ],
 )
-def test_other_settings_are_refused(
-    few: Questions, tmp_path: Path, changed: dict[str, Any], words: str
-) -> None:
+def test_other_settings_are_refused(few: Questions, tmp_path: Path, changed: dict[str, Any], words: str) -> None:
     path = tmp_path / "a.jsonl"
     given: dict[str, Any] = {
         "agent": GreedyAgent(),
@@ -268,9 +264,7 @@ def test_other_settings_are_refused(
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "settings", [{"turns": 0}, {"samples": 0}, {"reward": "tired"}, {"reward": "pairwise"}]
-)
+@pytest.mark.parametrize("settings", [{"turns": 0}, {"samples": 0}, {"reward": "tired"}, {"reward": "pairwise"}])
 def test_wrong_settings_leave_no_file(few: Questions, tmp_path: Path, settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         record(GreedyAgent(), few, tmp_path / "a.jsonl", **settings)
@@ -387,9 +381,7 @@ def test_any_text_and_any_number_survives(envs: Questions, tmp_path: Path) -> No
     episode.hear(reply)
     text = write_line(episode)
     line = read_line(text)
-    assert (
-        text.isascii() and "\n" not in text and (line.row, line.sample, line.turn) == (envs.rows[0].id, 1, 0)
-    )
+    assert text.isascii() and "\n" not in text and (line.row, line.sample, line.turn) == (envs.rows[0].id, 1, 0)
     assert line.reply == reply and line.verdict["status"] == "malformed" and line.score == -1
 
 
@@ -497,9 +489,7 @@ def test_a_run_that_is_watched(envs: Questions) -> None:
     with watching("[red]a\x1b[2J", console) as tell:
         record(Remote(lambda call: call % 5 == 0), envs, progress=tell)
     shown = screen.getvalue()
-    assert (
-        "[red]a?[2J" in shown and "success 1.000" in shown and "unanswered 2" in shown and "cost 2.5" in shown
-    )
+    assert "[red]a?[2J" in shown and "success 1.000" in shown and "unanswered 2" in shown and "cost 2.5" in shown
 
 
 def test_a_run_that_nobody_watches(

@@ -33,9 +33,7 @@ def start(root: Path, out: Path, *arguments: object) -> subprocess.Popen[str]:
         f"--out={out}",
         *map(str, arguments),
     ]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=out.parent
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=out.parent)
 
 
 def finish(process: subprocess.Popen[str], status: int = 0) -> str:
@@ -57,9 +55,7 @@ def test_the_run_leaves_model_table_curve_and_results(root: Path, whole: Path) -
     results = json.loads((whole / "results.json").read_text())
     assert list(results["agents"]) == ["random", "greedy", "local-search", "exact", "SFT", "GRPO"]
     assert all(len(values["quality"]) == 10 for values in results["agents"].values())
-    assert set(results["agents"]["exact"]["quality"]) == {1} and set(
-        results["agents"]["greedy"]["skill"]
-    ) == {0}
+    assert set(results["agents"]["exact"]["quality"]) == {1} and set(results["agents"]["greedy"]["skill"]) == {0}
     steps = {key: [e["step"] for e in results["log"] if key in e] for key in ("reward", "heldout/quality")}
     assert steps == {"reward": [1, 2, 3, 4, 5, 6], "heldout/quality": [0, 1, 2, 3, 4, 5, 6]}
     assert (whole / "reward.png").stat().st_size > 5000 and not list(whole.glob("checkpoint-*"))
@@ -100,9 +96,7 @@ def test_a_killed_run_ends_with_the_same_weights(
         assert before.replace(str(whole).encode(), b"") == after.replace(str(out).encode(), b"")
     states = [json.loads((path / "trainer_state.json").read_text()) for path in (whole, out)]
     learned: list[Any] = [state["stateful_callbacks"]["SaveState"] for state in states]
-    assert learned[0] == learned[1] and (
-        run == "fixed" or learned[0]["attributes"]["learned"]["stream"]["drawn"]
-    )
+    assert learned[0] == learned[1] and (run == "fixed" or learned[0]["attributes"]["learned"]["stream"]["drawn"])
     steps = [[entry["step"] for entry in state["log_history"]] for state in states]
     assert steps[0] == steps[1]
 
@@ -144,9 +138,7 @@ def test_bad_settings_are_one_line(root: Path, tmp_path: Path, settings: list[st
 
 def test_a_folder_with_another_run_is_refused(root: Path, whole: Path, tmp_path: Path) -> None:
     output = finish(start(root, whole, *RUNS["curriculum"], "--seed=1"), status=2)
-    assert (
-        "out must be a new folder or one of the same settings" in output and "seed is 0 and not 1" in output
-    )
+    assert "out must be a new folder or one of the same settings" in output and "seed is 0 and not 1" in output
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").touch()
     assert "holds something else" in finish(start(root, tmp_path / "letters", *TINY), status=2)

@@ -57,10 +57,7 @@ def test_from_nothing_to_a_table(
     program, *words = shlex.split(printed.splitlines()[-1])
     monkeypatch.chdir(tmp_path)
     assert program == "forge-gym" and forge_gym_command([*words, "--episodes", "5"]) == 0
-    assert (
-        f"{agents[next(name for name in agents if 'PPO' in name)]['skill']['mean']:.3f}"
-        in capsys.readouterr().out
-    )
+    assert f"{agents[next(name for name in agents if 'PPO' in name)]['skill']['mean']:.3f}" in capsys.readouterr().out
 
 
 def test_an_interrupted_training_is_evaluated_as_it_is(root: Path, tmp_path: Path) -> None:
@@ -95,9 +92,7 @@ def test_what_is_wrong_is_one_line(root: Path, tmp_path: Path, words: list[str],
 
 def test_the_page_says_what_the_results_say(root: Path) -> None:
     page = (root / "docs" / "classic_rl.md").read_text()
-    (folder,) = [
-        path for path in (root / "results" / "sb3", root / "studies" / "results" / "sb3") if path.is_dir()
-    ]
+    (folder,) = [path for path in (root / "results" / "sb3", root / "studies" / "results" / "sb3") if path.is_dir()]
     results = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
     assert len(results) == 18
     for name, result in results.items():

@@ -37,10 +37,7 @@ def test_it_prints_what_is_stored(root: Path) -> None:
     assert time.monotonic() - started < 30
     shown = outputs(again)
     assert shown == outputs(stored)
-    assert (
-        sum("image/png" in each for each in shown) == 2
-        and sum("text/markdown" in each for each in shown) == 1
-    )
+    assert sum("image/png" in each for each in shown) == 2 and sum("text/markdown" in each for each in shown) == 1
     assert "</answer>" in shown[0]["stream"] and "kept answer +1.00" in str(shown)
 
 

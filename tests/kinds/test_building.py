@@ -202,9 +202,7 @@ def test_pieces_have_numbers_and_states_have_their_width(name: str) -> None:
             assert all(0 <= number < encoder.choices for number in numbered)
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in PROBLEMS if isinstance(forge_gym.problem(name), Assignment)]
-)
+@pytest.mark.parametrize("name", [name for name in PROBLEMS if isinstance(forge_gym.problem(name), Assignment)])
 def test_labels_are_those_that_the_verifier_allows(name: str) -> None:
     problem: Any = forge_gym.problem(name)
     rng = np.random.default_rng(0)

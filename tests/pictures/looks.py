@@ -53,9 +53,7 @@ def red_pixels(image: NDArray[np.uint8]) -> int:
 
 def dots_of(ax: Any, n: int) -> list[list[float]]:
     """Return the (n, 2) places of the dots that stand for the elements."""
-    return next(
-        shapes.get_offsets().tolist() for shapes in ax.collections if len(shapes.get_offsets()) == n > 1
-    )
+    return next(shapes.get_offsets().tolist() for shapes in ax.collections if len(shapes.get_offsets()) == n > 1)
 
 
 def rows_of(ax: Any) -> dict[str, float]:

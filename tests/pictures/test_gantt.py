@@ -41,11 +41,7 @@ def test_lines_and_meetings_are_alike_whatever_the_solution(solution: Any) -> No
     alone, _ = shown(Meetings(), DAY)
     ax, _ = shown(Meetings(), DAY, solution)
     assert rows_of(ax) == rows_of(alone) and list(rows_of(ax)) == ROWS
-    assert (
-        (ax.get_xlim(), ax.get_ylim())
-        == (alone.get_xlim(), alone.get_ylim())
-        == ((540, 720), alone.get_ylim())
-    )
+    assert (ax.get_xlim(), ax.get_ylim()) == (alone.get_xlim(), alone.get_ylim()) == ((540, 720), alone.get_ylim())
     below = {text.xy for text in alone.texts}
     assert len(below) == 3 and below <= {text.xy for text in ax.texts}
 

@@ -43,9 +43,7 @@ def test_elements_that_are_not_covered_are_hatched(solution: Any, marks: int) ->
 def test_cells_of_chosen_rows_are_coloured() -> None:
     """Those of others are grey, and where a set does not hold an element it is white."""
     (image,) = shown(PICTURE, COVER, (1,))[0].images
-    colours = {
-        colour: (255 * np.array(to_rgb(colour))).astype(np.uint8) for colour in ("white", FAINT, CHOSEN)
-    }
+    colours = {colour: (255 * np.array(to_rgb(colour))).astype(np.uint8) for colour in ("white", FAINT, CHOSEN)}
     cells = image.get_array()
     assert (cells[1, 1:4] == colours[CHOSEN]).all() and (cells[0, :2] == colours[FAINT]).all()
     assert (cells[0, 2:] == colours["white"]).all()

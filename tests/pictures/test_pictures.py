@@ -144,9 +144,7 @@ def test_mutants_of_good_answers_are_drawn(name: str) -> None:
     """What is marked is what the verifier refuses, and nothing else."""
     problem, instance = made(name, level=9)
     rng, seen = random.Random(0), set[Any]()
-    good = [
-        problem.format_answer(instance, solve(instance)) for solve in (problem.heuristic, problem.trivial)
-    ]
+    good = [problem.format_answer(instance, solve(instance)) for solve in (problem.heuristic, problem.trivial)]
     while len(seen) < 5:
         text = mutate(rng, rng.choice(good), rng.choice(good))
         try:
@@ -196,18 +194,14 @@ def test_300_elements_are_drawn_in_a_second_or_two_and_without_names(name: str) 
     problem = forge_gym.problem(name, n=300)
     instance = problem.instance(seed=1)
     everything = (
-        tuple(range(300))
-        if problem.solutions != "a schedule"
-        else problem.random(instance, np.random.default_rng(0))
+        tuple(range(300)) if problem.solutions != "a schedule" else problem.random(instance, np.random.default_rng(0))
     )
     start = perf_counter()
     with problem.picture.figure(problem, instance, everything) as figure:
         figure.canvas.draw()
         assert len([text for text in figure.findobj(Text) if text.get_text()]) < 60
     assert perf_counter() - start < 10  # seconds; a tenth of it where the machine does nothing else
-    assert (
-        len(problem.picture.image(problem, instance, problem.heuristic(instance), format="svg")) < 1_000_000
-    )
+    assert len(problem.picture.image(problem, instance, problem.heuristic(instance), format="svg")) < 1_000_000
 
 
 ELSEWHERE = """

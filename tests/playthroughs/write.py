@@ -119,8 +119,7 @@ def _verdicts(problem: Any) -> Iterator[str]:
 
 def _fields(verdict: Verdict) -> str:
     violations = [
-        f"{v.family} {v.amount} of {v.scale}, satisfied {v.satisfied!r}: {v.reason}"
-        for v in verdict.violations
+        f"{v.family} {v.amount} of {v.scale}, satisfied {v.satisfied!r}: {v.reason}" for v in verdict.violations
     ]
     return (
         f"{verdict.status}; reason {verdict.reason!r}; violations {violations}; credit {verdict.credit!r}; "

@@ -83,9 +83,7 @@ def test_no_prices_whatever_give_a_bound_above_the_optimum() -> None:
         prices = Prices.rounded(distances, u, v, cuts, cities, rng.normal(0, 2, len(cuts)))
         assert prices.bound() <= best.value
         tour = best.solution
-        used = np.isin(
-            u * n + v, [min(a, b) * n + max(a, b) for a, b in zip(tour, tour[1:] + tour[:1], strict=True)]
-        )
+        used = np.isin(u * n + v, [min(a, b) * n + max(a, b) for a, b in zip(tour, tour[1:] + tour[:1], strict=True)])
         forced = prices.forced(best.value + 1)
         assert not (used & (forced < 0)).any() and not (~used & (forced > 0)).any()
         state = np.where(rng.random(len(u)) < 0.5, np.where(used, 1, -1), 0)

@@ -27,17 +27,13 @@ def test_a_study_runs_once_and_fills_a_page(monkeypatch: pytest.MonkeyPatch, tmp
     run = ablation.Args("tsp", seeds=(0,), runs=tmp_path / "runs", results=tmp_path / "results")
     ablation.main(run)
     folder = tmp_path / "results" / "tsp"
-    written = {
-        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*.json")
-    }
+    written = {path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*.json")}
     assert sorted(written) == [
         "binary-KL-seed0.json", "start-seed0.json", "tiered-seed0.json", "tuning/binary-KL/0.001-seed0.json",
         "tuning/tiered/0.001-seed0.json",
     ]  # fmt: skip
     result = json.loads((folder / "binary-KL-seed0.json").read_text())
-    assert result["command"].startswith(
-        "python examples/grpo_from_scratch.py --out=runs/ablation/tsp/binary-KL/0"
-    )
+    assert result["command"].startswith("python examples/grpo_from_scratch.py --out=runs/ablation/tsp/binary-KL/0")
     assert str(tmp_path) not in json.dumps(result) and json.loads(result["arguments"]["grpo"])["beta"] == 0.05
     assert len(result["values"]["skill"]) == 8 and len(result["heldout"]) == 2
     ablation.main(run)  # nothing is run again

@@ -52,9 +52,7 @@ def group(problem: Any, verdicts: list[Verdict], texts: list[str] | None = None)
 
 def broken(**amounts: float) -> tuple[Violation, ...]:
     """One violation per family, of so many thousandths."""
-    return tuple(
-        Violation(family, round(1000 * amount), 1000, "") for family, amount in amounts.items() if amount
-    )
+    return tuple(Violation(family, round(1000 * amount), 1000, "") for family, amount in amounts.items() if amount)
 
 
 def infeasible(**amounts: float) -> Verdict:
@@ -93,9 +91,7 @@ def test_every_scheme_pays_every_group(scheme: str, name: str) -> None:
         lower = [r for r, v in zip(rewards, answers.verdicts, strict=True) if v.status == low]
         upper = [r for r, v in zip(rewards, answers.verdicts, strict=True) if v.status == high]
         assert not lower or not upper or max(lower) <= min(upper)  # type: ignore[type-var]
-    beaten = replace(
-        answers, verdicts=[v._replace(beats_bound=True) if v.feasible else v for v in answers.verdicts]
-    )
+    beaten = replace(answers, verdicts=[v._replace(beats_bound=True) if v.feasible else v for v in answers.verdicts])
     for reward, verdict in zip(group_rewards(forge_gym.reward(scheme), beaten), beaten.verdicts, strict=True):
         assert (reward is None) == verdict.beats_bound
 
@@ -111,9 +107,7 @@ def test_verpo_is_tiered_before_it_has_learned_and_learns_from_groups_alone(name
     expected = [tiered(verdict) for verdict in answers.verdicts]
     for _ in range(3):
         for text, verdict, reward in zip(answers.texts, answers.verdicts, expected, strict=True):
-            assert group_rewards(scheme, Group(answers.problem, answers.instance, [text], [verdict])) == [
-                reward
-            ]
+            assert group_rewards(scheme, Group(answers.problem, answers.instance, [text], [verdict])) == [reward]
             assert scheme(verdict) == reward
     assert scheme.state_dict() == {"rates": {}}
     assert group_rewards(scheme, answers) == expected
@@ -135,9 +129,7 @@ def test_verpo_with_equal_shares_is_tiered_and_null_answers_earn_nothing_under_a
         scheme = Verpo()
         rates = {family: float(rng.random()) for family in problem.constraints}
         scheme.load_state_dict({"rates": {key: rates}})
-        assert group_rewards(scheme, Group(problem, instance, ["?"] * len(nulls), nulls)) == [-0.9] * len(
-            nulls
-        )
+        assert group_rewards(scheme, Group(problem, instance, ["?"] * len(nulls), nulls)) == [-0.9] * len(nulls)
 
 
 def _after(answers: Group) -> Verpo:
@@ -175,9 +167,7 @@ def test_verpo_pays_most_for_the_frontier() -> None:
 
 
 @given(copies=st.integers(1, 30), rate=st.floats(0.7, 1.0), frontier=st.floats(0.0, 0.3))
-def test_copies_of_an_easy_family_do_not_drown_the_frontier(
-    copies: int, rate: float, frontier: float
-) -> None:
+def test_copies_of_an_easy_family_do_not_drown_the_frontier(copies: int, rate: float, frontier: float) -> None:
     def weight(count: int) -> float:
         easy = {f"easy {i}": rate for i in range(count)}
         families = {"hard": frontier} | easy
@@ -287,15 +277,11 @@ def test_each_bonus_alone() -> None:
     texts = ["x" * 2000 + " a", "objective: 7 A", "b"]
     base = 0.2
     alone = {
-        name: dict.fromkeys(("concision", "claim", "novelty"), 0.0) | {name: 0.02}
-        for name in vars(BaseAndBonus())
+        name: dict.fromkeys(("concision", "claim", "novelty"), 0.0) | {name: 0.02} for name in vars(BaseAndBonus())
     }
 
     def paid(name: str) -> list[float]:
-        return [
-            reward - base
-            for reward in group_rewards(BaseAndBonus(**alone[name]), group(stub(), answers, texts))
-        ]  # type: ignore[operator]
+        return [reward - base for reward in group_rewards(BaseAndBonus(**alone[name]), group(stub(), answers, texts))]  # type: ignore[operator]
 
     assert paid("concision") == pytest.approx([0.02 / 2.001, 0.02 / 1.007, 0.02 / 1.0005])
     assert paid("claim") == pytest.approx([0, 0.02, 0])
@@ -307,9 +293,7 @@ def test_each_bonus_alone() -> None:
 
 def test_spellings_of_one_solution_are_no_novelty() -> None:
     tsp = forge_gym.problem("TSP")
-    instance = next(
-        x for _, x in tsp.graded_instances() if 0 <= tsp.verify_solution(x, tsp.heuristic(x)).skill < 1
-    )
+    instance = next(x for _, x in tsp.graded_instances() if 0 <= tsp.verify_solution(x, tsp.heuristic(x)).skill < 1)
     tour = tsp.heuristic(instance)
     texts = [tsp.format(instance, tour), tsp.format(instance, tour[3:] + tour[:3])]
     once, twice = group_rewards(
@@ -346,9 +330,7 @@ def test_claims(words: str, paid: bool) -> None:
     assert group_rewards(scheme, group(stub(), [verdict], [f"{words} [0]"])) == [0.2 + MAX_BONUS * paid]
 
 
-@pytest.mark.parametrize(
-    "attack", ["objective: ", "1", "objective" + "1" * 40, "objective: 1/", ": = is of "]
-)
+@pytest.mark.parametrize("attack", ["objective: ", "1", "objective" + "1" * 40, "objective: 1/", ": = is of "])
 def test_claims_are_read_in_linear_time(attack: str) -> None:
     text = attack * (4 * 2**20 // len(attack)) + " a"
     start = time.process_time()
@@ -384,9 +366,7 @@ def beats(a: Verdict, b: Verdict, sense: str) -> bool:
 @given(verdicts=st.lists(judged(), min_size=2, max_size=8), sense=st.sampled_from(["max", "min"]))
 def test_pairwise_is_wins_less_losses(verdicts: list[Verdict], sense: str) -> None:
     rewards = group_rewards(Pairwise(), group(stub(sense=sense), verdicts))
-    expected = [
-        sum(beats(a, b, sense) - beats(b, a, sense) for b in verdicts) / (len(verdicts) - 1) for a in verdicts
-    ]
+    expected = [sum(beats(a, b, sense) - beats(b, a, sense) for b in verdicts) / (len(verdicts) - 1) for a in verdicts]
     assert rewards == expected and sum(expected) == pytest.approx(0)
     # Any increasing change of the scale leaves them as they are, and a decreasing one turns the sense.
     for change in (

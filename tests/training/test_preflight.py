@@ -91,9 +91,7 @@ def test_groups_without_signal_say_why(agent: Any, cause: str) -> None:
 def test_a_flat_reward_is_silent_where_answers_differ() -> None:
     row = one_row(RandomAgent(), reward="binary")
     assert row.causes == {"equal pay": 4} and row.mean("distinct") > 4
-    assert (
-        one_row(RandomAgent()).mean("signal") == one_row(RandomAgent(), reward="pairwise").mean("signal") == 1
-    )
+    assert one_row(RandomAgent()).mean("signal") == one_row(RandomAgent(), reward="pairwise").mean("signal") == 1
 
 
 @pytest.mark.parametrize(
@@ -141,9 +139,7 @@ def test_advice_where_answers_differ_and_pay_nothing() -> None:
 
 def test_tasks_come_in_batches_over_instances_and_the_report_is_json() -> None:
     agent, done = says(ExactAgent(), RandomAgent()), []
-    found = preflight(
-        agent, [TSP, KNAPSACK], [2, 0, 2], group=4, instances=3, batch_size=5, progress=done.append
-    )
+    found = preflight(agent, [TSP, KNAPSACK], [2, 0, 2], group=4, instances=3, batch_size=5, progress=done.append)
     assert agent.calls == done == [5, 5, 2] * 4
     assert [(row.problem.name, row.level) for row in found.rows] == [
         ("TSP", 0),
@@ -163,9 +159,7 @@ def test_tasks_come_in_batches_over_instances_and_the_report_is_json() -> None:
 
 def test_a_language_model_sampled_and_greedy(tiny_model: Path) -> None:
     options = {"max_new_tokens": 8, "device": "cpu"}
-    sampled = preflight(
-        make_agent(f"hf:{tiny_model}", temperature=1.0, **options), [TSP], [0], group=4, instances=2
-    )
+    sampled = preflight(make_agent(f"hf:{tiny_model}", temperature=1.0, **options), [TSP], [0], group=4, instances=2)
     (row,) = sampled.rows
     assert row.mean("malformed") == 1 and row.causes == {"malformed": 2}
     assert all(len(set(group.texts)) == 4 for group in row.groups)

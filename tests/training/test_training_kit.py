@@ -53,8 +53,7 @@ def test_the_mix_is_kept_and_streams_go_on_where_they_stopped() -> None:
 def test_slips_explore() -> None:
     tsp = forge_gym.problem("TSP", n=8)
     greedy, slipping = (
-        [e.reply for e in islice(Demonstrations([tsp], epsilon=epsilon).stream(), 50)]
-        for epsilon in (0.0, 0.3)
+        [e.reply for e in islice(Demonstrations([tsp], epsilon=epsilon).stream(), 50)] for epsilon in (0.0, 0.3)
     )
     assert sum(a != b for a, b in zip(greedy, slipping, strict=True)) > 25
 
@@ -77,10 +76,7 @@ def test_traces_end_with_the_best_they_name(name: str) -> None:
         trace = search_trace(problem, instance, np.random.default_rng(index))
         verdict = problem.verify(instance, trace)
         assert verdict.feasible
-        assert (
-            verdict.skill
-            >= problem.verify(instance, problem.format(instance, problem.heuristic(instance))).skill
-        )
+        assert verdict.skill >= problem.verify(instance, problem.format(instance, problem.heuristic(instance))).skill
         assert trace.splitlines()[-2].endswith(f"objective {verdict.objective}.")
 
 

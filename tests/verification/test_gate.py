@@ -156,9 +156,7 @@ def test_the_wrong_definition_is_a_disagreement() -> None:
     instance = problem.instance(0)
     found = compare(problem, shorter, instance, problem.wild(instance))
     assert len(found.faults) == found.counts["feasible"] + 2  # every tour, the optimum and its witness
-    with pytest.raises(
-        ValueError, match="an instance to enumerate must have at most 200000 answers, got more"
-    ):
+    with pytest.raises(ValueError, match="an instance to enumerate must have at most 200000 answers, got more"):
         large = forge_gym.problem("TSP", n=6)
         compare(large, definitions.tsp, large.instance(0), large.wild(large.instance(0)))
 
@@ -262,9 +260,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_contract_is_refused_in_one_line(
-    name: str, toys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_contract_is_refused_in_one_line(name: str, toys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contract, "SECONDS", 8.0)
     gate = quick(getattr(toys, name)())
     (refused,) = gate.checks  # what builds on the contract waits
@@ -273,9 +269,7 @@ def test_a_broken_contract_is_refused_in_one_line(
 
 
 def test_a_missing_hook_is_named(toys: Any) -> None:
-    with pytest.raises(
-        ValueError, match="all hooks of its kind, Unfinished lacks generate, greedy, objective"
-    ):
+    with pytest.raises(ValueError, match="all hooks of its kind, Unfinished lacks generate, greedy, objective"):
         forge_gym.register_problem("vertex_cover:Unfinished")
 
 
@@ -301,9 +295,7 @@ def test_the_command_line_checks_a_module_in_the_working_folder(tmp_path: Path) 
 
     def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "forge_gym", "check", "--replies", "300", "--instances", "20"]
-        return subprocess.run(
-            [*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        return subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     sound = gate("mine:VertexCover", "--definition", "mine:definition")
     assert sound.returncode == 0, sound.stdout + sound.stderr

@@ -91,9 +91,7 @@ def test_the_verifier_is_as_it_was_afterwards() -> None:
 
 
 def test_a_verifier_that_fails_its_tests_is_not_mutated() -> None:
-    with pytest.raises(
-        ValueError, match="the verifier must pass its tests before it is mutated, got a failure"
-    ):
+    with pytest.raises(ValueError, match="the verifier must pass its tests before it is mutated, got a failure"):
         mutants(forge_gym.problem("TSP"), lambda question, answer: None)
 
 

@@ -99,9 +99,7 @@ class Bare(VertexCover):
     """Lets one edge go uncovered, and its solver does not."""
 
     def violations(self, instance: Graph, solution: Chosen) -> tuple[Violation, ...]:
-        return tuple(
-            v for v in super().violations(instance, solution) if v.family != "covered" or v.amount > 1
-        )
+        return tuple(v for v in super().violations(instance, solution) if v.family != "covered" or v.amount > 1)
 
 
 class BareThroughout(Bare):
@@ -245,9 +243,7 @@ class Backwards(VertexCover):
     def trivial(self, instance: Graph) -> Chosen:
         return self.assemble(instance, self.greedy(instance, lambda ranked: next(iter(ranked), None)))
 
-    def heuristic(
-        self, instance: Graph, rng: np.random.Generator | None = None, epsilon: float = 0.0
-    ) -> Chosen:
+    def heuristic(self, instance: Graph, rng: np.random.Generator | None = None, epsilon: float = 0.0) -> Chosen:
         return tuple(range(instance.n))
 
 

@@ -99,9 +99,7 @@ def test_dense_steps_tell_choices_apart(name: str) -> None:
 @pytest.mark.parametrize("answer_format", ["tags", "line", "raw"])
 @pytest.mark.parametrize("style", ["prose", "compact"])
 def test_an_impossible_choice_is_a_malformed_answer(name: str, answer_format: str, style: str) -> None:
-    env = made(
-        name, size=forge_gym.problem(name).instance().size + 3, answer_format=answer_format, style=style
-    )
+    env = made(name, size=forge_gym.problem(name).instance().size + 3, answer_format=answer_format, style=style)
     rng = np.random.default_rng(0)
     for seed in range(4):
         env.reset(seed=seed)

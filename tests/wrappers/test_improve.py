@@ -51,9 +51,7 @@ def test_rewards_are_improvements(name: str, start: str, scheme: str) -> None:
         total, over, taken = 0.0, False, 0
         while not over:
             assert env.observation_space.contains(observation)
-            observation, reward, terminated, truncated, info = env.step(
-                rng.choice(np.flatnonzero(env.action_masks()))
-            )
+            observation, reward, terminated, truncated, info = env.step(rng.choice(np.flatnonzero(env.action_masks())))
             worth.append(scored(problem.verify_solution(instance, env.solution)) or 0.0)
             assert reward == pytest.approx(max(worth) - max(worth[:-1]), abs=1e-12)
             total, over, taken = total + reward, terminated or truncated, taken + 1
@@ -125,9 +123,7 @@ def test_flips_take_in_and_leave_out(name: str) -> None:
                 what, members = move.split()[0], len(outcome) - len(solution)
                 seen.add((what, members))
                 assert abs(members) <= (what == "flip")
-    assert {("flip", 1), ("flip", -1), ("exchange", 0)} <= seen | (
-        {("flip", 1)} if name == "SetCover" else set()
-    )
+    assert {("flip", 1), ("flip", -1), ("exchange", 0)} <= seen | ({("flip", 1)} if name == "SetCover" else set())
 
 
 def test_rows_of_a_tour_follow_it() -> None:
@@ -169,10 +165,7 @@ def test_best_moves_climb() -> None:
         env.reset(options={"instance": instance})
         over = False
         while not over:
-            lengths = {
-                move: problem.objective(instance, tour)
-                for move, tour in problem.moves(instance, env.solution)
-            }
+            lengths = {move: problem.objective(instance, tour) for move, tour in problem.moves(instance, env.solution)}
             best = min(lengths, key=lambda move: lengths[move])
             _, _, terminated, truncated, info = env.step(env.moves.index(best))
             over = terminated or truncated

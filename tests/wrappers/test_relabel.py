@@ -72,9 +72,7 @@ def answers(env: Relabel, rng: np.random.Generator) -> list[Any]:
 
 @pytest.mark.parametrize("flags", [{}, {"names": True}])
 @pytest.mark.parametrize("name, arguments", CASES)
-def test_the_worth_of_an_answer_is_the_same(
-    name: str, arguments: dict[str, Any], flags: dict[str, bool]
-) -> None:
+def test_the_worth_of_an_answer_is_the_same(name: str, arguments: dict[str, Any], flags: dict[str, bool]) -> None:
     if flags and "style" in arguments:
         return  # compact texts count from 0
     plain, env = made(name, **arguments), Relabel(made(name, **arguments), **flags)
@@ -211,9 +209,7 @@ def test_it_works_inside_and_outside_other_wrappers(tmp_path: Any) -> None:
         env.reset(seed=4)
         base = text_env(env)
         assert base.instance is not None and relabel.order
-        reply = base.problem.format(
-            base.instance, base.problem.random(base.instance, np.random.default_rng(0))
-        )
+        reply = base.problem.format(base.instance, base.problem.random(base.instance, np.random.default_rng(0)))
         return [float(env.step(reply)[1]) for _ in range(2)]
 
     inside = Relabel(made("TSP"))

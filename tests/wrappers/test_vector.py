@@ -45,9 +45,7 @@ def native(name: str, count: int = COUNT, **arguments: Any) -> TextVectorEnv:
 
 def both(name: str, mode: AutoresetMode = AutoresetMode.NEXT_STEP, **arguments: Any) -> tuple[Any, Any]:
     ours = native(name, autoreset_mode=mode, **arguments)
-    theirs = gym.make_vec(
-        f"Forge/{name}-v0", COUNT, "sync", vector_kwargs={"autoreset_mode": mode}, **arguments
-    )
+    theirs = gym.make_vec(f"Forge/{name}-v0", COUNT, "sync", vector_kwargs={"autoreset_mode": mode}, **arguments)
     return ours, theirs
 
 
@@ -78,9 +76,7 @@ def replies(envs: TextVectorEnv, rng: random.Random) -> list[str]:
                 problem.trivial(instance),
                 problem.random(instance, draw),
                 problem.reference(instance).solution,
-                *(
-                    problem.null_answers(instance) if problem.style == "prose" else ()
-                ),  # compact spells no nonsense
+                *(problem.null_answers(instance) if problem.style == "prose" else ()),  # compact spells no nonsense
             ]
         )
         found.append(rng.choice(["", "no idea", "naïve \ud800", *[problem.format(instance, solution)] * 6]))
@@ -107,8 +103,7 @@ def test_every_result_is_that_of_gymnasiums_vector(name: str, mode: AutoresetMod
                     more = rng.choice([{}, {"index": 3}])
                     seed = rng.choice([None, 11, [None, 5, None, 6]])
                     results = [
-                        envs.reset(seed=seed, options={"reset_mask": over.copy(), **more})
-                        for envs in (ours, theirs)
+                        envs.reset(seed=seed, options={"reset_mask": over.copy(), **more}) for envs in (ours, theirs)
                     ]
                     same(*results)
             options = rng.choice([None, {}, {"index": 2}, {"instance": ours.envs[1].instance}])
@@ -240,9 +235,7 @@ def test_an_alarm_is_loud(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_gymnasiums_vector_wrappers(mode: AutoresetMode) -> None:
     wrapped = [
-        gym.wrappers.vector.RecordEpisodeStatistics(
-            gym.wrappers.vector.TransformReward(envs, lambda r: 2 * r)
-        )
+        gym.wrappers.vector.RecordEpisodeStatistics(gym.wrappers.vector.TransformReward(envs, lambda r: 2 * r))
         for envs in both("Knapsack", mode, level=0, turns=2)
     ]
     for envs in wrapped:
@@ -259,9 +252,7 @@ def test_gymnasiums_vector_wrappers(mode: AutoresetMode) -> None:
 
 
 def test_statistics_of_the_environments_that_go_on_survive_a_partial_reset() -> None:
-    envs = gym.wrappers.vector.RecordEpisodeStatistics(
-        native("TSP", 2, n=5, turns=2, autoreset_mode="Disabled")
-    )
+    envs = gym.wrappers.vector.RecordEpisodeStatistics(native("TSP", 2, n=5, turns=2, autoreset_mode="Disabled"))
     envs.reset(seed=0)
     envs.step(["?", "?"])
     envs.reset(options={"reset_mask": np.array([True, False])})

@@ -99,9 +99,7 @@ def register() -> None:
                 for field in fields(problem_class(name))
             ]
             namespace = {"problem": name}
-            config = make_dataclass(
-                f"{name}Config", own, bases=(ForgeConfig,), kw_only=True, namespace=namespace
-            )
+            config = make_dataclass(f"{name}Config", own, bases=(ForgeConfig,), kw_only=True, namespace=namespace)
             register_dataset(task_name(name), ForgeDataset, config)
 
 

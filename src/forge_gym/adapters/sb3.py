@@ -81,16 +81,12 @@ class HeldOut(BaseCallback):
         self._since = time.perf_counter()
 
 
-def draw_curve(
-    curve: Sequence[dict[str, Any]], path: str | Path, lines: dict[str, float], title: str
-) -> None:
+def draw_curve(curve: Sequence[dict[str, Any]], path: str | Path, lines: dict[str, float], title: str) -> None:
     """Draw held-out skill over the steps with its interval, and a level line for each agent in ``lines``."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
-    ax = figure.add_subplot(
-        title=title, xlabel="steps of the environment", ylabel="skill on held-out instances"
-    )
+    ax = figure.add_subplot(title=title, xlabel="steps of the environment", ylabel="skill on held-out instances")
     steps = [entry["step"] for entry in curve]
     mean, low, high = zip(*[entry["skill"] for entry in curve], strict=True)
     ax.fill_between(steps, low, high, color="tab:blue", alpha=0.2)

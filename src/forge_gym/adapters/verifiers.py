@@ -141,9 +141,7 @@ class ForgeEnvConfig(vf.EnvConfig):
     """Who answers, and how often, under ``--env``."""
 
     # Replies are text and run nothing, so no container and no tools.
-    agent: vf.AgentConfig = vf.AgentConfig(
-        harness=NullHarnessConfig(id="null"), runtime=vf.SubprocessConfig()
-    )
+    agent: vf.AgentConfig = vf.AgentConfig(harness=NullHarnessConfig(id="null"), runtime=vf.SubprocessConfig())
     turns: int = 1
     """Replies per rollout; after each the agent reads the verdict and may revise."""
     keep: str = "best"

@@ -25,9 +25,7 @@ COMMANDS = (
 def app() -> Typer:
     """Return the application: a command, or a group of commands, for each module."""
     width = {"max_content_width": 110}
-    root = Typer(
-        name="forge-gym", pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=width
-    )
+    root = Typer(name="forge-gym", pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=width)
 
     @root.callback()
     def describe(version: Version = False) -> None:

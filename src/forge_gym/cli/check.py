@@ -17,9 +17,7 @@ FAULTS = 10
 def command(
     env: EnvsArgument = None,
     set: Set = None,
-    definition: Annotated[
-        str | None, Option(metavar="MODULE:FUNCTION", help="the problem's second verifier")
-    ] = None,
+    definition: Annotated[str | None, Option(metavar="MODULE:FUNCTION", help="the problem's second verifier")] = None,
     replies: Annotated[int | None, Option(help="mutated replies to judge")] = None,
     instances: Annotated[int | None, Option(help="graded instances to calibrate on")] = None,
     mutants: Annotated[

@@ -45,6 +45,4 @@ def command(
     for other in others:
         console().print(comparison_table(other, first), "")
     if len(rows) < len(runs[0].rows):
-        print(
-            f"{len(rows)} of {len(runs[0].rows)} instances were answered in every run; the others do not count"
-        )
+        print(f"{len(rows)} of {len(runs[0].rows)} instances were answered in every run; the others do not count")

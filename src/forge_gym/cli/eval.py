@@ -58,9 +58,7 @@ def command(
     samples: Annotated[int, Option(help="answers per instance, for best@k and pass@k")] = 1,
     turns: Annotated[int, Option(help="replies per episode, the best counts")] = 1,
     reward: Annotated[str, Option(help="scheme that picks the best of several turns")] = "tiered",
-    by: Annotated[
-        str | None, Option(help=f"a table of all metrics for each group as well: {', '.join(BY)}")
-    ] = None,
+    by: Annotated[str | None, Option(help=f"a table of all metrics for each group as well: {', '.join(BY)}")] = None,
     out: Annotated[
         Path | None,
         Option(
@@ -76,12 +74,8 @@ def command(
     few_shot: Annotated[int | None, Option(metavar="K", help="solved examples before the question")] = None,
     batch_size: BatchSize = 32,
     engine: Engine = None,
-    base_url: Annotated[
-        str | None, Option(metavar="URL", help="of an OpenAI-compatible server, ending in /v1")
-    ] = None,
-    api_key_env: Annotated[
-        str | None, Option(metavar="NAME", help="environment variable that holds the key")
-    ] = None,
+    base_url: Annotated[str | None, Option(metavar="URL", help="of an OpenAI-compatible server, ending in /v1")] = None,
+    api_key_env: Annotated[str | None, Option(metavar="NAME", help="environment variable that holds the key")] = None,
     concurrency: Annotated[int | None, Option(help="calls under way at once")] = None,
     rpm: Annotated[float | None, Option(help="most calls a minute")] = None,
     tpm: Annotated[float | None, Option(help="most tokens a minute")] = None,
@@ -90,9 +84,7 @@ def command(
     price_in: Annotated[float | None, Option(metavar="PRICE", help="a million prompt tokens")] = None,
     price_out: Annotated[float | None, Option(metavar="PRICE", help="a million completion tokens")] = None,
     extra: Annotated[str | None, Option(metavar="JSON", help="more fields of a request")] = None,
-    max_tokens_field: Annotated[
-        str | None, Option(metavar="NAME", help="max_tokens, or max_completion_tokens")
-    ] = None,
+    max_tokens_field: Annotated[str | None, Option(metavar="NAME", help="max_tokens, or max_completion_tokens")] = None,
     json: Json = False,
 ) -> int:
     """Evaluate agents: tables with bootstrap intervals; exit status 1 if an episode has no answer."""

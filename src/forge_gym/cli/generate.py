@@ -18,9 +18,7 @@ def command(
     env: Envs = None,
     set: Set = None,
     levels: Levels = None,
-    train: Annotated[
-        int, Option(metavar="ROWS", help="rows of the train split, over all problems and levels")
-    ] = 0,
+    train: Annotated[int, Option(metavar="ROWS", help="rows of the train split, over all problems and levels")] = 0,
     validation: Annotated[int, Option(metavar="ROWS", help="rows of the validation split")] = 0,
     test: Annotated[int, Option(metavar="ROWS", help="rows of the test split")] = 0,
     layout: Annotated[str, Option(help=f"whose rows: one of {', '.join(LAYOUTS)}")] = "plain",

@@ -26,9 +26,7 @@ def _temperature(text: str) -> float | None:
 
 Temperature = Annotated[
     Any,
-    Option(
-        parser=_temperature, metavar="NUMBER", help="0 decodes greedily; `server` leaves it to the server"
-    ),
+    Option(parser=_temperature, metavar="NUMBER", help="0 decodes greedily; `server` leaves it to the server"),
 ]
 TopP = Annotated[float | None, Option("--top-p", help="share of the probability that tokens are drawn from")]
 MaxNewTokens = Annotated[

@@ -37,9 +37,7 @@ class Command(TyperCommand):
     """A command whose options that may be repeated take several values at once: ``--levels 0 1 2``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        repeatable = {
-            name: param.metavar or "" for param in self.params for name in param.opts if param.multiple
-        }
+        repeatable = {name: param.metavar or "" for param in self.params for name in param.opts if param.multiple}
         words = list(spread(args, repeatable))
         try:
             return super().parse_args(ctx, [*words])

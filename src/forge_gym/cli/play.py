@@ -153,7 +153,4 @@ def result(episode: Episode) -> str:
         _, best, _ = kept
         yours = f"Your best answer: {best.objective} (quality {best.quality:.3f}, skill {best.skill:.3f})."
     proof = "Proven optimum" if reference.proven else "Best known"
-    return (
-        f"{yours} Greedy: {reference.greedy}. {proof}: {reference.value}.\n"
-        "Type next for another instance, or quit."
-    )
+    return f"{yours} Greedy: {reference.greedy}. {proof}: {reference.value}.\nType next for another instance, or quit."

@@ -17,9 +17,7 @@ from .terminal import print_json
 
 def command(
     transcript: Annotated[Path, Argument(metavar="RUN.jsonl", help="what eval wrote")],
-    out: Annotated[
-        Path | None, Option(metavar="NEW.jsonl", help="write the run with the new verdicts")
-    ] = None,
+    out: Annotated[Path | None, Option(metavar="NEW.jsonl", help="write the run with the new verdicts")] = None,
     suite: Annotated[str | None, Option(help=MOVED)] = None,
     json: Json = False,
 ) -> int:

@@ -58,9 +58,7 @@ def command(
         _print(problem, instance, solution, verdict)
 
 
-def _as_json(
-    problem: Problem[Any, Any], instance: Instance, solution: bool, verdict: Verdict | None
-) -> dict[str, Any]:
+def _as_json(problem: Problem[Any, Any], instance: Instance, solution: bool, verdict: Verdict | None) -> dict[str, Any]:
     from ..evaluation.transcript import verdict_to_dict
 
     reference = problem.reference(instance)

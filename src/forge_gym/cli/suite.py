@@ -25,9 +25,7 @@ def build(
     set: Set = None,
     per_level: Annotated[int, Option(help="instances per problem and level")] = PER_LEVEL,
     seed: Annotated[int, Option(help="stream of instances, in the test split")] = SEED,
-    out: Annotated[Path, Option(help="file to write; compressed if it ends in .gz")] = Path(
-        f"{BENCHMARK}.jsonl.gz"
-    ),
+    out: Annotated[Path, Option(help="file to write; compressed if it ends in .gz")] = Path(f"{BENCHMARK}.jsonl.gz"),
 ) -> None:
     """Draw and certify a suite, without --env the benchmark; goes on where it was stopped.
 

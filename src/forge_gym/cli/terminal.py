@@ -34,9 +34,7 @@ def _print_version(wanted: bool) -> None:
         raise Exit
 
 
-Version = Annotated[
-    bool, Option("--version", help="print the version", callback=_print_version, is_eager=True)
-]
+Version = Annotated[bool, Option("--version", help="print the version", callback=_print_version, is_eager=True)]
 
 
 def print_json(data: Any) -> None:

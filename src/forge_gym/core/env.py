@@ -118,9 +118,7 @@ class TextEnv(gym.Env[str, str]):
         """The verdict on the last reply; None before any."""
         return None if self.episode is None or self.episode.last is None else self.episode.last.verdict
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[str, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """Start the next episode and return its prompt and info.
 
         Parameters
@@ -243,9 +241,7 @@ class TextEnv(gym.Env[str, str]):
     def picture(self, solution: Any, caption: str) -> NDArray[np.uint8]:
         """Draw the instance, and a ``solution``, feasible or not, if there is one."""
         title = f"{self.problem.name}: {caption}"
-        pixels: NDArray[np.uint8] = self.problem.picture.pixels(
-            self.problem, self.instance, solution, title=title
-        )
+        pixels: NDArray[np.uint8] = self.problem.picture.pixels(self.problem, self.instance, solution, title=title)
         return pixels
 
 

@@ -160,9 +160,7 @@ class Episode:
         else:
             score = self.scheme(verdict)
         if score is None:
-            raise CertificateError(
-                f"{self.problem.name}: {verdict.objective} beats the certificate of {self.instance}"
-            )
+            raise CertificateError(f"{self.problem.name}: {verdict.objective} beats the certificate of {self.instance}")
         return Judged(reply, verdict, score)
 
     def step(self, reply: str) -> str:

@@ -45,9 +45,7 @@ class Mixture:
     members: tuple[Member, ...]
 
     @classmethod
-    def of(
-        cls, problems: Names = None, levels: int | Sequence[int] | None = None, **parameters: Any
-    ) -> Mixture:
+    def of(cls, problems: Names = None, levels: int | Sequence[int] | None = None, **parameters: Any) -> Mixture:
         """Return the mixture of some problems.
 
         Parameters

@@ -149,9 +149,7 @@ class Problem(ABC, Generic[I, S]):
         cls.name = cls.__name__
         for parameter, hint in vars(cls).get("__annotations__", {}).items():
             inherited = [base for base in cls.__mro__[1:] if parameter in vars(base)]
-            defaults = [
-                base for base in inherited if is_dataclass(base) and parameter in parameter_types(base)
-            ]
+            defaults = [base for base in inherited if is_dataclass(base) and parameter in parameter_types(base)]
             if inherited != defaults and "ClassVar" not in str(hint):
                 raise TypeError(
                     f"a parameter must not hide an attribute of its base, got {parameter!r} in {cls.__name__}"
@@ -232,9 +230,7 @@ class Problem(ABC, Generic[I, S]):
             values.add(self.objective(instance, self.random(instance, rng)))
         return len(values) >= _MIN_OBJECTIVES
 
-    def graded_instances(
-        self, seed: int = 0, split: str = "train", start: int = 0
-    ) -> Iterator[tuple[int, I]]:
+    def graded_instances(self, seed: int = 0, split: str = "train", start: int = 0) -> Iterator[tuple[int, I]]:
         """Yield ``(index, instance)`` of every graded instance of the stream ``seed``, from ``start`` on.
 
         Raises
@@ -276,9 +272,7 @@ class Problem(ABC, Generic[I, S]):
         True
         """
         if sorted(order) != list(range(instance.size)):
-            raise ValueError(
-                f"order must be a permutation of 0 to {instance.size - 1}, got {short_repr(order)}"
-            )
+            raise ValueError(f"order must be a permutation of 0 to {instance.size - 1}, got {short_repr(order)}")
         relabelled, reference = instance.relabelled(order), self.reference(instance)
         self.keep_reference(relabelled, replace(reference, solution=self.permute(reference.solution, order)))
         null_violations = self.null_violations(instance)
@@ -456,9 +450,7 @@ class Problem(ABC, Generic[I, S]):
         value = self.objective(instance, certificate.solution)
         if value != certificate.value:
             raise CertificateError(f"{self.name}: the witness is worth {value}, not {certificate.value}")
-        best = self.best(
-            instance, (certificate.solution, greedy)
-        )  # greedy, where the limit was spent too soon
+        best = self.best(instance, (certificate.solution, greedy))  # greedy, where the limit was spent too soon
         reference = Reference(
             best,
             self.objective(instance, best),

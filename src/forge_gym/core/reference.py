@@ -120,9 +120,7 @@ class Reference(Certificate[S]):
         [0, 1]; 0 where it is undefined.
         """
         best, span, greedy_gap = self.value, self.span, self.greedy_gap
-        small, large, gain = (
-            (value, best, value - best) if self.sense == "max" else (best, value, best - value)
-        )
+        small, large, gain = (value, best, value - best) if self.sense == "max" else (best, value, best - value)
         over = gain + greedy_gap
         if gain < 0:
             below = self.baseline_gain or greedy_gap or 1

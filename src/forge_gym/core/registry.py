@@ -46,9 +46,7 @@ def add_problem(entry_point: str, version: int | None = None, *, listed: bool = 
     if version is None:
         version = _load(entry_point).version
     if version != _VERSIONS.get(name, version):
-        raise ValueError(
-            f"version of {name} must be that of its class, {_VERSIONS[name]}, got {short_repr(version)}"
-        )
+        raise ValueError(f"version of {name} must be that of its class, {_VERSIONS[name]}, got {short_repr(version)}")
     _ENTRY_POINTS[name], _VERSIONS[name] = entry_point, version
     if not listed:
         _UNLISTED.add(name)
@@ -91,9 +89,7 @@ def problem_class(name: str) -> type[Problem[Any, Any]]:
         If there is none; the message suggests the nearest.
     """
     if not isinstance(name, str) or name not in _ENTRY_POINTS:
-        raise ValueError(
-            f"problem {short_repr(name)} is not registered: {did_you_mean(str(name), problems())}"
-        )
+        raise ValueError(f"problem {short_repr(name)} is not registered: {did_you_mean(str(name), problems())}")
     cls = _load(_ENTRY_POINTS[name])
     if cls.version != _VERSIONS[name]:
         raise RuntimeError(

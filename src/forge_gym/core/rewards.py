@@ -36,9 +36,7 @@ class Group:
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.verdicts):
-            raise ValueError(
-                f"verdicts must be one per text, got {len(self.verdicts)} for {len(self.texts)} texts"
-            )
+            raise ValueError(f"verdicts must be one per text, got {len(self.verdicts)} for {len(self.texts)} texts")
 
 
 Reward: TypeAlias = Callable[[Verdict], float | None]

@@ -136,9 +136,7 @@ class ReferenceStore:
         if self._connection is not None and self._owner == os.getpid():
             return self._connection  # sqlite connections must not cross a fork
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None
-        )
+        connection = sqlite3.connect(self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
         try:
             _prepare(connection)
         except sqlite3.Error:

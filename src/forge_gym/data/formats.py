@@ -63,9 +63,7 @@ def read_instance(problem: str, path: Path | str) -> Instance:
         instance = cls.instance_type(**READERS[formats[0]](text))
         instance.check()
     except (ValueError, KeyError, IndexError, StopIteration, OSError) as error:
-        raise ValueError(
-            f"{path} must be a file of {problem}'s format: {short_repr(str(error), 200)}"
-        ) from error
+        raise ValueError(f"{path} must be a file of {problem}'s format: {short_repr(str(error), 200)}") from error
     return instance
 
 
@@ -113,9 +111,7 @@ def _explicit(weights: list[int], n: int, layout: str) -> Matrix:
     for (i, j), weight in zip(cells, weights, strict=True):
         if i != j:
             if layout == "FULL_MATRIX" and i > j and matrix[i][j] != weight:
-                raise ValueError(
-                    f"the matrix must be symmetric, got {weight} and {matrix[i][j]} for {i} and {j}"
-                )
+                raise ValueError(f"the matrix must be symmetric, got {weight} and {matrix[i][j]} for {i} and {j}")
             matrix[i][j] = matrix[j][i] = weight
     return matrix
 

@@ -142,9 +142,7 @@ def _graph(data: Data) -> Data:
 
 
 def _cut(data: Data) -> Data:
-    weighted = tuple(
-        (u, v, int(data[str(u)][str(v)])) for u, v in _edges(data) if u < v and data[str(u)][str(v)]
-    )
+    weighted = tuple((u, v, int(data[str(u)][str(v)])) for u, v in _edges(data) if u < v and data[str(u)][str(v)])
     return {"n": len(data), "edges": weighted}
 
 
@@ -170,9 +168,7 @@ def _subset_sum(data: Data) -> Data:
 
 
 def _meetings(data: Data) -> Data:
-    meetings = tuple(
-        (int(m["duration"]), tuple(sorted(map(int, m["attendees"])))) for m in _numbered(data["meetings"])
-    )
+    meetings = tuple((int(m["duration"]), tuple(sorted(map(int, m["attendees"])))) for m in _numbered(data["meetings"]))
     people = _numbered(data["attendee_availability"])
     availability = tuple(tuple(sorted((int(a), int(b)) for a, b in free)) for free in people)
     rooms = tuple(map(int, _numbered(data["rooms"])))

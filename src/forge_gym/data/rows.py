@@ -63,9 +63,7 @@ class Row:
         if id is None:
             name = problem.name if level < 0 else f"{problem.name}-{level}"
             id = f"{name}-{source['split']}-{source['seed']}-{source['index']}"
-        return cls(
-            id, problem, instance, problem.reference(instance), problem.digest(instance), level, source
-        )
+        return cls(id, problem, instance, problem.reference(instance), problem.digest(instance), level, source)
 
     @property
     def prompt(self) -> str:
@@ -132,9 +130,7 @@ class Row:
             parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
             problem = make_problem(problem_name(data["problem"]), **parameters)
             if data["version"] != problem.version:
-                raise ValueError(
-                    f"{problem.name} is at version {problem.version}, the row at {data['version']}"
-                )
+                raise ValueError(f"{problem.name} is at version {problem.version}, the row at {data['version']}")
             anchors = [number(str(data[key])) for key in ("value", "bound", "trivial", "greedy")]
             value, bound, trivial, greedy = anchors
             witness, how = lists_to_tuples(data["solution"]), (data["solver"], data["work"])
@@ -369,9 +365,7 @@ def dataset(
     """
     names = [problem_name(name) for name in problems]
     if weights is not None and len(weights) != len(names):
-        raise ValueError(
-            f"weights must hold one number for each problem, got {len(weights)} for {len(names)}"
-        )
+        raise ValueError(f"weights must hold one number for each problem, got {len(weights)} for {len(names)}")
     asked = dict(zip(names, weights, strict=True)) if weights is not None else names or None
     return Dataset(Mixture.of(asked, levels, **parameters), size, seed, split)
 

@@ -191,9 +191,7 @@ def _begun(partial: Path, groups: Sequence[_Group], per_level: int, seed: int) -
     return lines
 
 
-def _draw(
-    name: str, level: int, families: Sequence[Problem[Any, Any]], count: int, seed: int
-) -> Iterator[Row]:
+def _draw(name: str, level: int, families: Sequence[Problem[Any, Any]], count: int, seed: int) -> Iterator[Row]:
     """Yield ``count`` graded instances, the families in turn, none isomorphic to another."""
     streams = deque((problem, problem.graded_instances(seed, "test")) for problem in families)
     shapes: set[str] = set()

@@ -51,9 +51,7 @@ def write_report(
     write(out, page.removesuffix("\n").split("\n"))
 
 
-def html_report(
-    runs: Sequence[Run], *, gallery: int = GALLERY, progress: Progress = lambda done: None
-) -> str:
+def html_report(runs: Sequence[Run], *, gallery: int = GALLERY, progress: Progress = lambda done: None) -> str:
     """Return the report of ``runs`` as one HTML page; the same runs give the same page.
 
     Every score is over the rows that all runs have answered, the controls' scores too.
@@ -182,14 +180,10 @@ class Breakdown:
     ) -> None:
         self.title = title
         tallies = [
-            Counter(
-                verdict_class(verdict, families) for i in group for verdict in player.evaluation.verdicts[i]
-            )
+            Counter(verdict_class(verdict, families) for i in group for verdict in player.evaluation.verdicts[i])
             for player in players
         ]
-        self.classes = [
-            each for each in verdict_classes(families) if any(each in counts for counts in tallies)
-        ]
+        self.classes = [each for each in verdict_classes(families) if any(each in counts for counts in tallies)]
         """Those that occur, from the worst on."""
         counts = ([counted[each] for each in self.classes] for counted in tallies)
         self.counts = list(zip(players, counts, strict=True))

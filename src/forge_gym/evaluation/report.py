@@ -207,9 +207,7 @@ def runs_to_dict(runs: Sequence[Run]) -> dict[str, Any]:
 def _standing(run: Run) -> str:
     """Return one line on the scores, the costs and the failures of a run so far."""
     verdicts = [episode.kept_call.judged.verdict for episode in run.episodes if episode.over]
-    parts = [
-        f"{name} {fmean(map(METRICS[name], verdicts)):.3f}" for name in ("success", "quality") if verdicts
-    ]
+    parts = [f"{name} {fmean(map(METRICS[name], verdicts)):.3f}" for name in ("success", "quality") if verdicts]
     if tokens := run.total("prompt_tokens") + run.total("completion_tokens"):
         parts.append(f"{tokens:.0f} tokens")
     if cost := run.total("cost"):
@@ -236,9 +234,7 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Run], object]]:
         nonlocal bar, printed_at
         if console.is_terminal:
             if bar is None:  # what an earlier process did does not count for the speed
-                bar = progress.add_task(
-                    plain(title), total=len(run.episodes), completed=run.finished, said=""
-                )
+                bar = progress.add_task(plain(title), total=len(run.episodes), completed=run.finished, said="")
             progress.update(bar, completed=run.finished, said=_standing(run))
         elif time.monotonic() - printed_at >= _EVERY_S:
             printed_at = time.monotonic()

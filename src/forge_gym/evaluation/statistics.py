@@ -179,9 +179,7 @@ class Evaluation:
             "agent": self.agent,
             "samples": self.samples,
             "groups": {
-                label: self._group_to_dict(group)
-                for by in GROUPINGS
-                for label, group in groups(self.rows, by).items()
+                label: self._group_to_dict(group) for by in GROUPINGS for label, group in groups(self.rows, by).items()
             },
             "published": self.published(),
         }
@@ -238,16 +236,11 @@ def compare(one: Evaluation, other: Evaluation) -> dict[str, Difference]:
     """
     ids = [[(row.id, row.hash) for row in evaluation.rows] for evaluation in (one, other)]
     if ids[0] != ids[1]:
-        raise ValueError(
-            f"a comparison must be of the same rows, got others of {one.agent} than of {other.agent}"
-        )
+        raise ValueError(f"a comparison must be of the same rows, got others of {one.agent} than of {other.agent}")
     found = {}
     for by in ("problem", "overall"):
         for label, group in groups(one.rows, by).items():
-            gains = {
-                metric: np.subtract(one.values(metric, group), other.values(metric, group))
-                for metric in COMPARED
-            }
+            gains = {metric: np.subtract(one.values(metric, group), other.values(metric, group)) for metric in COMPARED}
             signs = np.sign(gains["quality"]).tolist()
             estimates = {metric: bootstrap(values.tolist()) for metric, values in gains.items()}
             found[label] = Difference(estimates, *(signs.count(sign) for sign in (1, 0, -1)))

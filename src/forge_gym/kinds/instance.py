@@ -116,9 +116,7 @@ class TypedInstance(Instance):
         for field in field_types(type(self)):
             if not _has_type(getattr(self, field.name), field.hint):
                 expected = str(field.hint).replace("typing.", "")
-                raise ValueError(
-                    f"{field.name} must be {expected}, got {short_repr(getattr(self, field.name))}"
-                )
+                raise ValueError(f"{field.name} must be {expected}, got {short_repr(getattr(self, field.name))}")
         if self.size == 0:
             raise ValueError(f"a {type(self).__name__} must have elements, got none")
         for field in field_types(type(self)):
@@ -141,9 +139,7 @@ class TypedInstance(Instance):
         if field.shape.sets:
             for row in value:
                 if list(row) != sorted(set(row)):
-                    raise ValueError(
-                        f"{name} must be listed in rising order, each once, got {short_repr(row)}"
-                    )
+                    raise ValueError(f"{name} must be listed in rising order, each once, got {short_repr(row)}")
         if field.shape.ends:
             for row in value:
                 check_int(f"the second end of each of {name}", row[1], 1, n - 1)

@@ -196,9 +196,7 @@ class Kind(Problem[I, S], Generic[I, S]):
 
     def missing(self, instance: I, partial: S) -> float:
         """Return the share of a constraint family that adding has yet to mend, of the family that lacks most."""
-        return max(
-            [1.0 - violation.satisfied for violation in self.violations(instance, partial)], default=0.0
-        )
+        return max([1.0 - violation.satisfied for violation in self.violations(instance, partial)], default=0.0)
 
     # ---------------------------------------------------------------- everything, for tests
 

@@ -84,9 +84,7 @@ class Schedule(Kind[I, Plan]):
             rule = f"one word per {self.noun}, {instance.size}"
             raise Malformed(f"an answer has {rule}, got {len(words)} words")
         cells = [(element, *word.partition(".")[::2]) for element, word in enumerate(words) if word != "-"]
-        return tuple(
-            [(element, read_number(resource), read_number(time)) for element, resource, time in cells]
-        )
+        return tuple([(element, read_number(resource), read_number(time)) for element, resource, time in cells])
 
     def write(self, instance: I, solution: Plan, names: Names) -> str:
         if self.style != "compact":
@@ -104,12 +102,8 @@ class Schedule(Kind[I, Plan]):
             return [], tuple(sorted(known, key=_time))
         broken: list[Violation] = []
         if unknown := len(solution) - len(known):
-            rule = (
-                f"{plural(self.noun)} are {self.names_of(instance).span}, {self.ranges.format(resources - 1)}"
-            )
-            broken.append(
-                Violation("known", unknown, len(solution), f"{rule}, got {unknown} rows with others")
-            )
+            rule = f"{plural(self.noun)} are {self.names_of(instance).span}, {self.ranges.format(resources - 1)}"
+            broken.append(Violation("known", unknown, len(solution), f"{rule}, got {unknown} rows with others"))
         if repeats:
             rule = f"each {self.noun} is scheduled at most once"
             broken.append(Violation("once", repeats, len(solution), f"{rule}, got {repeats} repetitions"))
@@ -146,9 +140,7 @@ class Schedule(Kind[I, Plan]):
 
     def _additions(self, instance: I, partial: Plan) -> list[Row]:
         """Return the earliest row of each element that may come in."""
-        earliest = {
-            row[0]: row for row in sorted(self.extensions(instance, partial), key=_time, reverse=True)
-        }
+        earliest = {row[0]: row for row in sorted(self.extensions(instance, partial), key=_time, reverse=True)}
         return list(earliest.values())
 
     def move_names(self, size: int) -> list[str]:

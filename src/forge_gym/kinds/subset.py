@@ -164,11 +164,7 @@ class Subset(Kind[I, Chosen]):
                 yield f"flip {element}", rest
             for other in self.extensions(instance, rest):
                 exchanged = (*rest, other)
-                if (
-                    other != element
-                    and other not in solution
-                    and (sure or self.feasible(instance, exchanged))
-                ):
+                if other != element and other not in solution and (sure or self.feasible(instance, exchanged)):
                     yield pair_name("exchange", element, other), exchanged
 
     def move_names(self, size: int) -> list[str]:

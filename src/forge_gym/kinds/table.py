@@ -157,15 +157,11 @@ class Table:
     def data(self, names: Names) -> list[Any]:
         """Return a dictionary for each row, as JSON writes it; each pair is one too."""
         rows = range(self._count)
-        columns: dict[str, Sequence[Any]] = {
-            self.noun: [names[row] for row in rows] if self.elements else rows
-        }
+        columns: dict[str, Sequence[Any]] = {self.noun: [names[row] for row in rows] if self.elements else rows}
         for name, cells in self.columns.items():
             keys = name.split("/")
             columns[name] = (
-                cells
-                if len(keys) == 1
-                else [[dict(zip(keys, pair, strict=True)) for pair in cell] for cell in cells]
+                cells if len(keys) == 1 else [[dict(zip(keys, pair, strict=True)) for pair in cell] for cell in cells]
             )
         return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
@@ -175,9 +171,7 @@ class Table:
         for name, cells in self.columns.items():
             if self.across and not isinstance(cells[0], int):
                 each = range(max(map(len, cells)))
-                head += [
-                    f"to {names[j]}" if self.across == "elements" else f"{self.across} {j}" for j in each
-                ]
+                head += [f"to {names[j]}" if self.across == "elements" else f"{self.across} {j}" for j in each]
                 columns += [[str(row[j]) if j < len(row) else "" for row in cells] for j in each]
             else:
                 head.append(name)
@@ -282,9 +276,7 @@ class Data:
             case "json":
                 return self._json(names)
             case "csv":
-                return "\n\n".join(
-                    "\n".join(map(",".join, (head, *rows))) for head, rows in self._grids(names)
-                )
+                return "\n\n".join("\n".join(map(",".join, (head, *rows))) for head, rows in self._grids(names))
             case _:
                 return "\n\n".join(_markdown(head, rows) for head, rows in self._grids(names))
 
@@ -307,9 +299,7 @@ class Data:
         return "\n".join(lines)
 
     def _compact(self, names: Names) -> str:
-        words = [
-            part.compact(names) if isinstance(part, Table) else part.text(part.word) for part in self.parts
-        ]
+        words = [part.compact(names) if isinstance(part, Table) else part.text(part.word) for part in self.parts]
         return " ".join(filter(None, words))
 
     def _json(self, names: Names) -> str:

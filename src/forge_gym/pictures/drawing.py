@@ -81,9 +81,7 @@ def caption(ax: Any, shown: str, wrong: Iterable[str] = ()) -> None:
         ax.annotate("\n".join(reasons), (0.5, 0), (0, -2), below, textcoords="offset points", **style)
 
 
-def label(
-    ax: Any, text: object, place: Any, shift: Any = (0, 0), *, halo: bool = True, **options: Any
-) -> None:
+def label(ax: Any, text: object, place: Any, shift: Any = (0, 0), *, halo: bool = True, **options: Any) -> None:
     """Write ``text`` at a place, moved by ``shift`` points, on a white ``halo`` that lines end at."""
     from matplotlib.patheffects import withStroke
 
@@ -239,9 +237,7 @@ def name_rows(
         ax.set_yticks([])
         return 0.0
     counts = [(times or {}).get(row, 0) for row in range(len(names))]
-    texts = [
-        f"{name} ×{count}" if count > 1 else str(name) for name, count in zip(names, counts, strict=True)
-    ]
+    texts = [f"{name} ×{count}" if count > 1 else str(name) for name, count in zip(names, counts, strict=True)]
     ax.set_yticks(centres, texts, fontsize=fontsize)
     for text, count in zip(ax.get_yticklabels(), counts, strict=True):
         text.set(color=WRONG if count > 1 else INK, weight="bold" if count else "normal")

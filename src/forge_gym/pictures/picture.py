@@ -53,9 +53,7 @@ class Picture(ABC):
         broken = () if solution is None else problem.violations(instance, solution)
         drawing.caption(ax, shown, [violation.reason for violation in broken])
 
-    def image(
-        self, problem: Any, instance: Any, solution: Any = None, *, format: str = "png", **options: Any
-    ) -> bytes:
+    def image(self, problem: Any, instance: Any, solution: Any = None, *, format: str = "png", **options: Any) -> bytes:
         """Return the picture as the bytes of an image file, ``png`` or ``svg``; equal arguments give equal bytes.
 
         The ``options`` are those of `figure`. Another format is a `ValueError`.

@@ -228,9 +228,7 @@ def _climb(dual: Any, at: Floats, free: int, step: float, done: Any) -> tuple[Fl
         for moved, turned, rate in reversed(memory):
             factors.append(rate * float(moved @ direction))
             direction = direction - factors[-1] * turned
-        direction = direction * (
-            1 / (memory[-1][2] * float(memory[-1][1] @ memory[-1][1])) if memory else step
-        )
+        direction = direction * (1 / (memory[-1][2] * float(memory[-1][1] @ memory[-1][1])) if memory else step)
         for (moved, turned, rate), factor in zip(memory, reversed(factors), strict=True):
             direction = direction + moved * (factor - rate * float(turned @ direction))
         direction = np.where(movable, direction, 0)

@@ -28,9 +28,7 @@ class Solved:
         return int(self.solver.value(variable))
 
 
-def solve(
-    model: Any, limit: int, *, maximise: bool = False, linearization_level: int | None = None
-) -> Solved:
+def solve(model: Any, limit: int, *, maximise: bool = False, linearization_level: int | None = None) -> Solved:
     """Solve ``model`` with one worker, a fixed seed and a limit of deterministic time.
 
     ``model`` is a ``cp_model.CpModel`` with an integer objective, ``maximise`` tells how its bound is rounded, and

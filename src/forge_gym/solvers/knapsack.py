@@ -85,9 +85,7 @@ def dantzig(capacity: int, weights: Numbers, values: Numbers, order: Numbers) ->
     return value
 
 
-def _trace(
-    stages: list[tuple[Any, Any]], weights: Numbers, values: Numbers, order: Numbers, at: int
-) -> Items:
+def _trace(stages: list[tuple[Any, Any]], weights: Numbers, values: Numbers, order: Numbers, at: int) -> Items:
     """Walk back from pack ``at`` of the last stage to the items it holds."""
     load, worth = (int(array[at]) for array in stages[-1])
     chosen = []

@@ -89,9 +89,7 @@ def random_exchange(core: Sequence[int], solution: Cycle, rng: np.random.Generat
     at = int(rng.integers(k))
     cycle = solution[at:] + solution[:at]
     if rng.random() < 0.25:
-        turns = [
-            j for j in range(2, k - 1) if core[cycle[0]] >> cycle[j] & core[cycle[1]] >> cycle[j + 1] & 1
-        ]
+        turns = [j for j in range(2, k - 1) if core[cycle[0]] >> cycle[j] & core[cycle[1]] >> cycle[j + 1] & 1]
         if turns:
             j = turns[int(rng.integers(len(turns)))]
             return (cycle[0], *cycle[j:0:-1], *cycle[j + 1 :])

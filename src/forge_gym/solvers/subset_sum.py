@@ -132,9 +132,7 @@ def reachable(numbers: Sequence[int], target: int) -> list[int]:
     return stages[::-1]
 
 
-def backtrack(
-    numbers: Sequence[int], order: Sequence[int], target: int, wanted: Callable[[], bool]
-) -> Chosen:
+def backtrack(numbers: Sequence[int], order: Sequence[int], target: int, wanted: Callable[[], bool]) -> Chosen:
     """Return numbers of ``order`` that hit ``target``, which some do.
 
     In that order, a number that can be taken as well as left is taken if ``wanted()``.

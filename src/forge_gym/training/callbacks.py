@@ -203,9 +203,7 @@ class Bar(ProgressCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         keys = ("loss", "reward", "forge/quality", "forge/effective_groups")
         if self.training_bar is not None:
-            self.training_bar.set_postfix(
-                {key.split("/")[-1]: f"{logs[key]:.3f}" for key in keys if key in logs}
-            )
+            self.training_bar.set_postfix({key.split("/")[-1]: f"{logs[key]:.3f}" for key in keys if key in logs})
 
 
 def plain(trainer: Any) -> None:

@@ -142,9 +142,7 @@ class Curriculum:
         chosen = [problems] if isinstance(problems, Problem) else list(problems)
         self.problems = {problem.name: problem for problem in chosen}
         if not chosen or len(self.problems) < len(chosen):
-            raise ValueError(
-                f"problems must be at least one, each once, got {[problem.name for problem in chosen]}"
-            )
+            raise ValueError(f"problems must be at least one, each once, got {[problem.name for problem in chosen]}")
         check_int("seed", seed, 0)
         check_choice("split", split, SPLITS)
         starts = dict.fromkeys(self.problems, start) if isinstance(start, int) else start

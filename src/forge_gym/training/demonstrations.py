@@ -66,9 +66,7 @@ class Demonstrations:
             check_choice("mix", teacher, TEACHERS)
             check_share(f"mix of {teacher}", share, 0.0, math.inf)
         if not sum(self.mix.values()) > 0:
-            raise ValueError(
-                f"mix must have a positive share, got {self.mix!r}: did you mean {{'greedy': 1}}?"
-            )
+            raise ValueError(f"mix must have a positive share, got {self.mix!r}: did you mean {{'greedy': 1}}?")
         check_share("epsilon", self.epsilon)
         if not self.problems:
             raise ValueError("problems must hold at least one problem, got none")
@@ -85,9 +83,7 @@ class Demonstrations:
                 teacher = teachers[rng.choice(len(teachers), p=shares / shares.sum())]
                 yield Example(prompt, self._reply(problem, instance, teacher, rng), index=index)
 
-    def _reply(
-        self, problem: Problem[Any, Any], instance: Instance, teacher: str, rng: np.random.Generator
-    ) -> str:
+    def _reply(self, problem: Problem[Any, Any], instance: Instance, teacher: str, rng: np.random.Generator) -> str:
         if teacher == "search":
             return search_trace(problem, instance, rng)
         if teacher == "greedy":
@@ -121,10 +117,7 @@ def search_trace(problem: Problem[Any, Any], instance: Instance, rng: np.random.
     answer = problem.format(instance, [*better.values()][-1])
     if problem.answer_format == "raw":
         return answer
-    lines = [
-        f"{problem.format_answer(instance, solution)}, objective {value}."
-        for value, solution in better.items()
-    ]
+    lines = [f"{problem.format_answer(instance, solution)}, objective {value}." for value, solution in better.items()]
     return "\n".join([f"Greedy: {lines[0]}", *(f"Better: {line}" for line in lines[1:]), answer])
 
 

@@ -130,9 +130,7 @@ class _Elementwise:
         actions = policy.features_extractor.actions
         policy.action_net = _Head(actions)
         policy.value_net = _Head(actions, policy.features_dim - actions)
-        policy.optimizer = policy.optimizer_class(
-            policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs
-        )
+        policy.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
 
 
 class ElementPolicy(_Elementwise, MultiInputActorCriticPolicy):

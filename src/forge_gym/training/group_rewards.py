@@ -156,9 +156,7 @@ class BaseAndBonus:
         gated = {
             i: problem.canonical(instance, verdict.solution)
             for i, verdict in enumerate(group.verdicts)
-            if verdict.feasible
-            and 0.0 <= verdict.skill < 1.0
-            and not (verdict.optimal or verdict.beats_bound)
+            if verdict.feasible and 0.0 <= verdict.skill < 1.0 and not (verdict.optimal or verdict.beats_bound)
         }
         copies = Counter(gated.values())
         for i, solution in gated.items():
@@ -204,9 +202,7 @@ class Pairwise:
         order = sorted(rank for rank in ranks if rank is not None)
         others = max(1, len(order) - 1)
         return [
-            None
-            if rank is None
-            else (bisect_left(order, rank) - (len(order) - bisect_right(order, rank))) / others
+            None if rank is None else (bisect_left(order, rank) - (len(order) - bisect_right(order, rank))) / others
             for rank in ranks
         ]
 

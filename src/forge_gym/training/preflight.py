@@ -71,9 +71,7 @@ class Row:
 
         Groups are what is resampled: the rollouts of one are alike.
         """
-        numbers = [
-            metrics([group]) | {"pass_rate": group.passes / len(group.verdicts)} for group in self.groups
-        ]
+        numbers = [metrics([group]) | {"pass_rate": group.passes / len(group.verdicts)} for group in self.groups]
         shares = {
             name: wilson(sum(group.deviation > least for group in self.groups), len(self.groups))
             for name, least in (("signal", SILENT), ("useful", USEFUL))

@@ -67,9 +67,7 @@ def word_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def build_model(
-    size: str, tokenizer: PreTrainedTokenizerFast, *, length: int = 2048, seed: int = 0
-) -> PreTrainedModel:
+def build_model(size: str, tokenizer: PreTrainedTokenizerFast, *, length: int = 2048, seed: int = 0) -> PreTrainedModel:
     """Return a decoder (of Qwen3's architecture) with random weights; PyTorch's own generator stays as it was.
 
     Parameters

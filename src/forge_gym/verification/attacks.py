@@ -249,9 +249,7 @@ def _beside(c: Case) -> list[Any]:
 def _slow(c: Case) -> list[str]:
     bodies = ["(((((a+)+)+" * 20_000, "```\n" + "\n" * 200_000 + "x", "`" * 200_000, "[" + "[]," * 80_000]
     bodies += ["[" + part * 100_000 for part in ("1,", " ", "-")] + ['["' + "\\u0041" * 20_000 + '"]']
-    tags = c.filled(
-        "<answer> | </answer> | <answer | < | <answer></answer> | <think> | </think> | Answer: | ```"
-    )
+    tags = c.filled("<answer> | </answer> | <answer | < | <answer></answer> | <think> | </think> | Answer: | ```")
     return [*map(c.say, bodies), *(tag * (MAX_REPLY // len(tag)) for tag in tags)]
 
 

@@ -49,9 +49,7 @@ class Case:
     Without ``instance`` it is the first graded one of the training stream 0, which ``spec`` names.
     """
 
-    def __init__(
-        self, problem: Problem[Any, Any], definition: Definition, instance: Instance | None = None
-    ) -> None:
+    def __init__(self, problem: Problem[Any, Any], definition: Definition, instance: Instance | None = None) -> None:
         self.problem, self.definition, self.spec = problem, definition, ""
         if instance is None:
             index, instance = next(problem.graded_instances(seed=0))

@@ -107,10 +107,7 @@ def changes(tree: ast.FunctionDef) -> Iterator[tuple[int, str]]:
     An ``if`` whose body only returns is not deleted: a way to accept at once makes no verifier weak by being closed.
     """
     accepting = {
-        part
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and _returns(node)
-        for part in ast.walk(node.test)
+        part for node in ast.walk(tree) if isinstance(node, ast.If) and _returns(node) for part in ast.walk(node.test)
     }
     for node in ast.walk(tree):
         for name, held in ast.iter_fields(node):

@@ -92,9 +92,7 @@ class ForgeTurnsServer(GymnasiumServer):
     ray_enabled: ClassVar[bool] = False
     config: ForgeConfig
 
-    async def reset(
-        self, metadata: dict[str, Any], session_id: str | None = None
-    ) -> tuple[None, dict[str, Any]]:
+    async def reset(self, metadata: dict[str, Any], session_id: str | None = None) -> tuple[None, dict[str, Any]]:
         """Begin the episode of a row, which has its prompt; raise ``ValueError`` if its ``spec`` is none."""
         spec: Any = metadata.get("spec")
         episode = await asyncio.to_thread(Episode.of_spec, spec, self.config.protocol())

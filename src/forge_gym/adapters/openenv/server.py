@@ -166,9 +166,7 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         about = {"id": row.id, "problem": row.problem.name, "level": row.level, "prompt": row.prompt}
         return {"index": index, **about}
 
-    def get_task_range(
-        self, split: str, start: int | None = None, stop: int | None = None
-    ) -> list[dict[str, Any]]:
+    def get_task_range(self, split: str, start: int | None = None, stop: int | None = None) -> list[dict[str, Any]]:
         """Return tasks ``start`` to ``stop``, as a slice."""
         return [self.get_task(split, index) for index in range(self.num_tasks(split))[start:stop]]
 
@@ -213,9 +211,7 @@ def create_app(max_concurrent_envs: int = SESSIONS, **defaults: Any) -> Any:
 
 
 def main(
-    host: Annotated[
-        str, typer.Option(help="there is no login: keep to the loopback interface")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="there is no login: keep to the loopback interface")] = "127.0.0.1",
     port: int = 8000,
     sessions: Annotated[int, typer.Option(help="clients at a time")] = SESSIONS,
     problem: str = "TSP",

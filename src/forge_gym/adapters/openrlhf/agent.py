@@ -108,9 +108,7 @@ def executor(*, turns: int = 3, keep: str = "best", reward: str = "tiered") -> t
             engine = Engine(llm_engine, hf_tokenizer)
             # The base class builds the agent without arguments, before anything else can run.
             self.agent_instance_cls = partial(ForgeAgent, hf_tokenizer, engine, protocol)
-            return await super().execute(
-                prompt, label, sampling_params, max_length, hf_tokenizer, engine, images
-            )
+            return await super().execute(prompt, label, sampling_params, max_length, hf_tokenizer, engine, images)
 
     return AgentExecutor
 

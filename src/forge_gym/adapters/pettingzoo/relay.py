@@ -194,9 +194,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
         """Return what ``agent`` sees, or would see if it were its turn."""
         if self._sight is None:
             return self._read_out(agent)
-        return self._sight.show(
-            [move for move, outcome in self.outcomes.items() if not self._foreign(agent, outcome)]
-        )
+        return self._sight.show([move for move, outcome in self.outcomes.items() if not self._foreign(agent, outcome)])
 
     @property
     def best(self) -> Any:

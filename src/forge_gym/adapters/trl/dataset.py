@@ -81,9 +81,7 @@ class Stream:
     of a distributed run draws all rows and takes its part: windows move on the results of all.
     """
 
-    def __init__(
-        self, curriculum: Curriculum, *, chat: bool = True, exclude: Container[str] = frozenset()
-    ) -> None:
+    def __init__(self, curriculum: Curriculum, *, chat: bool = True, exclude: Container[str] = frozenset()) -> None:
         self.curriculum, self.chat, self.exclude = curriculum, chat, exclude
         self._drawn = 0
         self._pending: dict[int, tuple[str, int, int]] = {}

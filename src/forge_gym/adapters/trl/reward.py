@@ -43,9 +43,7 @@ def completion_text(completion: Any) -> str:
         if isinstance(message, dict) and message.get("role") == "assistant":
             content = message.get("content")
             parts = content if isinstance(content, (list, tuple)) else [{"type": "text", "text": content}]
-            texts = [
-                part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"
-            ]
+            texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
             return "".join(text for text in texts if isinstance(text, str))
     return ""
 

@@ -54,9 +54,7 @@ class Rollout:
     def register(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Remember the row of a stream before the trainer sees it, and return it: ``dataset.map(rollout.register)``."""
         if not {"prompt", "spec"} <= set(row):
-            raise ValueError(
-                f"a row must have the columns 'prompt' and 'spec', got {sorted(row)}: see make_dataset"
-            )
+            raise ValueError(f"a row must have the columns 'prompt' and 'spec', got {sorted(row)}: see make_dataset")
         self._specs[_key(row["prompt"])] = row["spec"]
         return row
 
@@ -152,9 +150,7 @@ def _next_turn(trainer: GRPOTrainer, prompt: Any, end: int, feedback: str) -> li
         )
         _, shown, text = whole.partition(_REPLY)
         if not shown:
-            raise ValueError(
-                "chat_template must show what the assistant says as it is, got one that does not"
-            )
+            raise ValueError("chat_template must show what the assistant says as it is, got one that does not")
         mark = tokenizer.decode([end])
         if mark in text.partition(feedback)[0]:  # the model has written the end of its turn itself
             text = text.partition(mark)[2]

@@ -84,9 +84,7 @@ class ForgeAgentLoop(AgentLoopBase):
                 break
             replied = [*messages, {"role": "assistant", "content": reply}]
             messages = [*replied, {"role": "user", "content": feedback}]
-            merged, longer, longer_logprobs = await self.ct_merge_context_msg(
-                replied, messages, ids, mask, logprobs
-            )
+            merged, longer, longer_logprobs = await self.ct_merge_context_msg(replied, messages, ids, mask, logprobs)
             if len(longer) >= config.response_length:
                 break
             ids, mask, logprobs = merged.token_ids, longer, longer_logprobs

@@ -258,9 +258,7 @@ def serve(host: str, port: int, allow_host: Sequence[str] = ()) -> None:
     check_int("--port", port, 0, 65535)
     app = create_app([f"[{host}]" if ":" in host else host, *allow_host])
     try:
-        listening = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         rule = "--host and --port must be free and of this machine"
         raise ValueError(f"{rule}, got {short_repr(host)} and {port}: {error.strerror}") from None
