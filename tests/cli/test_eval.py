@@ -160,7 +160,7 @@ def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, _ = run_cli(capsys, "compare", *map(str, files))
     assert "random minus greedy: 97 instances; paired difference over its 95 % interval\n" in out
     assert "exact minus greedy: 97 instances" in out and "97/0/0" in out
-    assert out.endswith("97 of 100 instances were answered in every run; the others do not count\n")
+    assert out.endswith("97 of 100 instances have an answer in every run; the others do not count\n")
     assert max(map(len, out.splitlines())) <= 80 and len(out.splitlines()) < 60
     told = json.loads(run_cli(capsys, "compare", *map(str, files), "--json")[0])
     assert told["instances"] == 97
@@ -284,7 +284,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_asked_again(
     finished = subprocess.run(given, check=True, capture_output=True, text=True)
     later = Counter(tuple(m["content"] for m in body["messages"]) for body in stub_server.requests[asked:])
     assert not later & recorded  # nothing that was recorded is asked again
-    assert f"{path}: " in finished.stderr and "100 episodes are there, going on" in finished.stderr
+    assert f"{path}: " in finished.stderr and "100 episodes are finished, continuing" in finished.stderr
     run = read_run(path)
     assert run.missing == 0 and set(conversations(run).values()) == {1}
     whole = tmp_path / "whole.jsonl"
@@ -307,7 +307,7 @@ def test_an_interruption_ends_cleanly(stub_server: Any, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130 and not out
-    assert err.splitlines() == ["forge-gym: interrupted; the same command goes on where it stopped"]
+    assert err.splitlines() == ["forge-gym: interrupted; the same command continues the run"]
     assert path.read_bytes().endswith(b"\n") and 0 < read_run(path).finished < 100
 
 
@@ -348,7 +348,7 @@ def test_the_command_line(
     assert stub_server.requests[0]["messages"][0] == {"role": "system", "content": "Think."}
     assert "Bearer sk-secret" in stub_server.headers[0].values()
     again, err = run_cli(capsys, *given)
-    assert again == out and "200 of 200 episodes are there, nothing is asked" in err and len(log.served) == 200
+    assert again == out and "200 of 200 episodes are finished, nothing is asked" in err and len(log.served) == 200
     _, err = run_cli(capsys, *given, "--turns", "2", status=2)
     assert "turns is 1 there and 2 here" in err and len(log.served) == 200
 
@@ -367,7 +367,7 @@ def test_what_stays_unanswered_is_said_and_not_scored(
     unanswered = read_run(path).missing
     assert 10 <= unanswered < 50
     assert f"stub: {unanswered} of 100 episodes have no answer and are not scored" in out
-    assert re.search(rf"stub: the last error of {unanswered}: .*HTTP 400.*; the same command asks again", err)
+    assert re.search(rf"stub: failed calls: {unanswered}, the last with .*HTTP 400.*; the same command asks again", err)
     assert f"forge-bench-v1: {100 - unanswered} of 100 instances" in out
     out, _ = run_cli(capsys, *given, "--json", status=1)
     report = json.loads(out)

@@ -145,7 +145,7 @@ def test_interruptions(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
     for work, told in (
         (interrupted, "interrupted"),
-        (in_long_work, "interrupted; the same command goes on where it stopped"),
+        (in_long_work, "interrupted; the same command continues the run"),
     ):
         monkeypatch.setattr("typer.core.TyperCommand.invoke", work)
         assert main(["list"]) == 130

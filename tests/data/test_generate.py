@@ -131,7 +131,7 @@ def test_no_instance_comes_twice_and_splits_are_disjoint(here: Here, tmp_path: P
 
 def test_parameters_without_enough_instances_are_refused(here: Here, tmp_path: Path) -> None:
     tiny = forge_gym.problem("GraphColoring", n=5)
-    with pytest.raises(ValueError, match=r"for 300 different instances, got \d+ and then \d{4} without"):
+    with pytest.raises(ValueError, match=r"for 300 different instances, got \d+, and no new one in \d{4} further"):
         generate(tiny, tmp_path, {"train": 300})
 
 
@@ -229,7 +229,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, way: signal.Signals) 
     os.kill(run.pid, way)
     _, said = run.communicate(timeout=60)
     if way == signal.SIGINT:
-        assert run.returncode == 130 and "interrupted; the same command goes on where it stopped" in said
+        assert run.returncode == 130 and "interrupted; the same command continues the run" in said
     while any(map(_alive, children)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(_alive, children)), "a worker outlived its parent"
@@ -370,7 +370,7 @@ def test_a_cluster_that_is_not_there_is_named(
 
 def test_another_folder_is_left_alone(here: Here, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(ValueError, match="which holds something else"):
+    with pytest.raises(ValueError, match="which holds other files"):
         generate(problems(), tmp_path, ROWS)
     generate(problems(), tmp_path / "set", ROWS)
     before = content(tmp_path)
@@ -399,7 +399,7 @@ def test_the_command_line(here: Here, tmp_path: Path, capsys: pytest.CaptureFixt
     for _ in range(2):
         assert main(given) == 0
         said = capsys.readouterr().out.splitlines()
-        assert said[0] == f"{folder} is written: 5 rows of train, 2 rows of test"
+        assert said[0] == f"wrote {folder}: 5 rows of train, 2 rows of test"
     assert json.loads(lines(folder / "train.jsonl")[0]["spec"])["parameters"] == {"style": "json", "n": 6}
     assert main([*given, "--layout", "vrl"]) == 2
     assert "did you mean 'verl'" in capsys.readouterr().err

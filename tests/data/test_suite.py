@@ -101,7 +101,7 @@ def test_a_suite_of_your_own(tmp_path: Path) -> None:
             {"problems": [forge_gym.problem("GraphColoring", n=5)], "levels": None, "per_level": 999},
             "fewer than 999",
         ),
-        ({"out": "forge-bench-v1.jsonl.gz", "per_level": 1}, "out must have a name of its own"),
+        ({"out": "forge-bench-v1.jsonl.gz", "per_level": 1}, "out must have another name"),
     ],
 )
 def test_what_cannot_be_built(
@@ -117,7 +117,7 @@ def test_what_cannot_be_built(
 def test_the_rest_of_another_build_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl.gz"
     path.with_name(path.name + ".partial").write_text('{"problems": [], "per_level": 7, "seed": 0}\n')
-    with pytest.raises(SuiteError, match="holds another build"):
+    with pytest.raises(SuiteError, match="is of a build with other settings"):
         build(path, per_level=1)
 
 
@@ -167,7 +167,7 @@ def test_a_file_that_calls_itself_the_benchmark_is_it(tmp_path: Path, capsys: py
     path = write(tmp_path / "forge-bench-v1.jsonl.gz", [*shipped[:-1], tour])
     assert read(path)[0] == suite.BENCHMARK
     write(path, shipped[1:])
-    with pytest.raises(SuiteError, match="is not forge-bench-v1: its content is another"):
+    with pytest.raises(SuiteError, match="is not forge-bench-v1: its content differs"):
         read(path)
     assert main(["eval", "--suite", str(path), "--agent", "greedy"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -259,9 +259,9 @@ def test_the_command_line(built: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert {row.problem for row in read(tmp_path / "n.jsonl")[1]} == {forge_gym.problem("TSP", n=6)}
     capsys.readouterr()
     assert main(["suite", "build", *own]) == 2
-    assert "out must have a name of its own" in capsys.readouterr().err
+    assert "out must have another name" in capsys.readouterr().err
     assert main(["suite", "verify", str(out), "--sample", "5"]) == 0
-    assert "every hash, witness, anchor and sampled proof holds" in capsys.readouterr().out
+    assert "every hash, solution, reference objective and sampled proof holds" in capsys.readouterr().out
     assert main(["suite", "verify", str(changed(built, tmp_path, 0, value=0))]) == 1
 
 

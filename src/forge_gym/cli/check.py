@@ -17,16 +17,21 @@ FAULTS = 10
 def command(
     env: EnvsArgument = None,
     set: Set = None,
-    definition: Annotated[str | None, Option(metavar="MODULE:FUNCTION", help="the problem's second verifier")] = None,
-    replies: Annotated[int | None, Option(help="mutated replies to judge")] = None,
-    instances: Annotated[int | None, Option(help="graded instances to calibrate on")] = None,
+    definition: Annotated[
+        str | None, Option(metavar="MODULE:FUNCTION", help="second verifier, written separately")
+    ] = None,
+    replies: Annotated[int | None, Option(help="number of mutated replies to judge")] = None,
+    instances: Annotated[int | None, Option(help="number of instances to calibrate rewards on")] = None,
     mutants: Annotated[
         bool,
-        Option("--mutants", help="weaken the verifier in turn, print the kill table, and refuse survivors"),
+        Option("--mutants", help="also weaken each check of the verifier; refuse a change that no reply notices"),
     ] = False,
     json: Json = False,
 ) -> int:
-    """Check problems by the gate: contract, attacks, exhaustive agreement, calibration."""
+    """Check that the verifiers of problems are right.
+
+    The checks are: contract, attacks, exhaustive comparison, calibration.
+    """
     from ..verification.gate import check, find_definition
     from ..verification.mutation import mutants as weaken
     from ..verification.mutation import table

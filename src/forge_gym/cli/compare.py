@@ -17,11 +17,14 @@ from .terminal import console, print_json
 
 
 def command(
-    transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="what eval wrote, two or more")],
+    transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="two or more transcripts of eval")],
     suite: Annotated[str | None, Option(help=MOVED)] = None,
     json: Json = False,
 ) -> None:
-    """Compare runs with the first one, instance by instance, on all instances that every run answered."""
+    """Compare runs with the first one, instance by instance.
+
+    Only instances that every run has answered count.
+    """
     if len(transcripts) < 2:
         raise ValueError(f"compare needs two runs or more, got {len(transcripts)}")
     runs = [read_run(path, suite) for path in transcripts]
@@ -45,4 +48,4 @@ def command(
     for other in others:
         console().print(comparison_table(other, first), "")
     if len(rows) < len(runs[0].rows):
-        print(f"{len(rows)} of {len(runs[0].rows)} instances were answered in every run; the others do not count")
+        print(f"{len(rows)} of {len(runs[0].rows)} instances have an answer in every run; the others do not count")

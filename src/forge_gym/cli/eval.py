@@ -37,57 +37,68 @@ BY = ("problem", "family", "distribution", "level", "all")
 
 
 def command(
-    agent: Annotated[list[str] | None, Option(metavar="AGENT", help=f"{CONTROLS}, {MODELS}")] = None,
-    model: Annotated[str | None, Option(help="short for --agent api:MODEL")] = None,
+    agent: Annotated[list[str] | None, Option(metavar="AGENT", help=f"agent to evaluate: {CONTROLS}, {MODELS}")] = None,
+    model: Annotated[
+        str | None, Option(help="model of an OpenAI-compatible server; short for --agent api:MODEL")
+    ] = None,
     env: Annotated[
         list[str] | None,
         Option(
             metavar="ENV",
-            help="problems or ids, or module:Class; by default what the model was trained on here",
+            help="problem or environment id, or module:Class of your own; by default what hf:MODEL was trained on",
         ),
     ] = None,
-    suite: Annotated[str | None, Option(help="a suite: forge-bench-v1, or a file")] = None,
+    suite: Annotated[str | None, Option(help="name of a suite, such as forge-bench-v1, or its file")] = None,
     set: Set = None,
     level: Level = None,
     seed: Seed = 0,
     split: Split = "test",
-    episodes: Annotated[int, Option(help="graded instances per environment")] = 100,
+    episodes: Annotated[int, Option(help="number of instances per environment")] = 100,
     limit: Annotated[
-        int | None, Option(help="only the first so many rows of a suite's every problem and level")
+        int | None, Option(help="number of rows of each problem and level in a suite; all by default")
     ] = None,
-    samples: Annotated[int, Option(help="answers per instance, for best@k and pass@k")] = 1,
-    turns: Annotated[int, Option(help="replies per episode, the best counts")] = 1,
-    reward: Annotated[str, Option(help="scheme that picks the best of several turns")] = "tiered",
-    by: Annotated[str | None, Option(help=f"a table of all metrics for each group as well: {', '.join(BY)}")] = None,
+    samples: Annotated[int, Option(help="number of answers per instance, for best@k and pass@k")] = 1,
+    turns: Annotated[int, Option(help="number of replies per episode; the best one counts")] = 1,
+    reward: Annotated[str, Option(help="reward scheme that chooses the best of several turns")] = "tiered",
+    by: Annotated[str | None, Option(help=f"groups that get a table of all metrics as well: {', '.join(BY)}")] = None,
     out: Annotated[
         Path | None,
         Option(
             metavar="RUN.jsonl",
-            help="transcript; a run that stopped goes on from it; runs/<agent>-<suite>.jsonl for a model on a suite",
+            help="transcript to write or to continue; runs/<agent>-<suite>.jsonl for a model on a suite",
         ),
     ] = None,
     temperature: Temperature = 0.0,
     top_p: TopP = None,
     max_new_tokens: MaxNewTokens = None,
-    sampling_seed: Annotated[int | None, Option(metavar="SEED", help="of the model's draws")] = None,
-    system: Annotated[str | None, Option(metavar="TEXT", help="system message")] = None,
-    few_shot: Annotated[int | None, Option(metavar="K", help="solved examples before the question")] = None,
+    sampling_seed: Annotated[int | None, Option(metavar="SEED", help="seed of the model's sampling")] = None,
+    system: Annotated[str | None, Option(metavar="TEXT", help="system message for the model")] = None,
+    few_shot: Annotated[int | None, Option(metavar="K", help="number of solved examples before the question")] = None,
     batch_size: BatchSize = 32,
     engine: Engine = None,
-    base_url: Annotated[str | None, Option(metavar="URL", help="of an OpenAI-compatible server, ending in /v1")] = None,
-    api_key_env: Annotated[str | None, Option(metavar="NAME", help="environment variable that holds the key")] = None,
-    concurrency: Annotated[int | None, Option(help="calls under way at once")] = None,
-    rpm: Annotated[float | None, Option(help="most calls a minute")] = None,
-    tpm: Annotated[float | None, Option(help="most tokens a minute")] = None,
-    timeout: Annotated[float | None, Option(metavar="SECONDS", help="for one attempt")] = None,
-    attempts: Annotated[int | None, Option(help="tries before an episode is left unanswered")] = None,
-    price_in: Annotated[float | None, Option(metavar="PRICE", help="a million prompt tokens")] = None,
-    price_out: Annotated[float | None, Option(metavar="PRICE", help="a million completion tokens")] = None,
-    extra: Annotated[str | None, Option(metavar="JSON", help="more fields of a request")] = None,
-    max_tokens_field: Annotated[str | None, Option(metavar="NAME", help="max_tokens, or max_completion_tokens")] = None,
+    base_url: Annotated[
+        str | None, Option(metavar="URL", help="address of an OpenAI-compatible server, ending in /v1")
+    ] = None,
+    api_key_env: Annotated[
+        str | None, Option(metavar="NAME", help="environment variable that holds the server's key")
+    ] = None,
+    concurrency: Annotated[int | None, Option(help="most requests at the same time")] = None,
+    rpm: Annotated[float | None, Option(help="most requests per minute")] = None,
+    tpm: Annotated[float | None, Option(help="most tokens per minute")] = None,
+    timeout: Annotated[float | None, Option(metavar="SECONDS", help="longest time of one attempt")] = None,
+    attempts: Annotated[int | None, Option(help="number of attempts before an episode stays without an answer")] = None,
+    price_in: Annotated[float | None, Option(metavar="PRICE", help="price of a million prompt tokens")] = None,
+    price_out: Annotated[float | None, Option(metavar="PRICE", help="price of a million completion tokens")] = None,
+    extra: Annotated[str | None, Option(metavar="JSON", help="more fields of each request, as a JSON object")] = None,
+    max_tokens_field: Annotated[
+        str | None, Option(metavar="NAME", help="field with the length limit: max_tokens or max_completion_tokens")
+    ] = None,
     json: Json = False,
 ) -> int:
-    """Evaluate agents: tables with bootstrap intervals; exit status 1 if an episode has no answer."""
+    """Evaluate agents: scores with bootstrap intervals.
+
+    The exit status is 1 if an episode has no answer.
+    """
     from ..agents import CONTROLS as CONTROL_AGENTS
     from ..evaluation.report import runs_to_dict
     from ..evaluation.runs import env_questions, suite_questions
@@ -158,7 +169,7 @@ def _run(
     values: Mapping[str, Any],
     play: Mapping[str, Any],
 ) -> Run:
-    """Play one agent's episodes, or go on with them; say on stderr what is not as usual."""
+    """Play one agent's episodes, or continue them; say on stderr what is unusual."""
     from contextlib import nullcontext
 
     from ..evaluation.report import plain, watching
@@ -169,8 +180,8 @@ def _run(
     def watch(run: Run) -> None:
         nonlocal first
         if first and run.calls:  # before anything is asked
-            left = "going on" if run.missing else "nothing is asked; another --out starts anew"
-            there = f"{run.finished} of {len(run.episodes)} episodes are there"
+            left = "continuing" if run.missing else "nothing is asked; another --out starts a new run"
+            there = f"{run.finished} of {len(run.episodes)} episodes are finished"
             print(f"{path}: {there}, {left}", file=sys.stderr)
         first = False
         tell(run)
@@ -183,7 +194,7 @@ def _run(
         run = record(agent, questions, path, **play, options=options, batch_size=batch, progress=watch)
     if run.missing:
         again = "" if path is None else "; the same command asks again"
-        told = f"the last error of {run.failures}: {plain(run.error)}{again}"
+        told = f"failed calls: {run.failures}, the last with {plain(run.error)}{again}"
         print(f"forge-gym: {plain(agent.name)}: {told}", file=sys.stderr)
     return run
 

@@ -14,19 +14,26 @@ from .terminal import progress_bar, resumable
 
 
 def command(
-    out: Annotated[Path, Option(help="folder to write")],
+    out: Annotated[Path, Option(help="new folder for the files, or one to continue")],
     env: Envs = None,
     set: Set = None,
     levels: Levels = None,
-    train: Annotated[int, Option(metavar="ROWS", help="rows of the train split, over all problems and levels")] = 0,
-    validation: Annotated[int, Option(metavar="ROWS", help="rows of the validation split")] = 0,
-    test: Annotated[int, Option(metavar="ROWS", help="rows of the test split")] = 0,
-    layout: Annotated[str, Option(help=f"whose rows: one of {', '.join(LAYOUTS)}")] = "plain",
+    train: Annotated[
+        int, Option(metavar="ROWS", help="number of rows of the train split, over all problems and levels")
+    ] = 0,
+    validation: Annotated[int, Option(metavar="ROWS", help="number of rows of the validation split")] = 0,
+    test: Annotated[int, Option(metavar="ROWS", help="number of rows of the test split")] = 0,
+    layout: Annotated[
+        str, Option(help=f"columns: plain, or those of a trainer; one of {', '.join(LAYOUTS)}")
+    ] = "plain",
     seed: Seed = 0,
-    workers: Annotated[int | None, Option(help="processes; all processors by default")] = None,
-    engine: Annotated[str, Option(help=f"one of {', '.join(ENGINES)}")] = "local",
+    workers: Annotated[int | None, Option(help="number of processes; one per processor by default")] = None,
+    engine: Annotated[str, Option(help=f"place of the workers: one of {', '.join(ENGINES)}")] = "local",
 ) -> None:
-    """Write a data set of certified rows as JSON lines; the same command goes on where it was stopped."""
+    """Write a data set of certified rows as JSON lines.
+
+    The same command continues a run that was interrupted.
+    """
     rows = {"train": train, "validation": validation, "test": test}
     problems = make_problems(env, set)
     with resumable(), progress_bar("generate", sum(rows.values())) as progress:
@@ -39,6 +46,6 @@ def command(
             engine=engine,
             progress=progress,
         )
-    print(f"{out} is written: {', '.join(f'{size} rows of {split}' for split, size in rows.items() if size)}")
+    print(f"wrote {out}: {', '.join(f'{size} rows of {split}' for split, size in rows.items() if size)}")
     if test:
         print(f"next: forge-gym eval --suite {out / 'test.jsonl'} --agent greedy")

@@ -26,23 +26,27 @@ def _temperature(text: str) -> float | None:
 
 Temperature = Annotated[
     Any,
-    Option(parser=_temperature, metavar="NUMBER", help="0 decodes greedily; `server` leaves it to the server"),
+    Option(
+        parser=_temperature,
+        metavar="NUMBER",
+        help="sampling temperature; 0 decodes greedily, `server` leaves it to the server",
+    ),
 ]
-TopP = Annotated[float | None, Option("--top-p", help="share of the probability that tokens are drawn from")]
+TopP = Annotated[float | None, Option("--top-p", help="share of the probability mass that tokens are sampled from")]
 MaxNewTokens = Annotated[
-    int | None, Option(help="longest reply; by default 1024, or that of the model's training here")
+    int | None, Option(help="most tokens of a reply; by default 1024, or the limit that hf:MODEL was trained with")
 ]
-BatchSize = Annotated[int, Option(help="prompts per batch of hf:MODEL")]
+BatchSize = Annotated[int, Option(help="number of prompts per batch of hf:MODEL")]
 Engine = Annotated[
     list[str] | None,
-    Option(metavar="NAME=VALUE", help="an engine argument of vLLM, such as --engine tensor_parallel_size=4"),
+    Option(metavar="NAME=VALUE", help="argument of vLLM's engine, such as --engine tensor_parallel_size=4"),
 ]
 
 MANNER = (
     *("base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute"),
     *("timeout", "attempts", "prompt_price", "completion_price", "batch_size"),
 )
-"""Options that say how a model is asked; a run may go on with others."""
+"""Options that say how a model is asked; a run may continue with others."""
 _CONTENT = ("temperature", "top_p", "seed", "system", "shots")
 _OPTIONS = {
     "api": (*MANNER[:-1], *_CONTENT, "max_tokens", "max_tokens_field", "extra"),

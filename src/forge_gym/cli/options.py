@@ -19,18 +19,18 @@ from ..core.seeding import SPLITS
 from ..registration import problem_name
 
 _ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
-_SET = "a parameter of the problem, such as --set n=12 distribution=clustered"
+_SET = "parameter of the problem, such as --set n=12 distribution=clustered"
 
-MOVED = "where the suite is, if it did not ship with the package and was moved"
+MOVED = "file of the run's suite, if it was moved"
 Env = Annotated[str, Argument(metavar="ENV", help=_ENV)]
 EnvsArgument = Annotated[list[str] | None, Argument(metavar="[ENV]...", help=f"{_ENV}; all by default")]
 Envs = Annotated[list[str] | None, Option("--env", metavar="ENV", help=f"{_ENV}; all by default")]
 Set = Annotated[list[str] | None, Option("--set", metavar="NAME=VALUE", help=_SET)]
-Level = Annotated[int | None, Option(help="difficulty 0, 1, 2, ...")]
-Levels = Annotated[list[int] | None, Option(help="difficulties 0, 1, 2, ...")]
-Seed = Annotated[int, Option(help="stream of instances")]
-Split = Annotated[str, Option(help=f"one of {', '.join(SPLITS)}")]
-Json = Annotated[bool, Option("--json", help="print JSON for programs")]
+Level = Annotated[int | None, Option(help="difficulty: 0, 1, 2, ...")]
+Levels = Annotated[list[int] | None, Option(help="difficulties: 0, 1, 2, ...")]
+Seed = Annotated[int, Option(help="seed of the stream of instances")]
+Split = Annotated[str, Option(help=f"split of the instances: one of {', '.join(SPLITS)}")]
+Json = Annotated[bool, Option("--json", help="print JSON, for programs")]
 
 
 class Command(TyperCommand):

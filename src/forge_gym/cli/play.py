@@ -33,13 +33,13 @@ def command(
     set: Set = None,
     level: Level = None,
     seed: Seed = 0,
-    index: Annotated[int, Option(help="first instance within the seed")] = 0,
+    index: Annotated[int, Option(help="number of the first instance in the stream")] = 0,
     split: Split = "test",
-    turns: Annotated[int, Option(help="answers per instance, the best counts")] = 5,
-    reward: Annotated[str, Option(help="scheme that pays the answers")] = "tiered",
-    window: Annotated[bool, Option("--window", help="show a picture in a window too")] = False,
+    turns: Annotated[int, Option(help="number of answers per instance; the best one counts")] = 5,
+    reward: Annotated[str, Option(help="reward scheme")] = "tiered",
+    window: Annotated[bool, Option("--window", help="also show a picture in a window")] = False,
 ) -> None:
-    """Answer in the agent's place, in the terminal."""
+    """Solve instances yourself, in the terminal."""
     problem = make_problem(env, set, level)
     check_int("seed", seed, 0)
     shown = "rgb_array" if window else None

@@ -12,13 +12,13 @@ from .terminal import console, print_json, progress_bar
 
 
 def command(
-    agent: Annotated[str, Option(metavar="AGENT", help=f"a control, {MODELS}")],
+    agent: Annotated[str, Option(metavar="AGENT", help=f"agent to try: a control, {MODELS}")],
     env: Envs = None,
     set: Set = None,
     levels: Levels = [0, 2, 4],  # noqa: B006 - typer shows it as the default, and nobody changes it
-    group: Annotated[int, Option(help="rollouts per instance, the trainer's num_generations")] = 8,
-    instances: Annotated[int, Option(help="groups per problem and level")] = 16,
-    reward: Annotated[str, Option(help="the scheme that training will pay")] = "tiered",
+    group: Annotated[int, Option(help="number of rollouts per instance, the trainer's num_generations")] = 8,
+    instances: Annotated[int, Option(help="number of groups per problem and level")] = 16,
+    reward: Annotated[str, Option(help="reward scheme of the training")] = "tiered",
     seed: Seed = 0,
     split: Split = "train",
     temperature: Temperature = 1.0,
@@ -27,7 +27,10 @@ def command(
     batch_size: BatchSize = 32,
     json: Json = False,
 ) -> None:
-    """Find groups without learning signal before a GPU hour is spent."""
+    """Find groups without a learning signal, before training.
+
+    Training learns nothing from a group whose rollouts all get the same reward.
+    """
     from ..training.preflight import preflight
 
     values = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}

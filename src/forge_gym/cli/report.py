@@ -12,14 +12,17 @@ from .terminal import print_json, progress_bar
 
 
 def command(
-    transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="what eval wrote")],
-    out: Annotated[Path, Option(help="file to write")] = Path("report.html"),
-    gallery: Annotated[int, Option(metavar="N", help="answers drawn of each problem")] = 6,
+    transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="transcript of eval")],
+    out: Annotated[Path, Option(help="HTML file to write")] = Path("report.html"),
+    gallery: Annotated[int, Option(metavar="N", help="number of answers that are drawn for each problem")] = 6,
     suite: Annotated[str | None, Option(help=MOVED)] = None,
     json: Json = False,
-    open: Annotated[bool, Option("--open", help="show the page in the browser")] = False,
+    open: Annotated[bool, Option("--open", help="open the page in the browser")] = False,
 ) -> None:
-    """Write one HTML page on one or more runs, for any browser, offline; with --json print the scores instead."""
+    """Write an HTML page on one or more runs.
+
+    With --json, print the scores instead.
+    """
     from ..evaluation.html_report import write_report
     from ..evaluation.report import runs_to_dict
     from ..evaluation.runs import read_run

@@ -16,12 +16,17 @@ from .terminal import print_json
 
 
 def command(
-    transcript: Annotated[Path, Argument(metavar="RUN.jsonl", help="what eval wrote")],
-    out: Annotated[Path | None, Option(metavar="NEW.jsonl", help="write the run with the new verdicts")] = None,
+    transcript: Annotated[Path, Argument(metavar="RUN.jsonl", help="transcript of eval")],
+    out: Annotated[
+        Path | None, Option(metavar="NEW.jsonl", help="new transcript to write, with the new verdicts")
+    ] = None,
     suite: Annotated[str | None, Option(help=MOVED)] = None,
     json: Json = False,
 ) -> int:
-    """Judge the replies of a transcript by the verifier of today; exit status 1 if a verdict changed."""
+    """Judge the replies of a transcript again.
+
+    The exit status is 1 if a verdict changed.
+    """
     run = read_run(transcript, suite)
     if out:
         write_run(run, out)

@@ -11,10 +11,10 @@ from .options import extra
 
 def command(
     host: Annotated[str, Option(help="address to listen on; only this machine by default")] = "127.0.0.1",
-    port: Annotated[int, Option(help="port; 0 takes a free one")] = 8642,
+    port: Annotated[int, Option(help="port to listen on; 0 takes a free one")] = 8642,
     allow_host: Annotated[
         list[str] | None,
-        Option(metavar="NAME", help="a host under which a proxy shows the page, such as *.example.org"),
+        Option(metavar="NAME", help="host name under which a proxy shows the page, such as *.example.org"),
     ] = None,
 ) -> None:
     """Serve a local web page on which to read and answer instances."""

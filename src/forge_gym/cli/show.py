@@ -14,7 +14,7 @@ from ..core.verdict import Verdict
 from .options import Env, Json, Level, Seed, Set, Split, make_problem
 from .terminal import print_json
 
-DRAWING = "draw the instance, with the --reply or the --solution; SVG by that suffix"
+DRAWING = "picture to write (.png or .svg), with the --reply or the --solution"
 
 
 def command(
@@ -22,17 +22,17 @@ def command(
     set: Set = None,
     level: Level = None,
     seed: Seed = 0,
-    index: Annotated[int, Option(help="instance within the seed")] = 0,
+    index: Annotated[int, Option(help="number of the instance in the stream")] = 0,
     split: Split = "test",
     file: Annotated[
-        Path | None, Option(help="an instance in its library's format (TSPLIB, DIMACS, ...) or JSON")
+        Path | None, Option(help="file with an instance, in its library's format (TSPLIB, DIMACS, ...) or as JSON")
     ] = None,
-    reply: Annotated[str | None, Option(help="a reply to judge")] = None,
-    solution: Annotated[bool, Option("--solution", help="print the certified solution too")] = False,
+    reply: Annotated[str | None, Option(help="reply to judge")] = None,
+    solution: Annotated[bool, Option("--solution", help="also print the certified solution")] = False,
     png: Annotated[Path | None, Option(metavar="FILE", help=DRAWING)] = None,
     json: Json = False,
 ) -> None:
-    """Show one instance: prompt, anchors, a reply's verdict, a picture."""
+    """Show an instance, the verdict on a reply, a picture."""
     problem = make_problem(env, set, level)
     if png and problem.picture is None:
         raise ValueError(f"--png needs a problem with a picture, got {problem.name}, which has none")

@@ -23,13 +23,14 @@ def build(
     env: Envs = None,
     levels: Levels = None,
     set: Set = None,
-    per_level: Annotated[int, Option(help="instances per problem and level")] = PER_LEVEL,
-    seed: Annotated[int, Option(help="stream of instances, in the test split")] = SEED,
+    per_level: Annotated[int, Option(help="number of instances per problem and level")] = PER_LEVEL,
+    seed: Annotated[int, Option(help="seed of the stream of instances, in the test split")] = SEED,
     out: Annotated[Path, Option(help="file to write; compressed if it ends in .gz")] = Path(f"{BENCHMARK}.jsonl.gz"),
 ) -> None:
-    """Draw and certify a suite, without --env the benchmark; goes on where it was stopped.
+    """Draw and certify a suite; without --env, the benchmark.
 
-    Without --levels, the problems keep their own sizes. Without --set, their families of instances come in turn.
+    The same command continues a run that was interrupted. Without --levels, the problems keep their own sizes.
+    Without --set, their families of instances come in turn.
     """
     problems = make_problems(env, set) if set else env or PROBLEMS
     levels = levels or (None if env or set else list(LEVELS))
@@ -41,17 +42,17 @@ def build(
 
 
 def verify(
-    suite: Annotated[str, Argument(help="name or file")] = BENCHMARK,
-    sample: Annotated[int, Option(help="rows to solve again from nothing")] = 50,
+    suite: Annotated[str, Argument(help="name of a suite, or its file")] = BENCHMARK,
+    sample: Annotated[int, Option(help="number of rows to solve again from nothing")] = 50,
 ) -> int:
-    """Check every hash, witness and anchor, and solve a sample again."""
+    """Check the hash, solution and reference objectives of every row, and solve a sample again."""
     check_int("--sample", sample, 0)
     path = locate(suite)
     with progress_bar("verifying", None) as advance:
         faults = verify_suite(path, sample, advance)
     for fault in faults[:50]:
         print(fault, file=sys.stderr)
-    outcome = f"{len(faults)} faults" if faults else "every hash, witness, anchor and sampled proof holds"
+    outcome = f"{len(faults)} faults" if faults else "every hash, solution, reference objective and sampled proof holds"
     print(f"{path}: {outcome}")
     return int(bool(faults))
 

@@ -14,18 +14,18 @@ from .._version import __version__
 
 
 class Interrupted(TyperException):
-    """Ctrl-C during work that can go on."""
+    """Ctrl-C during work that can be continued."""
 
     exit_code = 130
 
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say at an interruption that the same command goes on."""
+    """Say at an interruption that the same command continues the run."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted("interrupted; the same command goes on where it stopped") from None
+        raise Interrupted("interrupted; the same command continues the run") from None
 
 
 def _print_version(wanted: bool) -> None:
@@ -44,7 +44,7 @@ def print_json(data: Any) -> None:
 
 @contextmanager
 def progress_bar(title: str, total: int | None) -> Iterator[Callable[[int], object]]:
-    """Show a progress bar on a terminal; yield the function that moves it on."""
+    """Show a progress bar on a terminal; yield the function that advances it."""
     from rich.progress import Progress
 
     with Progress(console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:

@@ -160,7 +160,7 @@ def _set_cover(text: str) -> dict[str, Any]:
         for _ in range(next(rest)):
             covers[next(rest) - 1].append(row)
     if len(costs) != columns or next(rest, None) is not None:
-        raise ValueError(f"{rows} rows must be covered by {columns} columns with costs, got another count")
+        raise ValueError(f"{rows} rows must be followed by {columns} columns with costs, got another count")
     return {"universe": rows, "subsets": tuple(map(tuple, covers)), "costs": costs}
 
 

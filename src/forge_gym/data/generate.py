@@ -226,8 +226,8 @@ class _Stream:
         if len(self.keys) < self.want and fruitless >= MAX_UNGRADED:
             raise ValueError(
                 f"parameters of {self.problem.name} must leave room between trivial, greedy and proven optimum, and "
-                f"for {self.want} different instances, got {len(self.keys)} and then {fruitless} without "
-                f"a new one from {self.problem!r}: try a larger size or level"
+                f"for {self.want} different instances, got {len(self.keys)}, and no new one in {fruitless} further "
+                f"draws from {self.problem!r}: try a larger size or level"
             )
         return len(self.keys) - before
 
@@ -342,11 +342,11 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
         if existing != settings:
             different = [key for key in settings if existing.get(key) != settings[key]]
             raise ValueError(
-                f"out must be a folder that the same call has begun, or a new one, got {out}, whose settings "
+                f"out must be a new folder, or one of a run with the same settings, got {out}, whose settings "
                 f"differ in {', '.join(different)}: { ({key: existing.get(key) for key in different}) }"
             )
     elif out.exists() and any(path.name != _STATE for path in out.iterdir()):
-        raise ValueError(f"out must be a new or empty folder, got {out}, which holds something else")
+        raise ValueError(f"out must be a new or empty folder, got {out}, which holds other files")
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:

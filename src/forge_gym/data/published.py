@@ -220,9 +220,7 @@ def convert(task: str, data: Data) -> tuple[Problem[Any, Any], Instance]:
         If the task is unknown or the data are not in its format.
     """
     if task not in TASKS:
-        raise SuiteError(
-            f"task {short_repr(task)} is not one of the ten published ones: {did_you_mean(str(task), TASKS)}"
-        )
+        raise SuiteError(f"task {short_repr(task)} is none of the ten published ones: {did_you_mean(str(task), TASKS)}")
     try:
         fields = TASKS[task](data)
         problem = make_problem(tasks()[task], **({"step": 1} if "step" in fields else {}))

@@ -130,7 +130,9 @@ class Row:
             parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
             problem = make_problem(problem_name(data["problem"]), **parameters)
             if data["version"] != problem.version:
-                raise ValueError(f"{problem.name} is at version {problem.version}, the row at {data['version']}")
+                raise ValueError(
+                    f"the row is of version {data['version']} of {problem.name}, which is at version {problem.version}"
+                )
             anchors = [number(str(data[key])) for key in ("value", "bound", "trivial", "greedy")]
             value, bound, trivial, greedy = anchors
             witness, how = lists_to_tuples(data["solution"]), (data["solver"], data["work"])
@@ -155,11 +157,11 @@ class Row:
     def faults(self) -> Iterator[str]:
         """Say what is not so, without solving: hash, origin, witness, proof, anchors, grades."""
         if self.problem.digest(self.instance) != self.hash:
-            yield "the data do not have the stated hash"
+            yield "the hash of the data differs from the stated one"
             return
         drawn = "seed" in self.source
         if drawn and self.problem.instance(**self.source) != self.instance:
-            yield "the stream holds another instance there"
+            yield "the stream has another instance at the stated place"
         try:
             reference = self.problem.certify(self.instance, self.reference)
         except (CertificateError, TypeError, IndexError) as error:
@@ -169,10 +171,10 @@ class Row:
             yield f"the optimum is not proven: value {reference.value}, bound {reference.bound}"
         stated = self.reference.trivial, self.reference.greedy
         if (reference.trivial, reference.greedy) != stated:
-            yield f"the anchors are {reference.trivial} and {reference.greedy}, not {stated[0]} and {stated[1]}"
+            yield f"trivial and greedy are {reference.trivial} and {reference.greedy}, not {stated[0]} and {stated[1]}"
         self.problem.keep_reference(self.instance, reference)
         if drawn and not self.problem.is_graded(self.instance):
-            yield "the instance leaves no room for quality"
+            yield "the instance leaves no room between trivial, greedy and optimum"
 
 
 def found_by(problem: Problem[Any, Any]) -> str:

@@ -49,7 +49,7 @@ def locate(name: str) -> Path:
     path = Path(str(shipped)) if shipped.is_file() else Path(name)
     if not path.is_file():
         hint = did_you_mean(name, SHIPPED)
-        raise SuiteError(f"suite must be a file, or the name of one that ships, got {name!r}: {hint}")
+        raise SuiteError(f"suite must be a file or the name of a suite in the package, got {name!r}: {hint}")
     return path
 
 
@@ -87,7 +87,7 @@ def read(suite: Path | str) -> tuple[str, list[Row]]:
     if not rows:
         raise SuiteError(f"{path} is not a suite: it has no rows")
     if name in SHIPPED and content_hash(rows) != SHIPPED[name]:
-        raise SuiteError(f"{path} is not {name}: its content is another, so give it a name of its own")
+        raise SuiteError(f"{path} is not {name}: its content differs, so give it another name")
     return name, rows
 
 
@@ -139,7 +139,7 @@ def build(
     out = Path(out)
     asked = tuple(problems), levels and tuple(levels), per_level, seed
     if name_of(out) in SHIPPED and asked != (PROBLEMS, tuple(LEVELS), PER_LEVEL, SEED):
-        raise ValueError(f"out must have a name of its own, got {out}: that suite ships with the package")
+        raise ValueError(f"out must have another name, got {out}: the package has a suite of this name")
     groups = [group for problem in problems for group in _groups(problem, levels)]
     names = [name for name, _, _ in groups]
     if not names or len(set(names)) < len(names):
@@ -185,7 +185,7 @@ def _begun(partial: Path, groups: Sequence[_Group], per_level: int, seed: int) -
     if partial.exists():
         begun = partial.read_text().split("\n")[:-1]  # a line without an end was being written
         if begun[:1] not in ([], lines):
-            raise SuiteError(f"{partial} holds another build: delete it, or give another --out")
+            raise SuiteError(f"{partial} is of a build with other settings: delete it, or give another --out")
         lines += begun[1 : 1 + (len(begun) - 1) // per_level * per_level]
     write(partial, lines)
     return lines
@@ -230,13 +230,13 @@ def verify(path: Path, sample: int = 50, progress: Callable[[int], object] = lam
         row_faults = list(row.faults())
         for key, what in (row.hash, "instance"), (row.id, "id"):
             if key in known:
-                row_faults.append(f"the {what} is that of {known[key]} again")
+                row_faults.append(f"the {what} is the same as that of {known[key]}")
             known[key] = row.id
         if at in again and not row_faults:
             solved = row.problem.certificate(row.instance)
             if not solved.proven or solved.value != row.reference.value:
                 row_faults.append(
-                    f"solving again gives {solved.value}, bound {solved.bound}, not {row.reference.value}"
+                    f"solving again gives {solved.value} with bound {solved.bound}, not {row.reference.value}"
                 )
         faults += [f"{row.id}: {fault}" for fault in row_faults]
         progress(1)
