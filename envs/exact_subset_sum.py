@@ -13,39 +13,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
 
 from ..core import Between, Certificate, Range, Violation
-from ..kinds import Choose, Chosen, Data, Subset, Table, TypedInstance, Value, Vector
-from ..kinds.encoding import Features, columns, scaled
+from ..kinds import Choose, Chosen, Data, Subset, Table, Value
 from ..pictures.bars import Waterfall
 from ..solvers.subset_sum import backtrack, dp_exact, is_reachable, most_numbers, pair_exchange
+from .subset_sum import SubsetSumInstance
 
 
 @dataclass(frozen=True)
-class ExactSubsetSumInstance(TypedInstance):
+class ExactSubsetSumInstance(SubsetSumInstance):
     """Numbers and a target that the sum of some of them hits."""
 
     target: Annotated[int, Range(1, 10**6)]
     """The sum to hit; anchors and checks need a dynamic programme over it."""
-    numbers: Annotated[Vector, Range(1)]
-    """(n,) numbers, equal ones allowed."""
 
     def rules(self) -> Iterator[tuple[bool, str]]:
         hit = is_reachable(self.numbers, self.target)
         yield hit, f"target must be the sum of some numbers, got {self.target}, which is of none"
-
-    @cached_property
-    def by_size(self) -> tuple[int, ...]:
-        """Positions by falling number; ties by position."""
-        return tuple(sorted(range(self.size), key=lambda i: (-self.numbers[i], i)))
-
-    def features(self) -> Features:
-        """Return the numbers as shares of the target."""
-        return Features(columns(scaled(np.array(self.numbers, dtype=float), self.target)))
 
 
 @dataclass(frozen=True, kw_only=True)

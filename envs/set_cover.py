@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import accumulate
+from operator import or_
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -180,17 +182,12 @@ class SetCover(Subset[SetCoverInstance]):
         return chosen
 
     def prune(self, instance: SetCoverInstance, chosen: Sequence[int]) -> Chosen:
-        times = [0] * instance.universe  # how often each element is covered
-        for j in chosen:
-            for element in instance.subsets[j]:
-                times[element] += 1
-        needed = []
-        for j in chosen:
-            if all(times[element] > 1 for element in instance.subsets[j]):
-                for element in instance.subsets[j]:
-                    times[element] -= 1
-            else:
+        needed, held = [], 0
+        later = list(accumulate([instance.masks[j] for j in chosen[:0:-1]], or_, initial=0))
+        for j, rest in zip(chosen, reversed(later), strict=True):
+            if instance.masks[j] & ~(held | rest):
                 needed.append(j)
+                held |= instance.masks[j]
         return tuple(sorted(needed))
 
     def extensions(self, instance: SetCoverInstance, partial: Chosen) -> list[int]:

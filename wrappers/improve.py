@@ -118,10 +118,9 @@ class Improve(NumericView):
     def _observe(self) -> Observation:
         data = {key: array.copy() for key, array in self._data.items()}
         state = self.encoder.solution(self.instance, self.solution)
-        rows = self.problem.rows_in_view(self.solution)
-        if rows is not None:
+        if self.problem.in_order:
             order = np.arange(self.encoder.size)
-            order[: len(rows)] = rows
+            order[: len(self.solution)] = self.solution
             data = {key: array[order] for key, array in data.items()}
             if "links" in data and data["links"].shape[1] == self.encoder.size:
                 data["links"] = data["links"][:, order]

@@ -9,14 +9,4 @@ from .parameters import Between, Range, Share
 from .reference import Certificate
 from .verdict import Malformed, Violation
 
-__all__ = [
-    "Between",
-    "Certificate",
-    "Malformed",
-    "Range",
-    "Share",
-    "Violation",
-    "bits",
-    "check_int",
-    "mask_of",
-]
+__all__ = ["Between", "Certificate", "Malformed", "Range", "Share", "Violation", "bits", "check_int", "mask_of"]

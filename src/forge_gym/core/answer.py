@@ -19,18 +19,11 @@ MAX_ANSWER = 2**17
 _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
 _ASCII = bytes([*range(32, 127), *b"\t\r\n"])
-"""What an answer may hold."""
 _FENCE = re.compile(r"```[ \t]*(?:[A-Za-z][A-Za-z0-9+#._-]{0,19})?[ \t\r]*")
 
 
 def wrap_answer(body: str, answer_format: str) -> str:
-    """Return the reply that states ``body``: the inverse of `extract_answer`.
-
-    Examples
-    --------
-    >>> wrap_answer("[0, 1]", "tags"), wrap_answer("[0, 1]", "line"), wrap_answer("[0, 1]", "raw")
-    ('<answer>[0, 1]</answer>', 'Answer: [0, 1]', '[0, 1]')
-    """
+    """Return the reply that states ``body``: the inverse of `extract_answer`."""
     if answer_format == "tags":
         return f"{_OPEN}{body}{_CLOSE}"
     return f"{_LINE} {body}" if answer_format == "line" else body

@@ -22,11 +22,5 @@ def bits(mask: int) -> list[int]:
 
 
 def mask_of(positions: Iterable[int]) -> int:
-    """Return the integer whose bits at the distinct ``positions`` are set: the inverse of `bits`.
-
-    Examples
-    --------
-    >>> bin(mask_of([1, 2, 4]))
-    '0b10110'
-    """
+    """Return the integer whose bits at the distinct ``positions`` are set: the inverse of `bits`."""
     return sum([1 << position for position in positions])

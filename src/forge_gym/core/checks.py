@@ -8,13 +8,7 @@ from typing import Any
 
 
 def short_repr(value: object, width: int = 60) -> str:
-    """``repr(value)`` cut to ``width`` characters, safe for values of any size.
-
-    Examples
-    --------
-    >>> short_repr("x" * 100, 10)
-    "'xxxxxx..."
-    """
+    """``repr(value)`` cut to ``width`` characters, safe for values of any size."""
     try:
         text = repr(value[: width + 1] if isinstance(value, (str, list, tuple)) else value)
     except ValueError:  # Python refuses to print integers of more than 4,300 digits
@@ -23,15 +17,7 @@ def short_repr(value: object, width: int = 60) -> str:
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return a did-you-mean suffix for a misspelt ``name``, or the list of valid names.
-
-    Examples
-    --------
-    >>> did_you_mean("teired", ["tiered", "linear"])
-    "did you mean 'tiered'?"
-    >>> did_you_mean("?", ["tiered", "linear"])
-    "valid: 'linear', 'tiered'"
-    """
+    """Return a did-you-mean suffix for a misspelt ``name``, or the list of valid names."""
     names = {str(candidate).lower(): str(candidate) for candidate in sorted(valid)}
     close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
     if close:
@@ -40,14 +26,7 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
 
 
 def check_known(owner: str, what: str, names: Iterable[str], valid: Iterable[str]) -> None:
-    """Raise ``ValueError`` for the first of ``names`` that is not ``valid``.
-
-    Examples
-    --------
-    >>> check_known("TSP", "parameter", ["n", "gird"], ["n", "grid"])
-    Traceback (most recent call last):
-    ValueError: TSP has no parameter 'gird': did you mean 'grid'?
-    """
+    """Raise ``ValueError`` for the first of ``names`` that is not ``valid``."""
     valid = list(valid)
     for name in names:
         if name not in valid:
@@ -55,14 +34,7 @@ def check_known(owner: str, what: str, names: Iterable[str], valid: Iterable[str
 
 
 def check_choice(parameter: str, value: Any, valid: Collection[Any]) -> None:
-    """Raise ``ValueError`` unless ``value`` is one of the ``valid`` values, mostly names.
-
-    Examples
-    --------
-    >>> check_choice("split", "tset", ["train", "test"])
-    Traceback (most recent call last):
-    ValueError: split must be one of ['train', 'test'], got 'tset': did you mean 'test'?
-    """
+    """Raise ``ValueError`` unless ``value`` is one of the ``valid`` values, mostly names."""
     if type(value) not in map(type, valid) or value not in valid:
         hint = did_you_mean(value if isinstance(value, str) else "", map(str, valid))
         raise ValueError(f"{parameter} must be one of {list(valid)}, got {short_repr(value)}: {hint}")
@@ -76,9 +48,6 @@ def check_int(parameter: str, value: Any, low: int, high: int | None = None, rul
     >>> check_int("n", 2, 3, rule="a tour needs three cities")
     Traceback (most recent call last):
     ValueError: n must be an integer of at least 3 (a tour needs three cities), got 2: did you mean 3?
-    >>> check_int("level", "4", 0)
-    Traceback (most recent call last):
-    ValueError: level must be an integer of at least 0, got '4': did you mean 4?
     """
     integral = isinstance(value, int) and not isinstance(value, bool)
     if not (integral and value >= low and (high is None or value <= high)):
@@ -89,14 +58,7 @@ def check_int(parameter: str, value: Any, low: int, high: int | None = None, rul
 
 
 def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> None:
-    """Raise ``ValueError`` unless ``value`` is a number with ``low <= value <= high``.
-
-    Examples
-    --------
-    >>> check_share("p", 1.5)
-    Traceback (most recent call last):
-    ValueError: p must be a number from 0.0 to 1.0, got 1.5: did you mean 1.0?
-    """
+    """Raise ``ValueError`` unless ``value`` is a number with ``low <= value <= high``."""
     real = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not (real and low <= value <= high):  # NaN fails the comparison, as it must
         hint = _nearest(value, low, high)

@@ -21,7 +21,6 @@ from .verdict import STATUSES, Verdict
 MAX_PROMPT = 2**22
 """Longest observation, in characters."""
 _SEEDS = 2**31
-"""Seeds among which an environment that has none draws one."""
 INFO = (
     "seed", "index", "turn", "status", "objective", "quality", "skill", "ratio", "credit", "optimal", "violations",
     "score", "kept_quality", "kept_skill", "kept_score",
@@ -126,14 +125,8 @@ class TextEnv(gym.Env[str, str]):
         seed
             Non-negative; without one the environment goes on within the seed it has, or draws one.
         options
-            ``{"index": k}`` selects instance ``k`` of the seed; ``{"instance": x}`` plays the instance
-            ``x`` of this problem, wherever it comes from. Then ``seed`` and ``index`` of the info say where the
-            stream is, not where ``x`` comes from.
-
-        Raises
-        ------
-        ValueError
-            If an option is unknown or out of range. The environment stays as it was.
+            ``{"index": k}`` selects instance ``k`` of the seed; ``{"instance": x}`` plays the instance ``x`` of this
+            problem. Then ``seed`` and ``index`` of the info say where the stream is, not where ``x`` comes from.
         """
         return self.start(seed, options), self.info()
 
@@ -196,7 +189,7 @@ class TextEnv(gym.Env[str, str]):
         return dict(zip(self.info_keys, self.info_values(), strict=True))
 
     def info_values(self) -> tuple[Any, ...]:
-        """Return the values of `info_keys`."""
+        """Return the values of `info_keys`, in order."""
         episode = self.episode
         last, kept = (None, None) if episode is None else (episode.last, episode.kept)
         verdict = _UNANSWERED if last is None else last.verdict

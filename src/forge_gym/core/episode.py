@@ -36,18 +36,10 @@ _EDGES, _CLASSES = tuple(_SKILL_CLASSES), (*_SKILL_CLASSES.values(), "as good as
 class Protocol:
     """How an episode goes.
 
-    Raises
-    ------
-    ValueError
-        If an argument is out of range, or the reward compares the answers of a group.
-
     Examples
     --------
     >>> Protocol(turns=3, keep="last")
     Protocol(turns=3, keep='last', reward='tiered')
-    >>> Protocol(keep="first")
-    Traceback (most recent call last):
-    ValueError: keep must be one of ['best', 'last'], got 'first': did you mean 'last'?
     """
 
     turns: int = 1
@@ -122,13 +114,7 @@ class Episode:
 
     @classmethod
     def of_spec(cls, spec: str, protocol: Protocol | None = None) -> Self:
-        """Return a fresh episode on the instance that a spec string names; see `Problem.spec`.
-
-        Raises
-        ------
-        ValueError
-            If the text is no spec.
-        """
+        """Return a fresh episode on the instance that a spec string names; see `Problem.spec`."""
         if not isinstance(spec, str):
             raise ValueError(f"a spec must be a string, got {short_repr(spec)}")
         episode = cls(*from_spec(spec), protocol)
@@ -146,13 +132,7 @@ class Episode:
         return 0.0 if self.kept is None else self.kept.score
 
     def judge(self, reply: str, verdict: Verdict | None = None) -> Judged:
-        """Return verdict and score of ``reply``; the episode stays as it is.
-
-        Raises
-        ------
-        CertificateError
-            If the answer beats a certificate: a bug of ours.
-        """
+        """Return verdict and score of ``reply``; a `CertificateError` where it beats a certificate: a bug of ours."""
         if verdict is None:
             verdict = self.problem.verify(self.instance, reply)
         if self._reads_text:
@@ -164,13 +144,7 @@ class Episode:
         return Judged(reply, verdict, score)
 
     def step(self, reply: str) -> str:
-        """Take the turn that ``reply`` makes, and return the feedback on it; see `judge` for what it raises.
-
-        Raises
-        ------
-        ValueError
-            If the episode is over.
-        """
+        """Take the turn that ``reply`` makes, and return the feedback on it; a ``ValueError`` after the end."""
         if self.over:
             raise ValueError("an episode must be running to take a turn, got one that is over")
         return self.take(self.judge(reply))
@@ -214,18 +188,9 @@ class Episode:
         return (self.kept or self.judge("", Verdict("malformed"))).score
 
     def numbers(self) -> dict[str, float]:
-        """Return the reward of the kept reply as ``score``, and what is worth logging.
+        """Return the reward of the kept reply as ``score``, and what is worth logging: finite floats, the same keys.
 
-        Returns
-        -------
-        dict
-            ``score``, ``quality``, ``skill`` (floored at -1), ``ratio``, ``credit``, ``feasible``, ``malformed`` and
-            ``optimal``: the same keys for every episode, all of them finite floats.
-
-        Raises
-        ------
-        Exception
-            The `fault`, where judging failed: what cannot be judged has no reward.
+        Where judging failed it raises the `fault`: what cannot be judged has no reward.
         """
         if self.fault is not None:
             raise self.fault

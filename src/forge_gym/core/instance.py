@@ -39,13 +39,7 @@ class Instance(ABC):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the instance that ``text``, written by `to_json`, holds.
-
-        Raises
-        ------
-        ValueError
-            If the text is not JSON, a field is unknown or missing, or the data make no sense.
-        """
+        """Return the instance that ``text``, written by `to_json`, holds; a ``ValueError`` where it is none."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -71,11 +65,5 @@ class Instance(ABC):
 
 
 def lists_to_tuples(value: Any) -> Any:
-    """Return ``value`` with every list, at any depth, as a tuple: what JSON lost.
-
-    Examples
-    --------
-    >>> lists_to_tuples([1, [2, [3]]])
-    (1, (2, (3,)))
-    """
+    """Return ``value`` with every list, at any depth, as a tuple: what JSON lost."""
     return tuple(map(lists_to_tuples, value)) if isinstance(value, list) else value

@@ -22,8 +22,7 @@ class MixedEnv(TextEnv):
 
     Notes
     -----
-    Episode ``(seed, index)`` is `Mixture.draw` of these numbers, then instance ``(seed, index)`` of the problem that
-    was drawn. So the same seed gives the same episodes in any process.
+    Episode ``(seed, index)`` is instance ``(seed, index)`` of the problem that `Mixture.draw` returns for them.
 
     ``info`` has two more keys: ``problem``, a name, and ``level``, which is -1 for the problem's own sizes. ``problem``
     of the environment is the one of the episode. `reset` takes no ``instance``, and wrappers that know one problem,
@@ -55,5 +54,4 @@ class MixedEnv(TextEnv):
         return next(member.level for member in self.mixture.members if member.problem is self.problem)
 
     def info_values(self) -> tuple[Any, ...]:
-        """Return the values of `info_keys`."""
         return (*super().info_values(), self.problem.name, self.level)

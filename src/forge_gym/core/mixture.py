@@ -20,13 +20,12 @@ _STREAM = stream_of("Mixed", 0, {})
 
 
 class Member(NamedTuple):
-    """One problem at one level."""
+    """One problem at one level, with its probability of a draw."""
 
     problem: Problem[Any, Any]
     level: int
     """Difficulty; -1 for the problem's own sizes."""
     share: float
-    """The probability of a draw."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,6 @@ class Mixture:
             Difficulties, which share a problem's share equally; None keeps the sizes of each problem.
         **parameters
             What all these problems are made with, such as ``style``; see `forge_gym.problem`.
-
-        Raises
-        ------
-        ValueError
-            If a name, level, weight or parameter is wrong, or there is no problem or no level.
         """
         weights = _weights(registry.problems() if problems is None else problems)
         ladder = [levels] if levels is None or isinstance(levels, int) else list(levels)
@@ -80,19 +74,12 @@ class Mixture:
         )
 
     def draw(self, seed: int, index: int = 0, split: str = "train") -> Member:
-        """Return member number ``index`` of the stream ``seed``: the same in any process.
-
-        Raises
-        ------
-        ValueError
-            If an argument is out of range.
-        """
+        """Return member number ``index`` of the stream ``seed``: the same in any process."""
         rng = instance_generator(_STREAM, seed, index, split)
         return self.members[rng.choice(len(self.members), p=[member.share for member in self.members])]
 
 
 def _weights(names: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
-    """Return the weight of each problem."""
     if not isinstance(names, (str, Sequence, Mapping)):
         raise ValueError(f"problems must be names, or names with weights, got {short_repr(names)}")
     listed = [names] if isinstance(names, str) else names

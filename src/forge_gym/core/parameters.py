@@ -11,10 +11,7 @@ from .checks import check_choice, check_int, check_share
 
 @dataclass(frozen=True)
 class Range:
-    """Integers from ``low`` to ``high``.
-
-    Where ``high`` is the name of another field of an instance, they are below that field's value.
-    """
+    """Integers from ``low`` to ``high``; below another field's value, where ``high`` names a field of an instance."""
 
     low: int = 0
     high: int | str | None = None
@@ -40,14 +37,7 @@ def parameter_types(cls: Any) -> dict[str, Any]:
 
 
 def choices(cls: Any, parameter: str) -> tuple[str, ...]:
-    """Return the values of a parameter whose type lists them; of others none.
-
-    Examples
-    --------
-    >>> from forge_gym.envs.tsp import TSP
-    >>> choices(TSP, "distribution"), choices(TSP, "n")
-    (('uniform', 'clustered', 'matrix'), ())
-    """
+    """Return the values of a parameter whose type lists them; of others none."""
     hint = parameter_types(cls).get(parameter)
     return get_args(hint) if get_origin(hint) is Literal else ()
 

@@ -1,8 +1,7 @@
 """`Problem`: what an episode, a verdict and a reference ask of a problem, and what follows from that once for all.
 
 ``kinds`` writes the hooks that depend on the form of a solution, and a file in ``envs/`` those of one problem. Nothing
-here looks into a solution, and nothing in a problem is state: every method is a pure function of its arguments and of
-the problem's parameters.
+here looks into a solution, and every method is a pure function of its arguments and of the problem's parameters.
 """
 
 from __future__ import annotations
@@ -49,7 +48,6 @@ class Problem(ABC, Generic[I, S]):
     """
 
     name: ClassVar[str]
-    """The name of the class."""
     version: ClassVar[int] = 0
     """Raised whenever an instance, a prompt, a verdict or a default reward changes for the same seed."""
     family: ClassVar[Literal["graph", "scheduling", "partition", "selection", "planning"]]
@@ -107,16 +105,12 @@ class Problem(ABC, Generic[I, S]):
     def heuristic(self, instance: I, rng: np.random.Generator | None = None, epsilon: float = 0.0) -> S:
         """Return the textbook greedy solution, or the trivial one where that is better: skill 0.
 
-        With ``rng``, each choice falls with probability ``epsilon`` on the second best candidate instead:
-        demonstrations that still explore.
+        With ``rng``, each choice falls with probability ``epsilon`` on the second best candidate instead.
         """
 
     @abstractmethod
     def solve(self, instance: I, start: S, limit: int) -> Certificate[S]:
-        """Search from the feasible solution ``start`` on; return the best solution and a bound.
-
-        It ends with a proof of optimality, or after ``limit`` steps of work: steps, never seconds.
-        """
+        """Search from ``start`` on until a proof or for ``limit`` steps, never seconds; return solution and bound."""
 
     @abstractmethod
     def random(self, instance: I, rng: np.random.Generator) -> S:
@@ -196,11 +190,6 @@ class Problem(ABC, Generic[I, S]):
         split
             ``train``, ``validation`` or ``test``: disjoint streams.
 
-        Raises
-        ------
-        ValueError
-            If an argument is out of range.
-
         Examples
         --------
         >>> import forge_gym
@@ -233,10 +222,7 @@ class Problem(ABC, Generic[I, S]):
     def graded_instances(self, seed: int = 0, split: str = "train", start: int = 0) -> Iterator[tuple[int, I]]:
         """Yield ``(index, instance)`` of every graded instance of the stream ``seed``, from ``start`` on.
 
-        Raises
-        ------
-        ValueError
-            If 1,000 instances in a row are not graded: these parameters leave no room for quality.
+        A ``ValueError`` ends it after 1,000 instances in a row that are not: these parameters leave quality no room.
         """
         index = last = start
         while index - last < MAX_UNGRADED:
@@ -251,15 +237,9 @@ class Problem(ABC, Generic[I, S]):
         )
 
     def relabelled(self, instance: I, order: Sequence[int]) -> I:
-        """Return ``instance`` with element ``i`` under the number ``order[i]``, and on the same scale.
+        """Return ``instance`` with element ``i`` under the number ``order[i]``, ``order`` a permutation.
 
-        The values of its anchors are copied: heuristics break ties by number, and other numbers must not change a
-        reward.
-
-        Raises
-        ------
-        ValueError
-            If ``order`` is not a permutation of the elements.
+        Its scale is copied: heuristics break ties by number, and other numbers must not change a reward.
 
         Examples
         --------
@@ -298,21 +278,9 @@ class Problem(ABC, Generic[I, S]):
         return self.parse_answer(instance, extract_answer(reply, self.answer_format))
 
     def verify(self, instance: I, text: object) -> Verdict:
-        """Judge the reply ``text``. Never raises, whatever the text; what is no text is malformed.
+        """Judge ``text``, the whole reply of a model. Never raises, whatever it is; what is no text is malformed.
 
         The first feasible answer to an instance waits for its reference, which is solved once.
-
-        Parameters
-        ----------
-        instance
-            The instance that was asked.
-        text
-            The whole reply of a model, thoughts included.
-
-        Returns
-        -------
-        Verdict
-            Malformed, infeasible or feasible, with everything a reward may depend on.
 
         Examples
         --------
@@ -330,10 +298,7 @@ class Problem(ABC, Generic[I, S]):
         return self.verify_solution(instance, solution)
 
     def verify_many(self, instance: I, texts: Sequence[str]) -> list[Verdict]:
-        """Judge several replies to one instance: equal to `verify` one by one.
-
-        Equal texts, frequent in a group of rollouts, are judged once.
-        """
+        """Judge several replies to one instance as `verify` does; equal ones, frequent in a group, once."""
         if len(texts) == 1:
             return [self.verify(instance, texts[0])]
         distinct = dict.fromkeys(text for text in texts if isinstance(text, str))
@@ -404,11 +369,6 @@ class Problem(ABC, Generic[I, S]):
         """Return the anchors and the certified best of ``instance``; solved once, then remembered.
 
         References that take long to solve are kept in a file, see `forge_gym.core.store`.
-
-        Raises
-        ------
-        CertificateError
-            If the solver's witness fails the verifier, or a heuristic beats its bound.
         """
         known = instance.memo.get(self._key)  # this way, since every verdict asks
         if known is not None and "reference" in known:
@@ -425,12 +385,12 @@ class Problem(ABC, Generic[I, S]):
         instance.memo.setdefault(self._key, {})["reference"] = reference
 
     def _certified(self, instance: I) -> Reference[S]:
+        def key() -> tuple[str, int, str]:
+            data = f"{self._key} {instance.to_json()}"
+            return self.name, self.version, hashlib.sha256(data.encode()).hexdigest()
+
         return store.recalled(
-            lambda: (
-                self.name,
-                self.version,
-                hashlib.sha256(f"{self._key} {instance.to_json()}".encode()).hexdigest(),
-            ),
+            key,
             solve=lambda: self.certificate(instance),
             certify=lambda certificate: self.certify(instance, certificate),
         )
@@ -484,16 +444,8 @@ class Problem(ABC, Generic[I, S]):
         check_int("seed", seed, 0)
         check_int("index", index, 0)
         check_choice("split", split, SPLITS)
-        return json.dumps(
-            {
-                "problem": self.name,
-                "version": self.version,
-                "parameters": problem.parameters,
-                "split": split,
-                "seed": seed,
-                "index": index,
-            }
-        )
+        drawn = {"split": split, "seed": seed, "index": index}
+        return json.dumps({"problem": self.name, "version": self.version, "parameters": problem.parameters, **drawn})
 
     def to_json(self, instance: I) -> str:
         """Return ``instance`` as canonical JSON: equal instances give equal text."""

@@ -15,7 +15,7 @@ Sense: TypeAlias = Literal["min", "max"]
 BELOW_ONE = 1.0 - sys.float_info.epsilon / 2
 """The largest float under 1: what rounds to 1 without being optimal is paid as this."""
 _REMEMBERED = 4096
-"""Objectives whose verdicts a reference remembers: far more than a group has, and below a megabyte."""
+"""Objectives whose verdicts a reference remembers: below a megabyte."""
 
 
 class CertificateError(RuntimeError):
@@ -96,7 +96,7 @@ class Reference(Certificate[S]):
 
     @cached_property
     def _judged(self) -> dict[Number, Verdict]:
-        """The first verdict on each objective: a group reaches few, and but for the solution its verdicts are equal."""
+        """The first verdict on each objective: others differ from it in the solution alone."""
         return {}
 
     def verdict(self, value: Number, solution: S | None = None) -> Verdict:

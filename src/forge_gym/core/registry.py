@@ -31,11 +31,6 @@ def add_problem(entry_point: str, version: int | None = None, *, listed: bool = 
         The version of the class, where it must not be imported yet. By default the class is imported and asked.
     listed
         Whether `problems` lists it. What is not listed is another spelling of a problem that is.
-
-    Raises
-    ------
-    ValueError
-        If another problem has the name, the problem has another version, or the entry point leads to no problem.
     """
     module, colon, name = entry_point.partition(":")
     if not module or not colon or not name.isidentifier():
@@ -54,7 +49,6 @@ def add_problem(entry_point: str, version: int | None = None, *, listed: bool = 
 
 
 def _load(entry_point: str) -> type[Problem[Any, Any]]:
-    """Import the class at ``entry_point`` and return it, if it is a problem of that name."""
     module, _, name = entry_point.partition(":")
     try:
         cls: Any = getattr(import_module(module), name)
@@ -70,24 +64,12 @@ def _load(entry_point: str) -> type[Problem[Any, Any]]:
 
 
 def problems() -> tuple[str, ...]:
-    """Return the names of all registered problems, sorted.
-
-    Examples
-    --------
-    >>> "TSP" in problems()
-    True
-    """
+    """Return the names of all registered problems, sorted."""
     return tuple(sorted(set(_ENTRY_POINTS) - _UNLISTED))
 
 
 def problem_class(name: str) -> type[Problem[Any, Any]]:
-    """Return the class registered under ``name``.
-
-    Raises
-    ------
-    ValueError
-        If there is none; the message suggests the nearest.
-    """
+    """Return the class registered under ``name``; a ``ValueError`` that suggests the nearest where there is none."""
     if not isinstance(name, str) or name not in _ENTRY_POINTS:
         raise ValueError(f"problem {short_repr(name)} is not registered: {did_you_mean(str(name), problems())}")
     cls = _load(_ENTRY_POINTS[name])
@@ -109,11 +91,6 @@ def problem(name: str, /, *, level: int | None = None, **parameters: Any) -> Pro
         Difficulty 0, 1, 2, ...; sets the size, so give either ``level`` or sizes.
     **parameters
         Fields of the problem's class, such as ``n``, ``distribution`` or ``answer_format``.
-
-    Raises
-    ------
-    ValueError
-        Naming the parameter, the rule, the value and the nearest valid one.
 
     Examples
     --------

@@ -25,14 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Group:
-    """Several answers to one instance, such as the rollouts of a prompt, with their verdicts."""
+    """Several whole replies to one instance, such as the rollouts of a prompt, each with its verdict."""
 
     problem: Problem[Any, Any]
     instance: Instance
     texts: Sequence[str]
-    """The whole replies."""
     verdicts: Sequence[Verdict]
-    """One for each text, in the same order."""
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.verdicts):
@@ -134,39 +132,17 @@ def tiered(verdict: Verdict) -> float | None:
 
 
 def linear(verdict: Verdict) -> float | None:
-    """Like `tiered`, with one straight line from greedy (0) to the reference (0.95) in place of tiers.
-
-    Same classes, same order; for ablations, and where mean quality is the goal.
-
-    Examples
-    --------
-    >>> linear(Verdict("feasible", skill=0.5))
-    0.475
-    """
+    """Like `tiered`, with one straight line from greedy (0) to the reference (0.95) in place of tiers."""
     return _banded(verdict, lambda skill: UNPROVEN * skill)
 
 
 def stepped(verdict: Verdict) -> float | None:
-    """Like `tiered` without the slopes: each tier pays its floor, as pure tiers do.
-
-    Answers of one tier tie, so a group within a tier teaches nothing: the ablation of the slope.
-
-    Examples
-    --------
-    >>> stepped(Verdict("feasible", skill=0.5)), stepped(Verdict("feasible", skill=0.7))
-    (0.2, 0.2)
-    """
+    """Like `tiered` without the slopes: answers of one tier tie. The ablation of the slope."""
     return _banded(verdict, lambda skill: _tiers(skill, 0.0))
 
 
 def binary(verdict: Verdict) -> float | None:
-    """1 for a feasible answer, else 0: the reward that ignores quality.
-
-    Examples
-    --------
-    >>> binary(Verdict("feasible", skill=-1.0)), binary(Verdict("infeasible"))
-    (1.0, 0.0)
-    """
+    """1 for a feasible answer, else 0: the reward that ignores quality."""
     return None if verdict.beats_bound else float(verdict.feasible)
 
 
@@ -175,20 +151,12 @@ def np_engine(verdict: Verdict) -> float | None:
 
     Not bounded by [-1, 1]: malformed -2.5, infeasible -0.5, feasible 1 + ratio, up to 2. Our ratio
     is measured against a certified reference and clipped to 1; the published one was neither.
-
-    Examples
-    --------
-    >>> np_engine(Verdict("malformed")), np_engine(Verdict("infeasible")), np_engine(Verdict("feasible", ratio=0.8))
-    (-2.5, -0.5, 1.8)
     """
     if verdict.beats_bound:
         return None
     if verdict.status == "malformed":
         return -2.5
     return 1.0 + verdict.ratio if verdict.feasible else -0.5
-
-
-RATIO_POWER = 5
 
 
 def ratio_power(verdict: Verdict) -> float | None:
@@ -201,20 +169,13 @@ def ratio_power(verdict: Verdict) -> float | None:
     ----------
     Z. Zeng et al., "RLVE: Scaling Up Reinforcement Learning for Language Models with Adaptive Verifiable
     Environments", arXiv 2511.07317, 2025.
-
-    Examples
-    --------
-    >>> ratio_power(Verdict("infeasible")), ratio_power(Verdict("feasible", ratio=0.5))
-    (-0.5, 0.03125)
     """
     if verdict.beats_bound:
         return None
     if verdict.status == "malformed":
         return MALFORMED
-    return verdict.ratio**RATIO_POWER if verdict.feasible else -0.5
+    return verdict.ratio**5 if verdict.feasible else -0.5
 
-
-# -------------------------------------------------------------------- the table
 
 REWARDS: dict[str, Reward | str] = {
     "tiered": tiered,
@@ -249,11 +210,6 @@ def reward(name: str = "tiered") -> Any:
     Reward or GroupScheme
         From `Verdict` to float, None for a verdict that beats a certificate: a pure function, or a new object, so that
         no two trainers share what it remembers.
-
-    Raises
-    ------
-    ValueError
-        If there is no such scheme; the message suggests the nearest.
 
     Examples
     --------

@@ -31,11 +31,6 @@ def instance_generator(stream: list[int], seed: int, index: int, split: str) -> 
 
     They are those of ``SeedSequence([SEEDING_VERSION, *stream, split, seed], spawn_key=(index,))``. NumPy's way from
     integers to words takes 5 of the 26 us of an instance, so the words are given to it.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
     """
     check_int("seed", seed, 0)
     check_int("index", index, 0)
@@ -50,13 +45,7 @@ def keyed_generator(key: str) -> np.random.Generator:
 
 
 def _words(number: int) -> list[int]:
-    """Return ``number`` in words of 32 bits, the lowest first.
-
-    Examples
-    --------
-    >>> _words(0), _words(2**32 + 5)
-    ([0], [5, 1])
-    """
+    """Return ``number`` in words of 32 bits, the lowest first."""
     words = [number & 0xFFFFFFFF]
     while number := number >> 32:
         words.append(number & 0xFFFFFFFF)

@@ -45,24 +45,9 @@ def default_path() -> Path | None:
 
 
 class ReferenceStore:
-    """Certificates by problem, version and instance hash, in one file.
+    """Certificates by problem, version and instance hash, in one file, which is made when missing.
 
     Safe under several threads and processes, also after a fork. Nothing here raises.
-
-    Parameters
-    ----------
-    path
-        The file; it and its folder are made when missing.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> store = ReferenceStore(Path(folder.name) / "references.sqlite")
-    >>> store.put("TSP", 0, "abc", Certificate((0, 1, 2), 12, 12, "by hand", 1))
-    >>> store.get("TSP", 0, "abc").value, store.get("TSP", 0, "abd")
-    (12, None)
-    >>> store.close()
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -121,7 +106,6 @@ class ReferenceStore:
             warnings.warn(f"{self.path} is not used to remember references: {reason}", stacklevel=2)
 
     def _execute(self, statement: str, values: tuple[Any, ...]) -> Any:
-        """Return the first row that ``statement`` finds; None also where it could not be executed."""
         if not self.usable:
             return None
         try:
@@ -195,14 +179,8 @@ def recalled(
 ) -> T:
     """Return what ``certify`` makes of the stored certificate, or of the one that ``solve`` finds.
 
-    Nothing is stored before its witness is accepted, and nothing that took too little time.
-
-    Parameters
-    ----------
-    key
-        Returns problem, version and instance hash; called only where there is a store.
-    solve, certify
-        Solve the instance; check a certificate, and raise where it is wrong.
+    Nothing is stored before its witness is accepted, and nothing that took too little time. ``key`` returns problem,
+    version and instance hash; ``certify`` raises where a certificate is wrong.
     """
     store = active_store()
     if store is None:

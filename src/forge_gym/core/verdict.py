@@ -101,24 +101,14 @@ METRICS: dict[str, Callable[[Verdict], float]] = {
 
 
 def constraint_credit(lost: float, null_credit: float = 0.0) -> float:
-    """Return the partial credit of an infeasible answer.
+    """Return the credit of an infeasible answer: max(0, (1 - lost - null_credit) / (1 - null_credit)), below 1.
 
     Parameters
     ----------
     lost
-        The weighted share of the constraint families that the answer does not satisfy, from 0 to 1.
+        The share of the constraint families that the answer does not satisfy, from 0 to 1.
     null_credit
         The largest credit of an answer that ignores the instance. An answer that meets no more gets 0.
-
-    Returns
-    -------
-    float
-        max(0, (1 - lost - null_credit) / (1 - null_credit)), at most `MAX_CREDIT`.
-
-    Examples
-    --------
-    >>> constraint_credit(0.25), constraint_credit(0.25, null_credit=0.5), constraint_credit(0.75, null_credit=0.5)
-    (0.75, 0.5, 0.0)
     """
     met = min(MAX_CREDIT, max(0.0, 1.0 - lost))
     return min(MAX_CREDIT, max(0.0, (met - null_credit) / (1.0 - null_credit)))

@@ -49,15 +49,7 @@ def verdict_classes(families: Sequence[str] = ()) -> tuple[VerdictClass, ...]:
 
 
 def verdict_class(verdict: Verdict, families: Sequence[str] = ()) -> VerdictClass:
-    """Return the class of a verdict.
-
-    Parameters
-    ----------
-    verdict
-        Of any answer.
-    families
-        The ``constraints`` of its problem. Where given, an infeasible verdict is in the class of the family that it
-        names first.
+    """Return the class of a verdict; of an infeasible one that of the first broken family, if ``families`` are given.
 
     Examples
     --------

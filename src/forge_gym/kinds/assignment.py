@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import product, zip_longest
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -55,8 +55,6 @@ class Assignment(Kind[I, Labels]):
     def columns_of(self, instance: I) -> dict[str, dict[str, int]]:
         return {**super().columns_of(instance), self.label: {str(x): x for x in self.domain(instance)}}
 
-    # ---------------------------------------------------------------- texts and form
-
     def answer(self, instance: I) -> str:
         domain, first = self.domain(instance), self.names_of(instance)[0]
         return (
@@ -105,8 +103,6 @@ class Assignment(Kind[I, Labels]):
     def null_answers(self, instance: I) -> list[Labels]:
         return [(), (self.domain(instance)[0],) * instance.size]
 
-    # ---------------------------------------------------------------- building and moving
-
     def extensions(self, instance: I, partial: Labels) -> Sequence[int]:
         """Return the labels that the next element may have; of interchangeable ones those in use, and a new one."""
         element = len(partial)
@@ -120,10 +116,7 @@ class Assignment(Kind[I, Labels]):
         return [label for label in allowed if label in used or label == fresh]
 
     def random(self, instance: I, rng: np.random.Generator) -> Labels:
-        """Return labels that elements in random order draw among those that they may have.
-
-        A problem whose labels can run out writes its own, and its own `extensions`.
-        """
+        """Return random labels; a problem whose labels can run out writes its own, and its own `extensions`."""
         labels: list[int | None] = [None] * instance.size
         for element in rng.permutation(instance.size).tolist():
             allowed = self.allowed(instance, labels, element)
@@ -153,11 +146,7 @@ class Assignment(Kind[I, Labels]):
         return [_move(element, label) for element in range(size) for label in labels]
 
     def changed(self, before: Labels, after: Labels) -> set[int]:
-        longest = max(len(before), len(after))
-        padded = [(*labels, *[None] * (longest - len(labels))) for labels in (before, after)]
-        return {element for element, (one, other) in enumerate(zip(*padded, strict=True)) if one != other}
-
-    # ---------------------------------------------------------------- everything, for tests
+        return {element for element, (one, other) in enumerate(zip_longest(before, after)) if one != other}
 
     def everything(self, instance: I) -> Iterator[Labels]:
         return product(self.domain(instance), repeat=instance.size)
@@ -174,8 +163,6 @@ class Assignment(Kind[I, Labels]):
         last = (domain[min(1, len(domain) - 1)],) * n
         cycles = [min(count, len(domain)) for count in (2, 3, n - 1)]
         return [last, *(tuple([domain[k % count] for k in range(n)]) for count in cycles)]
-
-    # ---------------------------------------------------------------- arrays
 
     def axes(self, instance: I) -> tuple[int, ...]:
         return (len(self.domain(instance)),)

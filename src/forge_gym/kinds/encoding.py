@@ -30,24 +30,12 @@ class Features:
 
 
 def scaled(values: Any, of: float = 1.0) -> Floats:
-    """Return ``values`` divided by ``of``, or by 1 where that is 0, and clipped to [0, 1].
-
-    Examples
-    --------
-    >>> scaled([1, 5], of=4).tolist()
-    [0.25, 1.0]
-    """
+    """Return ``values`` divided by ``of``, or by 1 where that is 0, and clipped to [0, 1]."""
     return np.clip(np.asarray(values, dtype=np.float64) / (of or 1.0), 0.0, 1.0).astype(np.float32)
 
 
 def columns(*values: Any) -> Floats:
-    """Return (n, f) features from f sequences of n numbers, each clipped to [0, 1].
-
-    Examples
-    --------
-    >>> columns([0.5, 2], [0, 1]).tolist()
-    [[0.5, 0.0], [1.0, 1.0]]
-    """
+    """Return (n, f) features from f sequences of n numbers, each clipped to [0, 1]."""
     return np.stack([scaled(value) for value in values], axis=1)
 
 
@@ -56,11 +44,6 @@ def features(instance: Instance) -> Features:
 
     A vector is a column and rows are several, as shares of the greatest number. Sets, edges and square matrices are
     links, and a column with their means. Only one field can be the links; the first one is.
-
-    Raises
-    ------
-    ValueError
-        If the instance has neither.
 
     Examples
     --------
@@ -94,7 +77,6 @@ def features(instance: Instance) -> Features:
 
 
 def _linked(instance: Any, field: Any, value: Any) -> Floats:
-    """Return (n, m) shares from edges, sets or a square matrix."""
     n = instance.size
     if field.shape.elements == (True, True):
         return scaled(value, np.max(value, initial=0))
@@ -119,11 +101,6 @@ class Encoder:
     size
         Rows, one per element; smaller instances are padded with zeros. By default the number of elements of
         the problem's instances. Axes that grow with an instance get room in the same proportion.
-
-    Raises
-    ------
-    ValueError
-        If the problem's instances have no features, or ``size`` is below theirs.
 
     Examples
     --------
@@ -159,13 +136,7 @@ class Encoder:
         return {key: spaces.Box(0.0, 1.0, shape, np.float32) for key, shape in shapes.items()}
 
     def instance(self, instance: Instance) -> Observation:
-        """Return ``elements``, whose first column tells elements (1) from padding (0), and ``links``.
-
-        Raises
-        ------
-        ValueError
-            If the instance is larger than the padding.
-        """
+        """Return ``elements``, whose first column tells elements (1) from padding (0), and ``links``."""
         seen, n = features(instance), instance.size
         rooms = {"elements": (n, self.size)}
         if seen.links is not None and self.columns is not None:

@@ -158,7 +158,6 @@ class TypedInstance(Instance):
             check_int(f"each of {field.name}" if isinstance(value, tuple) else field.name, number, low, top)
 
     def relabelled(self, order: Sequence[int]) -> Self:
-        """Return the same instance with element ``i`` under the number ``order[i]``, a permutation."""
         changed: dict[str, Any] = {}
         for field in field_types(type(self)):
             value = getattr(self, field.name)
@@ -207,13 +206,7 @@ class TypedInstance(Instance):
 
 
 def permute(values: Sequence[T], order: Sequence[int]) -> tuple[T, ...]:
-    """Return ``values`` with the one at ``i`` moved to ``order[i]``.
-
-    Examples
-    --------
-    >>> permute("abc", (2, 0, 1))
-    ('b', 'c', 'a')
-    """
+    """Return ``values`` with the one at ``i`` moved to ``order[i]``."""
     moved = list(values)
     for value, place in zip(values, order, strict=True):
         moved[place] = value
@@ -225,19 +218,7 @@ def weisfeiler_lehman_histograms(
 ) -> list[list[int]]:
     """Return how many nodes have each colour after every round of colour refinement (1-dim. Weisfeiler-Leman).
 
-    Parameters
-    ----------
-    links
-        For each node its links, as pairs (label, other node).
-    begin
-        The colour of each node before the first round; by default the same for all.
-
-    Examples
-    --------
-    >>> path, star = [[1], [0, 2], [1, 3], [2]], [[1, 2, 3], [0], [0], [0]]
-    >>> path, star = ([[("", u) for u in us] for us in graph] for graph in (path, star))
-    >>> weisfeiler_lehman_histograms(path) == weisfeiler_lehman_histograms(star)
-    False
+    ``links`` are pairs (label, other node) for each node; ``begin`` are the first colours, by default all the same.
     """
     ranks = {colour: rank for rank, colour in enumerate(sorted(set(begin)))}
     colours, rounds = [ranks[colour] for colour in begin] or [0] * len(links), []
@@ -257,7 +238,6 @@ def _renumbered(row: tuple[int, ...], order: Sequence[int]) -> tuple[int, ...]:
 
 
 def _integers(value: Any) -> Iterator[int]:
-    """Yield the integers of nested tuples."""
     if isinstance(value, tuple):
         for part in value:
             yield from _integers(part)

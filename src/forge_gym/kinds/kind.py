@@ -1,9 +1,7 @@
 """`Kind`: how a problem file is written, and what a module of this package owes to everybody else.
 
-A problem of some kind writes its question, its table, its constraints, its objective and its greedy rule. The kind
-writes what depends on the form of a solution: reading and writing it in every style, its constraint families, building
-it piece by piece, local moves, every solution of a small instance, and arrays for agents that read numbers. Nobody
-else looks into a solution, and nobody asks of what kind a problem is. A new kind is a new file beside this one.
+A problem writes its question, its table, its constraints, its objective and its greedy rule; its kind what depends on
+the form of a solution. Nobody else looks into a solution or asks of what kind a problem is. A new kind is a new file.
 """
 
 from __future__ import annotations
@@ -26,11 +24,8 @@ from .reading import NAME
 from .table import STYLES, Data, Names, plural
 
 Choose: TypeAlias = Callable[[Iterable[Any]], Any]
-"""Picks one of the candidates of a greedy step, given best first, or None where there are none.
-
-It looks at two of them at most, so they may come from a generator."""
+"""Picks one of the candidates of a greedy step, best first; None where there are none. It looks at two at most."""
 _REMEMBERED = 64
-"""Worked examples that a problem remembers."""
 _RULES = {
     "tags": "End your reply with {} between <answer> and </answer>, stated once.",
     "line": "End your reply with one line that starts with Answer: followed by {}.",
@@ -89,7 +84,7 @@ class Kind(Problem[I, S], Generic[I, S]):
     def question(self, instance: I) -> str:
         """Return the task in prose, the same in every style: objective, every constraint, and what there is.
 
-        It ends in the middle of a sentence, usually with `counted`. What introduces the data ends it.
+        It ends in the middle of a sentence, usually with `counted`; what introduces the data goes on.
         """
 
     def table(self, instance: I) -> Data:
@@ -104,13 +99,8 @@ class Kind(Problem[I, S], Generic[I, S]):
     def broken(self, instance: I, cleaned: Any) -> Iterator[Violation]:
         """Yield a violation for each family in ``own`` that is broken.
 
-        Parameters
-        ----------
-        instance
-            The instance.
-        cleaned
-            What `clean` leaves of the solution; the docstring of each kind says what that is. It may be unfinished.
-            Then this reports what no continuation mends, and the ``mendable`` families.
+        ``cleaned`` is what `clean` leaves of the solution; see the docstring of the kind. Of an unfinished one, this
+        reports what no continuation mends, and the ``mendable`` families.
         """
         yield from ()
 
@@ -118,8 +108,7 @@ class Kind(Problem[I, S], Generic[I, S]):
     def greedy(self, instance: I, choose: Choose) -> Iterable[Any]:
         """Return or yield the parts of the textbook heuristic's solution, for `assemble` to put together.
 
-        ``choose`` takes every decision among ranked candidates, best first. So the heuristic, which always takes the
-        first, and randomised demonstrations are one piece of code.
+        ``choose`` takes every decision among ranked candidates: the heuristic the first, demonstrations also others.
         """
 
     # ---------------------------------------------------------------- what a kind writes: texts and form
@@ -234,10 +223,6 @@ class Kind(Problem[I, S], Generic[I, S]):
     def state(self, instance: I, partial: S) -> NDArray[Any]:
         """Return (n, k) numbers from 0 to 1: the part of each element in an unfinished solution."""
 
-    def rows_in_view(self, solution: S) -> Sequence[int] | None:
-        """Return the order in which arrays show the elements of a finished solution; None for that of numbers."""
-        return None
-
     # ---------------------------------------------------------------- what follows, once for all
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -268,8 +253,7 @@ class Kind(Problem[I, S], Generic[I, S]):
         return f"{instance.size} {plural(self.noun)}, {self.names_of(instance)}"
 
     def prompt(self, instance: I) -> str:
-        # The slot of the answer is named once in the rule and once in the example, so that a reply which only echoes
-        # the prompt states two answers and is malformed.
+        # Rule and example both name the slot of the answer: a reply that echoes the prompt states two, so is malformed.
         names, data = self.names_of(instance), self.table(instance)
         if self.style == "compact":
             return f"{data.text('compact', names)} >"
@@ -294,7 +278,6 @@ class Kind(Problem[I, S], Generic[I, S]):
 
     @cached_property
     def _examples(self) -> dict[tuple[tuple[I, S], int], str]:
-        """The worked examples written so far: instances of one size share one."""
         return {}
 
     def parse_answer(self, instance: I, text: str) -> S:
@@ -322,20 +305,13 @@ class Kind(Problem[I, S], Generic[I, S]):
 
 
 def as_kind(problem: Problem[Any, Any]) -> Kind[Any, Any]:
-    """Return ``problem`` as what this package knows of it.
-
-    Raises
-    ------
-    ValueError
-        If its solutions are of no form that the package knows.
-    """
+    """Return ``problem``; a ``ValueError`` where its solutions are of no form that this package knows."""
     if not isinstance(problem, Kind):
         raise ValueError(f"problem must be of a kind in forge_gym.kinds, got {type(problem).__name__}")
     return problem
 
 
 def _check_names(names: Any, style: str, n: int) -> None:
-    """Raise ``ValueError`` unless ``names`` can name n elements in texts of this style."""
     if style == "compact" and names != 0:
         rule = "names must be 0 with style='compact'"
         raise ValueError(f"{rule}, whose words are few, got {short_repr(names)}: did you mean 0?")
@@ -381,11 +357,5 @@ def _names(names: int | str | tuple[str, ...], size: int, start: int) -> Names:
 
 
 def _word(number: int) -> str:
-    """Return a word of at least two syllables for each number, a different one for each.
-
-    Examples
-    --------
-    >>> _word(0), _word(9), _word(64)
-    ('kaka', 'momo', 'mokaka')
-    """
+    """Return a word of at least two syllables for each number: kaka, kamo, ..."""
     return "".join([_SYLLABLES[int(digit)] for digit in format(number, "02o")])

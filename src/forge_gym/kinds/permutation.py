@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations, permutations, zip_longest
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.problem import I
 from ..core.verdict import Violation
-from .forms import (
-    canonical_cycle,
-    elements,
-    every_list,
-    fixed_permutations,
-    in_range,
-    pair_names,
-    read_elements,
-    write_elements,
-)
-from .kind import Kind
-from .reading import read_numbers
-from .table import Names, plural
+from .forms import elements, fixed_permutations, in_range, pair_names
+from .listing import Listing
+from .table import plural
 
 Order: TypeAlias = tuple[int, ...]
 """All elements, counted from 0, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permutation(Kind[I, Order]):
+class Permutation(Listing[I]):
     """Put all elements in order. `broken` gets the tuple of those that exist, each where it stands first.
 
     Where not every order is feasible, it gets beginnings of orders too, and reports what no end of them mends.
@@ -39,14 +28,13 @@ class Permutation(Kind[I, Order]):
 
     solutions: ClassVar = "a permutation"
     widget: ClassVar = "order"
-    form: ClassVar = ("known", "listed", "once")
+    renumbered: ClassVar = False
+    stops: ClassVar = False
     mendable: ClassVar[tuple[str, ...]] = ("listed",)
     in_order: ClassVar = True
     enumerable: ClassVar = 7
     done: ClassVar[tuple[str, str]] = ("listed", "entries")
     """What an order does with each element, as a participle, and what it does twice, as a plural: for reasons."""
-    cyclic: ClassVar[bool] = False
-    """Whether an order is a closed tour: the same from any start on, and backwards."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         cls.form = ("known", cls.done[0], "once")
@@ -57,17 +45,9 @@ class Permutation(Kind[I, Order]):
         """Return the best of six orders that ignore the data: no constant answer does better for long."""
         return self.best(instance, fixed_permutations(instance.size))
 
-    # ---------------------------------------------------------------- texts and form
-
     def answer(self, instance: I) -> str:
         one = self.names_of(instance).one
         return f"a JSON list of the {plural(one)} of all {instance.size} {plural(self.noun)} in order, each once,"
-
-    def read(self, instance: I, text: str, names: Names) -> Order:
-        return tuple(read_numbers(text)) if self.style == "compact" else read_elements(text, names)
-
-    def write(self, instance: I, solution: Order, names: Names) -> str:
-        return " ".join(map(str, solution)) if self.style == "compact" else write_elements(solution, names)
 
     def clean(self, instance: I, solution: Order) -> tuple[list[Violation], Order]:
         n = instance.size
@@ -87,19 +67,8 @@ class Permutation(Kind[I, Order]):
             broken.append(Violation("once", repeats, n, reason))
         return broken, tuple(dict.fromkeys(listed))
 
-    def assemble(self, instance: I, parts: Iterable[int]) -> Order:
-        return tuple(parts)
-
-    def canonical(self, instance: I, solution: Order) -> Order:
-        return canonical_cycle(solution) if self.cyclic else solution
-
-    def permute(self, solution: Order, order: Sequence[int]) -> Order:
-        return tuple([order[element] for element in solution])
-
     def null_answers(self, instance: I) -> list[Order]:
         return [(), (0,) * instance.size]
-
-    # ---------------------------------------------------------------- building and moving
 
     def extensions(self, instance: I, partial: Order) -> Sequence[int]:
         left = sorted(elements(instance.size).difference(partial))
@@ -141,41 +110,13 @@ class Permutation(Kind[I, Order]):
         return pair_names(self._verb, size, "to")
 
     def changed(self, before: Order, after: Order) -> set[int]:
-        longest = max(len(before), len(after))
-        padded = [(*order, *[None] * (longest - len(order))) for order in (before, after)]
-        return {place for place, (one, other) in enumerate(zip(*padded, strict=True)) if one != other}
-
-    # ---------------------------------------------------------------- everything, for tests
+        return {place for place, (one, other) in enumerate(zip_longest(before, after)) if one != other}
 
     def everything(self, instance: I) -> Iterator[Order]:
         return permutations(range(instance.size))
-
-    def wild(self, instance: I) -> Iterator[Order]:
-        return every_list(range(instance.size), instance.size + 1)
 
     def any_answer(self, instance: I, rng: np.random.Generator) -> Order:
         return tuple(rng.permutation(instance.size).tolist())
 
     def patterns(self, instance: I) -> list[Order]:
         return [order[::turn] for order in fixed_permutations(instance.size) for turn in (1, -1)]
-
-    # ---------------------------------------------------------------- arrays
-
-    def state_width(self, axes: tuple[int, ...]) -> int:
-        return 4
-
-    def state(self, instance: I, partial: Order) -> NDArray[Any]:
-        """Return (n, 4): listed, the first, the last, and the place as a share of all."""
-        return order_state(instance.size, partial)
-
-    def rows_in_view(self, solution: Order) -> Sequence[int] | None:
-        return solution
-
-
-def order_state(n: int, listed: Sequence[int]) -> NDArray[Any]:
-    """Return (n, 4) for each element: listed, the first, the last, and its place as a share of n."""
-    state = np.zeros((n, 4))
-    if listed:
-        state[list(listed), 0] = state[listed[0], 1] = state[listed[-1], 2] = 1.0
-        state[list(listed), 3] = np.arange(1, len(listed) + 1) / n
-    return state

@@ -93,13 +93,7 @@ class Places(TypedInstance):
 
 
 def least_grid(n: int) -> int:
-    """Return the least side of a lattice of which n points take half: the rest is free, so that drawing ends soon.
-
-    Examples
-    --------
-    >>> least_grid(5), least_grid(50)
-    (4, 10)
-    """
+    """Return the least side of a lattice of which n points take half: the rest is free, so that drawing ends soon."""
     return isqrt(2 * n - 1) + 1
 
 
@@ -129,13 +123,7 @@ def clustered_points(rng: np.random.Generator, n: int, grid: int) -> Points:
 def rounded_lengths(offsets: Points) -> NDArray[np.int64]:
     """Return the lengths of vectors with two components, rounded to the nearest integer: TSPLIB's ``EUC_2D``.
 
-    Exact: squared lengths are integers, so k + 1/2 never occurs, and below 2^43 a float square root cannot
-    cross it either.
-
-    Examples
-    --------
-    >>> rounded_lengths(np.array([[3, 4], [1, 1], [1, 2]])).tolist()
-    [5, 1, 2]
+    Exact: squared lengths are integers, so k + 1/2 never occurs, and below 2^43 a float square root cannot cross it.
     """
     lengths: NDArray[np.int64] = np.rint(np.sqrt((offsets**2).sum(axis=-1))).astype(np.int64)
     return lengths

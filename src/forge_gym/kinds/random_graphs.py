@@ -31,18 +31,9 @@ distinct ends would make the draw of several long. The value is a choice of this
 def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) -> Adjacency:
     """Draw a graph of expected density ``p``, its vertices in random order.
 
-    Parameters
-    ----------
-    rng
-        Source of every draw.
-    family
-        ``gnp``: every edge with probability p [1]_; ``scale_free``: vertices arrive one by one and attach to
-        p (n - 1) / 2 earlier ones, in proportion to their degrees [2]_; ``geometric``: the closest share p of all
-        pairs of random points in the unit square [3]_.
-    n
-        Number of vertices.
-    p
-        Density, from 0 to 1.
+    ``gnp``: every edge with probability p [1]_; ``scale_free``: vertices arrive one by one and attach to
+    p (n - 1) / 2 earlier ones, in proportion to their degrees [2]_; ``geometric``: the closest share p of all pairs of
+    random points in the unit square [3]_.
     """
     if family == "gnp":
         adjacent = np.empty((n, n), dtype=bool)
@@ -102,12 +93,6 @@ def shuffled(rng: np.random.Generator, adjacent: Adjacency) -> Adjacency:
 
 
 def edges_of(adjacent: Adjacency) -> tuple[tuple[int, int], ...]:
-    """Return the sorted edges of an upper triangle.
-
-    Examples
-    --------
-    >>> edges_of(np.triu(np.ones((3, 3), dtype=bool), 1))
-    ((0, 1), (0, 2), (1, 2))
-    """
+    """Return the sorted edges of an upper triangle."""
     tails, heads = adjacent.nonzero()
     return tuple(zip(tails.tolist(), heads.tolist(), strict=True))

@@ -29,14 +29,6 @@ def read_integers(body: str) -> list[int]:
     """Read a flat JSON list of integers: ``[3, 0, 12]``.
 
     Only canonical spellings pass: no ``007``, ``+3``, ``-0``, ``3.0``, ``true``, ``"3"`` or ``NaN``.
-
-    Examples
-    --------
-    >>> read_integers("[3, 0, 12]")
-    [3, 0, 12]
-    >>> read_integers("[3.0]")
-    Traceback (most recent call last):
-    forge_gym.core.verdict.Malformed: an answer is a flat JSON list of integers, got '[3.0]'
     """
     # One bracket of each kind: nesting is refused before the JSON parser can recurse into it.
     if body.encode("ascii", "replace").translate(None, _INTEGERS) == b"[]":
@@ -47,18 +39,7 @@ def read_integers(body: str) -> list[int]:
 
 
 def read_rows(body: str, width: int) -> list[list[int]]:
-    """Read a JSON list of rows of ``width`` integers each: ``[[3, 0, 540], [1, 2, 600]]``.
-
-    Integers are spelt as `read_integers` asks.
-
-    Examples
-    --------
-    >>> read_rows("[[3, 0], [1, 2]]", 2)
-    [[3, 0], [1, 2]]
-    >>> read_rows("[3, 0]", 2)
-    Traceback (most recent call last):
-    forge_gym.core.verdict.Malformed: an answer is a JSON list of lists of 2 integers, got '[3, 0]'
-    """
+    """Read a JSON list of rows of ``width`` integers each: ``[[3, 0, 540], [1, 2, 600]]``."""
     rows = _lists(body)
     if rows is not None and set(map(len, rows)) <= {width}:
         return rows
@@ -66,13 +47,7 @@ def read_rows(body: str, width: int) -> list[list[int]]:
 
 
 def read_lists(body: str) -> list[list[int]]:
-    """Read a JSON list of flat lists of integers, any of which may be empty: ``[[3, 0], [12]]``.
-
-    Examples
-    --------
-    >>> read_lists("[[3, 0], [12]]")
-    [[3, 0], [12]]
-    """
+    """Read a JSON list of flat lists of integers, any of which may be empty: ``[[3, 0], [12]]``."""
     lists = _lists(body)
     if lists is None:
         raise Malformed(f"an answer is a JSON list of flat lists of integers, got {short_repr(body)}")
@@ -80,29 +55,14 @@ def read_lists(body: str) -> list[list[int]]:
 
 
 def read_names(body: str) -> list[str]:
-    """Read a flat JSON list of names, which are lower-case letters in quotes: ``["kova", "mune"]``.
-
-    Examples
-    --------
-    >>> read_names('["kova", "mune"]')
-    ['kova', 'mune']
-    >>> read_names("[3]")
-    Traceback (most recent call last):
-    forge_gym.core.verdict.Malformed: an answer is a flat JSON list of names, got '[3]'
-    """
+    """Read a flat JSON list of names, which are lower-case letters in quotes: ``["kova", "mune"]``."""
     if _NAMES.fullmatch(body):
         return _NAME.findall(body)
     raise Malformed(f"an answer is a flat JSON list of names, got {short_repr(body)}")
 
 
 def read_named_rows(body: str, width: int) -> list[list[Any]]:
-    """Read a JSON list of rows of a name and ``width - 1`` integers each: ``[["kova", 0, 540]]``.
-
-    Examples
-    --------
-    >>> read_named_rows('[["kova", 0, 540]]', 3)
-    [['kova', 0, 540]]
-    """
+    """Read a JSON list of rows of a name and ``width - 1`` integers each: ``[["kova", 0, 540]]``."""
     names = [name for _, name in _FIRST_NAME.findall(body)]
     try:
         rows = read_rows(_FIRST_NAME.sub(r"\g<1>0", body), width)
@@ -122,10 +82,7 @@ def _lists(body: str) -> list[list[int]] | None:
 
 
 def _loads(body: str) -> Any:
-    """Return what ``body`` is as JSON, or None for what is none.
-
-    Negative zeros and huge integers are none.
-    """
+    """Return what ``body`` is as JSON, or None for what is none; negative zeros and huge integers are none."""
     if "-" in body and "-0" in body:  # redundant: the first search only saves time
         return None
     try:
@@ -136,27 +93,12 @@ def _loads(body: str) -> Any:
 
 
 def read_numbers(body: str) -> list[int]:
-    """Read non-negative integers between blanks, as compact prompts ask for: ``3 0 12``.
-
-    Examples
-    --------
-    >>> read_numbers("3 0 12")
-    [3, 0, 12]
-    >>> read_numbers("3 007")
-    Traceback (most recent call last):
-    forge_gym.core.verdict.Malformed: an answer is integers between blanks, got '007'
-    """
+    """Read non-negative integers between blanks, as compact prompts ask for: ``3 0 12``."""
     return [read_number(word) for word in body.split()]
 
 
 def read_number(word: str) -> int:
-    """Read a non-negative integer in its one canonical spelling.
-
-    Examples
-    --------
-    >>> read_number("12")
-    12
-    """
+    """Read a non-negative integer in its one canonical spelling."""
     if word.isdecimal() and str(int(word[:20])) == word:  # cut, so that no digits are too many to convert
         return int(word)
     raise Malformed(f"an answer is integers between blanks, got {short_repr(word)}")

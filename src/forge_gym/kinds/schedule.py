@@ -67,8 +67,6 @@ class Schedule(Kind[I, Plan]):
     def extensions(self, instance: I, partial: Plan) -> Sequence[Row]:
         """Return for each element and resource that fit the row with the earliest time."""
 
-    # ---------------------------------------------------------------- texts and form
-
     def answer(self, instance: I) -> str:
         columns = ", ".join(self.columns)
         return f"a JSON list of triples [{columns}], one for each scheduled {self.noun}, in any order,"
@@ -121,8 +119,6 @@ class Schedule(Kind[I, Plan]):
     def null_answers(self, instance: I) -> list[Plan]:
         return [(), ((0, 0, 0),) * instance.size]
 
-    # ---------------------------------------------------------------- building and moving
-
     def with_all_that_fits(self, instance: I, partial: Plan) -> Plan:
         """Return ``partial`` with a row for every element that fits beside it, together or not: for bounds."""
         return (*partial, *self._additions(instance, partial))
@@ -148,8 +144,6 @@ class Schedule(Kind[I, Plan]):
 
     def changed(self, before: Plan, after: Plan) -> set[int]:
         return {row[0] for row in set(before) ^ set(after)}
-
-    # ---------------------------------------------------------------- everything, for tests
 
     def everything(self, instance: I) -> Iterator[Plan]:
         """Yield every row alone, and pairs of those that are feasible alone, thinned out to some thousand."""
@@ -185,8 +179,6 @@ class Schedule(Kind[I, Plan]):
             tuple([(e, resources[k % len(resources)], times[k % len(times)]) for k, e in enumerate(chosen)])
             for chosen in fixed_selections(instance.size)
         ]
-
-    # ---------------------------------------------------------------- arrays
 
     def axes(self, instance: I) -> tuple[int, ...]:
         return (instance.size, len(self.domains(instance)[0]))

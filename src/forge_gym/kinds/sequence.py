@@ -6,36 +6,20 @@ from collections import abc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, combinations, permutations
-from typing import Any, ClassVar, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar, TypeAlias
 
 from ..core.problem import I
 from ..core.verdict import Violation
-from .forms import (
-    canonical_cycle,
-    every_list,
-    fixed_selections,
-    in_range,
-    listed_once,
-    pair_name,
-    pair_names,
-    random_selection,
-    read_elements,
-    write_elements,
-)
-from .kind import Kind
-from .permutation import order_state
-from .reading import read_numbers
-from .table import Names, plural
+from .forms import in_range, listed_once, pair_name
+from .listing import Listing
+from .table import plural
 
 Walk: TypeAlias = tuple[int, ...]
 """Some elements, counted from 0, in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequence(Kind[I, Walk]):
+class Sequence(Listing[I]):
     """List some elements in order. `broken` gets the tuple as it is listed, foreign and repeated elements included.
 
     They stay, because leaving one out would join elements that do not stand beside each other.
@@ -43,24 +27,11 @@ class Sequence(Kind[I, Walk]):
 
     solutions: ClassVar = "a sequence"
     widget: ClassVar = "order"
-    form: ClassVar = ("known", "once")
-    renumbered: ClassVar = True
-    stops: ClassVar = True
     enumerable: ClassVar = 6
-    cyclic: ClassVar[bool] = False
-    """Whether a sequence is a closed tour: the same from any start on, and backwards."""
-
-    # ---------------------------------------------------------------- texts and form
 
     def answer(self, instance: I) -> str:
         one = self.names_of(instance).one
         return f"a JSON list of the {one}s of the listed {plural(self.noun)} in order, each once,"
-
-    def read(self, instance: I, text: str, names: Names) -> Walk:
-        return tuple(read_numbers(text)) if self.style == "compact" else read_elements(text, names)
-
-    def write(self, instance: I, solution: Walk, names: Names) -> str:
-        return " ".join(map(str, solution)) if self.style == "compact" else write_elements(solution, names)
 
     def clean(self, instance: I, solution: Walk) -> tuple[list[Violation], Walk]:
         listed = in_range(solution, instance.size)
@@ -68,27 +39,14 @@ class Sequence(Kind[I, Walk]):
             return [], solution
         return listed_once(self.noun, self.names_of(instance), solution), solution
 
-    def assemble(self, instance: I, parts: Iterable[int]) -> Walk:
-        return tuple(parts)
-
-    def canonical(self, instance: I, solution: Walk) -> Walk:
-        return canonical_cycle(solution) if self.cyclic else solution
-
-    def permute(self, solution: Walk, order: abc.Sequence[int]) -> Walk:
-        return tuple([order[element] for element in solution])
-
-    def null_answers(self, instance: I) -> list[Walk]:
-        return [(), (0,) * instance.size, tuple(range(instance.size))]
-
-    # ---------------------------------------------------------------- building and moving
-
     def extensions(self, instance: I, partial: Walk) -> abc.Sequence[int]:
         """Return the elements after which only ``mendable`` families are broken: override where that ends nowhere."""
         left = [element for element in range(instance.size) if element not in partial]
-        return [element for element in left if self._goes_on(instance, (*partial, element))]
-
-    def _goes_on(self, instance: I, partial: Walk) -> bool:
-        return all(broken.family in self.mendable for broken in self.broken(instance, partial))
+        return [
+            element
+            for element in left
+            if all(broken.family in self.mendable for broken in self.broken(instance, (*partial, element)))
+        ]
 
     def moves(self, instance: I, solution: Walk) -> Iterator[tuple[str, Walk]]:
         """Yield what is feasible of: an element left out, one taken in, one exchanged, a stretch reversed.
@@ -115,37 +73,10 @@ class Sequence(Kind[I, Walk]):
                 reversed_ = walk[:i] + walk[i : j + 1][::-1] + walk[j + 1 :]
                 yield pair_name("exchange", walk[i], walk[j]), [reversed_]
 
-    def move_names(self, size: int) -> list[str]:
-        return [*(f"flip {element}" for element in range(size)), *pair_names("exchange", size)]
-
-    def changed(self, before: Walk, after: Walk) -> set[int]:
-        """Return the elements that are in one of the two; its place is not counted as a part of it."""
-        return set(before) ^ set(after)
-
     def greedy_value_at(self, instance: I, missing: float) -> float:
         """Return greedy's objective: an unfinished sequence counts as if it ended here."""
         return float(self.reference(instance).greedy)
 
-    # ---------------------------------------------------------------- everything, for tests
-
     def everything(self, instance: I) -> Iterator[Walk]:
         n = instance.size
         return chain.from_iterable(permutations(range(n), length) for length in range(n + 1))
-
-    def wild(self, instance: I) -> Iterator[Walk]:
-        return every_list(range(instance.size), instance.size + 1)
-
-    def any_answer(self, instance: I, rng: np.random.Generator) -> Walk:
-        return random_selection(instance.size, rng)
-
-    def patterns(self, instance: I) -> list[Walk]:
-        return fixed_selections(instance.size)
-
-    # ---------------------------------------------------------------- arrays
-
-    def state_width(self, axes: tuple[int, ...]) -> int:
-        return 4
-
-    def state(self, instance: I, partial: Walk) -> NDArray[Any]:
-        """Return (n, 4): listed, the first, the last, and the place as a share of all."""
-        return order_state(instance.size, partial)

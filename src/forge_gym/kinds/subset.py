@@ -12,19 +12,9 @@ from numpy.typing import NDArray
 
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
-from .forms import (
-    elements,
-    every_list,
-    fixed_selections,
-    listed_once,
-    pair_name,
-    pair_names,
-    random_selection,
-    read_elements,
-    write_elements,
-)
+from .forms import elements, listed_once, pair_name, read_elements, write_elements
 from .graph import Graph
-from .kind import Kind
+from .listing import Listing
 from .reading import read_numbers
 from .table import Names, plural
 
@@ -33,7 +23,7 @@ Chosen: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subset(Kind[I, Chosen]):
+class Subset(Listing[I]):
     """Choose a set of elements. `broken` gets the frozenset of those that exist.
 
     Where subsets of a feasible set are feasible (packing), or adding mends what is ``mendable`` (covering), all else
@@ -43,9 +33,6 @@ class Subset(Kind[I, Chosen]):
 
     solutions: ClassVar = "a subset"
     widget: ClassVar = "subset"
-    form: ClassVar = ("known", "once")
-    renumbered: ClassVar = True
-    stops: ClassVar = True
     enumerable: ClassVar = 10
 
     def complete(self, instance: I, start: Iterable[int], order: Iterable[int]) -> list[int]:
@@ -81,8 +68,6 @@ class Subset(Kind[I, Chosen]):
         """Return the order in which compact answers give a sign for each element: that of the compact data."""
         return range(instance.size)
 
-    # ---------------------------------------------------------------- texts and form
-
     def answer(self, instance: I) -> str:
         one = self.names_of(instance).one
         return f"a JSON list of the {plural(one)} of the chosen {plural(self.noun)}, each once, in any order,"
@@ -113,28 +98,12 @@ class Subset(Kind[I, Chosen]):
     def canonical(self, instance: I, solution: Chosen) -> Chosen:
         return tuple(sorted(solution))
 
-    def permute(self, solution: Chosen, order: Sequence[int]) -> Chosen:
-        return tuple([order[element] for element in solution])
-
-    def null_answers(self, instance: I) -> list[Chosen]:
-        return [(), (0,) * instance.size, tuple(range(instance.size))]
-
-    # ---------------------------------------------------------------- building and moving
-
     def extensions(self, instance: I, partial: Chosen) -> Sequence[int]:
         lack, inside = self._lack(instance, partial), set(partial)
         if self.mendable and lack == 0:
             return []
-        lacks = {
-            element: self._lack(instance, (*partial, element))
-            for element in range(instance.size)
-            if element not in inside
-        }
-        return [
-            element
-            for element, after in lacks.items()
-            if after is not None and (not self.mendable or lack is None or after < lack)
-        ]
+        lacks = [(x, self._lack(instance, (*partial, x))) for x in range(instance.size) if x not in inside]
+        return [x for x, after in lacks if after is not None and (not self.mendable or lack is None or after < lack)]
 
     def with_all_that_fits(self, instance: I, partial: Chosen) -> Chosen:
         """Return ``partial`` with every element that fits beside it, together or not: for bounds."""
@@ -167,32 +136,13 @@ class Subset(Kind[I, Chosen]):
                 if other != element and other not in solution and (sure or self.feasible(instance, exchanged)):
                     yield pair_name("exchange", element, other), exchanged
 
-    def move_names(self, size: int) -> list[str]:
-        return [*(f"flip {element}" for element in range(size)), *pair_names("exchange", size)]
-
-    def changed(self, before: Chosen, after: Chosen) -> set[int]:
-        return set(before) ^ set(after)
-
     def greedy_value_at(self, instance: I, missing: float) -> float:
         """Return a share of greedy's objective, since a set has no order in which its parts come."""
         return (1.0 - missing) * float(self.reference(instance).greedy)
 
-    # ---------------------------------------------------------------- everything, for tests
-
     def everything(self, instance: I) -> Iterator[Chosen]:
         n = instance.size
         return chain.from_iterable(combinations(range(n), size) for size in range(n + 1))
-
-    def wild(self, instance: I) -> Iterator[Chosen]:
-        return every_list(range(instance.size), instance.size + 1)
-
-    def any_answer(self, instance: I, rng: np.random.Generator) -> Chosen:
-        return random_selection(instance.size, rng)
-
-    def patterns(self, instance: I) -> list[Chosen]:
-        return fixed_selections(instance.size)
-
-    # ---------------------------------------------------------------- arrays
 
     def state_width(self, axes: tuple[int, ...]) -> int:
         return 1

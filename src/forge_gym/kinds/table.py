@@ -27,13 +27,7 @@ _IRREGULAR = {"person": "people", "vertex": "vertices", "city": "cities", "half"
 
 
 def plural(noun: str) -> str:
-    """Return the plural of ``noun``.
-
-    Examples
-    --------
-    >>> [plural(noun) for noun in ("item", "vertex", "box")]
-    ['items', 'vertices', 'boxes']
-    """
+    """Return the plural of ``noun``."""
     ending = "es" if noun.endswith(("s", "x", "z", "ch", "sh")) else "s"
     return _IRREGULAR.get(noun, f"{noun}{ending}")
 
@@ -50,7 +44,6 @@ class Names:
     """
 
     size: int
-    """Number of elements."""
     first: int = 0
     """Number of the first element, where they have numbers."""
     words: tuple[str, ...] = ()
@@ -103,7 +96,7 @@ class Value:
     """Its word in compact texts; empty where the tables say it already."""
 
     def text(self, template: str) -> str:
-        """Return the template filled in."""
+        """Return the template, `line` or `word`, filled in."""
         return template.format(name=self.name, value=self.value)
 
 
@@ -186,7 +179,6 @@ class Table:
         return names.all[: self._count] if self.elements else list(map(str, range(self._count)))
 
     def _filled(self, template: str, names: Names) -> list[str]:
-        """Return the template filled in for each row."""
         form, fields = _parsed(template)
         cells = [
             self._ids(names) if name == "id" else _spelt(name, self.columns[name], inner, outer)
@@ -197,25 +189,13 @@ class Table:
 
 @lru_cache(maxsize=256)
 def _template(columns: tuple[str, ...], around: str, joints: str) -> str:
-    """Return the template of all columns, between blanks.
-
-    Examples
-    --------
-    >>> _template(("minutes", "from/to"), "{{id}}: {}", ":-|,")
-    '{id}: {minutes} {from/to:-|,}'
-    """
+    """Return the template of all columns, between blanks."""
     return around.format(" ".join(f"{{{name}{joints if '/' in name else ''}}}" for name in columns))
 
 
 @lru_cache(maxsize=256)
 def _parsed(template: str) -> tuple[str, tuple[tuple[str, str, str], ...]]:
-    """Return the template with %s for each field, and of each field the column and what joins lists in it.
-
-    Examples
-    --------
-    >>> _parsed("{id}: {from/to:-|,} %")
-    ('%s: %s %%', (('id', ' ', ' '), ('from/to', '-', ',')))
-    """
+    """Return the template with %s for each field, and of each field the column and what joins lists in it."""
     form, fields = "", []
     for text, name, joints, _ in Formatter().parse(template):
         form += text.replace("%", "%%")
