@@ -183,8 +183,8 @@ class SetCover(Subset[SetCoverInstance]):
 
     def prune(self, instance: SetCoverInstance, chosen: Sequence[int]) -> Chosen:
         needed, held = [], 0
-        later = list(accumulate([instance.masks[j] for j in chosen[:0:-1]], or_, initial=0))
-        for j, rest in zip(chosen, reversed(later), strict=True):
+        later = list(accumulate([instance.masks[j] for j in reversed(chosen)], or_, initial=0))
+        for j, rest in zip(chosen, reversed(later[:-1]), strict=True):
             if instance.masks[j] & ~(held | rest):
                 needed.append(j)
                 held |= instance.masks[j]
