@@ -11,7 +11,7 @@ from typer import Option
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Verdict
-from .options import Env, Json, Level, Seed, Set, Split, make_problem
+from .options import Env, Json, Level, Seed, Set, Split, extra, make_problem
 from .terminal import print_json
 
 DRAWING = "picture to write (.png or .svg), with the --reply or the --solution"
@@ -50,7 +50,9 @@ def command(
         if verdict is not None and verdict.status != "malformed":
             drawn = verdict.solution
         form = "svg" if png.suffix.lower() == ".svg" else "png"
-        png.write_bytes(problem.picture.image(problem, instance, drawn, format=form, dpi=150))
+        with extra("viz"):
+            image = problem.picture.image(problem, instance, drawn, format=form, dpi=150)
+        png.write_bytes(image)
     if json:
         spec = None if file else problem.spec(seed, index, split)
         print_json({"spec": spec} | _as_json(problem, instance, solution, verdict))
