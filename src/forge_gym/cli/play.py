@@ -21,11 +21,11 @@ from ..wrappers import HumanRender
 from .options import Env, Level, Seed, Set, Split, make_problem
 
 _HELP = """Type an answer as the problem asks for it, without the words around it: [0, 2, 1], or 0 2 1.
-hint   the objective that the greedy heuristic reaches
-solve  the best solution known, and the end of this instance (also: give up)
-next   the next instance
-help   this text
-quit   the end"""
+hint   show the objective that the greedy heuristic reaches
+solve  show the best solution known, and end this instance (also: give up)
+next   go to the next instance
+help   show this text
+quit   leave the game"""
 
 
 def command(
@@ -77,7 +77,7 @@ def _play(env: HumanRender, inner: TextEnv) -> None:
             print(problem.format(instance, problem.reference(instance).solution))
             print(result(episode))
         elif over:
-            print("This instance is over: next or quit?")
+            print("This instance is over. Type next or quit.")
         elif command:
             reply = as_reply(problem, instance, line)
             if isinstance(reply, Malformed):

@@ -36,10 +36,10 @@ _PROBE = 4
 _ATTEMPTS = 3
 """Times that a chunk may be lost."""
 _STATE = ".forge"
-"""Folder of the settings and, while the work goes on, of its parts."""
+"""Folder of the settings and, until the work is finished, of its parts."""
 _SETTINGS = f"{_STATE}/settings.json"
 _FORMAT = 3
-"""Raised when rows or parts on disk change; a setting, so that those of other code are not gone on with."""
+"""Version of rows and parts on disk. It is a setting, so that a run of other code is not continued."""
 LAYOUTS: dict[str, str] = {
     "plain": "",
     "trl": "forge_gym.adapters.trl.dataset",
@@ -48,7 +48,7 @@ LAYOUTS: dict[str, str] = {
     "openrlhf": "forge_gym.adapters.openrlhf",
     "nemo-gym": "forge_gym.adapters.nemo_gym",
 }
-"""Whose rows they are: name to the module with the function ``row(row)``; ``plain`` has all that we know."""
+"""Name of a layout to the module with its function ``row(row)``; ``plain`` has every column."""
 
 
 @dataclass(frozen=True)
@@ -253,23 +253,23 @@ def generate(
     engine: str = "local",
     progress: Callable[[int], object] = lambda done: None,
 ) -> Path:
-    """Write a data set, a file of JSON lines per split, or go on where it was stopped; return its folder.
+    """Write a data set, a file of JSON lines per split, or continue one; return its folder.
 
     Parameters
     ----------
     problems
         One or several; each gets an equal share of the rows, in turn.
     out
-        The folder: new, empty, or one that the same call has begun.
+        The folder: new, empty, or of an interrupted call with the same settings.
     rows
         Number of rows of each split. No instance comes twice in a problem's rows at a level, and none of training
         is one of validation or test.
     levels
         Difficulties, in turn; None keeps each problem's own parameters.
     seed
-        Of the streams.
+        Seed of the streams.
     layout
-        Whose rows they are: ``plain``, or those of a trainer, which have the plain one in a column; see `LAYOUTS`.
+        Columns: ``plain``, or those of a trainer, which have the plain row in one column; see `LAYOUTS`.
     workers
         Processes; None for all processors that this one may use.
     engine
@@ -280,7 +280,7 @@ def generate(
     Raises
     ------
     ValueError
-        Naming the parameter, the rule, the value and the nearest valid one; also if the folder holds something else.
+        Naming the parameter, the rule, the value and the nearest valid one; also if the folder holds other files.
     ChildProcessError
         If workers died three times while they drew the same instances.
     """

@@ -101,8 +101,8 @@ def build(
 ) -> str:
     """Draw and certify a suite, by default the benchmark; return its content hash.
 
-    Rows that are done are kept beside the file until all are; a build that was killed goes on from there and ends with
-    the same bytes. No two instances of a problem and level are the same one under other numbers.
+    Finished rows are kept beside the file until all are finished. So a build that was killed can be continued, and ends
+    with the same bytes. No two instances of a problem and level are equal up to the numbers of their elements.
 
     Parameters
     ----------

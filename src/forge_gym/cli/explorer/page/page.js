@@ -98,7 +98,7 @@ function showVerdict(verdict) {
   } else {
     shown.push(["Reason", verdict.reason]);
   }
-  const wrapped = make("p", { class: "faint" }, "Judged as if it stood where a reply states its answer.");
+  const wrapped = make("p", { class: "faint" }, "Judged as the answer of a reply.");
   const status = make("p", {}, make("span", { class: `status ${word}` }, word));
   find("verdict").replaceChildren(status, facts(shown), ...(verdict.wrapped ? [wrapped] : []));
   find("verdict").className = "";
@@ -130,7 +130,7 @@ const toggled = (element) => (solution.includes(element) ? without(element) : [.
 /** What a click on an element does, and what is shown of it, by the form of the solutions. */
 const widgets = {
   subset: {
-    hint: (noun) => `Click each ${noun} to take; click it again to leave it.`,
+    hint: (noun) => `Click each ${noun} to take it; click it again to take it out.`,
     click: (element) => change(toggled(element).sort((a, b) => a - b)),
     badge: (element) => (solution.includes(element) ? "✓" : ""),
   },
@@ -140,7 +140,7 @@ const widgets = {
     badge: (element) => (solution.includes(element) ? `${solution.indexOf(element) + 1}.` : ""),
   },
   labels: {
-    hint: (noun, label) => `Choose a ${label}, then click each ${noun} that gets it. -1 stands for none yet.`,
+    hint: (noun, label) => `Choose a ${label}, then click each ${noun} that gets it. -1 means that it has none yet.`,
     click: (element) => {
       const labels = columns[0][1].map(([, other]) => solution[other] ?? -1);
       change(labels.with(element, labels[element] === brush ? -1 : brush));
@@ -293,7 +293,7 @@ find("clear").addEventListener("click", () => {
 find("reveal").addEventListener("click", () => attempt(async () => {
   const { trivial, greedy, optimum } = await call("reveal");
   const title = optimum.proven ? "Proven optimum" : `Best known, bound ${optimum.bound}`;
-  const about = make("p", { class: "faint" }, `A thoughtless answer reaches ${trivial}. Solved with ${optimum.solver}.`);
+  const about = make("p", { class: "faint" }, `The trivial answer reaches ${trivial}. Solved with ${optimum.solver}.`);
   find("revealed").replaceChildren(await showStated("Greedy", greedy), await showStated(title, optimum), about);
   find("reveal").hidden = true;
 }, find("reveal")));
