@@ -94,11 +94,7 @@ class GraphColoring(Assignment[Graph]):
 
     def broken(self, instance: Graph, colours: Partial) -> Iterator[Violation]:
         pairs = [(u, v) for u, v in instance.edges if colours[u] == colours[v]]
-        clashes = [
-            (u, v)
-            for u, v in pairs
-            if colours[u] is not None  # redundant: a vertex without a colour is refused anyway
-        ]
+        clashes = [uv for uv in pairs if colours[uv[0]] is not None]  # redundant: who has no colour is refused anyway
         if clashes:
             names, (u, v) = self.names_of(instance), clashes[0]
             got = f"got {len(clashes)} edges with one colour, such as {names[u]}-{names[v]}"

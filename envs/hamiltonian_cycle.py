@@ -37,10 +37,7 @@ class HamiltonianCycleInstance(Graph):
     """A graph with at least one cycle."""
 
     def rules(self) -> Iterator[tuple[bool, str]]:
-        yield (
-            bool(self.blocks),
-            "a graph must have a cycle, got a forest: add an edge between connected vertices",
-        )
+        yield bool(self.blocks), "a graph must have a cycle, got a forest: add an edge between connected vertices"
 
     @cached_property
     def arcs(self) -> frozenset[tuple[int, int]]:

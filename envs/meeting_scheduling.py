@@ -69,7 +69,6 @@ class MeetingSchedulingInstance(TypedInstance):
             yield known, f"attendees must be people, 0 to {len(self.availability) - 1}, got {people}"
 
     def isomorphism_key(self) -> Any:
-        """Return rooms, and the colour refinement of meetings and people: durations and hours on the links."""
         n, hours = self.size, sorted(set(self.availability))
         attends: list[list[tuple[int, int]]] = [[] for _ in self.availability]
         for i, (_, people) in enumerate(self.meetings):
@@ -81,10 +80,7 @@ class MeetingSchedulingInstance(TypedInstance):
         return [sorted(self.rooms), self.step, hours, durations, links]
 
     def features(self) -> Features:
-        """Return of each meeting its length, people, rooms, possible starts, their first and last; who clash.
-
-        Times are shares of the day, people of all people, rooms of all rooms.
-        """
+        """Return of each meeting length, people, rooms and starts with first and last, as shares; and who clash."""
         invited = np.zeros((self.size, len(self.availability)))
         for m, (_, people) in enumerate(self.meetings):
             invited[m, people] = 1.0
@@ -199,7 +195,6 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return _times(np.flatnonzero(np.diff(busy, prepend=True)))
 
     def domains(self, instance: MeetingSchedulingInstance) -> tuple[range, range]:
-        """Return rooms, and the starts from the first opening of anybody's day to the last end."""
         return range(len(instance.rooms)), instance.times
 
     def horizon(self, instance: MeetingSchedulingInstance) -> int:

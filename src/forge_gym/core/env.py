@@ -28,7 +28,6 @@ INFO = (
 """The keys of every ``info``."""
 
 _UNANSWERED = Verdict("malformed")
-_STATUS_NUMBERS = {status: number for number, status in enumerate(STATUSES)}
 
 
 class TextEnv(gym.Env[str, str]):
@@ -171,14 +170,7 @@ class TextEnv(gym.Env[str, str]):
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Judge the reply ``action``.
 
-        Raises
-        ------
-        TypeError
-            If ``action`` is not a string.
-        gymnasium.error.ResetNeeded
-            If no episode is running.
-        CertificateError
-            If the answer beats a certificate: a bug of ours.
+        What is no string is a ``TypeError``, and a step while no episode is running a ``ResetNeeded``.
         """
         episode = self.running(action)
         feedback = episode.step(action)
@@ -198,7 +190,7 @@ class TextEnv(gym.Env[str, str]):
             self._seed,
             self._index,
             0 if episode is None else episode.turn,
-            -1 if last is None else _STATUS_NUMBERS[verdict.status],
+            -1 if last is None else STATUSES.index(verdict.status),
             0.0 if verdict.objective is None else _to_float(verdict.objective),
             verdict.quality,
             verdict.skill,

@@ -61,17 +61,12 @@ class Mixture:
         if not ladder:
             raise ValueError("levels must hold at least one level, or be None, got none")
         parts = sum(weights.values()) * len(ladder)
-        return cls(
-            tuple(
-                Member(
-                    registry.problem(name, level=level, **parameters),
-                    -1 if level is None else level,
-                    weight / parts,
-                )
-                for name, weight in weights.items()
-                for level in ladder
-            )
-        )
+        members = []
+        for name, weight in weights.items():
+            for level in ladder:
+                problem = registry.problem(name, level=level, **parameters)
+                members.append(Member(problem, -1 if level is None else level, weight / parts))
+        return cls(tuple(members))
 
     def draw(self, seed: int, index: int = 0, split: str = "train") -> Member:
         """Return member number ``index`` of the stream ``seed``: the same in any process."""

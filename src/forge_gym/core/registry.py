@@ -123,12 +123,8 @@ def problem(name: str, /, *, level: int | None = None, **parameters: Any) -> Pro
 def from_spec(spec: str) -> tuple[Problem[Any, Any], Instance]:
     """Rebuild the problem and the instance that a spec string names; see `Problem.spec`.
 
-    The last 8,192 are remembered, so all rollouts of a group share one instance and its reference.
-
-    Raises
-    ------
-    ValueError
-        If the text is not a spec, or was written by another version of the problem.
+    The last 8,192 are remembered, so all rollouts of a group share one instance and its reference. Specs of other
+    versions of the problem are refused.
 
     Examples
     --------

@@ -62,9 +62,8 @@ def features(instance: Instance) -> Features:
         value = getattr(instance, field.name)
         if field.shape.ends or field.shape.sets or field.shape.elements == (True, True):
             matrix = _linked(instance, field, value)
-            element_columns.append(
-                np.sort(matrix, axis=1).mean(axis=1)
-            )  # sorted: the same bits in any order of elements
+            # Sorted, so that the mean has the same bits in any order of elements.
+            element_columns.append(np.sort(matrix, axis=1).mean(axis=1))
             links = matrix if links is None else links
         elif field.per_element and value:
             numbers = np.abs(np.asarray(value, dtype=np.float64))

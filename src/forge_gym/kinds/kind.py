@@ -253,7 +253,7 @@ class Kind(Problem[I, S], Generic[I, S]):
         return f"{instance.size} {plural(self.noun)}, {self.names_of(instance)}"
 
     def prompt(self, instance: I) -> str:
-        # Rule and example both name the slot of the answer: a reply that echoes the prompt states two, so is malformed.
+        # Rule and example both name the slot of the answer, so a reply that echoes the prompt states two: malformed.
         names, data = self.names_of(instance), self.table(instance)
         if self.style == "compact":
             return f"{data.text('compact', names)} >"

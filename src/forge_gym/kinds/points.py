@@ -35,10 +35,8 @@ class Places(TypedInstance):
 
     def rules(self) -> Iterator[tuple[bool, str]]:
         yield bool(self.xy) != bool(self.matrix), "an instance must have xy or matrix, got both or neither"
-        yield (
-            all(len(point) == 2 for point in self.xy),
-            "a point must be a pair of integers, got another number",
-        )
+        pairs = all(len(point) == 2 for point in self.xy)
+        yield pairs, "a point must be a pair of integers, got another number"
         yield len(set(self.xy)) == len(self.xy), "points must be distinct, got two places on one"
         mirrored = tuple(zip(*self.matrix, strict=True))
         yield mirrored == self.matrix, "matrix must be symmetric, got two distances between two places"
