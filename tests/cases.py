@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,3 +51,12 @@ def small(name: str) -> list[Problem[Any, Any]]:
     cls: Any = problem_class(name)
     bent = {"k": 2} if "k" in parameter_types(cls) else {}
     return settings(name, n=cls.enumerable, **bent)
+
+
+def transcript(path: Path) -> list[dict[str, Any]]:
+    """Return header and lines of a transcript but for times, in one order."""
+    header, *lines = map(json.loads, path.read_text().splitlines())
+    for line in lines:
+        line.pop("seconds"), line.pop("attempts")
+    header.pop("started")
+    return [header, *sorted(lines, key=lambda line: (line["row"], line["sample"], line["turn"]))]

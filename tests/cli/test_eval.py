@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import forge_gym
+from cases import transcript
 from forge_gym.agents import RandomAgent, make_agent
 from forge_gym.cli import main
 from forge_gym.data.rows import samples, write
@@ -25,15 +26,6 @@ from forge_gym.evaluation import runs as module
 from forge_gym.evaluation.runs import Run, env_questions, read_run, record, suite_questions
 
 SUITE = "forge-bench-v1"
-
-
-def content(path: Path) -> list[dict[str, Any]]:
-    """Return header and lines of a transcript but for times, in one order."""
-    header, *lines = map(json.loads, path.read_text().splitlines())
-    for line in lines:
-        line.pop("seconds"), line.pop("attempts")
-    header.pop("started")
-    return [header, *sorted(lines, key=lambda line: (line["row"], line["sample"], line["turn"]))]
 
 
 def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> tuple[str, str]:
@@ -291,7 +283,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_asked_again(
     agent = make_agent("api:stub", base_url=stub_server.url, temperature=0.0, max_tokens=1024)
     questions = env_questions([forge_gym.problem(name, n=6) for name in ("Knapsack", "TSP")], 50)
     record(agent, questions, whole, turns=turns, options=json.loads(path.open().readline())["options"])
-    assert content(path) == content(whole)
+    assert transcript(path) == transcript(whole)
     report = json.loads(finished.stdout)
     assert [report["results"][0]["groups"][name]["instances"] for name in ("Knapsack", "TSP")] == [50, 50]
 

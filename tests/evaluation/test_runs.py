@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import forge_gym
+from cases import transcript
 from forge_gym.agents import GreedyAgent, RandomAgent, Task
 from forge_gym.agents.agent import AgentError, Reply, Unreachable
 from forge_gym.core.episode import Protocol
@@ -86,15 +87,6 @@ def after(calls: int) -> Callable[[Run], None]:
             raise Killed
 
     return progress
-
-
-def content(path: Path) -> list[dict[str, Any]]:
-    """Return header and lines of a transcript but for times, in one order."""
-    header, *lines = map(json.loads, path.read_text().splitlines())
-    for line in lines:
-        line.pop("seconds"), line.pop("attempts")
-    header.pop("started")
-    return [header, *sorted(lines, key=lambda line: (line["row"], line["sample"], line["turn"]))]
 
 
 # ------------------------------------------------------------------------------------- the transcript
@@ -173,7 +165,7 @@ def test_what_is_recorded_is_never_asked_again(envs: Questions, tmp_path: Path, 
     if isinstance(agent, Remote):
         agent.asked.clear()
     assert record(agent, envs, path, **settings).missing == 0
-    assert path.read_bytes().startswith(before) and content(path) == content(whole)
+    assert path.read_bytes().startswith(before) and transcript(path) == transcript(whole)
     if isinstance(agent, Remote):
         assert len(agent.asked) == len(path.read_text().splitlines()) - 1 - before.count(b"\n")
     size = path.stat().st_size
@@ -200,12 +192,12 @@ def test_what_an_agent_fails_to_answer_is_counted_and_asked_again(few: Questions
     again = Remote()
     assert record(again, few, path, turns=2).missing == 0
     assert len(again.asked) < 2 * failures  # some had failed in their second turn
-    assert content(path) == content_of(few, tmp_path / "whole.jsonl", turns=2)
+    assert transcript(path) == content_of(few, tmp_path / "whole.jsonl", turns=2)
 
 
 def content_of(questions: Questions, path: Path, **settings: Any) -> list[dict[str, Any]]:
     record(Remote(), questions, path, **settings)
-    return content(path)
+    return transcript(path)
 
 
 def test_a_dead_server_is_not_asked_for_ever(few: Questions) -> None:
@@ -479,14 +471,19 @@ def test_rows_that_all_have_answered(envs: Questions) -> None:
         common_rows([])
 
 
-def test_a_run_that_is_watched(envs: Questions) -> None:
+def test_a_run_that_is_watched(envs: Questions, monkeypatch: pytest.MonkeyPatch) -> None:
     from rich.console import Console
 
-    from forge_gym.evaluation.report import watching
+    from forge_gym.evaluation import report
 
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=150, force_interactive=True)
-    with watching("[red]a\x1b[2J", console) as tell:
+    monkeypatch.setattr(report, "_EVERY_S", {True: 3600.0, False: 3600.0})
+    with report.watching("quick", console) as tell:
+        record(Remote(), envs, progress=tell)
+    assert "success" not in screen.getvalue()  # replies are not summed up after each of them
+    monkeypatch.setattr(report, "_EVERY_S", {True: 0.0, False: 0.0})
+    with report.watching("[red]a\x1b[2J", console) as tell:
         record(Remote(lambda call: call % 5 == 0), envs, progress=tell)
     shown = screen.getvalue()
     assert "[red]a?[2J" in shown and "success 1.000" in shown and "unanswered 2" in shown and "cost 2.5" in shown
@@ -502,7 +499,7 @@ def test_a_run_that_nobody_watches(
     with report.watching("quick", Console(stderr=True)) as tell:
         record(Remote(), envs, progress=tell)
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(report, "_EVERY_S", 0.0)
+    monkeypatch.setattr(report, "_EVERY_S", {True: 0.0, False: 0.0})
     with report.watching("slow", Console(stderr=True)) as tell:
         record(Remote(), envs, progress=tell)
     lines = capsys.readouterr().err.splitlines()

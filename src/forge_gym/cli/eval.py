@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from ..agents import trained_on
+from ..agents import CONTROLS, trained_on
 from ..core.checks import check_choice
-from ..core.instance import lists_to_tuples
 from .models import (
-    CONTROLS,
     MANNER,
     MODELS,
+    NAMES,
     BatchSize,
     Engine,
     MaxNewTokens,
@@ -37,7 +36,7 @@ BY = ("problem", "family", "distribution", "level", "all")
 
 
 def command(
-    agent: Annotated[list[str] | None, Option(metavar="AGENT", help=f"agent to evaluate: {CONTROLS}, {MODELS}")] = None,
+    agent: Annotated[list[str] | None, Option(metavar="AGENT", help=f"agent to evaluate: {NAMES}, {MODELS}")] = None,
     model: Annotated[
         str | None, Option(help="model of an OpenAI-compatible server; short for --agent api:MODEL")
     ] = None,
@@ -99,13 +98,12 @@ def command(
 
     The exit status is 1 if an episode has no answer.
     """
-    from ..agents import CONTROLS as CONTROL_AGENTS
     from ..evaluation.report import runs_to_dict
     from ..evaluation.runs import env_questions, suite_questions
 
     asked = [*(agent or ()), *([f"api:{model}"] if model else [])]
     if not asked:
-        raise ValueError(f"--agent or --model must be given, such as --agent {next(iter(CONTROL_AGENTS))}")
+        raise ValueError(f"--agent or --model must be given, such as --agent {next(iter(CONTROLS))}")
     if env and suite:
         raise ValueError("one of --env and --suite must be given, got both")
     known = {} if env or suite else _trained_on(asked)
@@ -135,7 +133,7 @@ def command(
         "engine": engine,
     }
     # Every table of a suite holds the controls: a score says little without them.
-    names = [*(CONTROL_AGENTS if suite else ()), *asked]
+    names = [*(CONTROLS if suite else ()), *asked]
     agents = {name: agent_of(name, values) for name in dict.fromkeys(names)}
     if suite:
         questions = suite_questions(suite, limit)
@@ -147,7 +145,7 @@ def command(
     runs, paths = {}, {}
     for name in reversed(agents):
         path = out if name in asked else None
-        if path is None and suite and name not in CONTROL_AGENTS:
+        if path is None and suite and name not in CONTROLS:
             path = _default_transcript(agents[name].name, questions, limit)
         runs[name] = _run(name, agents[name], questions, path, values, play)
         if path is not None:
@@ -157,7 +155,7 @@ def command(
         print_json(runs_to_dict(ordered))
     else:
         _print_tables(ordered, questions, by)
-        _print_end([runs[name] for name in agents if name not in CONTROL_AGENTS], list(paths.values()))
+        _print_end([runs[name] for name in agents if name not in CONTROLS], list(paths.values()))
     return int(any(run.missing for run in ordered))
 
 
@@ -204,7 +202,7 @@ def _trained_on(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     notes = [note for name in names if (note := trained_on(name))]
     if not notes:
         raise ValueError("one of --env and --suite must be given, got none")
-    return {note["problem"]: {k: lists_to_tuples(v) for k, v in note["parameters"].items()} for note in notes}
+    return {note["problem"]: note["parameters"] for note in notes}
 
 
 def _default_transcript(agent: str, questions: Questions, limit: int | None) -> Path:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from typer import BadParameter, Option
 
-from ..agents import Agent, make_agent, trained_on
+from ..agents import CONTROLS, Agent, make_agent, trained_on
 from .options import read_pairs
 
-CONTROLS = "trivial, random, greedy, local-search, exact"
+NAMES = ", ".join(CONTROLS)
 MODELS = (
     "api:MODEL (OpenAI-compatible server), vllm:MODEL, hf:MODEL (folder or hub name), sb3:FILE, "
     "or module:Class of your own"

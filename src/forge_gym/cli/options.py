@@ -12,7 +12,6 @@ from typer import Argument, BadParameter, Option
 from typer.core import TyperCommand
 
 from ..core.checks import did_you_mean
-from ..core.instance import lists_to_tuples
 from ..core.problem import Problem
 from ..core.registry import problem, problems
 from ..core.seeding import SPLITS
@@ -84,7 +83,7 @@ def read_pairs(option: str, pairs: Sequence[str] | None) -> dict[str, Any]:
         if not equals:
             raise ValueError(f"{option} must be NAME=VALUE, got {pair!r}")
         try:
-            values[key] = lists_to_tuples(json.loads(value))
+            values[key] = json.loads(value)
         except (ValueError, RecursionError):
             values[key] = value
     return values

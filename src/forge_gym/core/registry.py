@@ -90,7 +90,8 @@ def problem(name: str, /, *, level: int | None = None, **parameters: Any) -> Pro
     level
         Difficulty 0, 1, 2, ...; sets the size, so give either ``level`` or sizes.
     **parameters
-        Fields of the problem's class, such as ``n``, ``distribution`` or ``answer_format``.
+        Fields of the class, such as ``n``, ``distribution`` or ``answer_format``; lists count as tuples, as in data
+        that came as JSON.
 
     Examples
     --------
@@ -104,6 +105,7 @@ def problem(name: str, /, *, level: int | None = None, **parameters: Any) -> Pro
     ValueError: TSP has no parameter 'gird': did you mean 'grid'?
     """
     cls = problem_class(name)
+    parameters = {key: lists_to_tuples(value) for key, value in parameters.items()}
     check_known(name, "parameter", parameters, [field.name for field in fields(cls)])
     if level is None:
         return cls(**parameters)

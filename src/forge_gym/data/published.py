@@ -285,10 +285,10 @@ def published_scores(rows: Sequence[Row], verdicts: Sequence[Sequence[Verdict]])
         ratio = max(published_ratio(verdict, row) for verdict in samples)
         best.setdefault(row.problem.name, []).append({"SR": float(ratio > 0), "QR": ratio})
     scores = {name: _mean(row_scores) for name, row_scores in best.items()}
+    families = {row.problem.name: row.problem.family for row in rows}
     domains: dict[str, list[Score]] = {}
-    for name, score in scores.items():
-        family = problem_class(name).family
-        domains.setdefault(f"domain {_DOMAINS.get(family, family)}", []).append(score)
+    for name, family in families.items():
+        domains.setdefault(f"domain {_DOMAINS.get(family, family)}", []).append(scores[name])
     means = {domain: _mean(problem_scores) for domain, problem_scores in domains.items()}
     return {**scores, **means, "overall": _mean(means.values())}
 

@@ -127,8 +127,7 @@ class Row:
             data = json.loads(text)
             if "certified" in data:  # a trainer's row
                 data = json.loads(data["certified"])
-            parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
-            problem = make_problem(problem_name(data["problem"]), **parameters)
+            problem = make_problem(problem_name(data["problem"]), **data["parameters"])
             if data["version"] != problem.version:
                 raise ValueError(
                     f"the row is of version {data['version']} of {problem.name}, which is at version {problem.version}"

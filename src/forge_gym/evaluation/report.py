@@ -23,8 +23,8 @@ from ..data.rows import Row
 from .runs import Run, common_rows, described
 from .statistics import COMPARED, Estimate, Evaluation, compare, groups
 
-_EVERY_S = 30.0
-"""Seconds between the lines about a run where there is no terminal."""
+_EVERY_S = {True: 0.2, False: 30.0}
+"""Seconds between two looks at a run, on a terminal and elsewhere: each sums up all replies."""
 _ADVICE = {
     "cut off": "{count} of {total} replies were cut off{limit}: raise --max-new-tokens",
     "empty": "{count} of {total} replies were empty: check the model's chat template and what its server logs",
@@ -228,16 +228,18 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Run], object]]:
         TextColumn("{task.fields[said]}", markup=False),  # last, where a narrow terminal cuts
     )
     bar: TaskID | None = None
-    printed_at = time.monotonic()  # decides when a line is printed, nothing else
+    told_at = time.monotonic()  # decides when something is printed, nothing else
 
     def tell(run: Run) -> None:
-        nonlocal bar, printed_at
-        if console.is_terminal:
-            if bar is None:  # what an earlier process did does not count for the speed
-                bar = progress.add_task(plain(title), total=len(run.episodes), completed=run.finished, said="")
+        nonlocal bar, told_at
+        if console.is_terminal and bar is None:  # what an earlier process did does not count for the speed
+            bar = progress.add_task(plain(title), total=len(run.episodes), completed=run.finished, said="")
+        if time.monotonic() - told_at < _EVERY_S[console.is_terminal]:
+            return
+        told_at = time.monotonic()
+        if bar is not None:
             progress.update(bar, completed=run.finished, said=_standing(run))
-        elif time.monotonic() - printed_at >= _EVERY_S:
-            printed_at = time.monotonic()
+        else:
             stands = f"{run.finished} of {len(run.episodes)}, {_standing(run)}"
             print(f"{plain(title)}: {stands}", file=sys.stderr, flush=True)
 

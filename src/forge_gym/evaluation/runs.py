@@ -28,7 +28,6 @@ from .._version import __version__
 from ..agents.agent import Agent, AgentError, AsyncAgent
 from ..core.checks import check_int, short_repr
 from ..core.episode import Protocol
-from ..core.instance import lists_to_tuples
 from ..core.problem import Problem
 from ..core.registry import problem as make_problem
 from ..data.rows import Row, found_by, samples, write
@@ -110,13 +109,7 @@ def _questions(header: dict[str, Any], suite: str | Path | None) -> Questions:
     """Rebuild what the run of this header asked."""
     asked = header["suite"]
     if asked is None:
-        problems = [
-            make_problem(
-                problem_name(env["problem"]),
-                **{key: lists_to_tuples(value) for key, value in env["parameters"].items()},
-            )
-            for env in header["env"]
-        ]
+        problems = [make_problem(problem_name(env["problem"]), **env["parameters"]) for env in header["env"]]
         questions = env_questions(problems, header["episodes"], header["seed"], header["split"])
         now = questions.header["env"]
         if json.loads(json.dumps(now)) != header["env"]:

@@ -17,7 +17,6 @@ from typing import Any
 
 from ..agents.causal_lm import SETTINGS, check_model, trained_on
 from ..core.checks import check_choice, check_int, check_known
-from ..core.instance import lists_to_tuples
 from ..core.problem import Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class
@@ -133,7 +132,7 @@ def pick_problem(
         check_model(model)
         if note := trained_on(f"hf:{model}"):
             cls, limit = problem_class(problem_name(note["problem"])), note["max_new_tokens"]
-            known = {key: lists_to_tuples(value) for key, value in note["parameters"].items()}
+            known = note["parameters"]
     else:
         known = {"style": "compact", "answer_format": "raw", **getattr(cls, "scratch", {})}
     if levels:
