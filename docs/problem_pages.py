@@ -25,7 +25,7 @@ from forge_gym.core.registry import problem_class
 from forge_gym.data.rows import Row
 from forge_gym.data.suite import BENCHMARK, LEVELS, PER_LEVEL, locate, read
 from forge_gym.evaluation.evaluate import evaluate, held_out
-from forge_gym.kinds.kind import as_kind
+from forge_gym.kinds import as_kind
 
 _CONTROLS = ("random", "greedy", "local-search")
 _SHOWN = 2

@@ -12,7 +12,7 @@ import forge_gym
 from forge_gym.core.parameters import choices, parameter_types
 from forge_gym.core.problem import PRESENTATION, Problem
 from forge_gym.core.registry import problem_class
-from forge_gym.kinds.kind import Kind
+from forge_gym.kinds import Kind
 
 PROBLEMS = forge_gym.problems()
 TEXTS = [

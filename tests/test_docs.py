@@ -28,7 +28,7 @@ from typer.core import TyperCommand
 import forge_gym
 from forge_gym.cli import main
 from forge_gym.core.env import INFO
-from forge_gym.kinds.kind import Kind
+from forge_gym.kinds import Kind
 from forge_gym.kinds.subset import GraphSubset
 from test_imports import MAY_KNOW
 

@@ -15,7 +15,7 @@ from forge_gym.core.env import TextEnv
 from forge_gym.core.reference import CertificateError
 from forge_gym.core.rewards import tiered
 from forge_gym.core.verdict import Verdict
-from forge_gym.kinds.kind import Kind, as_kind
+from forge_gym.kinds import Kind, as_kind
 from forge_gym.training.group_rewards import Pairwise
 from forge_gym.verification.attacks import ROWS
 from forge_gym.verification.case import Case

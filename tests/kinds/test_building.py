@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import forge_gym
 from cases import PROBLEMS, every_problem, settings, small
+from forge_gym.kinds import Kind, as_kind
 from forge_gym.kinds.assignment import Assignment
 from forge_gym.kinds.encoding import Encoder, features
 from forge_gym.kinds.instance import TypedInstance
-from forge_gym.kinds.kind import Kind, as_kind
 from forge_gym.kinds.schedule import Schedule
 from forge_gym.kinds.subset import Subset
 

@@ -16,7 +16,7 @@ from forge_gym.cli import main
 from forge_gym.core import registry
 from forge_gym.core.verdict import Violation
 from forge_gym.envs.graph_coloring import GraphColoring
-from forge_gym.kinds.kind import Kind, as_kind
+from forge_gym.kinds import Kind, as_kind
 from forge_gym.verification.definitions import Definition, definition_of, graph_coloring
 from forge_gym.verification.mutation import REDUNDANT, Mutant, functions, mutants, table
 
