@@ -5,9 +5,14 @@ Nothing here repairs or guesses. Lengths are bounded before anything is searched
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, TypeAlias
 
-from .checks import short_repr
+from .checks import check_known, short_repr
 from .verdict import Malformed
 
 ANSWER_FORMATS = ("tags", "line", "raw")
@@ -20,6 +25,101 @@ _OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
 _ASCII = bytes([*range(32, 127), *b"\t\r\n"])
 _FENCE = re.compile(r"```[ \t]*(?:[A-Za-z][A-Za-z0-9+#._-]{0,19})?[ \t\r]*")
+MAX_MARK = 64
+"""Longest mark of thoughts, in characters."""
+
+
+def _check_mark(field: str, mark: object) -> None:
+    """Raise ``ValueError`` unless ``mark`` is a text that no answer can be mistaken for."""
+    known = isinstance(mark, str) and 0 < len(mark) <= MAX_MARK and mark.isprintable()
+    if not (isinstance(mark, str) and known and any(map(str.isalpha, mark))):
+        rule = f"1 to {MAX_MARK} printable characters, one of them a letter"
+        raise ValueError(f"thoughts: {field} must be {rule}, got {short_repr(mark)}")
+    for tag in (_OPEN, _CLOSE, _LINE):
+        if mark in tag or tag in mark:
+            raise ValueError(f"thoughts: {field} must be told apart from {tag}, got {short_repr(mark)}")
+
+
+@dataclass(frozen=True)
+class Thoughts:
+    """How the thoughts of a model end: what stands before the last ``end`` is thought, and never read.
+
+    Examples
+    --------
+    >>> Thoughts("[/THINK]")
+    Thoughts(end='[/THINK]', start='[THINK]', inside=False)
+    >>> Thoughts("[/THINK]").skip("[THINK]Perhaps 3?[/THINK] It is 4.")
+    ' It is 4.'
+    >>> Thoughts(inside=True).skip("So 3? Let me check whether")
+    Traceback (most recent call last):
+    forge_gym.core.verdict.Malformed: thoughts end with </think> before the answer, got none of it
+    """
+
+    end: str = "</think>"
+    start: str = ""
+    """What opens thoughts; by default ``end`` without its slash. After the last ``end`` none may be left open."""
+    inside: bool = False
+    """Whether replies begin inside thoughts, because the chat template has opened them: then all without ``end`` is
+    thought. A server that reports thoughts apart takes them out of the reply, so there this stays False."""
+
+    def __post_init__(self) -> None:
+        _check_mark("end", self.end)
+        if self.start == "" and "/" in self.end:
+            object.__setattr__(self, "start", self.end.replace("/", "", 1))
+        if type(self.inside) is not bool:
+            raise ValueError(f"thoughts: inside must be True or False, got {short_repr(self.inside)}")
+        if self.start != "" or not self.inside:  # otherwise answers in thoughts that do not end would be read
+            _check_mark("start", self.start)
+            if self.end in self.start:
+                raise ValueError(f"thoughts: start must not hold end, {self.end!r}, got {short_repr(self.start)}")
+
+    @classmethod
+    def of(cls, value: ThoughtsLike) -> Thoughts:
+        """Return what plain data say: the end mark, or a mapping, or one as JSON.
+
+        Examples
+        --------
+        >>> Thoughts.of("</reasoning>") == Thoughts.of('{"end": "</reasoning>"}')
+        True
+        >>> Thoughts.of({"ends": "</think>"})
+        Traceback (most recent call last):
+        ValueError: thoughts has no field 'ends': did you mean 'end'?
+        """
+        if isinstance(value, Thoughts):
+            return value
+        data: Any = value
+        if isinstance(value, str):
+            try:
+                data = json.loads(value) if value.startswith("{") else {"end": value}
+            except (ValueError, RecursionError):
+                data = None
+        if not isinstance(data, Mapping):
+            rule = 'the end mark, such as "</think>", or an object with end, start and inside'
+            raise ValueError(f"thoughts must be {rule}, got {short_repr(value)}")
+        check_known("thoughts", "field", data, [field.name for field in fields(cls)])
+        return cls(**data)
+
+    @cached_property
+    def tagged(self) -> bool:
+        """Whether a reply whose first ``<`` opens the answer holds no thoughts."""
+        return self.end[0] == "<" == self.start[:1] and not self.inside
+
+    def skip(self, text: str) -> str:
+        """Return what ``text`` says after the thoughts, or raise `Malformed`."""
+        end = text.rfind(self.end)
+        if end >= 0:
+            text = text[end + len(self.end) :]
+        elif self.inside:
+            raise Malformed(f"thoughts end with {self.end} before the answer, got none of it")
+        if self.start and self.start in text:
+            raise Malformed(f"thoughts end with {self.end} before the answer, got an unclosed {self.start}")
+        return text
+
+
+ThoughtsLike: TypeAlias = Thoughts | str | Mapping[str, Any]
+"""What `Thoughts.of` takes."""
+THOUGHTS = Thoughts()
+"""Thoughts end with ``</think>``, as those of most models do."""
 
 
 def wrap_answer(body: str, answer_format: str) -> str:
@@ -29,11 +129,10 @@ def wrap_answer(body: str, answer_format: str) -> str:
     return f"{_LINE} {body}" if answer_format == "line" else body
 
 
-def extract_answer(text: str, answer_format: str) -> str:
+def extract_answer(text: str, answer_format: str, thoughts: Thoughts = THOUGHTS) -> str:
     r"""Return the one final answer in ``text``, without surrounding blanks or code fence.
 
-    What stands before the last ``</think>`` is thought and never read. An answer that is missing,
-    stated twice, unclosed, not ASCII or too long is ``Malformed``.
+    Thoughts are never read. An answer that is missing, stated twice, unclosed, not ASCII or too long is ``Malformed``.
 
     Examples
     --------
@@ -46,43 +145,43 @@ def extract_answer(text: str, answer_format: str) -> str:
     if len(text) > MAX_REPLY:
         raise Malformed(f"a reply has at most {MAX_REPLY} characters, got {len(text)}")
     if answer_format == "tags":
-        body = _between_tags(text)
-    elif answer_format == "line":
-        body = _last_line(_after_thoughts(text))
+        body = _between_tags(text, thoughts)
     else:
-        body = _after_thoughts(text)
+        body = thoughts.skip(text)
+        if answer_format == "line":
+            body = _last_line(body)
     if len(body) > MAX_ANSWER:
         raise Malformed(f"an answer has at most {MAX_ANSWER} characters, got {len(body)}")
-    body = body.strip(_BLANK)
-    if body.startswith("```"):
-        opening, _, fenced = body.partition("\n")
-        if not fenced.endswith("```") or not _FENCE.fullmatch(opening):
-            raise Malformed(f"a code fence is closed and holds only the answer, got {short_repr(body)}")
-        body = fenced[:-3].strip(_BLANK)
-    if not body:
+    answer = body.strip(_BLANK)
+    if answer.startswith("```"):
+        before, _, after = body.partition(answer)
+        if answer_format == "tags" and not ("\n" in before and "\n" in after):
+            raise Malformed(f"a code fence stands on lines of its own, got {short_repr(body)}")
+        answer = _unfenced(answer).strip(_BLANK)
+    if not answer:
         raise Malformed("an answer is not empty, got nothing")
-    if not body.isascii() or body.encode().translate(None, _ASCII):
-        raise Malformed(f"an answer is printable ASCII, got {short_repr(body)}")
-    return body
+    if not answer.isascii() or answer.encode().translate(None, _ASCII):
+        raise Malformed(f"an answer is printable ASCII, got {short_repr(answer)}")
+    return answer
 
 
-def _after_thoughts(text: str) -> str:
-    thought = text.rfind("</think>")
-    if thought >= 0:
-        text = text[thought + 8 :]
-    if "<think>" in text:
-        raise Malformed("thoughts end with </think> before the answer, got an unclosed <think>")
-    return text
+def _unfenced(text: str) -> str:
+    """Return what a code fence encloses that is all of ``text``."""
+    opening, _, rest = text.partition("\n")
+    inside, _, closing = rest.rpartition("\n")
+    if closing.strip(" \t") != "```" or not _FENCE.fullmatch(opening):
+        raise Malformed(f"a code fence on lines of its own holds only the answer, got {short_repr(text)}")
+    return inside
 
 
-def _between_tags(text: str) -> str:
+def _between_tags(text: str, thoughts: Thoughts) -> str:
     # The quick path of most replies: the reply ends with </answer>, and its first "<" opens the answer.
-    if text[-9:] == _CLOSE:  # redundant: it only saves time
+    if text[-9:] == _CLOSE and thoughts.tagged:  # redundant: it only saves time
         start = text.find("<") + 8
         body = text[start:-9]
         if text[start - 8 : start] == _OPEN and "<" not in body:
             return body
-    text = _after_thoughts(text)
+    text = thoughts.skip(text)
     openings, closings = text.count(_OPEN), text.count(_CLOSE)
     start = text.find(_OPEN) + len(_OPEN)
     stop = text.find(_CLOSE, start)
@@ -93,10 +192,18 @@ def _between_tags(text: str) -> str:
 
 
 def _last_line(text: str) -> str:
-    text = text.strip(_BLANK).removesuffix("```").rstrip(_BLANK)  # the end of a fence around the line
-    line = text[text.rfind("\n") + 1 :].strip(_BLANK)
-    count = text.count(_LINE)
+    text = text.strip(_BLANK)
+    before, _, line = text.rpartition("\n")
+    closes = line.strip(_BLANK) == "```"
+    if closes:
+        before, _, line = before.rstrip(_BLANK).rpartition("\n")
+    line, count = line.strip(_BLANK), text.count(_LINE)
     if not line.startswith(_LINE) or count != 1:
         got = f"{count} of them and the last line {short_repr(line[:60])}"
         raise Malformed(f"the answer is stated once, on a last line that starts with {_LINE!r}, got {got}")
+    # Counted on lines without their blanks: a search that allows for blanks is slow on millions of lines.
+    flat = f"\n{text}".replace("\r", "\n").replace(" ", "").replace("\t", "") if "```" in text else ""
+    opening = before.rstrip(_BLANK).rpartition("\n")[2].strip(_BLANK)
+    if flat.count("\n```") % 2 or (closes and not _FENCE.fullmatch(opening)):
+        raise Malformed("a code fence is closed, and one around the answer stands on lines of its own beside it")
     return line[len(_LINE) :]
