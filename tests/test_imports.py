@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-TOP = ("registration", "shared_texts", "_version")
+TOP = ("registration", "serving", "shared_texts", "_version")
 """Modules at the top level of the package."""
 MAY_KNOW: dict[str, tuple[str, ...]] = {
     "core": (),
@@ -40,6 +40,7 @@ MAY_KNOW: dict[str, tuple[str, ...]] = {
         *TOP,
     ),
     "registration": ("core", "wrappers"),
+    "serving": ("core",),
     "shared_texts": ("core",),
     "_version": (),
     "": ("core", "data", "envs", "registration", "shared_texts", "_version"),

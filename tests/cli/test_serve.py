@@ -26,8 +26,8 @@ from starlette.applications import Starlette  # noqa: E402
 from starlette.routing import Mount  # noqa: E402
 
 from forge_gym.cli.explorer.app import MAX_TEXT, create_app, serve  # noqa: E402
-from forge_gym.cli.explorer.guard import MAX_BODY  # noqa: E402
 from forge_gym.core.verdict_class import verdict_class  # noqa: E402
+from forge_gym.serving import MAX_BODY  # noqa: E402
 
 PROBLEMS = forge_gym.problems()
 KINDS = ("TSP", "HamiltonianCycle", "Knapsack", "GraphColoring", "MeetingScheduling")
@@ -226,7 +226,7 @@ def test_a_request_is_bounded(client: TestClient) -> None:
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("forge_gym.cli.explorer.guard.MAX_BODY_S", 0.2)
+    monkeypatch.setattr("forge_gym.serving.MAX_REQUEST_S", 0.2)
     host, port = base.removeprefix("http://").split("/")[0].split(":")
     head = (
         f"POST {PREFIX}/api/judge?problem=TSP&level=0 HTTP/1.1\r\nHost: {host}\r\n"

@@ -6,29 +6,25 @@ request takes. Nothing is stored.
 
 # Annotations stay values here: FastAPI reads them, and some name what is local to a function.
 
-import socket
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from io import BytesIO
-from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
 import numpy as np
-import uvicorn
+from anyio import CapacityLimiter, to_thread
 from fastapi import Body, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
 from ...core.answer import ANSWER_FORMATS, wrap_answer
-from ...core.checks import check_int, check_known, check_share, short_repr
+from ...core.checks import check_known, short_repr
 from ...core.instance import Instance, lists_to_tuples
 from ...core.parameters import choices
 from ...core.problem import Problem
@@ -41,19 +37,24 @@ from ...core.verdict_class import verdict_class
 from ...data.suite import BENCHMARK, locate, read
 from ...kinds import Kind
 from ...kinds.table import STYLES
+from ...serving import check_size, protect, run
 from ..options import read_pairs
-from .guard import Guard
 
 MAX_LEVEL = 10
 """Highest difficulty, above all of the benchmark: nearly all of its instances are solved within a second."""
-MAX_NUMBER = 100
-"""Largest number among the parameters; a size is at most that of `MAX_LEVEL` besides."""
 MAX_TEXT = 2**17
 """Characters of an answer."""
 MAX_DRAWN = 500
 """Elements or rows of an answer that is drawn."""
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-"""Hosts under which the page is always open: no other machine can have them."""
+SOLVING, WAITING = 8, 64
+"""Requests that may need a solver: so many run at a time, so that all others find a thread, and so many may wait."""
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
 
 _MARKS = {"tags": "<answer>", "line": "Answer:", "raw": ""}
 """What shows that a text is a whole reply and not an answer alone."""
@@ -82,6 +83,35 @@ class Asked:
         if self.problem.picture is None or len(solution or ()) > MAX_DRAWN:
             return None
         return _picture(self.problem, self.instance, solution, draft)
+
+    def judged(self, text: str, whole: bool) -> JsonObject:
+        """Return the verdict on an answer or a whole reply, with its picture."""
+        reply = self.reply(text, whole)
+        verdict = self.problem.verify(self.instance, reply)
+        answer, objective = verdict.solution, verdict.objective
+        return {
+            **verdict._asdict(),
+            "objective": None if objective is None else str(objective),
+            "violations": [(v.family, str(v.amount), str(v.scale), v.reason) for v in verdict.violations],
+            "reward": tiered(verdict),
+            "tier": verdict_class(verdict).name,
+            "wrapped": reply != text,
+            "picture": None if answer is None else self.picture(answer),
+        }
+
+    def revealed(self) -> JsonObject:
+        """Return the greedy answer and the best known one, with their pictures."""
+        problem, instance = self.problem, self.instance
+        reference = problem.reference(instance)
+
+        def stated(solution: Any) -> JsonObject:
+            text = problem.format_answer(instance, solution)
+            value = str(problem.objective(instance, solution))
+            return {"objective": value, "answer": text, "picture": self.picture(solution)}
+
+        proof = {"bound": str(reference.bound), "proven": reference.proven, "solver": reference.solver}
+        greedy, optimum = stated(problem.heuristic(instance)), stated(reference.solution)
+        return {"trivial": str(reference.trivial), "greedy": greedy, "optimum": {**optimum, **proof}}
 
 
 @lru_cache(maxsize=64)
@@ -126,14 +156,8 @@ def _drawn(query: tuple[tuple[str, str], ...]) -> Asked:
     values: Any = {"problem": "TSP", "seed": 0, "index": 0, "split": "test"}
     values |= read_pairs("parameters", ["=".join(pair) for pair in query])
     name, *place = [values.pop(key) for key in ("problem", "seed", "index", "split")]
-    largest: Any = problem_class(str(name))().at_level(MAX_LEVEL)
-    for key, value in values.items():
-        highest = {"level": MAX_LEVEL, "n": getattr(largest, "n", 0)}.get(key)
-        if highest:
-            check_int(key, value, 0, highest, rule="the page solves what it shows")
-        elif isinstance(value, (int, float)):
-            check_share(key, value, -MAX_NUMBER, MAX_NUMBER)
-    problem = make_problem(largest.name, **values)
+    check_size(str(name), values, MAX_LEVEL)
+    problem = make_problem(str(name), **values)
     return Asked(problem, problem.instance(*place))
 
 
@@ -145,14 +169,7 @@ def _parameters(cls: Any) -> JsonObject:
 
 
 def create_app(allow_host: Iterable[str] = ()) -> FastAPI:
-    """Return the application.
-
-    ``allow_host`` are hosts under which the page may be opened, besides the loopback interface; ``*.example.org``
-    stands for all names in a domain.
-    """
-    for name in allow_host:
-        if "*" in name.removeprefix("*."):
-            raise ValueError(f"--allow-host must be a name, or *. and a domain, got {short_repr(name)}")
+    """Return the application; see `forge_gym.serving.protect` for ``allow_host``."""
     handlers: dict[Any, Any] = {
         ValueError: lambda _, error: _error(str(error), 400),
         RequestValidationError: lambda _, error: _error("; ".join(map(_flaw, error.errors())), 422),
@@ -160,8 +177,7 @@ def create_app(allow_host: Iterable[str] = ()) -> FastAPI:
         Exception: lambda _, error: _error(f"the server failed: {type(error).__name__}", 500),
     }
     app = FastAPI(openapi_url=None, exception_handlers=handlers)  # its documentation loads foreign scripts
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, *allow_host], www_redirect=False)
-    app.add_middleware(Guard)
+    protect(app, allow_host, headers=_HEADERS)
     _add_interface(app)
     app.mount("/", StaticFiles(directory=Path(__file__).with_name("page"), html=True))
     return app
@@ -220,54 +236,25 @@ def _add_interface(app: FastAPI) -> None:
             picture = asked.picture(answer, draft=True)
         return {"text": text, "solution": answer, "picture": picture}
 
+    solvers = CapacityLimiter(SOLVING)
+
+    async def solved(asked: Asked, work: Callable[[], JsonObject]) -> JsonObject:
+        """Return what ``work`` does in a thread, of which few are for instances that need to be solved first."""
+        is_solved = asked.problem.has_reference(asked.instance)
+        if not is_solved and solvers.statistics().tasks_waiting >= WAITING:
+            raise HTTPException(503, f"the server solves {SOLVING} instances, and {WAITING} requests wait: try later")
+        done: JsonObject = await to_thread.run_sync(work, limiter=None if is_solved else solvers)
+        return done
+
     @app.post("/api/judge", response_model=None)
-    def judge(asked: Question, text: Text, whole: Whole = False) -> JsonObject:
-        reply = asked.reply(text, whole)
-        verdict = asked.problem.verify(asked.instance, reply)
-        answer, objective = verdict.solution, verdict.objective
-        return {
-            **verdict._asdict(),
-            "objective": None if objective is None else str(objective),
-            "violations": [(v.family, str(v.amount), str(v.scale), v.reason) for v in verdict.violations],
-            "reward": tiered(verdict),
-            "tier": verdict_class(verdict).name,
-            "wrapped": reply != text,
-            "picture": None if answer is None else asked.picture(answer),
-        }
+    async def judge(asked: Question, text: Text, whole: Whole = False) -> JsonObject:
+        return await solved(asked, partial(asked.judged, text, whole))
 
     @app.get("/api/reveal", response_model=None)
-    def reveal(asked: Question) -> JsonObject:
-        problem, instance = asked.problem, asked.instance
-        reference = problem.reference(instance)
-
-        def stated(solution: Any) -> JsonObject:
-            text = problem.format_answer(instance, solution)
-            value = str(problem.objective(instance, solution))
-            return {"objective": value, "answer": text, "picture": asked.picture(solution)}
-
-        proof = {"bound": str(reference.bound), "proven": reference.proven, "solver": reference.solver}
-        greedy, optimum = stated(problem.heuristic(instance)), stated(reference.solution)
-        return {"trivial": str(reference.trivial), "greedy": greedy, "optimum": {**optimum, **proof}}
+    async def reveal(asked: Question) -> JsonObject:
+        return await solved(asked, asked.revealed)
 
 
 def serve(host: str, port: int, allow_host: Sequence[str] = ()) -> None:
-    """Serve the explorer until it is interrupted; print its address, and a warning if others can reach it.
-
-    Port 0 takes a free one. ``host`` is allowed besides those of ``allow_host``, see `create_app`.
-    """
-    check_int("--port", port, 0, 65535)
-    app = create_app([f"[{host}]" if ":" in host else host, *allow_host])
-    try:
-        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        rule = "--host and --port must be free and of this machine"
-        raise ValueError(f"{rule}, got {short_repr(host)} and {port}: {error.strerror}") from None
-    at, port = listening.getsockname()[:2]
-    if not ip_address(at).is_loopback:
-        warning = f"{host} can be reached from other machines, and nothing asks for a password"
-        print(f"forge-gym: {warning}. Their users need --allow-host NAME.", file=sys.stderr)
-    limits: Any = {"limit_concurrency": 50, "timeout_keep_alive": 5, "timeout_graceful_shutdown": 2}
-    config = uvicorn.Config(app, log_level="warning", ws="none", server_header=False, **limits)
-    print(f"http://{f'[{at}]' if ':' in at else at}:{port}/  (Ctrl-C ends it)", flush=True)
-    with suppress(KeyboardInterrupt), listening:
-        uvicorn.Server(config).run(sockets=[listening])
+    """Serve the explorer until it is interrupted; see `forge_gym.serving.run`."""
+    run(create_app, host, port, allow_host, ws="none")
