@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -218,6 +219,7 @@ def run(
     server = uvicorn.Server(
         uvicorn.Config(app, http=Punctual, log_level="warning", server_header=False, **limits | options)
     )
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not server.should_exit)  # what it cuts off is no fault
     print(f"http://{f'[{at}]' if ':' in at else at}:{port}/  (Ctrl-C ends it)", flush=True)
     with suppress(KeyboardInterrupt), listening:
         server.run(sockets=[listening])

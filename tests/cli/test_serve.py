@@ -8,7 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from fastapi.testclient import TestClient  # noqa: E402 - it needs the extra
 from starlette.applications import Starlette  # noqa: E402
 from starlette.routing import Mount  # noqa: E402
 
-from forge_gym.cli.explorer.app import MAX_TEXT, create_app, serve  # noqa: E402
+from forge_gym.cli.explorer.app import MAX_TEXT, SOLVING, create_app, serve  # noqa: E402
 from forge_gym.core.verdict_class import verdict_class  # noqa: E402
 from forge_gym.serving import MAX_BODY  # noqa: E402
 
@@ -291,6 +294,98 @@ def test_nothing_else_is_served(client: TestClient) -> None:
         assert reply.status_code == 404 and reply.json() == {"error": "Not Found"}
     assert client.get("/?path=/etc/passwd&file=/etc/passwd").text.startswith("<!doctype html>")
     assert client.get("/api/judge").json()["error"] in ("Method Not Allowed", "Not Found")
+
+
+def test_a_path_leads_to_the_page_alone(base: str) -> None:
+    """Over a real connection: a client would tidy such paths up."""
+    host, port = base.removeprefix("http://").split("/")[0].split(":")
+    for path in (
+        "/../app.py",
+        "/..%2fapp.py",
+        "/%2e%2e%2fapp.py",
+        "/%00",
+        "/page.js%00.css",
+        "//etc/passwd",
+        f"/{'x' * 5000}",
+    ):
+        for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"):
+            with socket.create_connection((host, int(port)), timeout=20) as connection:
+                head = f"{method} {PREFIX}{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+                connection.sendall(head.encode())
+                status = connection.makefile("rb").readline()
+            assert status.split()[1] in (b"400", b"404", b"405"), (method, path, status)
+
+
+def test_whatever_stands_in_the_address_is_answered_in_one_line(client: TestClient) -> None:
+    values = (
+        "",
+        "0",
+        "-1",
+        "1e400000000",
+        "1e308",
+        "NaN",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        '"x"',
+        "9" * 4400,
+        "\x00",
+        "\ud7ff",
+    )
+    names = (
+        "problem",
+        "level",
+        "seed",
+        "index",
+        "split",
+        "row",
+        "n",
+        "grid",
+        "style",
+        "names",
+        "skin",
+        "answer_format",
+    )
+    for name in names:
+        for value in values:
+            reply = client.get("/api/instance", params={"problem": "TSP", "n": 5} | {name: value})
+            assert reply.status_code in (200, 400), (name, value, reply.text)
+            assert "\n" not in reply.json().get("error", "")
+
+
+def test_who_waits_for_a_solver_stops_nobody(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    solving, ready = threading.Semaphore(0), threading.Event()
+    problem = forge_gym.problem("TSP", level=1)
+
+    def solve(self: Any, instance: Any, start: Any, limit: int) -> Any:
+        solving.release()
+        ready.wait(60)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(type(problem), "solve", solve)
+    monkeypatch.setattr("forge_gym.cli.explorer.app.WAITING", 3)
+    asked = [{"problem": "TSP", "level": 1, "seed": 99, "index": index} for index in range(SOLVING + 3)]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        replies = [pool.submit(httpx.get, f"{base}api/reveal", params=each, timeout=90) for each in asked]
+        try:
+            for _ in range(SOLVING):
+                assert solving.acquire(timeout=30)
+            began = time.monotonic()
+            busy = httpx.Response(0)
+            while busy.status_code != 503 and time.monotonic() < began + 20:  # until all have come
+                with suppress(httpx.ReadTimeout):
+                    busy = httpx.get(f"{base}api/reveal", params=place("TSP", 1, index=98), timeout=2)
+            assert busy.status_code == 503 and "try later" in busy.json()["error"]
+            began = time.monotonic()
+            for path in ("", "page.js", "api/problems", "api/instance?problem=Knapsack&level=3"):
+                assert httpx.get(base + path, timeout=30).status_code == 200
+            known = httpx.post(f"{base}api/judge", params={"row": "TSP-3-0"}, json={"text": "[0]"}, timeout=30)
+            assert known.json()["status"] == "infeasible"
+            assert time.monotonic() - began < 8
+        finally:
+            ready.set()
+        assert [reply.result().status_code for reply in replies] == [400] * len(asked)
 
 
 def test_a_failure_is_a_plain_answer(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
