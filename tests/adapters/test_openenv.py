@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -30,7 +32,8 @@ from forge_gym.data.suite import BENCHMARK, locate, read
 pytest.importorskip("openenv.core", reason=SCRIPT.format("openenv"))
 
 from forge_gym.adapters.openenv import FOLDER, ForgeAction, ForgeClient
-from forge_gym.adapters.openenv.server import MAX_MESSAGE, ForgeEnvironment, create_app
+from forge_gym.adapters.openenv.server import LIMITS, MAX_LEVEL, ForgeEnvironment, create_app
+from forge_gym.serving import Punctual
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def serving(**arguments: Any) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     config = uvicorn.Config(
-        create_app(**arguments), host="127.0.0.1", port=port, log_level="error", ws_max_size=MAX_MESSAGE
+        create_app(**arguments), host="127.0.0.1", port=port, http=Punctual, log_level="error", **LIMITS
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -283,6 +286,179 @@ def test_no_message_ends_a_session(url: str) -> None:
     with ForgeClient(base_url=url).sync() as client:
         client.reset(seed=9)
         assert client.step(ForgeAction(text="\u20ac" * (9 * MAX_REPLY))).reward == -1.0
+
+
+def closing_code(session: Any) -> int:
+    """Return the code with which the server closes a session."""
+    from websockets.exceptions import ConnectionClosed
+
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            session.recv(60)
+    return int(closed.value.rcvd.code) if closed.value.rcvd else 1006
+
+
+def test_a_client_cannot_ask_for_what_nobody_could_solve(url: str) -> None:
+    spec = json.loads(forge_gym.problem("TSP", n=9).spec())
+    large = json.dumps(spec | {"parameters": spec["parameters"] | {"n": 10**8}})
+    asked: list[dict[str, Any]] = [
+        {"level": 9999},
+        {"problem": "TSP", "level": MAX_LEVEL + 1},
+        {"problem": "SetCover", "parameters": {"n": 10**8}},
+        {"problem": "SetCover", "parameters": {"elements": 10**5}},
+        {"problem": "TSP", "parameters": {"level": 9999}},
+        {"parameters": {"largest": 10**9}},
+        {"spec": large},
+    ]
+    outside = Outside(url)
+    try:
+        for data in asked:
+            began = time.monotonic()
+            refused = outside.ask("reset", **data)["data"]
+            assert refused["code"] == "EXECUTION_ERROR" and " must be a" in refused["message"]
+            assert "\n" not in refused["message"] and time.monotonic() - began < 5
+            with pytest.raises(urllib.error.HTTPError, match="400") as error:
+                post(f"{url}/reset", **data)
+            assert json.load(error.value) == {"detail": refused["message"]}
+        assert outside.ask("reset", problem="TSP", level=MAX_LEVEL, split="test", spec=None)["type"] == "observation"
+    finally:
+        outside.close()
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        post(f"{url}/step", action={"text": "?"})  # no episode is running
+    with serving(problem="TSP", level=MAX_LEVEL + 1) as own:  # the server's owner may
+        assert post(f"{own}/reset", seed=1)["observation"]["text"]
+
+
+def test_the_search_for_a_graded_instance_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forge_gym.adapters.openenv.server.MAX_SEARCH_S", 0.2)
+    environment = ForgeEnvironment(problem="BalancedMinCut")
+    monkeypatch.setattr("forge_gym.core.problem.Problem.is_graded", lambda self, instance: time.sleep(0.05))
+    with pytest.raises(ValueError, match=r"must leave room .* got \d instances in 0 s without it"):
+        environment.reset(seed=1)
+
+
+def test_sessions_of_the_silent_are_closed() -> None:
+    """Those of WebSockets, and those that are made over HTTP, which nothing else would close."""
+    create = {"jsonrpc": "2.0", "id": 1, "method": "openenv/session/create", "params": {}}
+    with serving(max_concurrent_envs=2, idle_s=1.5) as url:
+        silent = Outside(url)
+        assert post(f"{url}/mcp", **create)["result"]["session_id"]
+        assert json.loads(Outside(url).socket.recv(60))["data"]["code"] == "CAPACITY_REACHED"
+        began = time.monotonic()
+        assert closing_code(silent.socket) == 1001
+        assert 1 < time.monotonic() - began < 10
+        time.sleep(6)  # OpenEnv looks every five seconds
+        with ForgeClient(base_url=url).sync() as one, ForgeClient(base_url=url).sync() as other:
+            assert one.reset(seed=1).observation.text and other.reset(seed=1).observation.text
+
+
+def test_what_a_session_held_is_freed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    build = ForgeEnvironment._build
+
+    def seen(self: Any, *given: Any) -> Any:
+        if not any(each() is self for each in made):
+            made.append(weakref.ref(self))
+        return build(self, *given)
+
+    monkeypatch.setattr(ForgeEnvironment, "_build", seen)
+    for _ in range(20):
+        outside = Outside(url)
+        outside.ask("reset", seed=1)
+        outside.socket.close_socket() if hasattr(outside.socket, "close_socket") else outside.close()
+    until = time.monotonic() + 20
+    while [each for each in made if each() is not None]:
+        assert time.monotonic() < until, "environments of closed sessions are kept"
+        time.sleep(0.1)
+        gc.collect()
+    assert len(made) == 20
+
+
+def test_one_who_waits_for_a_solver_stops_nobody(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    solving, ready = threading.Event(), threading.Event()
+    tsp = forge_gym.problem("TSP", n=11)
+
+    def solve(self: Any, instance: Any, start: Any, limit: int) -> Any:
+        solving.set()
+        ready.wait(60)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(type(tsp), "solve", solve)
+    slow, quick = Outside(url), Outside(url)
+    try:
+        slow.socket.send(json.dumps({"type": "reset", "data": {"problem": "TSP", "level": 7, "seed": 77}}))
+        assert solving.wait(30)
+        began = time.monotonic()
+        assert quick.ask("reset", problem="Knapsack", level=1, seed=2)["data"]["observation"]["text"]
+        assert quick.ask("step", text="?")["data"]["reward"] == -1.0
+        with urllib.request.urlopen(f"{url}/health", timeout=30) as response:
+            assert response.status == 200
+        assert time.monotonic() - began < 10
+        ready.set()
+        assert json.loads(slow.socket.recv(60))["data"]["message"] == "enough"
+    finally:
+        ready.set()
+        slow.close()
+        quick.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[]",
+        "5",
+        "null",
+        '"reset"',
+        "{",
+        "[" * 200_000,
+        '{"type": "reset", "data": 5}',
+        '{"type": ["reset"]}',
+        b"\x00\xff",
+        "9" * 5000,
+        '{"type": "reset", "data": {"seed": "\\ud800"}}',
+        "x" * 10**8,
+    ],
+    ids=range(12),
+)
+def test_a_wrong_message_hurts_its_own_session_at_most(url: str, message: str | bytes) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    outside = Outside(url)
+    try:
+        outside.socket.send(message)
+        answered = json.loads(outside.socket.recv(60))
+        assert answered["type"] == "error" and "Traceback" not in answered["data"]["message"]
+    except ConnectionClosed as closed:
+        assert len(message) == 10**8 and (closed.rcvd is None or closed.rcvd.code == 1009)
+    finally:
+        outside.close()
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        other = Outside(url)
+        found = other.ask("reset", seed=4)["data"]
+        other.close()
+        if found.get("code") != "CAPACITY_REACHED":  # until the slots are free again
+            break
+    assert found["observation"]["text"]
+
+
+def test_pages_of_other_sites_reach_nothing(url: str) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    place = f"{url.replace('http', 'ws')}/ws"
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(place, proxy=None, additional_headers=headers)
+        assert refused.value.response.status_code == 403
+        request = urllib.request.Request(f"{url}/reset", b"{}", {"Content-Type": "application/json", **headers})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=60)
+    for path in ("/reset", "/mcp", "/health"):
+        request = urllib.request.Request(f"{url}{path}", headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(request, timeout=60)
+    connect(place, proxy=None, origin=url).close()  # type: ignore[arg-type]
 
 
 def test_task_api(url: str) -> None:

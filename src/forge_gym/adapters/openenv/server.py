@@ -10,31 +10,43 @@ episode can be played over them.
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterable
 from functools import cache, partial
+from itertools import count
 from random import randrange
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 import typer
+from gymnasium.error import ResetNeeded
 from openenv.core.env_server import http_server
 from openenv.core.env_server.interfaces import Environment
-from openenv.core.env_server.types import EnvironmentMetadata
+from openenv.core.env_server.types import ConcurrencyConfig, EnvironmentMetadata
+from starlette.responses import JSONResponse
 
 from ..._version import __version__
 from ...core.checks import check_choice, check_int, check_known, short_repr
 from ...core.env import TextEnv
-from ...core.problem import Problem
+from ...core.problem import MAX_UNGRADED, Problem
 from ...core.registry import from_spec
 from ...core.registry import problem as make_problem
 from ...core.seeding import SPLITS
 from ...data.rows import Row
 from ...data.suite import BENCHMARK, locate, read
+from ...serving import MAX_IDLE_S, check_size, protect, run
 from .client import ForgeAction, ForgeObservation, ForgeState
 
 NAME = "forge_gym"
 SESSIONS = 64
+MAX_LEVEL = 12
+"""Highest level that a client may ask a server for."""
+MAX_SEARCH_S = 30.0
+"""Seconds that a reset looks for a graded instance."""
 MAX_MESSAGE = 2**25
 """Bytes of a message: room for the longest reply that is looked at, each character escaped."""
+LIMITS = {"ws_max_size": MAX_MESSAGE, "ws_per_message_deflate": False}
+"""What uvicorn is told; a compressed message may hold a thousand times its size."""
 _PROBLEM: dict[str, Any] = {"problem": "TSP", "level": None, "parameters": None}
 _DEFAULTS = {**_PROBLEM, "split": "train", "turns": 1, "keep": "best"}
 
@@ -51,6 +63,8 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
     ----------
     reward
         Name of a reward scheme that pays a single answer. The server's alone.
+    max_level
+        Bounds what a reset may ask for, see `forge_gym.serving.check_size`; by default nothing does.
     **defaults
         ``problem``, ``level``, ``parameters``, ``split``, ``turns`` and ``keep`` where a reset names nothing else; see
         `forge_gym.problem` and `TextEnv`.
@@ -67,10 +81,10 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
 
     SUPPORTS_CONCURRENT_SESSIONS: ClassVar[bool] = True
 
-    def __init__(self, *, reward: str = "tiered", **defaults: Any) -> None:
+    def __init__(self, *, reward: str = "tiered", max_level: int | None = None, **defaults: Any) -> None:
         super().__init__()
         check_known("ForgeEnvironment", "argument", defaults, _DEFAULTS)
-        self._reward, self._defaults = reward, _DEFAULTS | defaults
+        self._reward, self._max_level, self._defaults = reward, max_level, _DEFAULTS | defaults
         self._state = ForgeState()
         self._next = randrange(2**31), 0  # where the stream goes on
         self._env = self._build(_problem(self._defaults), self._defaults)
@@ -111,6 +125,7 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         chosen = self._defaults | given
         split = chosen["split"]
         check_choice("split", split, [*SPLITS, BENCHMARK])
+        self._check_size(given)
         if "spec" in given:
             _alone(given, "spec")
             problem, instance = from_spec(given["spec"])
@@ -128,8 +143,20 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         problem = _problem({"problem": chosen["problem"], **given} if named else self._defaults)
         seed, start = (given["seed"], 0) if "seed" in given else self._next
         check_int("seed", seed, 0)
-        index, instance = next(problem.graded_instances(seed, split, start))
+        index, instance = _graded(problem, seed, split, start)
         return problem, instance, {"seed": seed, "index": index, "split": split}
+
+    def _check_size(self, given: dict[str, Any]) -> None:
+        """Raise ``ValueError`` where a reset asks for more than a server solves; what is no spec is refused later."""
+        if self._max_level is None:
+            return
+        try:
+            asked = json.loads(given["spec"]) if "spec" in given else given
+            parameters = dict(asked.get("parameters") or {})
+        except (AttributeError, TypeError, ValueError, RecursionError):
+            return
+        level = {} if asked.get("level") is None else {"level": asked["level"]}
+        check_size(asked.get("problem", self._defaults["problem"]), level | parameters, self._max_level)
 
     def step(self, action: ForgeAction, timeout_s: float | None = None, **kwargs: Any) -> ForgeObservation:
         """Judge a reply; see `TextEnv.step` for what is paid and raised."""
@@ -182,52 +209,96 @@ def _problem(chosen: dict[str, Any]) -> Problem[Any, Any]:
     return make_problem(chosen["problem"], **{"level": chosen.get("level"), **parameters})
 
 
+def _graded(problem: Problem[Any, Any], seed: int, split: str, start: int) -> tuple[int, Any]:
+    """Return the first graded instance from ``start`` on, with its index; a ``ValueError`` where none is found soon."""
+    began = time.monotonic()
+    for index in count(start):
+        instance = problem.instance(seed, index, split)
+        if problem.is_graded(instance):
+            return index, instance
+        tried, seconds = index + 1 - start, time.monotonic() - began
+        if tried >= MAX_UNGRADED or seconds > MAX_SEARCH_S:
+            break
+    raise ValueError(
+        f"parameters of {problem.name} must leave room between trivial, greedy and proven optimum, "
+        f"got {tried} instances in {seconds:.0f} s without it: try another size or level"
+    )
+
+
 def _alone(given: dict[str, Any], *chooses: str) -> None:
     more = sorted(set(given) - {*chooses, "turns", "keep"})
     if more:
         raise ValueError(f"{chooses[0]} chooses the instance alone, got {more} too")
 
 
-def create_app(max_concurrent_envs: int = SESSIONS, **defaults: Any) -> Any:
+def create_app(
+    max_concurrent_envs: int = SESSIONS,
+    *,
+    allow_host: Iterable[str] = (),
+    idle_s: float = MAX_IDLE_S,
+    max_level: int = MAX_LEVEL,
+    **defaults: Any,
+) -> Any:
     """Return the server as an ASGI application.
 
     Parameters
     ----------
     max_concurrent_envs
         Sessions at a time; one more is told so and closed.
+    allow_host
+        Hosts under which it may be reached, see `forge_gym.serving.protect`.
+    idle_s
+        Seconds without a message after which a session is closed.
+    max_level
+        Of `ForgeEnvironment`.
     **defaults
         Of `ForgeEnvironment`.
     """
     check_int("max_concurrent_envs", max_concurrent_envs, 1)
+    check_int("max_level", max_level, 0)
     ForgeEnvironment(**defaults)  # refuses what is wrong now, not in the first session
-    return http_server.create_app(
-        partial(ForgeEnvironment, **defaults),
+    _benchmark()  # reading it would keep all sessions waiting
+    app = http_server.create_app(
+        partial(ForgeEnvironment, max_level=max_level, **defaults),
         ForgeAction,
         ForgeObservation,
         env_name=NAME,
-        max_concurrent_envs=max_concurrent_envs,
+        concurrency_config=ConcurrencyConfig(max_concurrent_envs=max_concurrent_envs, session_timeout=idle_s),
         state_cls=ForgeState,
     )
+    for wrong in (ValueError, ResetNeeded):
+        app.add_exception_handler(wrong, lambda _, error: JSONResponse({"detail": str(error)}, 400))
+    protect(app, allow_host, max_body=MAX_MESSAGE, idle_s=idle_s)
+    return app
 
 
 def main(
     host: Annotated[str, typer.Option(help="there is no login: keep to the loopback interface")] = "127.0.0.1",
-    port: int = 8000,
+    port: Annotated[int, typer.Option(help="port to listen on; 0 takes a free one")] = 8000,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="host name under which clients reach it")
+    ] = None,
     sessions: Annotated[int, typer.Option(help="clients at a time")] = SESSIONS,
+    idle: Annotated[float, typer.Option(help="seconds without a message after which a session is closed")] = MAX_IDLE_S,
+    max_level: Annotated[int, typer.Option(help="highest level that a client may ask for")] = MAX_LEVEL,
     problem: str = "TSP",
     level: int | None = None,
     turns: int = 1,
     reward: str = "tiered",
 ) -> None:
     """Serve any problem to OpenEnv's clients, until interrupted."""
-    import uvicorn
-
+    served = {"idle_s": idle, "max_level": max_level, "problem": problem, "level": level}
+    build = partial(create_app, sessions, turns=turns, reward=reward, **served)
     try:
-        served = create_app(sessions, problem=problem, level=level, turns=turns, reward=reward)
+        run(
+            lambda hosts: build(allow_host=hosts),
+            *(host, port, allow_host or ()),
+            limit_concurrency=500 + sessions,
+            **LIMITS,
+        )
     except ValueError as error:
         typer.echo(error, err=True)
         raise typer.Exit(2) from None
-    uvicorn.run(served, host=host, port=port, ws_max_size=MAX_MESSAGE)
 
 
 def __getattr__(name: str) -> Any:
