@@ -320,6 +320,46 @@ def test_sessions_do_not_meet() -> None:
         first.post("/reset", json=body(spec) | {"spec": None})
 
 
+def test_episodes_that_nobody_ends_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = build("ForgeTurnsServer", turns=10**6)
+    monkeypatch.setattr("forge_gym.adapters.nemo_gym.server.MAX_SESSIONS", 50)
+    monkeypatch.setattr("forge_gym.adapters.nemo_gym.server.MAX_IDLE_S", 0.5)
+    case, held = asked(), server.session_state
+
+    async def attack() -> None:
+        async def step(name: str, text: str = "?") -> Any:
+            return await server.step(NeMoGymResponse.model_validate(response(text)), {}, name)
+
+        for number in range(200):
+            await server.reset({"spec": case.spec}, f"{number}")
+            if number:
+                await step("0")  # in use, so it stays
+        assert len(held) == len(server._timers) == 50 and "0" in held and "1" not in held
+        with pytest.raises(ValueError, match="call reset first"):
+            await step("1")
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            await step("0")
+        assert [*held] == ["0"]  # the others were idle
+        await server.reset({"spec": case.spec}, "again")
+        with pytest.raises(ValueError, match="a spec must be"):
+            await server.reset({"spec": None}, "again")
+        assert "again" not in held  # nor does a reset that fails leave the old one
+        await server.reset({"spec": case.spec}, "twice")
+        both = await asyncio.gather(step("twice"), step("twice"), return_exceptions=True)
+        assert sorted(isinstance(each, ValueError) for each in both) == [False, True]
+        raise_alarms(monkeypatch, case.problem)
+        with pytest.raises(CertificateError):
+            await step("twice", case.replies["optimal"])
+        assert "twice" not in held
+        await asyncio.sleep(0.7)
+        assert not held and not server._timers
+
+    from nemo_gym.openai_utils import NeMoGymResponse
+
+    asyncio.run(attack())
+
+
 def test_a_fault_ends_the_rollout_without_a_reward(monkeypatch: pytest.MonkeyPatch) -> None:
     case = asked("Knapsack")
     http = client(build("ForgeTurnsServer"))

@@ -12,12 +12,16 @@ from nemo_gym.base_resources_server import (
     SimpleResourcesServer,
 )
 from nemo_gym.openai_utils import NeMoGymResponse
-from pydantic import ConfigDict
+from pydantic import ConfigDict, PrivateAttr
 from resources_servers.gymnasium import GymnasiumServer
 
 from ...core.episode import Episode, Protocol
 
 _COMPONENTS = ("readable", "feasible", "quality")
+MAX_SESSIONS = 10_000
+"""Episodes that a server holds at a time; one more takes the place of the one that has been idle longest."""
+MAX_IDLE_S = 3600.0
+"""Seconds after which an episode that nobody goes on with is given up."""
 
 
 class ForgeConfig(BaseResourcesServerConfig):
@@ -92,11 +96,13 @@ class ForgeTurnsServer(GymnasiumServer):
     ray_enabled: ClassVar[bool] = False
     config: ForgeConfig
 
+    _timers: dict[str | None, asyncio.TimerHandle] = PrivateAttr(default_factory=dict)
+
     async def reset(self, metadata: dict[str, Any], session_id: str | None = None) -> tuple[None, dict[str, Any]]:
         """Begin the episode of a row, which has its prompt; raise ``ValueError`` if its ``spec`` is none."""
+        self._cleanup_session(session_id)
         spec: Any = metadata.get("spec")
-        episode = await asyncio.to_thread(Episode.of_spec, spec, self.config.protocol())
-        self.session_state[session_id] = episode
+        self._hold(session_id, await asyncio.to_thread(Episode.of_spec, spec, self.config.protocol()))
         return None, {}
 
     async def step(
@@ -104,11 +110,29 @@ class ForgeTurnsServer(GymnasiumServer):
     ) -> tuple[str | None, float, bool, bool, dict[str, Any]]:
         """Judge a reply and answer it; ``info`` has the numbers of the kept one. Raise where judging fails."""
         episode: Episode | None = self.session_state.get(session_id)
+        self._cleanup_session(session_id)  # it comes back if it goes on; a second step at the same time finds none
         if episode is None:
             raise ValueError("step needs a running episode: call reset first")
         feedback = await asyncio.to_thread(episode.say, reply(action))
         info = {**episode.numbers(), "turns": episode.turn}
+        if not episode.over and session_id not in self.session_state:
+            self._hold(session_id, episode)
         return None if episode.over else feedback, episode.paid, episode.over, False, info
+
+    def _hold(self, session_id: str | None, episode: Episode) -> None:
+        """Keep an episode for its next step."""
+        self._cleanup_session(session_id)
+        while len(self.session_state) >= MAX_SESSIONS:
+            self._cleanup_session(next(iter(self.session_state)))
+        self.session_state[session_id] = episode
+        loop = asyncio.get_running_loop()
+        self._timers[session_id] = loop.call_later(MAX_IDLE_S, self._cleanup_session, session_id)
+
+    def _cleanup_session(self, session_id: str | None) -> None:
+        """Release an episode; NeMo Gym calls it after the last step too."""
+        super()._cleanup_session(session_id)
+        if timer := self._timers.pop(session_id, None):
+            timer.cancel()
 
     def compute_metrics(self, tasks: list[list[dict[str, Any]]]) -> dict[str, float]:
         """Average the numbers in ``info``, into which NeMo Gym does not look."""
