@@ -82,7 +82,7 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     smallest: ClassVar = 10
     scratch: ClassVar = {"n": 8}
     picture: ClassVar = Route()
-    formats: ClassVar = ("dimacs",)
+    formats: ClassVar = ("dimacs", "tsplib_hcp")
     published: ClassVar = "hamiltonian_cycle"
 
     n: int = 16
