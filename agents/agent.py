@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from ..core.answer import THOUGHTS, Thoughts
 from ..core.instance import Instance
 from ..core.problem import Problem
 
@@ -36,7 +37,10 @@ class Reply:
     """What came back for one task, and what it took."""
 
     text: str
-    """What the model said; where a server gave its thoughts alone, these, between ``<think>`` and ``</think>``."""
+    """What the model said; where a server gave its thoughts alone, these, between the marks of the agent's `Thoughts`.
+
+    A stop string that a server left out is put back where it says that it stopped there: the model has written it.
+    """
     finish: str = ""
     """Why the model stopped, as its server says: ``stop``, ``length``, ...; empty where unknown."""
     prompt_tokens: int = 0
@@ -57,7 +61,11 @@ class Unreachable(AgentError, ConnectionError):
 
 
 class Agent(Protocol):
-    """Text in, text out."""
+    """Text in, text out.
+
+    One whose model ends its thoughts otherwise than with ``</think>`` says so in an attribute ``thoughts``, as of
+    `forge_gym.core.episode.Protocol`.
+    """
 
     @property
     def name(self) -> str:
@@ -82,3 +90,8 @@ class AsyncAgent(Protocol):
 
     async def reply(self, task: Task) -> Reply:
         """Return the reply to one task, or raise `AgentError`; the agent itself bounds how many are under way."""
+
+
+def thoughts_of(agent: Agent | AsyncAgent) -> Thoughts:
+    """Return how the thoughts of ``agent`` end: its attribute ``thoughts``, if it has one."""
+    return Thoughts.of(getattr(agent, "thoughts", THOUGHTS))

@@ -12,6 +12,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.answer import THOUGHTS, Thoughts, ThoughtsLike
 from ..core.checks import check_int, short_repr
 from .agent import Message, Reply, Task
 from .prompting import Prompting, check_sampling
@@ -52,8 +53,11 @@ class LocalModel(ABC):
     """System message and number of solved examples; see `Prompting`."""
     dtype: str = "auto"
     """Weights' type when loading, such as ``bfloat16``; by default the checkpoint's own."""
+    thoughts: ThoughtsLike = THOUGHTS
+    """How the model's thoughts end; ``{"inside": True}`` where its chat template opens them."""
 
     def __post_init__(self) -> None:
+        self.thoughts = Thoughts.of(self.thoughts)
         check_int("max_new_tokens", self.max_new_tokens, 1)
         check_sampling(self.temperature, self.top_p)
         self.prompting = Prompting(self.system, self.shots)

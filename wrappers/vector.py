@@ -186,7 +186,7 @@ def _judge(episodes: dict[int, Episode], actions: Sequence[str]) -> dict[int, Ju
     judged: dict[int, Judged] = {}
     for members in groups.values():
         first = episodes[members[0]]
-        verdicts = first.problem.verify_many(first.instance, [actions[i] for i in members])
+        verdicts = first.problem.verify_many(first.instance, [actions[i] for i in members], first.thoughts)
         for i, verdict in zip(members, verdicts, strict=True):
             judged[i] = episodes[i].judge(actions[i], verdict)
     return judged

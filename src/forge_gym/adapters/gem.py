@@ -30,13 +30,14 @@ from gem.envs.registration import register as register_id
 from gem.utils.constants import TERMINAL_STATE
 from gymnasium.error import ResetNeeded
 
+from ..core.answer import THOUGHTS, ThoughtsLike
 from ..core.checks import check_choice, check_int, check_known, short_repr
 from ..core.episode import Episode, Protocol
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems
 from ..core.seeding import SPLITS
 
-_OWN = ("seed", "turns", "keep", "reward", "split")
+_OWN = ("seed", "turns", "keep", "reward", "thoughts", "split")
 _MAX_SEED = 2**32 - 1
 """The largest seed that GEM can give to NumPy."""
 
@@ -50,7 +51,7 @@ class ForgeGemEnv(Env):
         Name of the problem; ``gem.make`` gives it.
     seed
         Of the stream that the first ``reset()`` begins.
-    turns, keep, reward, split
+    turns, keep, reward, thoughts, split
         See `TextEnv`.
     **parameters
         ``level`` and parameters of the problem; see `forge_gym.problem`.
@@ -71,6 +72,7 @@ class ForgeGemEnv(Env):
         turns: int = 1,
         keep: str = "best",
         reward: str = "tiered",
+        thoughts: ThoughtsLike = THOUGHTS,
         split: str = "train",
         **parameters: Any,
     ) -> None:
@@ -80,8 +82,8 @@ class ForgeGemEnv(Env):
         check_int("seed", seed, 0, _MAX_SEED)
         check_choice("split", split, SPLITS)
         self.problem = make_problem(problem, **parameters)
-        self.protocol, self.seed, self.split = Protocol(turns, keep, reward), seed, split
-        own = zip(_OWN, (seed, turns, keep, reward, split), strict=True)
+        self.protocol, self.seed, self.split = Protocol(turns, keep, reward, thoughts), seed, split
+        own = zip(_OWN, (seed, turns, keep, reward, thoughts, split), strict=True)
         self._arguments = {"problem": problem, **dict(own), **parameters}
         # What changes is private: GEM's wrappers copy public attributes when they are built.
         self._next = seed, 0

@@ -20,6 +20,7 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from .._version import __version__
 from ..core import registry
+from ..core.answer import THOUGHTS, ThoughtsLike
 from ..core.checks import check_choice, check_int
 from ..core.episode import Episode, Protocol
 from ..core.verdict import METRICS
@@ -41,6 +42,7 @@ def forge_bench(
     levels: int | list[int] | None = None,
     limit: int | None = None,
     turns: int = 1,
+    thoughts: ThoughtsLike = THOUGHTS,
 ) -> Task:
     """Return the rows of a suite as a task.
 
@@ -54,6 +56,8 @@ def forge_bench(
         Rows per problem and level, at least 1; all by default.
     turns
         Replies per sample. After each the model reads the verdict and may revise; the best reply counts.
+    thoughts
+        How thoughts end that Inspect leaves in the reply; see `Protocol`.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def forge_bench(
     for level in at:
         check_choice("levels", level, sorted({row.level for row in rows}))
     of_problems = [row for row in rows if not names or row.problem.name in names]
-    return _task([row for row in of_problems if not at or row.level in at], turns, suite=suite)
+    return _task([row for row in of_problems if not at or row.level in at], turns, thoughts, suite=suite)
 
 
 @task
@@ -83,6 +87,7 @@ def forge_problems(
     seed: int = 0,
     split: str = "test",
     turns: int = 1,
+    thoughts: ThoughtsLike = THOUGHTS,
 ) -> Task:
     """Return freshly drawn instances as a task.
 
@@ -96,7 +101,7 @@ def forge_problems(
         Instances of each problem at each level.
     seed, split
         Of the stream of instances.
-    turns
+    turns, thoughts
         As of `forge_bench`.
 
     Examples
@@ -109,7 +114,7 @@ def forge_problems(
     asked = [registry.problem(problem_name(name)) for name in names]
     at = [int(level) for level in _listed(levels)] or None
     count = episodes * len(ladder(asked, at))
-    return _task(islice(samples(asked, levels=at, seed=seed, split=split), count), turns)
+    return _task(islice(samples(asked, levels=at, seed=seed, split=split), count), turns, thoughts)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -117,7 +122,7 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
 
-def _task(rows: Iterable[Row], turns: int, **origin: Any) -> Task:
+def _task(rows: Iterable[Row], turns: int, thoughts: ThoughtsLike, **origin: Any) -> Task:
     dataset = [
         Sample(
             row.prompt,
@@ -126,7 +131,8 @@ def _task(rows: Iterable[Row], turns: int, **origin: Any) -> Task:
         )
         for row in rows
     ]
-    return Task(dataset, solver=forge_turns(turns), scorer=forge_verdict(), version=__version__)
+    plays, judges = forge_turns(turns, thoughts), forge_verdict(thoughts)
+    return Task(dataset, solver=plays, scorer=judges, version=__version__)
 
 
 @lru_cache(maxsize=4)
@@ -134,21 +140,21 @@ def _rows(suite: str) -> dict[str, Row]:
     return {row.id: row for row in suite_questions(suite).rows}
 
 
-def _episode(state: TaskState, turns: int = 1) -> Episode:
+def _episode(state: TaskState, protocol: Protocol) -> Episode:
     """Return a sample's episode; in the event loop, so that a suite is read once."""
     if spec := state.metadata.get("spec"):
-        return Episode.of_spec(spec, Protocol(turns))
+        return Episode.of_spec(spec, protocol)
     row = _rows(state.metadata["suite"])[str(state.sample_id)]
-    return Episode(row.problem, row.use(), Protocol(turns))
+    return Episode(row.problem, row.use(), protocol)
 
 
 @solver
-def forge_turns(turns: int = 1) -> Solver:
+def forge_turns(turns: int = 1, thoughts: ThoughtsLike = THOUGHTS) -> Solver:
     """Return a solver that asks ``turns`` times, and in between tells the verdict."""
-    Protocol(turns)  # refuses what is no number of turns
+    protocol = Protocol(turns, thoughts=thoughts)
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
-        episode = _episode(state, turns)
+        episode = _episode(state, protocol)
         while True:
             state = await generate(state)
             feedback = await to_thread.run_sync(episode.step, state.output.completion)
@@ -167,11 +173,12 @@ def level() -> Metric:
 
 
 @scorer(metrics={name: [mean(), stderr(), grouped(mean(), "problem", all=False), level()] for name in SCORES})
-def forge_verdict() -> Scorer:
+def forge_verdict(thoughts: ThoughtsLike = THOUGHTS) -> Scorer:
     """Return the scorer: quality, skill (floored at -1), success and optimal, and why an answer is not feasible."""
+    protocol = Protocol(thoughts=thoughts)
 
     async def score(state: TaskState, target: Target) -> Score:
-        episode, reply = _episode(state), state.store.get(KEPT, state.output.completion)
+        episode, reply = _episode(state, protocol), state.store.get(KEPT, state.output.completion)
         judged = await to_thread.run_sync(episode.judge, reply)
         verdict = judged.verdict
         return Score(

@@ -22,7 +22,7 @@ except ModuleNotFoundError:  # whoever only writes rows
 
 NAME = "forge"
 PAY = ("change", "kept")
-_DEFAULTS = {"keep": "best", "reward": "tiered", "pay": "change"}
+_DEFAULTS: dict[str, Any] = {"keep": "best", "reward": "tiered", "thoughts": "</think>", "pay": "change"}
 
 
 class ForgeSkyRLEnv(BaseTextEnv):
@@ -31,8 +31,8 @@ class ForgeSkyRLEnv(BaseTextEnv):
     Parameters
     ----------
     env_config
-        ``keep``, ``reward`` and ``pay``, as a mapping or a dataclass: what SkyRL has under
-        ``environment.skyrl_gym.forge``. ``keep`` and ``reward`` are those of `Protocol`.
+        ``keep``, ``reward``, ``thoughts`` and ``pay``, as a mapping or a dataclass: what SkyRL has under
+        ``environment.skyrl_gym.forge``. The first three are those of `Protocol`.
     extras
         The columns of the row but for its prompt, and ``max_turns``, replies per episode, which SkyRL adds. Options in
         ``extra_info`` come before those of ``env_config``.
@@ -69,7 +69,7 @@ class ForgeSkyRLEnv(BaseTextEnv):
         self.max_turns = columns.get("max_turns", 1)
         check_int("max_turns", self.max_turns, 1)
         self._pays_change = options["pay"] == "change"
-        self._protocol = Protocol(self.max_turns, options["keep"], options["reward"])
+        self._protocol = Protocol(self.max_turns, options["keep"], options["reward"], options["thoughts"])
         self._spec: Any = _mapping("reward_spec", columns.get("reward_spec")).get("ground_truth")
         self.init([])
 

@@ -39,6 +39,12 @@ class ForgeTaskConfig(vf.TaskConfig):
 
     reward: str = "tiered"
     """Name of a reward scheme that pays a single answer; see `forge_gym.reward`."""
+    thoughts: str | dict[str, Any] = "</think>"
+    """How the thoughts in replies end; see `Protocol`."""
+
+    def protocol(self, turns: int = 1, keep: str = "best") -> Protocol:
+        """Return how a rollout goes."""
+        return Protocol(turns, keep, self.reward, self.thoughts)
 
 
 class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
@@ -78,7 +84,7 @@ class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
         reply = trace.info.get(ANSWER)
         if reply is None:
             reply = _reply(trace.root_reply, trace.assistant_messages)
-        episode = Episode.of_spec(self.data.spec, Protocol(reward=self.config.reward))
+        episode = Episode.of_spec(self.data.spec, self.config.protocol())
         await asyncio.to_thread(episode.step, reply)
         return episode.numbers()
 
@@ -121,7 +127,7 @@ class ForgeTaskset(vf.Taskset[ForgeTask, ForgeConfig]):
         for parameter, values in ("problems", config.problems), ("levels", config.levels):
             if len(set(values)) < len(values):  # a task's key must be its own
                 raise ValueError(f"{parameter} must be distinct, got {list(values)}")
-        Protocol(reward=config.task.reward)
+        config.task.protocol()  # refuses what is wrong
         self._problems = [make_problem(name, **config.parameters) for name in config.problems or problems()]
         self.load()
 
@@ -154,7 +160,7 @@ class ForgeEnv(vf.Env[ForgeEnvConfig]):
     async def run(self, task: Any, agents: Any) -> None:
         """Let the agent answer ``task``."""
         config = self.config
-        episode = Episode.of_spec(task.data.spec, Protocol(config.turns, config.keep, task.config.reward))
+        episode = Episode.of_spec(task.data.spec, task.config.protocol(config.turns, config.keep))
         if config.turns == 1:
             await agents.agent.run(task)
             return

@@ -21,6 +21,7 @@ from .models import (
     Engine,
     MaxNewTokens,
     Temperature,
+    ThoughtsEnd,
     TopP,
     agent_of,
     options_of,
@@ -70,6 +71,7 @@ def command(
     temperature: Temperature = 0.0,
     top_p: TopP = None,
     max_new_tokens: MaxNewTokens = None,
+    thoughts: ThoughtsEnd = None,
     sampling_seed: Annotated[int | None, Option(metavar="SEED", help="seed of the model's sampling")] = None,
     system: Annotated[str | None, Option(metavar="TEXT", help="system message for the model")] = None,
     few_shot: Annotated[int | None, Option(metavar="K", help="number of solved examples before the question")] = None,
@@ -88,7 +90,14 @@ def command(
     attempts: Annotated[int | None, Option(help="number of attempts before an episode stays without an answer")] = None,
     price_in: Annotated[float | None, Option(metavar="PRICE", help="price of a million prompt tokens")] = None,
     price_out: Annotated[float | None, Option(metavar="PRICE", help="price of a million completion tokens")] = None,
-    extra: Annotated[str | None, Option(metavar="JSON", help="more fields of each request, as a JSON object")] = None,
+    extra: Annotated[
+        str | None,
+        Option(
+            metavar="JSON",
+            help='more fields of each request, as a JSON object. \'{"stop": ["</answer>"]}\' ends a reply after '
+            "its first answer, in thoughts too; the tag is put back where the server says that it stopped there",
+        ),
+    ] = None,
     max_tokens_field: Annotated[
         str | None, Option(metavar="NAME", help="field with the length limit: max_tokens or max_completion_tokens")
     ] = None,
@@ -131,6 +140,7 @@ def command(
         "max_tokens_field": max_tokens_field,
         "extra": extra,
         "engine": engine,
+        "thoughts": thoughts,
     }
     # Every table of a suite holds the controls: a score says little without them.
     names = [*(CONTROLS if suite else ()), *asked]
@@ -184,7 +194,8 @@ def _run(
         first = False
         tell(run)
 
-    options = {key: value for key, value in options_of(name, values).items() if key not in MANNER}
+    # The header has the thoughts of any agent.
+    options = {key: value for key, value in options_of(name, values).items() if key not in (*MANNER, "thoughts")}
     if url := getattr(agent, "base_url", ""):
         options["base_url"] = re.sub(r"(?<=//)[^/@]*@|\?.*", "", url)  # without a password
     batch = values["batch_size"] if name.startswith("hf:") else 256

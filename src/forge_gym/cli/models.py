@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import BadParameter, Option
 
 from ..agents import CONTROLS, Agent, make_agent, trained_on
+from ..core.answer import Thoughts
 from .options import read_pairs
 
 NAMES = ", ".join(CONTROLS)
@@ -42,12 +43,22 @@ Engine = Annotated[
     Option(metavar="NAME=VALUE", help="argument of vLLM's engine, such as --engine tensor_parallel_size=4"),
 ]
 
+ThoughtsEnd = Annotated[
+    str | None,
+    Option(
+        "--thoughts",
+        metavar="END",
+        help="mark that ends the thoughts of the model, </think> by default, such as [/THINK] or </reasoning>. "
+        'If the chat template opens the thoughts: \'{"inside": true}\', with "end" and "start" where needed',
+    ),
+]
+
 MANNER = (
     *("base_url", "api_key_env", "concurrency", "requests_per_minute", "tokens_per_minute"),
     *("timeout", "attempts", "prompt_price", "completion_price", "batch_size"),
 )
 """Options that say how a model is asked; a run may continue with others."""
-_CONTENT = ("temperature", "top_p", "seed", "system", "shots")
+_CONTENT = ("temperature", "top_p", "seed", "system", "shots", "thoughts")
 _OPTIONS = {
     "api": (*MANNER[:-1], *_CONTENT, "max_tokens", "max_tokens_field", "extra"),
     "vllm": (*_CONTENT, "max_new_tokens", "engine"),
@@ -69,4 +80,9 @@ def options_of(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def agent_of(name: str, values: Mapping[str, Any]) -> Agent:
     """Return the agent called ``name`` with its options."""
-    return make_agent(name, **options_of(name, values))
+    agent: Any = make_agent(name, **options_of(name, values))
+    own = ":" in name and name.partition(":")[0] not in (*_OPTIONS, "sb3")
+    if own and values.get("thoughts"):
+        agent.thoughts = Thoughts.of(values["thoughts"])
+    made: Agent = agent
+    return made

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Option
 
-from .models import MODELS, BatchSize, MaxNewTokens, Temperature, TopP, agent_of
+from .models import MODELS, BatchSize, MaxNewTokens, Temperature, ThoughtsEnd, TopP, agent_of
 from .options import Envs, Json, Levels, Seed, Set, Split, make_problems
 from .terminal import console, print_json, progress_bar
 
@@ -24,6 +24,7 @@ def command(
     temperature: Temperature = 1.0,
     top_p: TopP = None,
     max_new_tokens: MaxNewTokens = None,
+    thoughts: ThoughtsEnd = None,
     batch_size: BatchSize = 32,
     json: Json = False,
 ) -> None:
@@ -34,7 +35,7 @@ def command(
     from ..training.preflight import preflight
 
     values = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
-    asked = agent_of(agent, values | {"batch_size": batch_size})
+    asked = agent_of(agent, values | {"batch_size": batch_size, "thoughts": thoughts})
     problems, chosen = make_problems(env, set), levels or []
     total = len(problems) * len({*chosen}) * instances * group
     with progress_bar(f"preflight of {agent}", total) as advance:

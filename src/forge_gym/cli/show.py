@@ -8,9 +8,11 @@ from typing import Annotated, Any
 
 from typer import Option
 
+from ..core.answer import THOUGHTS, Thoughts
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Verdict
+from .models import ThoughtsEnd
 from .options import Env, Json, Level, Seed, Set, Split, extra, make_problem
 from .terminal import print_json
 
@@ -28,6 +30,7 @@ def command(
         Path | None, Option(help="file with an instance, in its library's format (TSPLIB, DIMACS, ...) or as JSON")
     ] = None,
     reply: Annotated[str | None, Option(help="reply to judge")] = None,
+    thoughts: ThoughtsEnd = None,
     solution: Annotated[bool, Option("--solution", help="also print the certified solution")] = False,
     png: Annotated[Path | None, Option(metavar="FILE", help=DRAWING)] = None,
     json: Json = False,
@@ -44,7 +47,7 @@ def command(
         instance = read_instance(problem.name, file)
     else:
         instance = problem.instance(seed, index, split)
-    verdict = None if reply is None else problem.verify(instance, reply)
+    verdict = None if reply is None else problem.verify(instance, reply, Thoughts.of(thoughts or THOUGHTS))
     if png:
         drawn = problem.reference(instance).solution if solution else None
         if verdict is not None and verdict.status != "malformed":

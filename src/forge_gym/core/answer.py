@@ -21,7 +21,7 @@ MAX_REPLY = 4 * 2**20
 MAX_ANSWER = 2**17
 """Longest answer that is parsed, in characters: about 20,000 numbers."""
 
-_OPEN, _CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
+OPEN, CLOSE, _LINE = "<answer>", "</answer>", "Answer:"
 _BLANK = " \t\r\n\ufeff"
 _ASCII = bytes([*range(32, 127), *b"\t\r\n"])
 _FENCE = re.compile(r"```[ \t]*(?:[A-Za-z][A-Za-z0-9+#._-]{0,19})?[ \t\r]*")
@@ -35,7 +35,7 @@ def _check_mark(field: str, mark: object) -> None:
     if not (isinstance(mark, str) and known and any(map(str.isalpha, mark))):
         rule = f"1 to {MAX_MARK} printable characters, one of them a letter"
         raise ValueError(f"thoughts: {field} must be {rule}, got {short_repr(mark)}")
-    for tag in (_OPEN, _CLOSE, _LINE):
+    for tag in (OPEN, CLOSE, _LINE):
         if mark in tag or tag in mark:
             raise ValueError(f"thoughts: {field} must be told apart from {tag}, got {short_repr(mark)}")
 
@@ -125,7 +125,7 @@ THOUGHTS = Thoughts()
 def wrap_answer(body: str, answer_format: str) -> str:
     """Return the reply that states ``body``: the inverse of `extract_answer`."""
     if answer_format == "tags":
-        return f"{_OPEN}{body}{_CLOSE}"
+        return f"{OPEN}{body}{CLOSE}"
     return f"{_LINE} {body}" if answer_format == "line" else body
 
 
@@ -176,18 +176,18 @@ def _unfenced(text: str) -> str:
 
 def _between_tags(text: str, thoughts: Thoughts) -> str:
     # The quick path of most replies: the reply ends with </answer>, and its first "<" opens the answer.
-    if text[-9:] == _CLOSE and thoughts.tagged:  # redundant: it only saves time
+    if text[-9:] == CLOSE and thoughts.tagged:  # redundant: it only saves time
         start = text.find("<") + 8
         body = text[start:-9]
-        if text[start - 8 : start] == _OPEN and "<" not in body:
+        if text[start - 8 : start] == OPEN and "<" not in body:
             return body
     text = thoughts.skip(text)
-    openings, closings = text.count(_OPEN), text.count(_CLOSE)
-    start = text.find(_OPEN) + len(_OPEN)
-    stop = text.find(_CLOSE, start)
+    openings, closings = text.count(OPEN), text.count(CLOSE)
+    start = text.find(OPEN) + len(OPEN)
+    stop = text.find(CLOSE, start)
     if openings != 1 or closings != 1 or stop == -1:
         got = f"{openings} and {closings} of these"
-        raise Malformed(f"the answer is stated once, between {_OPEN} and {_CLOSE}, got {got}")
+        raise Malformed(f"the answer is stated once, between {OPEN} and {CLOSE}, got {got}")
     return text[start:stop]
 
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .answer import MAX_REPLY
+from .answer import MAX_REPLY, THOUGHTS, ThoughtsLike
 from .checks import check_choice, check_int, check_known
 from .episode import Episode, Protocol
 from .instance import Instance
@@ -43,6 +43,8 @@ class TextEnv(gym.Env[str, str]):
         Replies per episode. After each the agent reads the verdict and may revise.
     keep
         Which answer counts when there are several turns: the ``best`` so far, or the ``last``.
+    thoughts
+        How the thoughts in replies end, such as ``"[/THINK]"``; see `Protocol`.
     split
         Stream of instances: ``train``, ``validation`` or ``test``.
     render_mode
@@ -88,10 +90,11 @@ class TextEnv(gym.Env[str, str]):
         reward: str = "tiered",
         turns: int = 1,
         keep: str = "best",
+        thoughts: ThoughtsLike = THOUGHTS,
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
-        self.protocol = Protocol(turns, keep, reward)
+        self.protocol = Protocol(turns, keep, reward, thoughts)
         check_choice("split", split, SPLITS)
         if problem.picture is None:
             self.metadata = self.metadata | {"render_modes": ["ansi"]}

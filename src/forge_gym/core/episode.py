@@ -10,6 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from .answer import THOUGHTS, Thoughts, ThoughtsLike
 from .checks import check_choice, check_int, short_repr
 from .problem import Problem
 from .reference import CertificateError
@@ -38,8 +39,8 @@ class Protocol:
 
     Examples
     --------
-    >>> Protocol(turns=3, keep="last")
-    Protocol(turns=3, keep='last', reward='tiered')
+    >>> Protocol(turns=3, keep="last", thoughts="[/THINK]").thoughts
+    Thoughts(end='[/THINK]', start='[THINK]', inside=False)
     """
 
     turns: int = 1
@@ -48,8 +49,11 @@ class Protocol:
     """Which reply counts where there are several: the ``best`` so far, or the ``last``."""
     reward: str = "tiered"
     """Name of a reward scheme that pays a single answer; see `forge_gym.reward`."""
+    thoughts: ThoughtsLike = THOUGHTS
+    """How the model's thoughts end: the end mark, or an object with the fields of `Thoughts`, also as JSON."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "thoughts", Thoughts.of(self.thoughts))
         check_int("turns", self.turns, 1)
         check_choice("keep", self.keep, KEEP)
         single_reward(self.reward)
@@ -97,7 +101,7 @@ class Episode:
 
     def __init__(self, problem: Problem[Any, Any], instance: Any, protocol: Protocol | None = None) -> None:
         self.problem, self.instance, self.protocol = problem, instance, protocol or Protocol()
-        self.scheme = single_reward(self.protocol.reward)
+        self.scheme, self.thoughts = single_reward(self.protocol.reward), Thoughts.of(self.protocol.thoughts)
         self._reads_text = hasattr(self.scheme, "group")
         self.prompt = problem.prompt(instance)
         self.turn, self.over = 0, False
@@ -134,7 +138,7 @@ class Episode:
     def judge(self, reply: str, verdict: Verdict | None = None) -> Judged:
         """Return verdict and score of ``reply``; a `CertificateError` where it beats a certificate: a bug of ours."""
         if verdict is None:
-            verdict = self.problem.verify(self.instance, reply)
+            verdict = self.problem.verify(self.instance, reply, self.thoughts)
         if self._reads_text:
             (score,) = group_rewards(self.scheme, Group(self.problem, self.instance, (reply,), (verdict,)))
         else:

@@ -11,18 +11,18 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 
 from . import store
-from .answer import ANSWER_FORMATS, extract_answer, wrap_answer
+from .answer import ANSWER_FORMATS, THOUGHTS, Thoughts, extract_answer, wrap_answer
 from .checks import check_choice, check_int, short_repr
 from .instance import Instance
 from .parameters import check_parameters, parameter_types
 from .reference import Certificate, CertificateError, Reference, Sense
-from .seeding import SPLITS, instance_generator, keyed_generator, stream_of
+from .seeding import SPLITS, instance_generator, keyed_generator, split_of, stream_of
 from .verdict import Malformed, Number, Verdict, Violation, constraint_credit
 
 I = TypeVar("I", bound=Instance)  # noqa: E741 - I for instance, S for solution, as in the hooks' contracts
@@ -32,6 +32,13 @@ PRESENTATION = ("answer_format", "style", "names")
 """The parameters that change texts alone: they draw nothing, and no answer is worth more or less for them."""
 MAX_UNGRADED = 1000
 """Instances in a row without a graded scale after which a stream gives up."""
+FEW_BITS = 40
+"""Bits of a shape below which a stream has few: 100 instances and 3,000 others, drawn from 2^40 shapes, hold a copy with
+a probability of 3 in 10 million."""
+_PILOTS = 8
+"""Instances that show whether a stream has few shapes."""
+_MAX_MISSES = 1000
+"""Instances in a row of other splits after which there is none of this one."""
 _MIN_OBJECTIVES = 4
 """Different attained objectives that make an instance graded: fewer leave one step between greedy and optimum."""
 _SAMPLES = 32
@@ -188,7 +195,13 @@ class Problem(ABC, Generic[I, S]):
         seed, index
             Non-negative integers of any size; ``index`` counts within a seed.
         split
-            ``train``, ``validation`` or ``test``: disjoint streams.
+            ``train``, ``validation`` or ``test``. They share no instance; where a stream has few shapes, see
+            `FEW_BITS`, none is isomorphic to one of another split either: draws go on to the first of this split.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or there are so few shapes that the split has none.
 
         Examples
         --------
@@ -197,7 +210,19 @@ class Problem(ABC, Generic[I, S]):
         >>> tsp.instance(seed=7) == tsp.instance(seed=7), tsp.instance(seed=7) == tsp.instance(seed=8)
         (True, False)
         """
-        return self.generate(instance_generator(self._stream, seed, index, split))
+        rng = instance_generator(self._stream, seed, index, split)
+        instance = self.generate(rng)
+        if _has_few_shapes(self):
+            misses = 0
+            while split_of(instance.isomorphism_key()) != split:
+                misses += 1
+                if misses == _MAX_MISSES:
+                    raise ValueError(
+                        f"parameters of {self.name} must leave different instances to each split, got none for "
+                        f"{split} in {misses} draws from {short_repr(self)}: try a larger size or level"
+                    )
+                instance = self.generate(rng)
+        return instance
 
     def is_graded(self, instance: I) -> bool:
         """Whether the quality scale of ``instance`` has room: what suites and training streams require.
@@ -273,14 +298,15 @@ class Problem(ABC, Generic[I, S]):
         """
         return wrap_answer(self.format_answer(instance, solution), self.answer_format)
 
-    def parse_reply(self, instance: I, reply: str) -> S:
+    def parse_reply(self, instance: I, reply: str, thoughts: Thoughts = THOUGHTS) -> S:
         """Return the solution that the whole ``reply`` states, or raise `Malformed`."""
-        return self.parse_answer(instance, extract_answer(reply, self.answer_format))
+        return self.parse_answer(instance, extract_answer(reply, self.answer_format, thoughts))
 
-    def verify(self, instance: I, text: object) -> Verdict:
+    def verify(self, instance: I, text: object, thoughts: Thoughts = THOUGHTS) -> Verdict:
         """Judge ``text``, the whole reply of a model. Never raises, whatever it is; what is no text is malformed.
 
-        The first feasible answer to an instance waits for its reference, which is solved once.
+        The first feasible answer to an instance waits for its reference, which is solved once. ``thoughts`` says how
+        those of the model end; nothing in them is read.
 
         Examples
         --------
@@ -292,17 +318,17 @@ class Problem(ABC, Generic[I, S]):
         if not isinstance(text, str):
             return Verdict("malformed", f"an answer is text, got {short_repr(text)}")
         try:
-            solution = self.parse_reply(instance, text)
+            solution = self.parse_reply(instance, text, thoughts)
         except Malformed as error:
             return Verdict("malformed", str(error))
         return self.verify_solution(instance, solution)
 
-    def verify_many(self, instance: I, texts: Sequence[str]) -> list[Verdict]:
+    def verify_many(self, instance: I, texts: Sequence[str], thoughts: Thoughts = THOUGHTS) -> list[Verdict]:
         """Judge several replies to one instance as `verify` does; equal ones, frequent in a group, once."""
         if len(texts) == 1:
-            return [self.verify(instance, texts[0])]
+            return [self.verify(instance, texts[0], thoughts)]
         distinct = dict.fromkeys(text for text in texts if isinstance(text, str))
-        judged = {text: self.verify(instance, text) for text in distinct}
+        judged = {text: self.verify(instance, text, thoughts) for text in distinct}
         return [judged[text] if isinstance(text, str) else self.verify(instance, text) for text in texts]
 
     def verify_solution(self, instance: I, solution: S) -> Verdict:
@@ -460,3 +486,13 @@ class Problem(ABC, Generic[I, S]):
         """Return the SHA-256 of problem, version and data, in hexadecimal: the instance's identity."""
         text = f"{self.name} {self.version} {instance.to_json()}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _has_few_shapes(problem: Problem[Any, Any]) -> bool:
+    """Whether instances of the problem are likely to come again under other numbers."""
+    for index in range(_PILOTS):
+        bits = problem.generate(instance_generator(problem._stream, 0, index, "train")).shape_bits()
+        if bits < FEW_BITS or bits > 4 * FEW_BITS:
+            return bits < FEW_BITS
+    return False

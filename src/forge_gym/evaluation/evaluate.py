@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
-from ..agents.agent import Agent, AgentError, AsyncAgent, Message, Reply, Task, Unreachable
+from ..agents.agent import Agent, AgentError, AsyncAgent, Message, Reply, Task, Unreachable, thoughts_of
 from ..core.checks import check_int
 from ..core.episode import Episode, Judged, Protocol
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.verdict import Verdict
+from ..core.verdict import Malformed, Verdict
 from ..data.rows import Row
 from .statistics import Evaluation
 
@@ -69,7 +69,7 @@ def evaluate(
     (Estimate(mean=0.0, low=0.0, high=0.0), 1.0)
     """
     rows = [Row.of(problem, instance, {}, id=f"{problem.name}-{i}") for i, instance in enumerate(instances)]
-    protocol = Protocol(turns, reward=reward)
+    protocol = Protocol(turns, reward=reward, thoughts=thoughts_of(agent))
     return evaluate_rows(agent, rows, protocol, samples=samples, batch_size=batch_size, progress=progress)
 
 
@@ -84,6 +84,7 @@ def evaluate_rows(
 ) -> Evaluation:
     """Let ``agent`` play ``samples`` episodes on each row, as `evaluate` does."""
     check_int("samples", samples, 1)
+    protocol = protocol or Protocol(thoughts=thoughts_of(agent))
     episodes = [Conversation(row, protocol, sample) for row in rows for sample in range(samples)]
 
     def judged(answered: Sequence[Conversation]) -> None:
@@ -110,16 +111,8 @@ class Call(NamedTuple):
     reply: Reply
     judged: Judged
     feedback: str
-
-    @property
-    def shortfall(self) -> str:
-        """Why there is no whole answer: ``cut off``, ``empty`` or ``only thoughts``; nothing where there is one."""
-        if self.reply.finish in CUT_OFF:
-            return "cut off"
-        if not self.reply.text.strip():
-            return "empty"
-        said = self.reply.text.rpartition("</think>")[2].partition("<think>")[0]
-        return "" if said.strip() else "only thoughts"
+    shortfall: str
+    """Why there is no whole answer: ``cut off``, ``empty`` or ``only thoughts``; nothing where there is one."""
 
 
 CUT_OFF = ("length", "max_tokens")
@@ -152,7 +145,17 @@ class Conversation(Episode):
         """Take the turn that ``reply`` makes."""
         feedback = self.step(reply.text)
         assert self.last is not None
-        self.calls.append(Call(reply, self.last, feedback))
+        self.calls.append(Call(reply, self.last, feedback, self._shortfall(reply)))
+
+    def _shortfall(self, reply: Reply) -> str:
+        if reply.finish in CUT_OFF:
+            return "cut off"
+        if not reply.text.strip():
+            return "empty"
+        try:
+            return "" if self.thoughts.skip(reply.text).strip() else "only thoughts"
+        except Malformed:
+            return "only thoughts"
 
 
 def play(

@@ -18,24 +18,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .._version import __version__
-from ..agents.agent import Agent, AgentError, AsyncAgent
+from ..agents.agent import Agent, AgentError, AsyncAgent, thoughts_of
 from ..core.checks import check_int, short_repr
 from ..core.episode import Protocol
 from ..core.problem import Problem
-from ..core.registry import problem as make_problem
-from ..data.rows import Row, found_by, samples, write
+from ..data.rows import Row, found_by, new_file, samples, write
 from ..data.suite import SHIPPED, SuiteError, content_hash, locate, read
-from ..registration import problem_name
 from .evaluate import Call, Conversation, evaluation_of, play
 from .statistics import Evaluation
-from .transcript import FORMAT, Append, Line, appending, parse, verdict_to_dict, write_line
+from .transcript import FORMAT, MAX_EPISODES, Append, Line, appending, parse, verdict_to_dict, write_line
 
 GIVE_UP = 100
 """Episodes in a row that an agent fails to answer after which it is asked no more."""
@@ -49,7 +47,7 @@ class Questions:
 
     rows: tuple[Row, ...]
     header: dict[str, Any]
-    """``suite`` and ``limit``, or ``env``, ``episodes``, ``seed`` and ``split``."""
+    """``suite`` and ``limit``, or ``env``, ``episodes``, ``seed`` and ``split``; and ``rows``, unless they ship."""
     name: str
     """For titles and file names."""
 
@@ -72,17 +70,31 @@ def suite_questions(suite: str, limit: int | None = None) -> Questions:
     path = locate(suite)
     name, rows = read(path)
     asked: dict[str, Any] = {"name": name, "sha256": content_hash(rows)}
-    if name not in SHIPPED:
-        asked["file"] = str(path.resolve())
-    if limit is not None:
-        check_int("limit", limit, 1)
-        levels: dict[tuple[str, int], list[Row]] = {}
-        for row in rows:
-            levels.setdefault((row.problem.name, row.level), []).append(row)
-        rows = [row for group in levels.values() for row in group[:limit]]
-    if len({row.id for row in rows}) < len(rows):
-        raise SuiteError(f"{path} has two rows of one id, so a transcript could not tell them apart")
-    return Questions(tuple(rows), {"suite": asked, "limit": limit, "env": None}, name)
+    chosen = _first(rows, limit)
+    lines = {row.id: at for at, row in enumerate(rows, 1)}
+    for row in chosen:
+        _use(row, f"{path}, line {lines[row.id]}")
+    stated = None if name in SHIPPED else [row.to_dict() for row in chosen]
+    return Questions(tuple(chosen), {"suite": asked, "limit": limit, "env": None, "rows": stated}, name)
+
+
+def _first(rows: Sequence[Row], limit: int | None) -> list[Row]:
+    """Return the first ``limit`` rows of every problem and level."""
+    if limit is None:
+        return list(rows)
+    check_int("limit", limit, 1)
+    levels: dict[tuple[str, int], list[Row]] = {}
+    for row in rows:
+        levels.setdefault((row.problem.name, row.level), []).append(row)
+    return [row for group in levels.values() for row in group[:limit]]
+
+
+def _use(row: Row, place: str) -> None:
+    """Check witness and anchors of a row; an error names its ``place``."""
+    try:
+        row.use()
+    except ValueError as error:
+        raise SuiteError(f"{place}: {short_repr(row.id)}: {error}") from error
 
 
 def env_questions(
@@ -95,7 +107,8 @@ def env_questions(
         raise ValueError(f"problems must be of different names, got {names}")
     rows = [row for problem in problems for row in islice(samples(problem, seed=seed, split=split), episodes)]
     envs = [{"problem": found_by(p), "version": p.version, "parameters": p.parameters} for p in problems]
-    header = {"suite": None, "env": envs, "episodes": episodes, "seed": seed, "split": split}
+    stated = [row.to_dict() for row in rows]
+    header = {"suite": None, "env": envs, "episodes": episodes, "seed": seed, "split": split, "rows": stated}
     return Questions(tuple(rows), header, " + ".join(map(described, problems)))
 
 
@@ -105,21 +118,18 @@ def described(problem: Problem[Any, Any]) -> str:
     return f"{problem.name}({parameters})" if parameters else problem.name
 
 
-def _questions(header: dict[str, Any], suite: str | Path | None) -> Questions:
-    """Rebuild what the run of this header asked."""
-    asked = header["suite"]
-    if asked is None:
-        problems = [make_problem(problem_name(env["problem"]), **env["parameters"]) for env in header["env"]]
-        questions = env_questions(problems, header["episodes"], header["seed"], header["split"])
-        now = questions.header["env"]
-        if json.loads(json.dumps(now)) != header["env"]:
-            raise ValueError(f"its problems are at other versions now: {short_repr(now, 200)}")
-        return questions
-    questions = suite_questions(str(suite or asked.get("file", asked["name"])), header["limit"])
-    name, digest = asked["name"], asked["sha256"]
-    if questions.header["suite"]["sha256"] != digest:
-        raise ValueError(f"it asked another version of the suite {name}, of content {digest}")
-    return questions
+def _rows(header: dict[str, Any]) -> list[Row]:
+    """Return what the run of this header asked: its own rows, or those of a suite in the package."""
+    if header["rows"] is not None:
+        return [Row.from_dict(row) for row in header["rows"]]
+    name, digest = (header["suite"] or {}).get("name"), (header["suite"] or {}).get("sha256")
+    if name not in SHIPPED:
+        raise ValueError(f"it has no rows, and {short_repr(name)} is no suite of the package")
+    if digest != SHIPPED[name]:
+        raise ValueError(f"it asked another version of the suite {name}, of content {short_repr(digest)}")
+    if not (header["limit"] is None or isinstance(header["limit"], int)):
+        raise ValueError(f"limit is {short_repr(header['limit'])}")
+    return _first(read(name)[1], header["limit"])
 
 
 # ------------------------------------------------------------------------------------- runs
@@ -155,7 +165,8 @@ class Run:
         ValueError
             If a line does not follow from those before it.
         """
-        protocol, samples = Protocol(header["turns"], reward=header["reward"]), range(header["samples"])
+        protocol = Protocol(header["turns"], reward=header["reward"], thoughts=header["thoughts"])
+        samples = range(header["samples"])
         run = cls(header, [Conversation(row, protocol, sample) for row in rows for sample in samples])
         known = {(episode.row.id, episode.sample): episode for episode in run.episodes}
         for at, line in enumerate(lines, 2):
@@ -251,22 +262,22 @@ def common_rows(runs: Sequence[Run]) -> list[Row]:
     return common
 
 
-def read_run(path: str | Path, suite: str | Path | None = None) -> Run:
+def read_run(path: str | Path) -> Run:
     """Return the run in a transcript, which may be under way: a line that is not whole yet is left out.
+
+    No other file is opened, and nothing is drawn or solved.
 
     Parameters
     ----------
     path
-        What `record` wrote.
-    suite
-        Where the suite is now, if it did not ship with the package and was moved.
+        What `record` wrote. A problem of one's own that it asks must be registered.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     ValueError
-        If it is no transcript, is damaged, or asked what can no longer be rebuilt. The message names file and line.
+        If it is no transcript or is damaged. The message names file and line.
     CertificateError
         If an answer beats a certificate: a bug of ours.
     """
@@ -276,10 +287,15 @@ def read_run(path: str | Path, suite: str | Path | None = None) -> Run:
     if header is None:
         raise ValueError(f"{path} is no transcript: it has no header")
     try:
-        questions = _questions(header, suite)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} cannot be rebuilt: {error}") from None
-    return Run.of(header, questions.rows, lines, path)
+        rows = _rows(header)
+        for row in rows:
+            _use(row, "row")
+        if len({row.id for row in rows}) < len(rows):
+            raise ValueError("two rows have one id")
+        Protocol(header["turns"], reward=header["reward"])
+    except ValueError as error:
+        raise ValueError(f"{path}, line 1, is damaged: {error}") from None
+    return Run.of(header, rows, lines, path)
 
 
 def write_run(run: Run, path: str | Path) -> None:
@@ -290,9 +306,7 @@ def write_run(run: Run, path: str | Path) -> None:
     ValueError
         If ``path`` exists.
     """
-    path = Path(path)
-    if path.exists():
-        raise ValueError(f"{path} exists and is left as it is: give another file")
+    path = new_file(path, ".jsonl")
     lines = [write_line(episode, turn) for episode in run.episodes for turn in range(episode.turn)]
     write(path, [json.dumps({**run.header, "rescored": __version__}), *lines])
 
@@ -328,7 +342,7 @@ def record(
         As of `forge_gym.evaluation.evaluate.evaluate`.
     options
         What else decides the agent's answers, such as its temperature, as JSON-ready data; and ``base_url``, which
-        may change when a run goes on. All of it goes into the header, so no key may be in it.
+        may change when a run goes on. All of it goes into the header, but for what may be secret: see `recorded`.
     batch_size
         Episodes in flight, of an agent that answers in batches; the transcript is written after each batch.
     progress
@@ -343,6 +357,7 @@ def record(
         If the agent's server is not there.
     """
     check_int("samples", samples, 1)
+    thoughts = thoughts_of(agent)
     Protocol(turns, reward=reward)  # refuses them before anything is written
     header = {
         "forge_gym": __version__,
@@ -352,7 +367,8 @@ def record(
         "turns": turns,
         "samples": samples,
         "reward": reward,
-        "options": options or {},
+        "thoughts": asdict(thoughts),
+        "options": recorded(options or {}),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     path = None if path is None else Path(path)

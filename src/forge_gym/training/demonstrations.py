@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.agent import Agent, Task
+from ..agents.agent import Agent, Task, thoughts_of
 from ..agents.controls import climb
 from ..core.checks import check_choice, check_share
 from ..core.instance import Instance
@@ -167,11 +167,12 @@ def rejection_sample(
         Replies asked for at once.
     """
     kept: list[Example] = []
+    thoughts = thoughts_of(agent)
     for index, texts in enumerate(replies(agent, problem, instances, samples, batch_size)):
         instance = instances[index]
         good = [
             (verdict, text)
-            for text, verdict in zip(texts, problem.verify_many(instance, texts), strict=True)
+            for text, verdict in zip(texts, problem.verify_many(instance, texts, thoughts), strict=True)
             if verdict.feasible and not verdict.beats_bound and verdict.skill >= skill
         ]
         best = max([verdict.skill for verdict, _ in good], default=0.0)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..agents.agent import Agent
+from ..agents.agent import Agent, thoughts_of
 from ..core.checks import check_int
 from ..core.problem import Problem
 from ..core.rewards import Group, group_rewards
@@ -253,7 +253,7 @@ def preflight(
         groups = []
         asked = replies(agent, rung, drawn, group, batch_size, progress)
         for instance, texts in zip(drawn, asked, strict=True):
-            verdicts = rung.verify_many(instance, texts)
+            verdicts = rung.verify_many(instance, texts, thoughts_of(agent))
             rewards = group_rewards(scheme, Group(rung, instance, texts, verdicts))
             groups.append(JudgedGroup(rung, instance, texts, verdicts, rewards))
         rows.append(Row(rung, level, tuple(groups)))

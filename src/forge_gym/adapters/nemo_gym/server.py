@@ -32,6 +32,7 @@ class ForgeConfig(BaseResourcesServerConfig):
     turns: int = 1
     keep: str = "best"
     reward: str = "tiered"
+    thoughts: str | dict[str, Any] = "</think>"
 
     def model_post_init(self, context: Any) -> None:
         """Refuse what is wrong, before a server starts."""
@@ -40,7 +41,7 @@ class ForgeConfig(BaseResourcesServerConfig):
 
     def protocol(self) -> Protocol:
         """Return how episodes go."""
-        return Protocol(self.turns, self.keep, self.reward)
+        return Protocol(self.turns, self.keep, self.reward, self.thoughts)
 
 
 class ForgeVerifyRequest(BaseVerifyRequest):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from openrlhf.utils.agent import AgentInstanceBase, MultiTurnAgentExecutor
 
+from forge_gym.core.answer import THOUGHTS, ThoughtsLike
 from forge_gym.core.episode import Episode, Protocol
 
 _MARK = "forge-gym: the reply stands here"
@@ -84,9 +85,11 @@ class Engine:
         return output
 
 
-def executor(*, turns: int = 3, keep: str = "best", reward: str = "tiered") -> type[MultiTurnAgentExecutor]:
+def executor(
+    *, turns: int = 3, keep: str = "best", reward: str = "tiered", thoughts: ThoughtsLike = THOUGHTS
+) -> type[MultiTurnAgentExecutor]:
     """Return a class of executors with another `Protocol`, to be named ``AgentExecutor`` in a file of your own."""
-    protocol = Protocol(turns, keep, reward)
+    protocol = Protocol(turns, keep, reward, thoughts)
 
     class AgentExecutor(MultiTurnAgentExecutor):
         """Plays `ForgeAgent`; without another reward file, since the episodes pay themselves."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+from forge_gym.core.answer import THOUGHTS, ThoughtsLike
 from forge_gym.core.checks import check_known, short_repr
 from forge_gym.core.episode import Episode, Protocol
 
@@ -23,6 +24,7 @@ def reward_func(
     labels: Sequence[str],
     *,
     reward: str = "tiered",
+    thoughts: ThoughtsLike = THOUGHTS,
     **foreign: Any,
 ) -> dict[str, Any]:
     """Return what the replies in ``queries`` are worth.
@@ -35,6 +37,8 @@ def reward_func(
         The prompts alone, chat template included, of which nothing pays or costs; and the rows' specs.
     reward
         Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
+    thoughts
+        How the thoughts in replies end; see `Protocol`.
 
     Returns
     -------
@@ -61,10 +65,10 @@ def reward_func(
     """
     import torch
 
-    check_known("reward_func", "argument", foreign, ["reward"])
+    check_known("reward_func", "argument", foreign, ["reward", "thoughts"])
     numbers = []
     for query, prompt, label in zip(queries, prompts, labels, strict=True):
-        episode = Episode.of_spec(label, Protocol(reward=reward))
+        episode = Episode.of_spec(label, Protocol(reward=reward, thoughts=thoughts))
         episode.say(cut_reply(query, prompt))
         numbers.append(episode.numbers())
     # In double precision the reward arrives as it is; the trainer rounds it later.

@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from pettingzoo import ParallelEnv
 
+from ...core.answer import THOUGHTS, ThoughtsLike
 from ...core.checks import check_int
 from ...core.problem import Problem
 from ...core.reference import CertificateError
@@ -43,7 +44,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
     view
         ``text``: a prompt, and a reply; ``numeric``: everybody builds a solution by numbered actions, see
         `forge_gym.wrappers.Construct`.
-    turns, keep, split
+    turns, keep, thoughts, split
         Of each agent's text environment; see `TextEnv`. The numeric view has one turn.
     render_mode
         ``ansi`` (text), ``human`` (prints it) or ``rgb_array`` (the answers side by side; needs matplotlib).
@@ -81,11 +82,12 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         view: str = "text",
         turns: int = 1,
         keep: str = "best",
+        thoughts: ThoughtsLike = THOUGHTS,
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
         check_int("agents", agents, 2, rule="an answer is compared with another one")
-        given = {"turns": turns, "keep": keep, "split": split}
+        given = {"turns": turns, "keep": keep, "thoughts": thoughts, "split": split}
         super().__init__(problem, agents, view, render_mode, **given)
         first, *others = self.possible_agents
         self._answers = {first: self._board} | {agent: copy(self._board) for agent in others}

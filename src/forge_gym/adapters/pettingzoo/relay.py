@@ -11,6 +11,7 @@ from gymnasium import spaces
 from pettingzoo import AECEnv
 from pettingzoo.utils import AgentSelector
 
+from ...core.answer import THOUGHTS, Thoughts, ThoughtsLike
 from ...core.checks import check_choice, check_int, check_share
 from ...core.env import TextEnv
 from ...core.instance import Instance
@@ -75,7 +76,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
         Whether the variables of a solution are divided among the agents, see `deal`: each may change only its own.
     start
         The solution to begin with: ``greedy`` or ``trivial``.
-    reward, split
+    reward, thoughts, split
         As in `TextEnv`.
     penalty
         What an impossible move costs in the numeric view.
@@ -129,6 +130,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
         start: str = "greedy",
         reward: str = "tiered",
         penalty: float = 0.01,
+        thoughts: ThoughtsLike = THOUGHTS,
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
@@ -136,9 +138,9 @@ class Relay(Table, AECEnv[str, Any, Any]):
         check_int("rounds", rounds, 1)
         check_choice("start", start, ("greedy", "trivial"))
         check_share("penalty", penalty)
-        given = {"reward": reward, "split": split}
+        given = {"reward": reward, "thoughts": thoughts, "split": split}
         super().__init__(as_kind(problem), agents, view, render_mode, **given)
-        self.owned, self.start, self.penalty = owned, start, penalty
+        self.owned, self.start, self.penalty, self._thoughts = owned, start, penalty, Thoughts.of(thoughts)
         self.turns = agents * rounds
         """Turns of all agents together."""
         self._sight = _Sight(self._board, self.turns) if view == "numeric" else None
@@ -231,7 +233,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
 
     def _answered(self, agent: str, reply: str) -> Any:
         """Return the solution that the reply states if it may become the shared one, and note what is to be said."""
-        verdict = self.problem.verify(self.instance, reply)
+        verdict = self.problem.verify(self.instance, reply, self._thoughts)
         value: Any = verdict.objective
         kept = ", so the shared solution stays as it was"
         if verdict.status == "malformed":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...core.answer import THOUGHTS, ThoughtsLike
 from ...core.checks import short_repr
 from ...core.episode import Episode, Protocol
 from .reward import KeptReply
@@ -34,6 +35,8 @@ class Rollout:
         Replies per episode.
     keep
         Which reply counts: the ``best`` so far, or the ``last``.
+    thoughts
+        How the thoughts in replies end; see `Protocol`. The `RewardFunction` needs the same.
 
     Notes
     -----
@@ -45,8 +48,15 @@ class Rollout:
 
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]] = (), *, turns: int = 3, keep: str = "best") -> None:
-        self._protocol = Protocol(turns, keep)
+    def __init__(
+        self,
+        rows: Iterable[Mapping[str, Any]] = (),
+        *,
+        turns: int = 3,
+        keep: str = "best",
+        thoughts: ThoughtsLike = THOUGHTS,
+    ) -> None:
+        self._protocol = Protocol(turns, keep, thoughts=thoughts)
         self._specs: dict[bytes, str] = {}
         for row in rows:
             self.register(row)

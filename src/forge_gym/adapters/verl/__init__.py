@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...core.answer import THOUGHTS, ThoughtsLike
 from ...core.checks import check_known
 from ...core.episode import Episode, Protocol
 from ...data.rows import Row
@@ -24,6 +25,7 @@ def compute_score(
     extra_info: dict[str, Any] | None = None,
     *,
     reward: str = "tiered",
+    thoughts: ThoughtsLike = THOUGHTS,
     **foreign: Any,
 ) -> dict[str, float]:
     """Return the reward of a reply as ``score``, and what verl logs beside it: `Episode.numbers`.
@@ -38,6 +40,8 @@ def compute_score(
         The row's spec; see `Problem.spec`.
     reward
         Name of a reward scheme that pays a single answer; see `forge_gym.reward`.
+    thoughts
+        How the thoughts in replies end; see `Protocol`.
 
     Raises
     ------
@@ -54,8 +58,8 @@ def compute_score(
     >>> round(numbers["score"], 2), numbers["feasible"], numbers["quality"]
     (-0.24, 1.0, 0.0)
     """
-    check_known("compute_score", "argument", foreign, ["reward", *_FOREIGN])
-    episode = Episode.of_spec(ground_truth, Protocol(reward=reward))
+    check_known("compute_score", "argument", foreign, ["reward", "thoughts", *_FOREIGN])
+    episode = Episode.of_spec(ground_truth, Protocol(reward=reward, thoughts=thoughts))
     episode.say(solution_str)
     return episode.numbers()
 

@@ -10,6 +10,7 @@ from uuid import uuid4
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput, register
 from verl.utils.profiler import simple_timer
 
+from ...core.answer import THOUGHTS, ThoughtsLike
 from ...core.checks import check_known
 from ...core.episode import Episode, Protocol
 
@@ -17,6 +18,7 @@ _KNOWN = [
     "turns",
     "keep",
     "reward",
+    "thoughts",
     "name",
     "tools",
     *list(inspect.signature(AgentLoopBase.__init__).parameters)[1:],
@@ -29,7 +31,7 @@ class ForgeAgentLoop(AgentLoopBase):
     """An agent loop in which the model reads the verdict after each reply and may revise.
 
     A file of agent loops, ``actor_rollout_ref.rollout.agent.agent_loop_config_path``, names it and sets ``turns``,
-    ``keep`` and ``reward`` of `Protocol`.
+    ``keep``, ``reward`` and ``thoughts`` of `Protocol`.
 
     A trajectory is the model's tokens as they were drawn, with the tokens of the feedback between them, which
     ``response_mask`` keeps out of the loss. It ends with a proven optimum, after ``turns`` replies, or where feedback
@@ -40,8 +42,16 @@ class ForgeAgentLoop(AgentLoopBase):
     `Episode.numbers` as ``reward_extra_info``. Judging runs in a thread, beside the generation of others.
     """
 
-    def __init__(self, *, turns: int = 3, keep: str = "best", reward: str = "tiered", **base: Any) -> None:
-        self._protocol = Protocol(turns, keep, reward)
+    def __init__(
+        self,
+        *,
+        turns: int = 3,
+        keep: str = "best",
+        reward: str = "tiered",
+        thoughts: ThoughtsLike = THOUGHTS,
+        **base: Any,
+    ) -> None:
+        self._protocol = Protocol(turns, keep, reward, thoughts)
         check_known("ForgeAgentLoop", "argument", base, _KNOWN)
         super().__init__(**base)
 
