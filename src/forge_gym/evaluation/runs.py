@@ -292,7 +292,7 @@ def read_run(path: str | Path) -> Run:
             _use(row, "row")
         if len({row.id for row in rows}) < len(rows):
             raise ValueError("two rows have one id")
-        Protocol(header["turns"], reward=header["reward"])
+        Protocol(header["turns"], reward=header["reward"], thoughts=header["thoughts"])
     except ValueError as error:
         raise ValueError(f"{path}, line 1, is damaged: {error}") from None
     return Run.of(header, rows, lines, path)
