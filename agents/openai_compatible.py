@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 from asyncio import sleep
@@ -15,9 +16,12 @@ from random import random
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Self
 
+from ..core.answer import CLOSE, OPEN, THOUGHTS, Thoughts, ThoughtsLike
 from ..core.checks import check_choice, check_int, short_repr
+from ..core.foreign import load_json
 from .agent import AgentError, Reply, Task, Unreachable
 from .prompting import Prompting, check_sampling
+from .secrets import Address, Secrets, fields_of
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +37,8 @@ _CONNECTING = 15.0
 """Seconds to connect."""
 _LONGEST_WAIT = 600.0
 """Seconds beyond which a ``Retry-After`` is not waited for: the reply is given up."""
+_LONGEST_RESPONSE = 2**24
+"""Bytes of a response: more than any reply that is read."""
 
 
 @dataclass(eq=False, repr=False)
@@ -43,15 +49,20 @@ class OpenAICompatibleAgent:
     timeouts and broken connections, and on a response that is cut, no JSON or without choices. Other statuses
     end it at once. After a 429, and wherever the server says ``Retry-After``, nothing is asked until then.
 
-    Only the content of a reply is its text. Thoughts that a server reports apart are never judged. An option that makes
-    no sense is a ``ValueError``.
+    Only the content of a reply is its text. Thoughts that a server reports apart are never judged. A stop string
+    (``extra={"stop": ["</answer>"]}``) ends a reply and is left out by most servers. It is put back where the server
+    names it (vLLM, SGLang). Where a server names none, an answer that a stop string ``</answer>`` left open is closed,
+    unless the reply was cut off. An option that makes no sense is a ``ValueError``.
     """
 
     model: str
     """As the server calls it."""
     _: KW_ONLY
     base_url: str = ""
-    """Up to and without ``/chat/completions``; by default the environment's ``OPENAI_BASE_URL``, or OpenAI's."""
+    """Up to and without ``/chat/completions``; by default the environment's ``OPENAI_BASE_URL``, or OpenAI's.
+
+    User, password and query of the address go with each request; the attribute holds it without them.
+    """
     api_key_env: str = ""
     """Name of the environment variable that holds the key, which goes to ``base_url`` and nowhere else.
 
@@ -72,6 +83,8 @@ class OpenAICompatibleAgent:
     """If given, it is sent plus the task's sample number, so that samples differ."""
     extra: Mapping[str, Any] | str | None = None
     """More fields of the request, as a mapping or as JSON."""
+    thoughts: ThoughtsLike = THOUGHTS
+    """How thoughts end that the server leaves in the reply; where it reports them apart, nothing need be said."""
     concurrency: int = 16
     """Requests under way at a time."""
     attempts: int = 6
@@ -86,16 +99,8 @@ class OpenAICompatibleAgent:
     """Both are of a million tokens."""
 
     def __post_init__(self) -> None:
-        import httpx
-
-        self.base_url = (self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
-        try:
-            address = httpx.URL(self.base_url)
-        except httpx.InvalidURL:
-            address = httpx.URL("")
-        if address.scheme not in ("http", "https") or not address.host:
-            rule = "base_url must be like https://host/v1 or http://localhost:8000/v1"
-            raise ValueError(f"{rule}, got {short_repr(self.base_url)}")
+        self._address = Address.of(self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL)
+        self.base_url = self._address.stated
         check_choice("max_tokens_field", self.max_tokens_field, LIMIT_FIELDS)
         check_sampling(self.temperature, self.top_p)
         options = {option: value for option, value in vars(self).items() if value is not None}
@@ -105,15 +110,19 @@ class OpenAICompatibleAgent:
             if not options.get(option, 1) > 0:
                 raise ValueError(f"{option} must be above 0, got {options[option]!r}")
         for option in ("prompt_price", "completion_price"):
-            if not options[option] >= 0:
+            if not 0 <= options[option] < inf:
                 raise ValueError(f"{option} must be at least 0, got {options[option]!r}: did you mean 0.0?")
         self.name = self.name or self.model
+        self.thoughts = self._thoughts = Thoughts.of(self.thoughts)
         self.prompting = Prompting(self.system, self.shots)
         self._key = _read_key(self.api_key_env)
         sent = {"model": self.model, "temperature": self.temperature, "top_p": self.top_p}
         sent[self.max_tokens_field] = self.max_tokens
         given = {field: value for field, value in sent.items() if value is not None}
         self._body: dict[str, Any] = given | _extra(self.extra)
+        self._secrets = Secrets(self._key, self._address, _extra(self.extra))
+        stops = self._body.get("stop") or []
+        self._stops: list[Any] = [stops] if isinstance(stops, str) else stops if isinstance(stops, list) else []
         self._per_request = 60.0 / (self.requests_per_minute or inf)
         self._per_token = 60.0 / (self.tokens_per_minute or inf)
         self._paused_until = self._next_request = self._next_token = -inf
@@ -127,9 +136,12 @@ class OpenAICompatibleAgent:
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            auth=self._address.login,
+            params=httpx.QueryParams(self._address.query),
             timeout=httpx.Timeout(None, connect=_CONNECTING),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=self.concurrency),
         )
+        logging.getLogger("httpx").addFilter(_without_query)
         self._slots, self._queue = asyncio.Semaphore(self.concurrency), asyncio.Lock()
         return self
 
@@ -185,8 +197,7 @@ class OpenAICompatibleAgent:
         if failure.shared and seconds <= _LONGEST_WAIT:
             # Also where this one is given up: others are to wait.
             self._paused_until = max(self._paused_until, monotonic() + seconds)
-        # The key is taken out before the text is cut: servers may repeat what they refuse.
-        detail = failure.detail.replace(self._key, "[key]") if self._key else failure.detail
+        detail = self._secrets.hide(failure.detail)  # before it is cut: servers may repeat what they refuse
         message = f"{failure.reason}: {short_repr(detail, 200)}" if detail else failure.reason
         if not failure.passing:
             raise AgentError(f"{self.name}: {message}")
@@ -207,24 +218,45 @@ class OpenAICompatibleAgent:
         content, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
         try:
             async with asyncio.timeout(self.timeout):
-                response = await self._client.post("chat/completions", content=content, headers=kind)
+                async with self._client.stream("POST", "chat/completions", content=content, headers=kind) as response:
+                    received = await _received(response)
         except TimeoutError:
             raise _Failure(f"no whole reply within {self.timeout:g} s") from None
-        except httpx.RequestError as error:
+        except (httpx.RequestError, httpx.InvalidURL, UnicodeError) as error:
             if not self._met and isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
                 where = f"{self.name}: no server answers at {httpx.URL(self.base_url).netloc.decode()}"
                 raise Unreachable(f"{where}: {error or 'it takes too long to connect'}") from None
             raise _Failure(type(error).__name__, str(error)) from None
         self._met = True
         try:
-            data = json.loads(response.content)
-        except (ValueError, RecursionError):
+            data = self._secrets.hide_all(load_json(received))
+        except ValueError:
             data = None
         if not response.is_success:
             raise _refusal(response, data if isinstance(data, dict) else {})
         if not isinstance(data, dict):
-            raise _Failure("the response is no JSON object", response.text)
-        return _read_reply(data)
+            raise _Failure("the response is no JSON object", received.decode("utf-8", "replace"))
+        return _read_reply(data, self._thoughts, self._stops)
+
+
+async def _received(response: httpx.Response) -> bytes:
+    """Return the body of a response, or raise `_Failure` where it is longer than any reply that is read."""
+    parts = bytearray()
+    async for part in response.aiter_bytes(2**16):
+        parts += part
+        if len(parts) > _LONGEST_RESPONSE:
+            raise _Failure(f"the response has more than {_LONGEST_RESPONSE} bytes")
+    return bytes(parts)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Leave out of httpx's log what may be a key in the address of a request."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            arg.copy_with(query=None) if type(arg).__name__ == "URL" else arg  # type: ignore[attr-defined]
+            for arg in record.args
+        )
+    return True
 
 
 @dataclass(eq=False)
@@ -277,42 +309,53 @@ def retry_after(value: str | None, now: float) -> float | None:
 
 def _read_key(variable: str) -> str:
     key = os.environ.get(variable or DEFAULT_KEY, "").strip()
+    shown = repr(variable) if re.fullmatch("[A-Z_][A-Z0-9_]{0,39}", variable) else "what may be a key itself"
     if variable and not key:
-        raise ValueError(f"api_key_env must name an environment variable that is set, got {variable!r}")
+        raise ValueError(f"api_key_env must name an environment variable that is set, got {shown}")
     if not (key.isascii() and key.isprintable()):
         raise ValueError(f"the key in {variable or DEFAULT_KEY} must be one line of ASCII")
     return key
 
 
 def _extra(extra: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    try:
-        extra_fields = json.loads(extra) if isinstance(extra, str) else extra or {}
-        json.dumps(extra_fields)
-    except (ValueError, TypeError, RecursionError):
-        extra_fields = None
-    if not isinstance(extra_fields, Mapping):
-        raise ValueError(f"extra must be a JSON object of fields of the request, got {short_repr(extra)}")
+    extra_fields = fields_of(extra)
     if taken := sorted(_FIXED.intersection(extra_fields)):
-        raise ValueError(f"extra must leave {taken[0]} alone, got {short_repr(extra_fields[taken[0]])}")
-    return dict(extra_fields)
+        raise ValueError(f"extra must leave {taken[0]} alone, which the agent sets")
+    return extra_fields
 
 
-def _read_reply(data: dict[str, Any]) -> Reply:
+def _read_reply(data: dict[str, Any], thoughts: Thoughts, stops: Sequence[Any]) -> Reply:
     choices = data.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not (isinstance(choice, dict) and isinstance(message, dict)):
         raise _Failure("no choices in the response", _message(data))
+    finish = _content(choice.get("finish_reason"))
     text = _content(message.get("content"))
-    thoughts = _content(message.get("reasoning_content")) or _content(message.get("reasoning"))
-    if not text.strip() and thoughts:
-        text = f"<think>{thoughts}</think>"
+    apart = _content(message.get("reasoning_content")) or _content(message.get("reasoning"))
+    if not text.strip() and apart:
+        text = f"{thoughts.start}{apart}{thoughts.end}"
+    elif finish == "stop":
+        text += _left_out(text, choice, stops)
     # The halves of characters are joined, and those without another half replaced.
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     usage = data.get("usage")
     counts = [usage.get(f"{part}_tokens") for part in _PARTS] if isinstance(usage, dict) else [0, 0]
     tokens = [count if type(count) is int and 0 <= count < 2**53 else 0 for count in counts]
-    return Reply(text, _content(choice.get("finish_reason"))[:40], *tokens)
+    return Reply(text, finish[:40], *tokens)
+
+
+def _left_out(text: str, choice: Mapping[str, Any], stops: Sequence[Any]) -> str:
+    """Return the stop string that ended ``text`` and that the server left out; empty where there is none.
+
+    vLLM names it in ``stop_reason`` and SGLang in ``matched_stop``, None or a token's number where the model ended the
+    reply itself. Others say ``stop`` of both: then only an answer that one of ``stops`` would close counts as stopped.
+    """
+    for named in ("stop_reason", "matched_stop"):
+        if named in choice:
+            stop = _content(choice[named])
+            return stop if stop in (CLOSE, *stops) and not text.endswith(stop) else ""
+    return CLOSE if CLOSE in stops and text.rfind(OPEN) > text.rfind(CLOSE) else ""
 
 
 def _content(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from .core.checks import check_known
+from .core.checks import check_known, short_repr
 from .core.env import TextEnv
 from .core.mixed import MixedEnv
 from .core.mixture import Mixture
@@ -95,6 +95,31 @@ def problem_name(text: str) -> str:
         detail = str(error).splitlines()[0]
         raise ValueError(f"a problem must be a name, an id or module:Class, got {text!r}: {detail}") from None
     return cls.name
+
+
+def stated_name(text: object) -> str:
+    """Return the name of the problem that a file states, as `forge_gym.data.rows.found_by` wrote it.
+
+    Files come from anybody, so nothing is imported for them: one of the user's own must be registered.
+
+    Examples
+    --------
+    >>> stated_name("TSP")
+    'TSP'
+    >>> stated_name("antigravity:Thing")
+    Traceback (most recent call last):
+    ValueError: problem 'antigravity:Thing' is code that a file names and nobody else: --own antigravity:Thing runs it
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"problem must be a name, got {short_repr(text)}")
+    _, colon, name = text.partition(":")
+    if not colon:
+        return text
+    cls = problem_class(name) if name in problems() else None
+    if cls is None or f"{cls.__module__}:{cls.__name__}" != text:
+        place = short_repr(text)
+        raise ValueError(f"problem {place} is code that a file names and nobody else: --own {place[1:-1]} runs it")
+    return name
 
 
 def definition_entry_point(name: str) -> str | None:

@@ -321,7 +321,7 @@ def test_the_command_line(
     assert (
         not err
         and "\x1b" not in out
-        and "[red]m?[2J" in out
+        and "[red]m␛[2J" in out
         and "local-search" in out
         and "100 instances, best of 2 samples" in out
     )

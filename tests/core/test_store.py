@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -104,8 +105,9 @@ def test_a_folder_that_must_not_be_written(tmp_path: Path) -> None:
         ReferenceStore(tmp_path / "deep" / "x.sqlite").put("A", 0, "h", FOUND)
 
 
-def test_a_locked_file_costs_no_time_and_is_used_again(tmp_path: Path) -> None:
+def test_a_locked_file_costs_no_time_and_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.sqlite"
+    monkeypatch.setattr(stores, "_PAUSE_S", 0.0)
     store = ReferenceStore(path)
     store.put("A", 0, "h", FOUND)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -115,6 +117,74 @@ def test_a_locked_file_costs_no_time_and_is_used_again(tmp_path: Path) -> None:
         other.execute("COMMIT")
     store.put("A", 0, "i", FOUND)
     assert store.get("A", 0, "i") == FOUND
+
+
+def test_verdicts_do_not_wait_for_a_file_that_stays_locked(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    store = ReferenceStore(path)
+    store.put("A", 0, "h", FOUND)
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        store, start = ReferenceStore(path), time.monotonic()
+        store.get("A", 0, "h")
+        store.put("A", 0, "i", FOUND)
+        assert time.monotonic() - start < 0.2
+        for _ in range(20):
+            store.get("A", 0, "h")
+            store.put("A", 0, "i", FOUND)
+        assert time.monotonic() - start < 0.4 and store.usable
+
+
+def test_a_lock_that_a_fork_left_behind(tmp_path: Path) -> None:
+    store = ReferenceStore(tmp_path / "x.sqlite")
+    with store._lock:  # as a thread held it that the child does not have
+        start = time.monotonic()
+        assert store.get("A", 0, "h") is None and time.monotonic() - start < 0.2
+
+
+@pytest.mark.parametrize(
+    ("value", "solution"),
+    [
+        ("1e400000000", "[]"), ("9" * 101, "[]"), ("1/0", "[]"), (" 1", "[]"), ("5", "[" * 10_000), ("5", "[NaN]"),
+        ("5", f"[{'1' * 5000}]"), ("5", "x" * 2**25), ("5", b"[1, \xff]"), (b"5", "[]"), (None, None),
+    ],
+)  # fmt: skip
+def test_hostile_rows(tmp_path: Path, value: object, solution: object) -> None:
+    path = tmp_path / "x.sqlite"
+    ReferenceStore(path).put("A", 0, "h", FOUND)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE reference SET value = ?, solution = ?", (value, solution))
+    start = time.monotonic()
+    with pytest.warns(UserWarning, match="is not used to remember references"):
+        assert ReferenceStore(path).get("A", 0, "h") is None
+    assert time.monotonic() - start < 1
+
+
+def test_a_file_whose_query_never_ends(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    ReferenceStore(path).put("A", 0, "h", FOUND)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DROP TABLE reference")
+        connection.execute(
+            "CREATE VIEW reference AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+            "SELECT CASE WHEN i < 0 THEN 'A' END AS problem, 0 AS version, 'h' AS instance, "
+            "'1' AS value, '1' AS bound, '' AS solver, 1 AS work, '[]' AS "
+            "solution FROM n"
+        )
+    start = time.monotonic()
+    with pytest.warns(UserWarning, match="interrupted"):
+        assert ReferenceStore(path).get("A", 0, "h") is None
+    assert time.monotonic() - start < 0.5
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_is_no_error_of_a_verdict(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").write_bytes(b"damaged" * 1000)
+    assert ReferenceStore(tmp_path / "x.sqlite").get("A", 0, "h") is None
+    assert ReferenceStore(tmp_path).get("A", 0, "h") is None
+    assert ReferenceStore("x\0y").get("A", 0, "h") is None
 
 
 def test_references_come_from_the_store_and_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,6 +246,7 @@ def test_several_processes_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite"
     program = """
 import sys
+import time
 from forge_gym.core.store import ReferenceStore
 from forge_gym.core.verdict import Violation
 from forge_gym.envs.knapsack import Knapsack, KnapsackInstance

@@ -161,7 +161,7 @@ def test_another_witness_of_the_same_value_is_as_good(built: Path, tmp_path: Pat
 
 
 def test_a_file_that_calls_itself_the_benchmark_is_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shipped = suite.read_lines(suite.locate(suite.BENCHMARK))
+    shipped = [line for _, line in read_lines(suite.locate(suite.BENCHMARK))]
     row = json.loads(shipped[-1])
     tour = json.dumps(row | {"solution": row["solution"][::-1], "solver": "another"})
     path = write(tmp_path / "forge-bench-v1.jsonl.gz", [*shipped[:-1], tour])

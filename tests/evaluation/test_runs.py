@@ -19,6 +19,7 @@ from cases import transcript
 from forge_gym.agents import GreedyAgent, RandomAgent, Task
 from forge_gym.agents.agent import AgentError, Reply, Unreachable
 from forge_gym.core.episode import Protocol
+from forge_gym.core.problem import Problem
 from forge_gym.core.verdict import Verdict, Violation
 from forge_gym.data.rows import write
 from forge_gym.evaluation import runs as module
@@ -342,18 +343,68 @@ def test_a_header_that_was_being_written(envs: Questions, tmp_path: Path) -> Non
     assert record(GreedyAgent(), envs, path).missing == 0 and read_run(path).missing == 0
 
 
-def test_a_suite_in_a_file_may_move(few: Questions, tmp_path: Path) -> None:
-    file, path = tmp_path / "mine.jsonl.gz", tmp_path / "a.jsonl"
+def test_a_transcript_needs_no_other_file(
+    few: Questions, envs: Questions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor anything drawn or solved: it holds its rows, unless their suite ships with the package."""
+    file, path, drawn = tmp_path / "mine.jsonl.gz", tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     write(file, [row.to_json() for row in few.rows[:5]])
-    run = record(GreedyAgent(), suite_questions(str(file)), path)
-    assert same(read_run(path), run)
-    moved = file.rename(tmp_path / "moved.jsonl.gz")
-    with pytest.raises(ValueError, match="cannot be rebuilt"):
-        read_run(path)
-    assert said(read_run(path, moved)) == said(run)
-    write(moved, [row.to_json() for row in few.rows[:4]])
-    with pytest.raises(ValueError, match="another version of the suite mine"):
-        read_run(path, moved)
+    runs = [record(GreedyAgent(), suite_questions(str(file)), path), record(GreedyAgent(), envs, drawn)]
+    file.unlink()
+    for hook in ("instance", "certificate"):
+        monkeypatch.setattr(Problem, hook, lambda *_: pytest.fail("drawn or solved"))
+    for run, at in zip(runs, (path, drawn), strict=True):
+        assert same(read_run(at), run)
+
+
+def without_end(text: str) -> str:
+    return text.removesuffix("\n")
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        (without_end, 12),  # the last line is whole
+        (lambda text: text + "\n\n \n", 12),
+        (lambda text: text[:-20], 11),
+        (lambda text: text + '{"ro', 12),
+    ],
+)
+def test_a_last_line_without_its_end(envs: Questions, tmp_path: Path, changed: Callable[[str], str], kept: int) -> None:
+    path, agent = tmp_path / "a.jsonl", Remote()
+    record(agent, envs, path)
+    whole = transcript(path)
+    path.write_text(changed(path.read_text()))
+    assert read_run(path).finished == kept
+    agent.asked.clear()
+    assert record(agent, envs, path).missing == 0 and len(agent.asked) == 12 - kept
+    assert transcript(path) == whole and path.read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("last", ["my notes", '{"turn": 1', "{}", '{"row": 1}', "[" * 10_000, '{"row": "x"'])
+def test_what_others_appended_is_not_cut_off(envs: Questions, tmp_path: Path, last: str) -> None:
+    path = tmp_path / "a.jsonl"
+    record(GreedyAgent(), envs, path)
+    path.write_text(text := path.read_text() + last)
+    if last == '{"row": "x"':  # it may be ours
+        assert record(GreedyAgent(), envs, path).missing == 0
+        return
+    for using in (read_run, lambda path: record(GreedyAgent(), envs, path)):
+        with pytest.raises(ValueError, match=re.escape(f"{path}, line 14, is damaged")):
+            using(path)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("text", ['{"forge_gym": "a config of mine", "x": 1}', '{"forge_gym": "0', '{"forge_gym": [1,'])
+def test_a_file_that_only_begins_like_a_transcript_is_left_alone(envs: Questions, tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    if text == '{"forge_gym": "0':
+        assert record(GreedyAgent(), envs, path).missing == 0
+        return
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        record(GreedyAgent(), envs, path)
+    assert path.read_text() == text
 
 
 def test_any_text_and_any_number_survives(envs: Questions, tmp_path: Path) -> None:
@@ -486,7 +537,7 @@ def test_a_run_that_is_watched(envs: Questions, monkeypatch: pytest.MonkeyPatch)
     with report.watching("[red]a\x1b[2J", console) as tell:
         record(Remote(lambda call: call % 5 == 0), envs, progress=tell)
     shown = screen.getvalue()
-    assert "[red]a?[2J" in shown and "success 1.000" in shown and "unanswered 2" in shown and "cost 2.5" in shown
+    assert "[red]a␛[2J" in shown and "success 1.000" in shown and "unanswered 2" in shown and "cost 2.5" in shown
 
 
 def test_a_run_that_nobody_watches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -11,8 +12,9 @@ from typing import NoReturn
 
 from typer import Exit, Typer, TyperException
 
+from ..core.reference import CertificateError
 from .options import Command, told
-from .terminal import Interrupted, Version
+from .terminal import Interrupted, Version, say
 
 COMMANDS = (
     *("list", "show", "play", "serve", "eval", "rescore", "compare", "report"),
@@ -58,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 after Ctrl-C.
     """
     words = sys.argv[1:] if argv is None else argv
+    warnings.showwarning = _warn
     return _run(app, words or ["--help"], "forge-gym")
 
 
@@ -78,11 +81,17 @@ def _run(program: Callable[[], Typer], words: Sequence[str], name: str) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         return 0
-    except (TyperException, ValueError, ImportError, OSError) as error:
+    except (TyperException, ValueError, ImportError, OSError, CertificateError) as error:
         if isinstance(error, ImportError) and (error.name or "").startswith("forge_gym"):
             raise  # a fault of ours
-        print(f"{name}: {told(error)}", file=sys.stderr)
+        say(f"{name}: {told(error)}", error=True)
         return error.exit_code if isinstance(error, Interrupted) else 2
     if status == 130:  # what typer makes of Ctrl-C
-        print(f"{name}: interrupted", file=sys.stderr)
+        say(f"{name}: interrupted", error=True)
     return int(status or 0)
+
+
+def _warn(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Say in one line what a command warns of; what is meant for developers is not for users."""
+    if issubclass(category, UserWarning):
+        say(f"warning: {message}", error=True)

@@ -21,7 +21,11 @@ def command(
         str | None, Option(metavar="MODULE:FUNCTION", help="second verifier, written separately")
     ] = None,
     replies: Annotated[int | None, Option(help="number of mutated replies to judge")] = None,
-    instances: Annotated[int | None, Option(help="number of instances to calibrate rewards on")] = None,
+    instances: Annotated[int | None, Option(help="number of graded instances to measure rewards on")] = None,
+    levels: Annotated[
+        list[int] | None, Option(help="levels at which answers that ignore the data are searched, 0 1 2 3 by default")
+    ] = None,
+    only: Annotated[list[str] | None, Option(metavar="CHECK", help="checks to run beside the contract")] = None,
     mutants: Annotated[
         bool,
         Option("--mutants", help="also weaken each check of the verifier; refuse a change that no reply notices"),
@@ -30,17 +34,17 @@ def command(
 ) -> int:
     """Check that the verifiers of problems are right.
 
-    The checks are: contract, attacks, exhaustive comparison, calibration.
+    The checks are: contract, battery, agreement, mutated replies, constants, calibration.
     """
     from ..verification.gate import check, find_definition
     from ..verification.mutation import mutants as weaken
     from ..verification.mutation import table
 
-    options = given(replies=replies, instances=instances)
+    options = given(replies=replies, instances=instances, levels=levels, only=only)
     gates, kills, survived = [], {}, False
     for problem in make_problems(env, set):
         found = find_definition(problem, definition)
-        with progress_bar(f"checking {problem.name}", 5) as advance:
+        with progress_bar(f"checking {problem.name}", 6) as advance:
             gate = check(problem, found, **options, progress=lambda name, advance=advance: advance(1))  # type: ignore[misc]
         gates.append(gate)
         if mutants and found is not None and gate.passed:
@@ -50,6 +54,8 @@ def command(
         if json:
             continue
         console().print(gate.table())
+        if gate.constants:
+            console().print(gate.constants_table())
         for name, faults in ((part.name, part.faults) for part in gate.checks):
             for fault in faults[:FAULTS]:
                 console().print(f"{name}: {fault}", markup=False, highlight=False, soft_wrap=True)

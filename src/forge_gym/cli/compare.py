@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
 from ..evaluation.report import comparison_table
 from ..evaluation.runs import common_rows, read_run
 from ..evaluation.statistics import compare
-from .options import MOVED, Json
-from .terminal import console, print_json
+from .options import Json, Own
+from .terminal import console, print_json, say
 
 
 def command(
     transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="two or more transcripts of eval")],
-    suite: Annotated[str | None, Option(help=MOVED)] = None,
+    own: Own = None,
     json: Json = False,
 ) -> None:
     """Compare runs with the first one, instance by instance.
@@ -27,7 +27,7 @@ def command(
     """
     if len(transcripts) < 2:
         raise ValueError(f"compare needs two runs or more, got {len(transcripts)}")
-    runs = [read_run(path, suite) for path in transcripts]
+    runs = [read_run(path) for path in transcripts]
     rows = common_rows(runs)
     taken = Counter(run.agent for run in runs)
     first, *others = (
@@ -48,4 +48,4 @@ def command(
     for other in others:
         console().print(comparison_table(other, first), "")
     if len(rows) < len(runs[0].rows):
-        print(f"{len(rows)} of {len(runs[0].rows)} instances have an answer in every run; the others do not count")
+        say(f"{len(rows)} of {len(runs[0].rows)} instances have an answer in every run; the others do not count")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,8 +25,8 @@ from .models import (
     agent_of,
     options_of,
 )
-from .options import Json, Level, Seed, Set, Split, make_problem
-from .terminal import console, print_json, resumable
+from .options import Json, Level, Own, Seed, Set, Split, make_problem, own_of
+from .terminal import console, print_json, resumable, say
 
 if TYPE_CHECKING:
     from ..agents import Agent
@@ -49,6 +48,7 @@ def command(
         ),
     ] = None,
     suite: Annotated[str | None, Option(help="name of a suite, such as forge-bench-v1, or its file")] = None,
+    own: Own = None,
     set: Set = None,
     level: Level = None,
     seed: Seed = 0,
@@ -109,6 +109,7 @@ def command(
     """
     from ..evaluation.report import runs_to_dict
     from ..evaluation.runs import env_questions, suite_questions
+    from ..evaluation.transcript import check_transcript
 
     asked = [*(agent or ()), *([f"api:{model}"] if model else [])]
     if not asked:
@@ -118,6 +119,8 @@ def command(
     known = {} if env or suite else _trained_on(asked)
     if out and len(asked) > 1:
         raise ValueError(f"--out must come with one agent, got {len(asked)}: each run is a file of its own")
+    if out:
+        check_transcript(out)
     if by is not None:
         check_choice("--by", by, BY)
     values = {
@@ -180,7 +183,7 @@ def _run(
     """Play one agent's episodes, or continue them; say on stderr what is unusual."""
     from contextlib import nullcontext
 
-    from ..evaluation.report import plain, watching
+    from ..evaluation.report import watching
     from ..evaluation.runs import record
 
     first = True
@@ -190,21 +193,21 @@ def _run(
         if first and run.calls:  # before anything is asked
             left = "continuing" if run.missing else "nothing is asked; another --out starts a new run"
             there = f"{run.finished} of {len(run.episodes)} episodes are finished"
-            print(f"{path}: {there}, {left}", file=sys.stderr)
+            say(f"{path}: {there}, {left}", error=True)
         first = False
         tell(run)
 
     # The header has the thoughts of any agent.
     options = {key: value for key, value in options_of(name, values).items() if key not in (*MANNER, "thoughts")}
     if url := getattr(agent, "base_url", ""):
-        options["base_url"] = re.sub(r"(?<=//)[^/@]*@|\?.*", "", url)  # without a password
+        options["base_url"] = url
     batch = values["batch_size"] if name.startswith("hf:") else 256
     with resumable() if path else nullcontext(), watching(agent.name, console(stderr=True)) as tell:
         run = record(agent, questions, path, **play, options=options, batch_size=batch, progress=watch)
     if run.missing:
         again = "" if path is None else "; the same command asks again"
-        told = f"failed calls: {run.failures}, the last with {plain(run.error)}{again}"
-        print(f"forge-gym: {plain(agent.name)}: {told}", file=sys.stderr)
+        told = f"failed calls: {run.failures}, the last with {run.error}{again}"
+        say(f"forge-gym: {agent.name}: {told}", error=True)
     return run
 
 
@@ -242,8 +245,8 @@ def _print_end(runs: Sequence[Run], paths: Sequence[Path]) -> None:
     from ..evaluation.report import summary
 
     for run in runs:
-        print(*summary(run), sep="\n")
+        say(*summary(run))
     if paths:
-        files = shlex.join(map(str, paths))
-        print(f"transcript: {files}\nnext: forge-gym report {files} --out report.html")
-        print(f"      forge-gym compare {files}{'' if len(paths) > 1 else ' OTHER.jsonl'}")
+        files, own = shlex.join(map(str, paths)), own_of(row.problem for run in runs for row in run.rows)
+        say(f"transcript: {files}", f"next: forge-gym report {files} --out report.html{own}")
+        say(f"      forge-gym compare {files}{'' if len(paths) > 1 else ' OTHER.jsonl'}{own}")

@@ -9,8 +9,8 @@ from typer import Option
 
 from ..data.generate import ENGINES, LAYOUTS
 from ..data.generate import generate as write
-from .options import Envs, Levels, Seed, Set, make_problems
-from .terminal import progress_bar, resumable
+from .options import Envs, Levels, Seed, Set, make_problems, own_of
+from .terminal import progress_bar, resumable, say
 
 
 def command(
@@ -46,6 +46,6 @@ def command(
             engine=engine,
             progress=progress,
         )
-    print(f"wrote {out}: {', '.join(f'{size} rows of {split}' for split, size in rows.items() if size)}")
+    say(f"wrote {out}: {', '.join(f'{size} rows of {split}' for split, size in rows.items() if size)}")
     if test:
-        print(f"next: forge-gym eval --suite {out / 'test.jsonl'} --agent greedy")
+        say(f"next: forge-gym eval --suite {out / 'test.jsonl'} --agent greedy{own_of(problems)}")

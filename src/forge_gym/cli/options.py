@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -15,12 +16,34 @@ from ..core.checks import did_you_mean
 from ..core.problem import Problem
 from ..core.registry import problem, problems
 from ..core.seeding import SPLITS
+from ..data.rows import found_by
 from ..registration import problem_name
 
 _ENV = "problem or environment id, such as TSP or Forge/TSP-v0, or module:Class of your own"
 _SET = "parameter of the problem, such as --set n=12 distribution=clustered"
 
-MOVED = "file of the run's suite, if it was moved"
+_LONGEST = 1000
+"""Characters of an error."""
+
+
+def _register(names: list[str] | None) -> list[str] | None:
+    """Register the problems of one's own that files may name."""
+    for name in names or ():
+        if ":" not in name:
+            raise BadParameter(f"it must be module:Class, got {name!r}")
+        problem_name(name)
+    return names
+
+
+Own = Annotated[
+    list[str] | None,
+    Option(
+        "--own",
+        metavar="MODULE:CLASS",
+        callback=_register,
+        help="problem of your own that the file asks; its module is run",
+    ),
+]
 Env = Annotated[str, Argument(metavar="ENV", help=_ENV)]
 EnvsArgument = Annotated[list[str] | None, Argument(metavar="[ENV]...", help=f"{_ENV}; all by default")]
 Envs = Annotated[list[str] | None, Option("--env", metavar="ENV", help=f"{_ENV}; all by default")]
@@ -72,7 +95,8 @@ def told(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}"
-    return " ".join(message.split()) or type(error).__name__
+    line = " ".join(message.split()) or type(error).__name__
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
 
 
 def read_pairs(option: str, pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -99,6 +123,13 @@ def make_problem(
 def make_problems(names: Sequence[str] | None, parameters: Sequence[str] | None) -> list[Problem[Any, Any]]:
     """Return the problems of these names; all that are registered by default."""
     return [make_problem(name, parameters) for name in names or problems()]
+
+
+def own_of(problems: Iterable[Problem[Any, Any] | str]) -> str:
+    """Return the options that let another command read files that ask these problems; nothing for those of ours."""
+    names = [problem if isinstance(problem, str) else found_by(problem) for problem in problems]
+    own = [name for name in names if ":" in name and not name.startswith("forge_gym")]
+    return f" --own {shlex.join(dict.fromkeys(own))}" if own else ""
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -7,15 +7,15 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from .options import MOVED, Json, extra
-from .terminal import print_json, progress_bar
+from .options import Json, Own, extra
+from .terminal import print_json, progress_bar, say
 
 
 def command(
     transcripts: Annotated[list[Path], Argument(metavar="RUN.jsonl...", help="transcript of eval")],
-    out: Annotated[Path, Option(help="HTML file to write")] = Path("report.html"),
+    out: Annotated[Path, Option(help="HTML file to write: a new one, or an earlier report")] = Path("report.html"),
     gallery: Annotated[int, Option(metavar="N", help="number of answers that are drawn for each problem")] = 6,
-    suite: Annotated[str | None, Option(help=MOVED)] = None,
+    own: Own = None,
     json: Json = False,
     open: Annotated[bool, Option("--open", help="open the page in the browser")] = False,
 ) -> None:
@@ -23,11 +23,13 @@ def command(
 
     With --json, print the scores instead.
     """
-    from ..evaluation.html_report import write_report
+    from ..evaluation.html_report import check_report, write_report
     from ..evaluation.report import runs_to_dict
     from ..evaluation.runs import read_run
 
-    runs = [read_run(path, suite) for path in transcripts]
+    if not json:
+        check_report(out)
+    runs = [read_run(path) for path in transcripts]
     if json:
         print_json(runs_to_dict(runs))
         return
@@ -39,7 +41,7 @@ def command(
             write_report(runs, out, gallery=gallery, progress=progress)
         except OSError as error:
             raise ValueError(f"--out must be a file that can be written, got {str(out)!r}: {error}") from None
-    print(f"wrote {out}: {out.stat().st_size:,} bytes")
+    say(f"wrote {out}: {out.stat().st_size:,} bytes")
     if open:
         import webbrowser
 

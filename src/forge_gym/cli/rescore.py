@@ -8,11 +8,12 @@ from typing import Annotated
 from typer import Argument, Option
 
 from ..core.verdict import METRICS
-from ..evaluation.report import changes, plain
+from ..data.rows import new_file
+from ..evaluation.report import changes
 from ..evaluation.runs import read_run, write_run
 from ..evaluation.transcript import verdict_to_dict
-from .options import MOVED, Json
-from .terminal import print_json
+from .options import Json, Own
+from .terminal import print_json, say
 
 
 def command(
@@ -20,14 +21,16 @@ def command(
     out: Annotated[
         Path | None, Option(metavar="NEW.jsonl", help="new transcript to write, with the new verdicts")
     ] = None,
-    suite: Annotated[str | None, Option(help=MOVED)] = None,
+    own: Own = None,
     json: Json = False,
 ) -> int:
     """Judge the replies of a transcript again.
 
     The exit status is 1 if a verdict changed.
     """
-    run = read_run(transcript, suite)
+    if out:
+        new_file(out, ".jsonl")
+    run = read_run(transcript)
     if out:
         write_run(run, out)
     evaluation = run.evaluation() if run.answered else None
@@ -45,11 +48,9 @@ def command(
         today = evaluation.to_dict() if evaluation else None
         print_json({"replies": len(run.calls), "changed": changed, "today": today})
         return int(bool(run.changes))
-    judged = f"{len(run.calls)} replies of {plain(run.agent)} judged again"
-    print(f"{transcript}: {judged}, {len(run.changes)} verdicts changed")
-    for line in changes(run):
-        print(line)
+    judged = f"{len(run.calls)} replies of {run.agent} judged again"
+    say(f"{transcript}: {judged}, {len(run.changes)} verdicts changed", *changes(run))
     if evaluation:
         means = ", ".join(f"{metric} {evaluation.estimate(metric).mean:.4f}" for metric in METRICS)
-        print(f"today: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
+        say(f"today: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
     return int(bool(run.changes))

@@ -12,11 +12,12 @@ from ..core.answer import THOUGHTS, Thoughts
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Verdict
+from ..data.rows import new_file
 from .models import ThoughtsEnd
 from .options import Env, Json, Level, Seed, Set, Split, extra, make_problem
-from .terminal import print_json
+from .terminal import print_json, say
 
-DRAWING = "picture to write (.png or .svg), with the --reply or the --solution"
+DRAWING = "new picture (.png or .svg), with the --reply or the --solution"
 
 
 def command(
@@ -41,6 +42,8 @@ def command(
         raise ValueError(f"--png needs a problem with a picture, got {problem.name}, which has none")
     if png and png.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"--png must end in .png or .svg, got {str(png)!r}")
+    if png:
+        new_file(png)
     if file:
         from ..data.formats import read_instance
 
@@ -86,13 +89,13 @@ def _as_json(problem: Problem[Any, Any], instance: Instance, solution: bool, ver
 
 def _print(problem: Problem[Any, Any], instance: Instance, solution: bool, verdict: Verdict | None) -> None:
     reference = problem.reference(instance)
-    print(problem.prompt(instance))
+    say(*problem.prompt(instance).splitlines())
     proof = "proven optimum" if reference.proven else f"best known (bound {reference.bound})"
     best = f"{proof} {reference.value} ({reference.solver})"
-    print(f"\ntrivial {reference.trivial}, greedy {reference.greedy}, {best}")
+    say("", f"trivial {reference.trivial}, greedy {reference.greedy}, {best}")
     if solution:
-        print(problem.format(instance, reference.solution))
+        say(problem.format(instance, reference.solution))
     if verdict is not None:
-        print(f"verdict: {verdict.status}" + (f": {verdict.reason}" if verdict.reason else ""))
+        say(f"verdict: {verdict.status}" + (f": {verdict.reason}" if verdict.reason else ""))
         if verdict.feasible:
-            print(f"objective {verdict.objective}, quality {verdict.quality:.3f}, skill {verdict.skill:.3f}")
+            say(f"objective {verdict.objective}, quality {verdict.quality:.3f}, skill {verdict.skill:.3f}")

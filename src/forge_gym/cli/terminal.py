@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 from typer import Exit, Option, TyperException
 
 from .._version import __version__
+from ..core.foreign import visible
 
 
 class Interrupted(TyperException):
@@ -37,9 +38,15 @@ def _print_version(wanted: bool) -> None:
 Version = Annotated[bool, Option("--version", help="print the version", callback=_print_version, is_eager=True)]
 
 
+def say(*lines: str, error: bool = False) -> None:
+    """Print lines, each on a line of its own: what steers a terminal is spelt out, whoever wrote it."""
+    for line in lines:
+        print(visible(line), file=sys.stderr if error else sys.stdout)
+
+
 def print_json(data: Any) -> None:
     """Print data as JSON."""
-    print(json.dumps(data, indent=1))
+    print(json.dumps(data, indent=1).replace("\x7f", "\\u007f"))
 
 
 @contextmanager
@@ -56,5 +63,24 @@ def console(stderr: bool = False) -> Any:
     """Return a rich console that is wide enough for a table where the output is not a terminal."""
     from rich.console import Console
 
-    default = Console(stderr=stderr)
-    return default if default.is_terminal else Console(stderr=stderr, width=150)
+    made = Console(stderr=stderr)
+    if not made.is_terminal:
+        made = Console(stderr=stderr, width=150)
+    made.push_render_hook(_Visible())
+    return made
+
+
+class _Visible:
+    """Spells out what steers a terminal in all that a rich console prints, but for what rich itself writes."""
+
+    def process_renderables(self, renderables: list[Any]) -> list[Any]:
+        return [_Spelt(renderable) for renderable in renderables]
+
+
+class _Spelt:
+    def __init__(self, renderable: Any) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Any, options: Any) -> Iterable[Any]:
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text, "\n"))

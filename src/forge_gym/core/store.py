@@ -14,18 +14,22 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from fractions import Fraction
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .foreign import exact, load_json
 from .instance import lists_to_tuples
 from .reference import Certificate
-from .verdict import Number
 
 _APPLICATION = 0x464F5247  # "FORG": tells our files from other sqlite files
 _FORMAT = 1
-_BUSY_S = 0.1
-"""Seconds that a verdict waits at most while another process writes."""
+_BUSY_S = 0.05
+"""Seconds that one statement waits at most while another thread or process uses the file, and that it may take."""
+_PAUSE_S = 1.0
+"""Seconds for which a busy file is not read, or not written, again: one verdict in many waits for it."""
+_LONGEST = 2**24
+"""Bytes of a value in the file that are read."""
 _WORTH_STORING_S = 0.02
 """Seconds of solving above which a certificate is stored; quicker ones are solved again."""
 
@@ -57,6 +61,8 @@ class ReferenceStore:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._owner = 0
+        self._resume_at: dict[str, float] = {}
+        self._stop_at = 0.0
 
     def get(self, problem: str, version: int, instance: str) -> Certificate[Any] | None:
         """Return the stored certificate; None where there is none, or where the file cannot be read."""
@@ -69,9 +75,7 @@ class ReferenceStore:
             return None
         try:
             solution, value, bound, solver, work = row
-            return Certificate(
-                lists_to_tuples(json.loads(solution)), number(value), number(bound), str(solver), int(work)
-            )
+            return Certificate(lists_to_tuples(load_json(solution)), exact(value), exact(bound), str(solver), int(work))
         except Exception as error:  # whatever stands there
             self.give_up(f"it has a damaged row for {problem} {instance}: {error}")
             return None
@@ -103,24 +107,35 @@ class ReferenceStore:
         """Warn once, and leave the file alone from now on."""
         if self.usable:
             self.usable = False
-            warnings.warn(f"{self.path} is not used to remember references: {reason}", stacklevel=2)
+            with suppress(Warning):  # where warnings are errors, a verdict is still none
+                warnings.warn(f"{self.path} is not used to remember references: {reason}", stacklevel=2)
 
     def _execute(self, statement: str, values: tuple[Any, ...]) -> Any:
-        if not self.usable:
+        if not self.usable or time.monotonic() < self._resume_at.get(statement, 0.0):
+            return None
+        # In a child, a thread that the fork left behind may hold the lock for ever.
+        if not self._lock.acquire(timeout=_BUSY_S):
+            self._resume_at[statement] = time.monotonic() + _PAUSE_S
             return None
         try:
-            with self._lock:
-                return self._open().execute(statement, values).fetchone()
-        except (sqlite3.Error, OSError) as error:
-            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+            self._stop_at = time.monotonic() + 2 * _BUSY_S
+            return self._open().execute(statement, values).fetchone()
+        except (sqlite3.Error, OSError, ValueError) as error:
+            if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                self._resume_at[statement] = time.monotonic() + _PAUSE_S
+            else:
                 self.give_up(str(error))
             return None
+        finally:
+            self._lock.release()
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and self._owner == os.getpid():
             return self._connection  # sqlite connections must not cross a fork
         self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self.path, timeout=_BUSY_S, check_same_thread=False, isolation_level=None)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+        connection.set_progress_handler(lambda: time.monotonic() > self._stop_at, 10_000)  # a view may never end
         try:
             _prepare(connection)
         except sqlite3.Error:
@@ -152,12 +167,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute("COMMIT")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-
-
-def number(text: str) -> Number:
-    """Return the exact number that ``str`` wrote."""
-    exact = Fraction(text)
-    return exact.numerator if exact.denominator == 1 else exact
 
 
 _active: dict[str, ReferenceStore] = {}

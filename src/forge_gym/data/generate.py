@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import cycle, islice
@@ -25,9 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.checks import check_choice, check_int, check_known
+from ..core.foreign import bounded, load_json
 from ..core.problem import MAX_UNGRADED, Problem
 from ..core.seeding import SPLITS
-from .rows import Row, found_by, ladder, replacing
+from .rows import Row, found_by, hold, ladder, replacing
 
 CHUNK_S = 1.0
 """Seconds that a chunk of work should take, less for the first ones of a stream: what is lost with a worker."""
@@ -37,7 +41,9 @@ _ATTEMPTS = 3
 """Times that a chunk may be lost."""
 _STATE = ".forge"
 """Folder of the settings and, until the work is finished, of its parts."""
-_SETTINGS = f"{_STATE}/settings.json"
+_SETTINGS, _LOCK, _SIZES = f"{_STATE}/settings.json", f"{_STATE}/lock", f"{_STATE}/sizes.json"
+_LINE = re.compile(rb"[0-9a-f]{16} [0-9]{1,18} \{[^\n\0]*\}\n")
+"""A line of a part."""
 _FORMAT = 3
 """Version of rows and parts on disk. It is a setting, so that a run of other code is not continued."""
 LAYOUTS: dict[str, str] = {
@@ -180,10 +186,14 @@ class _Stream:
     def _resume(self) -> None:
         size = 0
         with self.path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):  # or it was being written
-                    size += len(line)
-                    self._note(line)
+            for line in bounded(file):
+                if not line.endswith(b"\n"):  # it was being written
+                    break
+                if not _LINE.fullmatch(line) or int(line.split(b" ", 2)[1]) <= self._last:
+                    warnings.warn(f"{self.path} is damaged after {size} bytes, and made again from there", stacklevel=3)
+                    break
+                size += len(line)
+                self._note(line)
         os.truncate(self.path, size)
         self._counted = self._end = self._last + 1
 
@@ -295,32 +305,55 @@ def generate(
     sizes = {split: rows[split] for split in SPLITS if rows.get(split)}
     members = [[level, found_by(problem), problem.version, problem.parameters] for level, problem in streams]
     settings = {"problems": members, "rows": sizes, "seed": seed, "layout": layout, "format": _FORMAT}
-    _claim(out, settings)
-    if all((out / f"{split}.jsonl").exists() for split in sizes):
-        progress(sum(sizes.values()))
-        return out
+    with _claimed(out, settings):
+        missing = _missing(out, sizes)
+        if done := sum(size for split, size in sizes.items() if split not in missing):
+            progress(done)
+        if missing:
+            _make(streams, out, sizes, missing, Chunk(streams[0][1], 0, seed, "", layout), workers, engine, progress)
+        shutil.rmtree(out / _STATE / "parts", ignore_errors=True)
+    return out
+
+
+def _make(
+    streams: Sequence[tuple[int, Problem[Any, Any]]],
+    out: Path,
+    sizes: Mapping[str, int],
+    missing: Sequence[str],
+    first: Chunk,
+    workers: int | None,
+    engine: str,
+    progress: Callable[[int], object],
+) -> None:
+    """Write the splits that are ``missing``; ``first`` has the seed and the layout of all chunks."""
     parts, crew = out / _STATE / "parts", None
     others: set[int] = set()
+    written = {split: (out / f"{split}.jsonl").stat().st_size for split in sizes if split not in missing}
+    order = [*reversed(sizes)]  # training comes last: it must know the others
     try:
-        for split, size in reversed(sizes.items()):  # training comes last: it must know the others
+        for split in order[: 1 + max(map(order.index, missing))]:
+            size = sizes[split]
             drawn = [
                 _Stream(
                     *(parts, len(range(i, size, len(streams))), others),
-                    Chunk(problem, level, seed, split, layout),
+                    replace(first, problem=problem, level=level, split=split),
                 )
                 for i, (level, problem) in enumerate(streams)
             ]
-            progress(sum(len(stream.keys) for stream in drawn))
+            if split in missing:
+                progress(sum(len(stream.keys) for stream in drawn))
             if any(len(stream.keys) < stream.want for stream in drawn):
                 crew = crew or ENGINES[engine](workers)
-                _draw(drawn, crew, progress)
+                _draw(drawn, crew, progress if split in missing else lambda done: None)
             others = others.union(*(stream.keys for stream in drawn))
-            _join(drawn, out / f"{split}.jsonl")
+            if split in missing:
+                _join(drawn, out / f"{split}.jsonl", parts / f"{split}.whole")
+                written[split] = (out / f"{split}.jsonl").stat().st_size
     finally:
         if crew is not None:
             crew.close()
-    shutil.rmtree(parts)
-    return out
+    with replacing(out / _SIZES) as temporary:
+        temporary.write_text(json.dumps(written))
 
 
 def _check(streams: Sequence[tuple[int, Problem[Any, Any]]], rows: Mapping[str, int]) -> None:
@@ -334,23 +367,55 @@ def _check(streams: Sequence[tuple[int, Problem[Any, Any]]], rows: Mapping[str, 
         raise ValueError(f"problems and levels must be distinct, got {places}")
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Take the folder for these settings, or refuse it."""
-    path, settings = out / _SETTINGS, json.loads(json.dumps(settings))  # tuples become lists, as in the file
-    if path.exists():
-        existing = json.loads(path.read_text())
-        if existing != settings:
-            different = [key for key in settings if existing.get(key) != settings[key]]
-            raise ValueError(
-                f"out must be a new folder, or one of a run with the same settings, got {out}, whose settings "
-                f"differ in {', '.join(different)}: { ({key: existing.get(key) for key in different}) }"
-            )
-    elif out.exists() and any(path.name != _STATE for path in out.iterdir()):
+@contextmanager
+def _claimed(out: Path, settings: dict[str, Any]) -> Iterator[None]:
+    """Hold the folder for these settings, or refuse it."""
+    settings = json.loads(json.dumps(settings))  # tuples become lists, as in the file
+    if not (out / _STATE).exists() and out.exists() and any(out.iterdir()):
         raise ValueError(f"out must be a new or empty folder, got {out}, which holds other files")
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(settings, indent=1) + "\n")
+    (out / _STATE).mkdir(parents=True, exist_ok=True)
+    with (out / _LOCK).open("ab") as lock:
+        hold(out / _LOCK, lock)
+        path = out / _SETTINGS
+        if path.exists():
+            existing = _read(path)
+            if existing != settings:
+                different = [key for key in settings if existing.get(key) != settings[key]]
+                raise ValueError(
+                    f"out must be a new folder, or one of a run with the same settings, got {out}, whose settings "
+                    f"differ in {', '.join(different)}: { ({key: existing.get(key) for key in different}) }"
+                )
+        elif foreign := [file.name for file in out.iterdir() if file.name != _STATE]:
+            raise ValueError(f"out must be a new or empty folder, got {out}, which holds {foreign[0]}")
+        else:
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(settings, indent=1) + "\n")
+        yield
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a file of ours in the folder says."""
+    try:
+        data = load_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} is damaged: it is no JSON object")
+    return data
+
+
+def _missing(out: Path, sizes: Mapping[str, int]) -> list[str]:
+    """Return the splits that are to be made, and name those that were lost or cut short after they had been made."""
+    files = {split: out / f"{split}.jsonl" for split in sizes}
+    if not (out / _SIZES).exists():  # the work was never finished
+        return [*sizes]
+    written = _read(out / _SIZES)
+    found = {split: file.stat().st_size if file.exists() else 0 for split, file in files.items()}
+    missing = [split for split in sizes if found[split] != written.get(split)]
+    for split in missing:
+        there = f"{found[split]} bytes of {written.get(split)}"
+        warnings.warn(f"{files[split]} has {there}, and is made again", stacklevel=4)
+    return missing
 
 
 def _draw(streams: Sequence[_Stream], crew: Local | Ray, progress: Callable[[int], object]) -> None:
@@ -385,8 +450,9 @@ def _draw(streams: Sequence[_Stream], crew: Local | Ray, progress: Callable[[int
                 progress(stream.store(chunk, lines, time.perf_counter() - started))
 
 
-def _join(streams: Sequence[_Stream], path: Path) -> None:
+def _join(streams: Sequence[_Stream], path: Path, temporary: Path) -> None:
     """Write a split, the streams in turn."""
     turns = cycle([stream.lines() for stream in streams])
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with temporary.open("wb") as file:
         file.writelines(next(lines) for lines in islice(turns, sum(stream.want for stream in streams)))
+    temporary.replace(path)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import secrets
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import cycle
 from pathlib import Path
-from typing import Any, overload
+from typing import IO, Any, overload
 
 from ..core.checks import check_choice, check_int, short_repr
+from ..core.foreign import exact, load_json
 from ..core.instance import Instance, lists_to_tuples
 from ..core.mixture import Mixture
 from ..core.problem import Problem
@@ -20,11 +23,20 @@ from ..core.reference import CertificateError, Reference
 from ..core.registry import from_spec
 from ..core.registry import problem as make_problem
 from ..core.seeding import SPLITS
-from ..core.store import number
 from ..core.verdict import Number, Verdict
-from ..registration import problem_name
+from ..registration import problem_name, stated_name
 
 # ------------------------------------------------------------------------------------------ one row
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("id", "hash", "solver"), str),
+    **dict.fromkeys(("level", "work"), int),
+    **dict.fromkeys(("source", "instance"), dict),
+    "solution": list,
+}
+"""The columns of a row that say more than its problem."""
+MAX_ID, MAX_LEVEL = 200, 10**6
+"""Characters of a row's id, and its highest level."""
 
 
 @dataclass(frozen=True)
@@ -124,34 +136,54 @@ class Row:
             If the line is not a row, or of another version of its problem.
         """
         try:
-            data = json.loads(text)
-            if "certified" in data:  # a trainer's row
-                data = json.loads(data["certified"])
-            problem = make_problem(problem_name(data["problem"]), **data["parameters"])
-            if data["version"] != problem.version:
-                raise ValueError(
-                    f"the row is of version {data['version']} of {problem.name}, which is at version {problem.version}"
-                )
-            anchors = [number(str(data[key])) for key in ("value", "bound", "trivial", "greedy")]
-            value, bound, trivial, greedy = anchors
-            witness, how = lists_to_tuples(data["solution"]), (data["solver"], data["work"])
-            reference = Reference(witness, value, bound, *how, problem.sense, trivial, greedy)
-            instance = problem.from_json(json.dumps(data["instance"]))
-            return cls(data["id"], problem, instance, reference, data["hash"], data["level"], data["source"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls.from_dict(load_json(text))
+        except ValueError as error:
             raise ValueError(f"a row cannot be read, {short_repr(text)}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Row:
+        """Return the row that `to_dict` wrote; a ``ValueError`` where it is none."""
+        if isinstance(data, dict) and isinstance(data.get("certified"), str):  # a trainer's row
+            data = load_json(data["certified"])
+        problem = stated_problem(data)
+        for name, kind in _TYPES.items():
+            if type(data.get(name)) is not kind:
+                raise ValueError(f"{name} must be of type {kind.__name__}, got {short_repr(data.get(name))}")
+        id, level, baseline = data["id"], data["level"], data["source"].get("baseline")
+        if not (id.isprintable() and 0 < len(id) <= MAX_ID):
+            raise ValueError(f"id must have 1 to {MAX_ID} characters, all printable, got {short_repr(id)}")
+        check_int("level", level, -1, MAX_LEVEL)
+        if not (baseline is None or type(baseline) in (int, float)):
+            raise ValueError(f"baseline of the source must be a number, got {short_repr(baseline)}")
+        if not _integral(data["solution"]):
+            raise ValueError(f"solution must hold integers alone, got {short_repr(data['solution'])}")
+        value, bound, trivial, greedy = [exact(data.get(key)) for key in ("value", "bound", "trivial", "greedy")]
+        witness, how = lists_to_tuples(data["solution"]), (data["solver"], data["work"])
+        reference = Reference(witness, value, bound, *how, problem.sense, trivial, greedy)
+        try:
+            instance = problem.from_json(json.dumps(data["instance"]))
+        except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            raise ValueError(f"instance cannot be read: {type(error).__name__}: {error}") from error
+        return cls(id, problem, instance, reference, data["hash"], level, data["source"])
 
     def use(self) -> Instance:
         """Return the instance with its stated reference in place, after checking witness and anchors.
 
         Raises
         ------
-        CertificateError
+        ValueError
             If the witness or a bound is wrong.
         """
         if not self.problem.has_reference(self.instance):
-            self.problem.keep_reference(self.instance, self.problem.certify(self.instance, self.reference))
+            self.problem.keep_reference(self.instance, self._certified())
         return self.instance
+
+    def _certified(self) -> Reference[Any]:
+        try:
+            return self.problem.certify(self.instance, self.reference)
+        except (CertificateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            # Not as for our own certificates: what stands in a file is no bug of ours.
+            raise ValueError(f"the certificate fails: {error}") from error
 
     def faults(self) -> Iterator[str]:
         """Say what is not so, without solving: hash, origin, witness, proof, anchors, grades."""
@@ -159,12 +191,12 @@ class Row:
             yield "the hash of the data differs from the stated one"
             return
         drawn = "seed" in self.source
-        if drawn and self.problem.instance(**self.source) != self.instance:
-            yield "the stream has another instance at the stated place"
         try:
-            reference = self.problem.certify(self.instance, self.reference)
-        except (CertificateError, TypeError, IndexError) as error:
-            yield f"the certificate fails: {error}"
+            if drawn and self.problem.instance(**self.source) != self.instance:
+                yield "the stream has another instance at the stated place"
+            reference = self._certified()
+        except (ValueError, TypeError) as error:
+            yield str(error)
             return
         if not reference.proven:
             yield f"the optimum is not proven: value {reference.value}, bound {reference.bound}"
@@ -180,6 +212,34 @@ def found_by(problem: Problem[Any, Any]) -> str:
     """Return what `problem_name` finds a problem by in another process: its name, or where its class is."""
     cls = type(problem)
     return cls.name if cls.__module__.startswith("forge_gym.") else f"{cls.__module__}:{cls.__name__}"
+
+
+def stated_problem(data: Any) -> Problem[Any, Any]:
+    """Return the problem that a file states by ``problem``, ``version`` and ``parameters``; no module is imported.
+
+    Raises
+    ------
+    ValueError
+        If there is no such problem, or it is at another version.
+    """
+    if not isinstance(data, dict):
+        raise ValueError(f"it must be a JSON object, got {short_repr(data)}")
+    name, parameters, version = stated_name(data.get("problem")), data.get("parameters"), data.get("version")
+    if not isinstance(parameters, dict):
+        raise ValueError(f"parameters must be a JSON object, got {short_repr(parameters)}")
+    try:
+        problem = make_problem(name, **parameters)
+    except TypeError as error:
+        raise ValueError(f"parameters of {name} cannot be read: {error}") from error
+    if type(version) is not int or version != problem.version:
+        stated = f"version {short_repr(version)} of {name}, which is at version {problem.version}"
+        raise ValueError(f"it is of {stated}")
+    return problem
+
+
+def _integral(value: Any) -> bool:
+    """Whether nested lists hold nothing but integers."""
+    return all(map(_integral, value)) if isinstance(value, list) else type(value) is int
 
 
 def _plain(value: Number) -> int | str:
@@ -374,10 +434,55 @@ def dataset(
 # ------------------------------------------------------------------------------------------ files
 
 
+def new_file(path: Path | str, *endings: str) -> Path:
+    """Return ``path`` to a file that is not there, whose name ends in one of ``endings`` if any, or refuse it.
+
+    No file is emptied or replaced that the program has not written.
+    """
+    path = Path(path)
+    check_ending(path, *endings)
+    if path.exists() or path.is_symlink():
+        raise ValueError(f"{path} exists and is left as it is: give another file")
+    return path
+
+
+SUITE_ENDINGS = (".jsonl", ".jsonl.gz")
+"""How names of files of rows end, plain and compressed."""
+
+
+def check_ending(path: Path, *endings: str) -> None:
+    """Raise ``ValueError`` unless the name of ``path`` ends in one of ``endings``, if any are given."""
+    if endings and not path.name.endswith(endings):
+        raise ValueError(f"the name of the file must end in {' or '.join(endings)}, got {str(path)!r}")
+
+
+def hold(path: Path, file: IO[bytes]) -> None:
+    """Lock the open ``file`` at ``path`` until it is closed, or the process ends in whatever way.
+
+    Raises
+    ------
+    ValueError
+        If another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: two processes on one file are not told apart there
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = os.path.samestat(os.fstat(file.fileno()), os.stat(path))  # or another has just finished and removed it
+    except (BlockingIOError, FileNotFoundError):
+        free = False
+    except OSError:  # a file system without locks
+        return
+    if not free:
+        raise ValueError(f"{path} is being written by another process")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a file beside ``path`` to write to; it takes the place of ``path``, or is deleted if the writing fails."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Yield a new file beside ``path`` to write to; it takes its place, or is deleted if the writing fails."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield temporary
         temporary.replace(path)
@@ -393,6 +498,7 @@ def write(path: Path | str, lines: Iterable[str]) -> Path:
     Examples
     --------
     >>> import forge_gym, tempfile
+    >>> from forge_gym.core.foreign import read_lines
     >>> rows = samples(forge_gym.problem("TSP"))
     >>> path = write(Path(tempfile.mkdtemp()) / "new" / "five.jsonl.gz", (next(rows).to_json() for _ in range(5)))
     >>> len(list(read_lines(path)))
@@ -401,17 +507,10 @@ def write(path: Path | str, lines: Iterable[str]) -> Path:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = (f"{line}\n".encode() for line in lines)
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("xb") as file:
         if path.suffix == ".gz":
             with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
                 packed.writelines(text)
         else:
             file.writelines(text)
     return path
-
-
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file, which is unpacked where its name ends in ``.gz``."""
-    content = path.read_bytes()
-    content = gzip.decompress(content) if path.suffix == ".gz" else content
-    return [line.decode() for line in content.splitlines()]

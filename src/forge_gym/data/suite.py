@@ -9,19 +9,21 @@ from __future__ import annotations
 import hashlib
 import importlib.resources
 import json
-import zlib
+import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from ..core.checks import check_int, did_you_mean
+from ..core.checks import check_int, did_you_mean, short_repr
+from ..core.foreign import bounded, load_json, read_lines
 from ..core.parameters import choices
 from ..core.problem import MAX_UNGRADED, Problem
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class
 from ..registration import problem_name
-from .rows import Row, found_by, ladder, read_lines, write
+from .rows import SUITE_ENDINGS, Row, found_by, hold, ladder, new_file, write
 
 BENCHMARK = "forge-bench-v1"
 SHIPPED: dict[str, str] = {
@@ -79,10 +81,17 @@ def read(suite: Path | str) -> tuple[str, list[Row]]:
         If there is none, the file is no suite, or it has the name of one that ships and other content.
     """
     path = locate(str(suite))
-    name = name_of(path)
+    name, rows, known = name_of(path), list[Row](), dict[str, int]()
     try:
-        rows = [Row.from_json(line) for line in read_lines(path)]
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+        for at, line in read_lines(path):
+            try:
+                row = Row.from_json(line)
+                if known.setdefault(row.id, at) != at:
+                    raise ValueError(f"its id, {short_repr(row.id)}, is that of line {known[row.id]}")
+                rows.append(row)
+            except ValueError as error:
+                raise ValueError(f"line {at}: {error}") from error
+    except (OSError, ValueError) as error:
         raise SuiteError(f"{path} is not a suite: {error}") from error
     if not rows:
         raise SuiteError(f"{path} is not a suite: it has no rows")
@@ -107,7 +116,7 @@ def build(
     Parameters
     ----------
     out
-        The file, compressed where its name ends in ``.gz``.
+        A new file, compressed where its name ends in ``.gz``.
     problems
         Names, ids or ``module:Class``, whose families of instances come in turn; or problems with parameters.
     levels
@@ -136,7 +145,7 @@ def build(
     """
     check_int("per_level", per_level, 1)
     check_int("seed", seed, 0)
-    out = Path(out)
+    out = new_file(out, *SUITE_ENDINGS)
     asked = tuple(problems), levels and tuple(levels), per_level, seed
     if name_of(out) in SHIPPED and asked != (PROBLEMS, tuple(LEVELS), PER_LEVEL, SEED):
         raise ValueError(f"out must have another name, got {out}: the package has a suite of this name")
@@ -146,16 +155,18 @@ def build(
         raise ValueError(f"problems and levels must be distinct, and at least one, got {names}")
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
-    lines = _begun(partial, groups, per_level, seed)
-    progress(len(lines) - 1)
-    with partial.open("a", buffering=1) as file:
+    with partial.open("a+b") as file:
+        hold(partial, file)
+        lines = _begun(partial, file, groups, per_level, seed)
+        progress(len(lines) - 1)
         for name, level, families in groups[(len(lines) - 1) // per_level :]:
             for row in _draw(name, level, families, per_level, seed):
                 lines.append(row.to_json())
-                file.write(lines[-1] + "\n")
+                file.write(f"{lines[-1]}\n".encode())
+                file.flush()
                 progress(1)
-    write(out, lines[1:])
-    partial.unlink()
+        write(out, lines[1:])
+        partial.unlink()
     return content_hash(read(out)[1])
 
 
@@ -178,17 +189,32 @@ def _families(name: str) -> list[Problem[Any, Any]]:
     return [make_problem(name, distribution=family) for family in distributions] or [make_problem(name)]
 
 
-def _begun(partial: Path, groups: Sequence[_Group], per_level: int, seed: int) -> list[str]:
-    """Return the lines of a build so far: its settings, then the rows of the groups that are whole."""
+def _begun(partial: Path, file: IO[bytes], groups: Sequence[_Group], per_level: int, seed: int) -> list[str]:
+    """Return the lines of a build so far, and cut the file there: its settings, then the groups that are whole."""
     members = [[found_by(p), p.version, p.parameters] for _, _, families in groups for p in families]
-    lines = [json.dumps({"problems": members, "per_level": per_level, "seed": seed})]
-    if partial.exists():
-        begun = partial.read_text().split("\n")[:-1]  # a line without an end was being written
-        if begun[:1] not in ([], lines):
-            raise SuiteError(f"{partial} is of a build with other settings: delete it, or give another --out")
-        lines += begun[1 : 1 + (len(begun) - 1) // per_level * per_level]
-    write(partial, lines)
-    return lines
+    settings = json.dumps({"problems": members, "per_level": per_level, "seed": seed})
+    file.seek(0)
+    begun = [line.decode("utf-8", "replace") for line in bounded(file)]
+    if begun and begun[0] != f"{settings}\n" and not (len(begun) == 1 and settings.startswith(begun[0])):
+        raise SuiteError(f"{partial} is of a build with other settings: delete it, or give another --out")
+    whole, ids = [settings], [f"{name}-{i}" for name, _, _ in groups for i in range(per_level)]
+    for at, (line, id) in enumerate(zip(begun[1:], ids, strict=False), 2):
+        if not line.endswith("\n"):  # it was being written
+            break
+        try:
+            if (found := load_json(line).get("id")) != id:
+                raise ValueError(f"its id is {short_repr(found)}, not {id!r}")
+            Row.from_json(line)
+        except (ValueError, AttributeError) as error:
+            warnings.warn(f"{partial}, line {at}, is damaged, and made again from there on: {error}", stacklevel=3)
+            break
+        whole.append(line[:-1])
+    whole = whole[: 1 + (len(whole) - 1) // per_level * per_level]
+    file.truncate(0)
+    file.write("".join(f"{line}\n" for line in whole).encode())
+    file.flush()
+    os.fsync(file.fileno())
+    return whole
 
 
 def _draw(name: str, level: int, families: Sequence[Problem[Any, Any]], count: int, seed: int) -> Iterator[Row]:
@@ -228,10 +254,9 @@ def verify(path: Path, sample: int = 50, progress: Callable[[int], object] = lam
     again = {round(i * len(rows) / sample) for i in range(sample)} if sample else set()
     for at, row in enumerate(rows):
         row_faults = list(row.faults())
-        for key, what in (row.hash, "instance"), (row.id, "id"):
-            if key in known:
-                row_faults.append(f"the {what} is the same as that of {known[key]}")
-            known[key] = row.id
+        if row.hash in known:
+            row_faults.append(f"the instance is the same as that of {known[row.hash]}")
+        known[row.hash] = row.id
         if at in again and not row_faults:
             solved = row.problem.certificate(row.instance)
             if not solved.proven or solved.value != row.reference.value:

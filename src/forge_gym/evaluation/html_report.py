@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import combinations, islice
@@ -21,6 +20,7 @@ from urllib.parse import quote
 from .._version import __version__
 from ..agents import CONTROLS, make_agent
 from ..core.checks import check_int
+from ..core.foreign import visible
 from ..core.verdict import METRICS, Verdict
 from ..core.verdict_class import VerdictClass, verdict_class, verdict_classes
 from ..data.rows import Row, write
@@ -40,15 +40,28 @@ PICTURE = (3.8, 3.8)
 COLOURS = 6
 """Colours of runs, and shapes of their points; more runs than these share both, but in other pairs."""
 
+_OPENING = b'<!doctype html>\n<html lang="en">\n<head>\n<meta name="generator" content="forge-gym report">'
+"""How every report begins."""
+
 Progress = Callable[[int], object]
 
 
 def write_report(
     runs: Sequence[Run], out: Path, *, gallery: int = GALLERY, progress: Progress = lambda done: None
 ) -> None:
-    """Write the report of ``runs`` to the file ``out``, whole or not at all; see `html_report`."""
+    """Write the report of ``runs`` to the file ``out``, whole or not at all; see `html_report` and `check_report`."""
+    check_report(out)
     page = html_report(runs, gallery=gallery, progress=progress)
     write(out, page.removesuffix("\n").split("\n"))
+
+
+def check_report(out: Path) -> None:
+    """Raise ``ValueError`` if there is a file at ``out`` that is no report, which is left as it is."""
+    if out.exists():
+        with out.open("rb") as file:
+            start = file.read(500).strip()
+        if not start.startswith(_OPENING):
+            raise ValueError(f"{out} exists and is no report of ours, so it is left as it is: give another file")
 
 
 def html_report(runs: Sequence[Run], *, gallery: int = GALLERY, progress: Progress = lambda done: None) -> str:
@@ -76,7 +89,7 @@ def html_report(runs: Sequence[Run], *, gallery: int = GALLERY, progress: Progre
     environment = Environment(
         loader=PackageLoader("forge_gym.evaluation"),
         autoescape=True,
-        finalize=visible,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -96,24 +109,9 @@ def _hash(text: str) -> str:
 # ------------------------------------------------------------------------------------- text from outside
 
 
-def visible(value: Any) -> Any:
-    r"""Return text with every character spelt out that shows nothing or moves others; what is no text stays itself.
-
-    Examples
-    --------
-    >>> visible("a\x1b[31mb\u202ec\ud800\n")
-    'a␛[31mb⟨U+202E⟩c⟨U+D800⟩\n'
-    """
-    if type(value) is not str or value.isprintable():  # Markup is the template's own
-        return value
-    return "".join(map(_spelt, value))
-
-
-def _spelt(character: str) -> str:
-    if character.isprintable() or character in "\n\t" or unicodedata.category(character) == "Zs":
-        return character
-    code = ord(character)
-    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
+def _visible(value: Any) -> Any:
+    """Return text as it may be shown; what is no text stays itself, and Markup is the template's own."""
+    return visible(value, "\n\t") if type(value) is str else value
 
 
 def clip(text: str, shown: int = SHOWN) -> tuple[str, int, str]:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.checks import short_repr
+from ..core.foreign import visible
 from ..core.verdict import METRICS
 from ..data.rows import Row
 from .runs import Run, common_rows, described
@@ -34,17 +35,6 @@ _ADVICE = {
 """What is said of replies by their `Call.shortfall`."""
 
 
-def plain(text: str) -> str:
-    r"""Return ``text`` without control characters, which a terminal would obey.
-
-    Examples
-    --------
-    >>> plain("a model\x1b[2J")
-    'a model?[2J'
-    """
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 # ------------------------------------------------------------------------------------- tables
 
 
@@ -55,12 +45,12 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]])
         table.add_column(Text(column), justify="right" if i else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    return Group(Text(plain(title), style="italic"), table)
+    return Group(Text(visible(title), style="italic"), table)
 
 
 def _side_by_side(evaluations: Sequence[Evaluation]) -> list[str]:
     """Return the names of the agents, folded so that their columns and one of problems fit into 80."""
-    names = [plain(each.agent) for each in evaluations]
+    names = [visible(each.agent) for each in evaluations]
     widths = (width for width in range(25, 5, -1) if sum(min(len(name), width) + 2 for name in names) <= 63)
     width = next(widths, 5)
     return [fill(name, width) for name in names]
@@ -92,7 +82,7 @@ def evaluation_table(
     title = title or f"{described(first.rows[0].problem)}: {len(first.rows)} instances"
     best = f", best of {k} samples" if k > 1 else ""
     rows = (
-        [fill(plain(each.agent), 13), *(_cell(each.estimate(metric, group, k)) for metric in METRICS)]
+        [fill(visible(each.agent), 13), *(_cell(each.estimate(metric, group, k)) for metric in METRICS)]
         for each in evaluations
     )
     return _table(f"{title}{best}; mean over its 95 % interval", ("agent", *METRICS), rows)
@@ -182,7 +172,7 @@ def summary(run: Run) -> list[str]:
         parts.append(f"{tokens[0]:.0f} prompt and {tokens[1]:.0f} completion tokens")
     if cost := run.total("cost"):
         parts.append(f"cost {cost:.4g}")
-    return [f"{plain(run.agent)}: {line}" for line in (", ".join(parts), *notes(run))]
+    return [f"{visible(run.agent)}: {line}" for line in (", ".join(parts), *notes(run))]
 
 
 def runs_to_dict(runs: Sequence[Run]) -> dict[str, Any]:
@@ -213,7 +203,7 @@ def _standing(run: Run) -> str:
     if cost := run.total("cost"):
         parts.append(f"cost {cost:.4g}")
     if run.failures:
-        parts.append(f"unanswered {run.failures}: {short_repr(plain(run.error), 60)}")
+        parts.append(f"unanswered {run.failures}: {short_repr(visible(run.error), 60)}")
     return ", ".join(parts)
 
 
@@ -233,7 +223,7 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Run], object]]:
     def tell(run: Run) -> None:
         nonlocal bar, told_at
         if console.is_terminal and bar is None:  # what an earlier process did does not count for the speed
-            bar = progress.add_task(plain(title), total=len(run.episodes), completed=run.finished, said="")
+            bar = progress.add_task(visible(title), total=len(run.episodes), completed=run.finished, said="")
         if time.monotonic() - told_at < _EVERY_S[console.is_terminal]:
             return
         told_at = time.monotonic()
@@ -241,7 +231,7 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Run], object]]:
             progress.update(bar, completed=run.finished, said=_standing(run))
         else:
             stands = f"{run.finished} of {len(run.episodes)}, {_standing(run)}"
-            print(f"{plain(title)}: {stands}", file=sys.stderr, flush=True)
+            print(f"{visible(title)}: {stands}", file=sys.stderr, flush=True)
 
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield tell
@@ -251,10 +241,11 @@ def changes(run: Run, lines: int = 10) -> list[str]:
     """Return which verdicts changed since a run was recorded: the first ``lines`` of them."""
     listing = []
     for line, call in run.changes[:lines]:
-        then, now = line.verdict, call.judged.verdict
+        now = call.judged.verdict
+        status, quality = (str(line.verdict.get(name))[:20] for name in ("status", "quality"))
         listing.append(
-            f"{plain(line.row)}, sample {line.sample}, turn {line.turn}: {then.get('status')} -> {now.status}, "
-            f"quality {then.get('quality')} -> {now.quality:.3f}, score {line.score:.3f} -> {call.judged.score:.3f}"
+            f"{visible(line.row)}, sample {line.sample}, turn {line.turn}: {status} -> {now.status}, "
+            f"quality {quality} -> {now.quality:.3f}, score {line.score:.3f} -> {call.judged.score:.3f}"
             + (f" ({short_repr(now.reason, 100)})" if now.reason else "")
         )
     if len(run.changes) > lines:

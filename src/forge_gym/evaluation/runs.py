@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from .._version import __version__
 from ..agents.agent import Agent, AgentError, AsyncAgent, thoughts_of
+from ..agents.secrets import recorded
 from ..core.checks import check_int, short_repr
 from ..core.episode import Protocol
 from ..core.problem import Problem
@@ -74,8 +75,12 @@ def suite_questions(suite: str, limit: int | None = None) -> Questions:
     lines = {row.id: at for at, row in enumerate(rows, 1)}
     for row in chosen:
         _use(row, f"{path}, line {lines[row.id]}")
-    stated = None if name in SHIPPED else [row.to_dict() for row in chosen]
+    stated = None if name in SHIPPED else _stated(chosen)
     return Questions(tuple(chosen), {"suite": asked, "limit": limit, "env": None, "rows": stated}, name)
+
+
+def _stated(rows: Iterable[Row]) -> list[Any]:
+    return [json.loads(row.to_json()) for row in rows]
 
 
 def _first(rows: Sequence[Row], limit: int | None) -> list[Row]:
@@ -107,8 +112,7 @@ def env_questions(
         raise ValueError(f"problems must be of different names, got {names}")
     rows = [row for problem in problems for row in islice(samples(problem, seed=seed, split=split), episodes)]
     envs = [{"problem": found_by(p), "version": p.version, "parameters": p.parameters} for p in problems]
-    stated = [row.to_dict() for row in rows]
-    header = {"suite": None, "env": envs, "episodes": episodes, "seed": seed, "split": split, "rows": stated}
+    header = {"suite": None, "env": envs, "episodes": episodes, "seed": seed, "split": split, "rows": _stated(rows)}
     return Questions(tuple(rows), header, " + ".join(map(described, problems)))
 
 
@@ -127,9 +131,7 @@ def _rows(header: dict[str, Any]) -> list[Row]:
         raise ValueError(f"it has no rows, and {short_repr(name)} is no suite of the package")
     if digest != SHIPPED[name]:
         raise ValueError(f"it asked another version of the suite {name}, of content {short_repr(digest)}")
-    if not (header["limit"] is None or isinstance(header["limit"], int)):
-        raise ValueError(f"limit is {short_repr(header['limit'])}")
-    return _first(read(name)[1], header["limit"])
+    return _first(read(name)[1], header.get("limit"))
 
 
 # ------------------------------------------------------------------------------------- runs
@@ -166,6 +168,9 @@ class Run:
             If a line does not follow from those before it.
         """
         protocol = Protocol(header["turns"], reward=header["reward"], thoughts=header["thoughts"])
+        asked = len(rows) * header["samples"]
+        if asked > MAX_EPISODES:
+            raise ValueError(f"a run must have at most {MAX_EPISODES} episodes, rows times samples, got {asked}")
         samples = range(header["samples"])
         run = cls(header, [Conversation(row, protocol, sample) for row in rows for sample in samples])
         known = {(episode.row.id, episode.sample): episode for episode in run.episodes}
