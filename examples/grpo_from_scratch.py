@@ -99,15 +99,12 @@ def main(args: Args, problems: list[Any], limit: int) -> None:
         options = {
             **GRPO,
             "max_steps": args.steps,
-            "num_generations": args.group,
-            "per_device_train_batch_size": args.prompts * args.group,  # all rollouts of a step at once
             "max_completion_length": limit,
             "mask_truncated_completions": chat,
             "shuffle_dataset": stream is None,
-            "ignore_data_skip": stream is not None,  # the stream itself knows where it is
             "save_steps": args.save_steps,
             "seed": args.seed,
-            **grpo_options(args.grpo),
+            **grpo_options(args.grpo, args.prompts, args.group),
         }
         config = GRPOConfig(str(args.out), **options)
         trainer = GRPOTrainer(policy, reward, config, dataset, processing_class=tokenizer)

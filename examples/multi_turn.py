@@ -87,10 +87,9 @@ def main(args: Args, problems: list[Any], limit: int) -> None:
         rows = make_dataset(problem, size, seed=args.seed + 1, chat=chat, exclude=exclude)
         reward = RewardFunction(args.reward)
         options = GRPO | dict(
-            max_steps=args.steps, num_generations=args.group, per_device_train_batch_size=args.prompts * args.group,
-            max_completion_length=limit * args.turns, mask_truncated_completions=chat, save_steps=args.save_steps,
-            seed=args.seed,
-        ) | grpo_options(args.grpo)  # fmt: skip
+            max_steps=args.steps, max_completion_length=limit * args.turns, mask_truncated_completions=chat,
+            save_steps=args.save_steps, seed=args.seed,
+        ) | grpo_options(args.grpo, args.prompts, args.group)  # fmt: skip
         trainer = GRPOTrainer(
             policy, reward, GRPOConfig(str(args.out), **options), rows,
             processing_class=AutoTokenizer.from_pretrained(policy, padding_side="left"),

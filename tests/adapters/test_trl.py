@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_groups_are_consecutive_rows_of_one_instance() -> None:
     alone = RewardFunction("base_and_bonus")(completions=[texts[5], "?", texts[5]], spec=[a, b, a])
     together = RewardFunction("base_and_bonus")(completions=[texts[5], bad], spec=[a] * 2)
     assert alone[0] == alone[2] < together[0] < 0.02  # type: ignore[operator]
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="completions must be one per row, got 3 for 4 rows"):
         pairwise(completions=[bad] * 3, spec=[a] * 4)
     with pytest.raises(ValueError, match="did you mean 'tiered'"):
         RewardFunction("tierd")
@@ -97,15 +98,78 @@ def test_no_column_of_a_data_set_stands_in_for_a_completion() -> None:
     assert RewardFunction()(completions=["garbage", "?"], **columns) == [-1, -1]
 
 
+def test_columns_may_have_any_name_and_hold_anything() -> None:
+    """Those that the trainer sets itself, it sets last."""
+    spec, texts = replies("TSP")
+    names = ("self", "draw", "thoughts", "stream", "turns_used", "reward", "rewards", "advantages", "level", "Self")
+    for value in (texts[6], None, math.nan, {"answer": texts[6]}, [texts[6]]):
+        columns: dict[str, Any] = {name: [value] * 2 for name in (*names, "kept_reply", "environments", "answer")}
+        for scheme in ("tiered", "pairwise"):
+            plain = RewardFunction(scheme)(completions=["garbage", texts[6]], spec=[spec] * 2)
+            assert RewardFunction(scheme)(completions=["garbage", texts[6]], spec=[spec] * 2, **columns) == plain
+
+
+@pytest.mark.parametrize(
+    "spec", [None, "", "{}", 3, ["TSP"], {"problem": "TSP"}, '{"problem": "TSP"}', "nan", "[" * 10_000, b"{}"]
+)
+def test_a_row_without_a_spec_is_named(spec: Any) -> None:
+    good, texts = replies("TSP")
+    with pytest.raises(ValueError, match="column 'spec' of row 2 of the batch: ") as caught:
+        RewardFunction()(completions=[texts[6]] * 3, spec=[good, good, spec])
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"problem": "TPS"}, {"problem": None}, {"version": 99}, {"parameters": {"n": 10**9}}, {"parameters": {"m": 5}},
+        {"parameters": {"n": "6"}}, {"seed": -1}, {"seed": "1"}, {"index": 0.5}, {"split": "trian"}, {"split": []},
+        {"parameters": []}, {"parameters": {"n": None}}, {"problem": ["TSP"]}, {"problem": {}},
+    ],
+)  # fmt: skip
+def test_a_forged_spec_is_refused(change: dict[str, Any]) -> None:
+    good, texts = replies("TSP")
+    with pytest.raises(ValueError, match="column 'spec' of row 0 of the batch: ") as caught:
+        RewardFunction()(completions=[texts[6]], spec=[json.dumps(json.loads(good) | change)])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["pairwise", "verpo", "tiered"])
+def test_a_group_that_is_spread_over_processes_is_refused_where_answers_are_compared(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accelerate = pytest.importorskip("accelerate")
+    (a, texts), (b, _) = replies("TSP"), replies("Knapsack")
+    others: list[Any] = []
+    monkeypatch.setattr(accelerate.utils, "gather_object", lambda own: own + others)
+    others[:] = [((b, None), (b, None))]
+    assert len(RewardFunction(scheme)(completions=texts[:2], spec=[a] * 2)) == 2
+    others[:] = [((a, None), (b, None))]
+    if scheme == "tiered":
+        assert RewardFunction(scheme)(completions=texts[:2], spec=[a] * 2) == [-1, -1]
+    else:
+        with pytest.raises(ValueError, match="a group must be in one process"):
+            RewardFunction(scheme)(completions=texts[:2], spec=[a] * 2)
+
+
+@pytest.mark.parametrize("scheme", REWARDS)
+@pytest.mark.parametrize("group", [1, 2, 3])
+def test_an_evaluation_may_have_groups_of_another_size(scheme: str, group: int) -> None:
+    reward, (a, texts), (b, others) = RewardFunction(scheme), replies("TSP"), replies("Knapsack")
+    reward(completions=texts, spec=[a] * 8)
+    paid = reward(completions=texts[-group:] + others[-group:], spec=[a] * group + [b] * group)
+    assert len(paid) == 2 * group and None not in paid
+
+
 def test_a_fault_touches_its_own_group_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     tsp = forge_gym.problem("TSP", n=6)
     good, faulty = tsp.spec(3), tsp.spec(4)
     verify, broken = type(tsp).verify, forge_gym.from_spec(faulty)[1]
 
-    def verify_or_fail(self: Any, instance: Any, text: str) -> Any:
+    def verify_or_fail(self: Any, instance: Any, text: str, *more: Any) -> Any:
         if instance is broken:
             raise ZeroDivisionError("a bug of ours")
-        return verify(self, instance, text)
+        return verify(self, instance, text, *more)
 
     monkeypatch.setattr(type(tsp), "verify", verify_or_fail)
     answer = "<answer>[0, 1, 2, 3, 4, 5]</answer>"

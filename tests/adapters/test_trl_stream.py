@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -126,6 +128,60 @@ def test_streams_are_never_copied() -> None:
             copy.deepcopy(copied)
 
 
+def test_streams_are_not_shuffled_and_not_read_by_workers() -> None:
+    """A buffer of shuffled rows is drawn before the first answer, so no window could follow the learner."""
+    data = pytest.importorskip("torch.utils.data")
+    changes: list[Callable[[Any], Any]] = [
+        lambda rows: rows,
+        lambda rows: rows.map(lambda row: row | {"more": 1}),
+        lambda rows: rows.filter(lambda _: True).select_columns(["prompt", "spec", "draw"]),
+        lambda rows: rows.rename_column("level", "difficulty").with_format("torch"),
+    ]
+    for change in changes:
+        own = stream()
+        next(iter(change(own.dataset())))
+        assert own.pending == [0]
+        for options in ({"seed": 0}, {"buffer_size": 2}):
+            with pytest.raises(ValueError, match="set shuffle_dataset=False"):
+                next(iter(change(own.dataset()).shuffle(**options)))
+        assert own.pending == [0]
+    with pytest.raises(RuntimeError, match="dataloader_num_workers=0"):
+        next(iter(data.DataLoader(own.dataset(), batch_size=None, num_workers=2)))
+    assert own.pending == [0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"drawn": "2"}, {"drawn": True}, {"drawn": 1}, {"pending": None}, {"pending": [[0, "TSP", 0]]},
+        {"pending": [["0", "TSP", 0, 0]]}, {"pending": [[0, "TPS", 0, 0]]}, {"pending": [[0, "TSP", -1, 0]]},
+        {"pending": [[0, "TSP", 0, 0.5]]}, {"pending": [[[0], "TSP", 0, 0]]}, {"curriculum": {}},
+    ],
+)  # fmt: skip
+def test_damaged_states_are_refused_and_change_nothing(change: dict[str, Any]) -> None:
+    own = stream()
+    list(islice(own.rows(), 2))
+    before = own.state_dict()
+    with pytest.raises(ValueError, match="state") as caught:
+        own.load_state_dict(json.loads(json.dumps(before | change)))
+    assert own.state_dict() == before and "\n" not in str(caught.value)
+    for damaged in ([], None, {"stream": before, "more": 1}):
+        with pytest.raises(ValueError, match="state must have the keys"):
+            RewardFunction(stream=own).load_state_dict(damaged)  # type: ignore[arg-type]
+
+
+def test_rows_of_other_data_with_the_number_of_a_drawn_row_teach_nothing() -> None:
+    own, other = stream(), stream(seed=1)
+    row, foreign = next(own.rows()), next(other.rows())
+    reward, before = RewardFunction(stream=own), own.state_dict()
+    answer(reward, [foreign], [best(foreign)])  # an evaluation on a stream of its own
+    for forged in ("0", None, 0.0, [0], math.nan):
+        answer(reward, [row | {"draw": forged}], [best(row)])
+    assert own.state_dict() == before
+    answer(reward, [row], [best(row)])
+    assert own.pending == []
+
+
 def test_kept_answers_take_the_place_of_completions() -> None:
     row = next(stream().rows())
     reward, columns = RewardFunction(), {"spec": [row["spec"]] * 2}
@@ -186,18 +242,6 @@ def test_checkpoints_count_when_they_are_whole(tmp_path: Path) -> None:
     half.write_text(half.read_text()[:-20])  # killed while it wrote
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
     assert last_checkpoint(tmp_path, before=10) == tmp_path / "checkpoint-2"
-    other = RewardFunction(stream=stream())
-    loaded: list[str] = []
-    resumed = SaveState(other)
-    trainer = SimpleNamespace(_load_rng_state=loaded.append, args=SimpleNamespace(output_dir=str(tmp_path)))
-    assert resumed.resume(trainer) == str(tmp_path / "checkpoint-10")
-    assert other.state_dict() == reward.state_dict()
-    for _ in range(2):
-        resumed.on_step_begin(None, state(10), None)
-    assert loaded == [str(tmp_path / "checkpoint-10")]
-    TrainerState(global_step=12).save_to_json(str(half))
-    with pytest.raises(ValueError, match="a checkpoint must be of a trainer with SaveState"):
-        resumed.resume(trainer)
 
 
 def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
@@ -214,10 +258,13 @@ def test_warnings(caplog: pytest.LogCaptureFixture) -> None:
         watch = Watch(steps=4)
         with caplog.at_level(logging.WARNING):
             for step, logs in enumerate(entries):
-                watch.on_log(None, state(step), None, logs=logs)
+                watch.on_log(SimpleNamespace(max_completion_length=64), state(step), None, logs=logs)
         return [record.message for record in caplog.records]
 
     assert said([entry()] * 20) == []
+    (cut,) = said([entry(**{"completions/clipped_ratio": 1.0})] * 9)
+    assert cut == "every completion was cut off at max_completion_length=64: set a higher one"
+    assert said([entry(**{"completions/clipped_ratio": 0.97})] * 9) == []
     (signal,) = said([entry(**{"forge/effective_groups": 0.1})] * 9)
     assert "less than 30 % of the groups had any signal" in signal
     (length,) = said([entry(**{"completions/mean_length": 100 - 10 * i}) for i in range(10)])

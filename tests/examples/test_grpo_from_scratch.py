@@ -128,6 +128,13 @@ def test_a_given_model_is_warm_started_and_trained_on_chat_prompts(
             ['--grpo={"lerning_rate": 1}'],
             "GRPOConfig has no argument 'lerning_rate': did you mean 'learning_rate'?",
         ),
+        (['--grpo={"per_device_train_batch_size": 48}'], "must divide the 512 rollouts of a step"),
+        (
+            ['--grpo={"per_device_train_batch_size": 48, "gradient_accumulation_steps": 10}'],
+            "must divide the 512 rollouts of a step, prompts times group, got 10 times 48",
+        ),
+        (['--grpo={"gradient_accumulation_steps": 2}'], "prompts times group, got 2 times 512"),
+        (['--grpo={"num_generations": 8}'], "num_generations must be group, 16, got 8"),
         (["--out=/proc/nowhere"], "No such file or directory"),
     ],
 )

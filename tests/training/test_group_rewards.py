@@ -229,6 +229,19 @@ def test_verpo_keeps_problems_apart_and_its_state_travels() -> None:
 # ------------------------------------------------------------------------------------ base and bonus
 
 
+@pytest.mark.parametrize(
+    "state",
+    [None, [], {}, {"rates": None}, {"rates": {"TSP": None}}, {"rates": {"TSP": {"once": 1.5}}},
+     {"rates": {"TSP": {"once": "0.5"}}}, {"rates": {"TSP": {"once": float("nan")}}}],
+)  # fmt: skip
+def test_a_damaged_state_of_verpo_is_refused(state: Any) -> None:
+    scheme = Verpo()
+    scheme.rates = {"TSP": {"once": 0.5}}
+    with pytest.raises(ValueError, match="state of verpo must have the running shares"):
+        scheme.load_state_dict(state)
+    assert scheme.rates == {"TSP": {"once": 0.5}}
+
+
 def test_the_bonus_is_half_of_the_smallest_jump() -> None:
     jumps = [(1 - TIER_SLOPE) * (b - a) for a, b in pairwise(TIER_FLOORS)]
     assert pytest.approx(min(jumps) / 2) == MAX_BONUS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections import deque
@@ -11,6 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.trainer_callback import ExportableState
@@ -45,50 +45,59 @@ def train(
     problem, watched, max_new_tokens, turns
         As of `HeldOut` and `forge_gym.training.runs.finish`.
     """
-    state = SaveState(reward)
+    state, args = SaveState(reward), trainer.args
+    state.on_init_end(args, trainer.state, trainer.control)
     plain(trainer)
     held_out = HeldOut(trainer, problem, watched, max_new_tokens=max_new_tokens, turns=turns)
     for callback in (state, Watch(), held_out):
         trainer.add_callback(callback)
-    trainer.train(resume_from_checkpoint=state.resume(trainer))
+    # Resuming a stream from the end would be a step too many.
+    last = last_checkpoint(Path(args.output_dir), before=args.max_steps if args.max_steps > 0 else None)
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
     trainer.save_model()
     trainer.save_state()
-    finish(Path(trainer.args.output_dir), problem, max_new_tokens)
+    finish(Path(args.output_dir), problem, max_new_tokens)
 
 
 class SaveState(TrainerCallback, ExportableState):
-    """Keep what a `forge_gym.adapters.trl.RewardFunction` has learned in the trainer's state, in every checkpoint.
+    """Keep what a `forge_gym.adapters.trl.RewardFunction` has learned in every checkpoint, with the rows of its stream.
 
-    ``trainer.train(resume_from_checkpoint=state.resume(trainer))`` starts or continues a run. With a stream the
-    trainer needs ``ignore_data_skip=True``, since the stream itself knows where it is.
+    Give it to the trainer (``callbacks=[SaveState(reward)]``) in every run. Then ``trainer.train`` restores all of it
+    from whatever checkpoint it resumes, or stops with a ``ValueError``.
+
+    Parameters
+    ----------
+    reward
+        The reward function.
     """
 
     def __init__(self, reward: Any) -> None:
         self.reward = reward
-        self._resumed: tuple[Any, str] | None = None
 
     def state(self) -> dict[str, Any]:
         """Return what the trainer writes into a checkpoint."""
         return {"args": {}, "attributes": {"learned": self.reward.state_dict()}}
 
-    def resume(self, trainer: Any) -> str | None:
-        """Continue from the newest whole checkpoint of ``trainer``, and return it; None where there is none."""
-        checkpoint = last_checkpoint(Path(trainer.args.output_dir))
-        if checkpoint is None:
-            return None
-        saved = json.loads((checkpoint / "trainer_state.json").read_text())["stateful_callbacks"]
-        if "SaveState" not in saved:
-            raise ValueError(f"a checkpoint must be of a trainer with SaveState, got {checkpoint}")
-        self.reward.load_state_dict(saved["SaveState"]["attributes"]["learned"])
-        self._resumed = trainer, str(checkpoint)
-        return str(checkpoint)
+    def on_init_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if getattr(args, "restore_callback_states_from_checkpoint", False):  # would make a callback without a reward
+            raise ValueError(
+                "restore_callback_states_from_checkpoint must be False with SaveState, which restores itself"
+            )
+        if self.reward.stream is not None:
+            args.ignore_data_skip = True  # the stream itself knows where it is
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self._resumed is not None:
-            # Without data to skip, opening the data drew from the random generators.
-            trainer, checkpoint = self._resumed
-            trainer._load_rng_state(checkpoint)
-            self._resumed = None
+    def on_train_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **_: Any) -> None:
+        if self.reward.stream is not None:
+            if state.global_step and not args.ignore_data_skip:
+                raise ValueError("ignore_data_skip must be True where a stream is resumed, which knows where it is")
+            if state.global_step >= state.max_steps:
+                done = f"the {state.global_step} steps of the checkpoint"
+                raise ValueError(f"max_steps must be more than {done} to go on with a stream, got {state.max_steps}")
+            # Opening the data must draw nothing from the random numbers of training: a run opens it again when it is
+            # resumed, without data to skip.
+            loader = getattr(train_dataloader, "base_dataloader", train_dataloader)
+            loader.generator = torch.Generator()
+        self.reward.restore(state, type(self).__name__)
 
 
 class HeldOut(TrainerCallback):
@@ -155,8 +164,9 @@ class HeldOut(TrainerCallback):
 class Watch(TrainerCallback):
     """Warn, once each time, when a run goes wrong in a way that a reward curve does not show.
 
-    Few groups have any signal; completions shrink to half; most feasible answers copy an anchor while no
-    window moves up; the reward rises while held-out quality does not. ``steps`` log entries in a row make a trend.
+    All completions of a log entry are cut off at ``max_completion_length``. Or for ``steps`` log entries in a row few
+    groups have any signal, completions shrink to half, or most feasible answers copy an anchor while no window moves
+    up. Or the reward rises while held-out quality does not.
     """
 
     def __init__(self, steps: int = 50) -> None:
@@ -176,6 +186,9 @@ class Watch(TrainerCallback):
             quality = f"held-out quality only from {worse:.3f} to {better:.3f}"
             self._warn(flat, "the reward rose", f"from {before:.2f} to {after:.2f}, {quality}")
         if "reward" in logs:
+            clipped = logs.get("completions/clipped_ratio", 0.0) >= 1.0
+            limit = getattr(args, "max_completion_length", None)
+            self._warn(clipped, "every completion was cut off", f"at max_completion_length={limit}: set a higher one")
             self.recent.append(logs)
             if len(self.recent) == self.steps:
                 self._look_back()

@@ -17,6 +17,7 @@ from fractions import Fraction
 from math import exp
 from typing import Any
 
+from ..core.checks import short_repr
 from ..core.problem import Problem
 from ..core.rewards import Group, tiered
 from ..core.verdict import STATUSES, Number, Verdict, Violation, constraint_credit
@@ -103,8 +104,13 @@ class Verpo:
         return deepcopy({"rates": self.rates})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` returned."""
-        self.rates = deepcopy(state["rates"])
+        """Continue from what `state_dict` returned; a ``ValueError`` if ``state`` is damaged."""
+        rates: Any = state.get("rates") if isinstance(state, dict) else None
+        tables = list(rates.values()) if isinstance(rates, dict) else [None]
+        shares = [share for table in tables for share in (table.values() if isinstance(table, dict) else [None])]
+        if any(type(share) is not float or not 0.0 <= share <= 1.0 for share in shares):
+            raise ValueError(f"state of verpo must have the running shares under 'rates', got {short_repr(state)}")
+        self.rates = deepcopy(rates)
 
 
 def _key(problem: Problem[Any, Any]) -> str:

@@ -85,7 +85,8 @@ def _check(settings: dict[str, Any]) -> None:
             check_choice(name, value, choices[name])
         elif type(value) is int:
             check_int(name, value, 2 if name == "group" else 0 if name in _MAY_BE_ZERO else 1)
-    grpo_options(settings.get("grpo", "{}"))
+    if "grpo" in settings:
+        grpo_options(settings["grpo"], settings["prompts"], settings["group"])
 
 
 def _json_object(option: str, text: str) -> dict[str, Any]:
@@ -96,14 +97,40 @@ def _json_object(option: str, text: str) -> dict[str, Any]:
     raise ValueError(f"{option} must be a JSON object, got {text!r}")
 
 
-def grpo_options(text: str) -> dict[str, Any]:
-    """Return arguments of TRL's ``GRPOConfig`` that are given as a JSON object; a ``ValueError`` if one is unknown."""
-    options = _json_object("grpo", text)
+def grpo_options(text: str, prompts: int, group: int) -> dict[str, Any]:
+    """Return arguments of TRL's ``GRPOConfig`` for steps of ``prompts`` instances with ``group`` rollouts each.
+
+    Parameters
+    ----------
+    text
+        More arguments, as a JSON object. ``per_device_train_batch_size`` may be smaller than a step, which then takes
+        several batches.
+    prompts, group
+        Instances per step, and rollouts per instance.
+
+    Raises
+    ------
+    ValueError
+        If an argument is unknown, or a step would be of fewer or more rollouts.
+    """
+    options, rollouts = _json_object("grpo", text), prompts * group
     if options:
         from trl import GRPOConfig
 
         check_known("GRPOConfig", "argument", options, [field.name for field in fields(GRPOConfig)])
-    return options
+    batch = options.get("per_device_train_batch_size", rollouts)
+    check_int("per_device_train_batch_size", batch, 1)
+    batches = options.get("gradient_accumulation_steps", max(1, rollouts // batch))
+    check_int("gradient_accumulation_steps", batches, 1)
+    if batch * batches != rollouts:
+        raise ValueError(
+            f"per_device_train_batch_size must divide the {rollouts} rollouts of a step, prompts times group, "
+            f"got {batches} times {batch}"
+        )
+    if options.get("num_generations", group) != group:
+        raise ValueError(f"num_generations must be group, {group}, got {options['num_generations']!r}")
+    own = {"num_generations": group, "per_device_train_batch_size": batch, "gradient_accumulation_steps": batches}
+    return options | own
 
 
 def pick_problem(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ...core.checks import check_int
+from ...core.checks import check_choice, check_int
 from ...core.problem import Problem
 from ...data.rows import Row, samples
 from ...training.curriculum import Curriculum
@@ -67,6 +68,8 @@ def row(drawn: Row, *, chat: bool = True) -> dict[str, Any]:
 class Stream:
     """Rows that a curriculum draws as the trainer asks for them; the state of training data.
 
+    They are random as they are. Shuffling would draw a buffer of them before the first answer, so it is refused.
+
     Parameters
     ----------
     curriculum
@@ -95,10 +98,15 @@ class Stream:
         """Return the rows of `make_dataset` and their number ``draw``, for a trainer with ``shuffle_dataset=False``."""
         from datasets import IterableDataset
 
-        return IterableDataset.from_generator(self.rows)
+        dataset = IterableDataset.from_generator(self.rows)
+        dataset._ex_iterable.shuffle_data_sources = _no_shuffling  # asked before any shuffling, of mapped rows too
+        return dataset
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows not yet answered, then new ones without end."""
+        torch: Any = sys.modules.get("torch")
+        if torch is not None and torch.utils.data.get_worker_info() is not None:  # a copy of this process
+            _unreadable(0)
         for number, (name, level, index) in list(self._pending.items()):
             yield {**row(self.curriculum.at(name, level, index), chat=self.chat), "draw": number}
         while True:
@@ -109,9 +117,17 @@ class Stream:
             self._pending[number] = (drawn.problem.name, drawn.level, drawn.source["index"])
             yield {**row(drawn, chat=self.chat), "draw": number}
 
-    def answered(self, number: int) -> tuple[str, int, int] | None:
-        """Take row ``number`` from the pending ones; return problem, level and index; None if it is none of them."""
-        return self._pending.pop(number, None)
+    def answered(self, number: int, spec: str) -> tuple[str, int, int] | None:
+        """Take row ``number`` from the pending ones; return problem, level and index; None if it is none of them.
+
+        A row of other data may have the same number, but not the same ``spec``.
+        """
+        if number not in self._pending:
+            return None
+        (name, level, index), curriculum = self._pending[number], self.curriculum
+        if spec != curriculum.problems[name].spec(curriculum.seed, index, curriculum.split, level):
+            return None
+        return self._pending.pop(number)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the curriculum's state and the rows not yet answered as JSON-ready data."""
@@ -122,14 +138,28 @@ class Stream:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned; see `Curriculum.load_state_dict` for errors."""
-        self.curriculum.load_state_dict(state["curriculum"])
-        self._drawn = state["drawn"]
-        self._pending = {number: (name, level, index) for number, name, level, index in state["pending"]}
+        """Continue from what `state_dict` returned; raise ``ValueError`` if ``state`` is damaged or of other data."""
+        try:
+            drawn, curriculum = state["drawn"], state["curriculum"]
+            check_int("drawn", drawn, 0)
+            pending = {number: (name, level, index) for number, name, level, index in state["pending"]}
+            for number, (name, level, index) in pending.items():
+                check_int("number", number, 0, drawn - 1)
+                check_choice("problem", name, self.curriculum.problems)
+                check_int("level", level, 0)
+                check_int("index", index, 0)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"state of a stream is damaged: {error!r}") from None
+        self.curriculum.load_state_dict(curriculum)
+        self._drawn, self._pending = drawn, pending
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Only to compute the dataset's fingerprint; a copy, here or elsewhere, would be blind to the answers.
         return (_unreadable, (id(self),))
+
+
+def _no_shuffling(_: Any) -> None:
+    raise ValueError("a stream must not be shuffled, and has one epoch: set shuffle_dataset=False")
 
 
 def _unreadable(_: int) -> None:

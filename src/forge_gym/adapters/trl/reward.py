@@ -6,10 +6,11 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from ...core.answer import THOUGHTS, Thoughts, ThoughtsLike
 from ...core.checks import short_repr
 from ...core.registry import from_spec
 from ...core.rewards import Group, Scheme, group_rewards
@@ -62,59 +63,84 @@ class RewardFunction:
         Name of a reward scheme; see `forge_gym.reward`.
     stream
         Source of the rows, whose curriculum learns from the answers.
+    thoughts
+        How the thoughts in completions end, such as ``"[/THINK]"``; ``{"inside": True}`` where the chat template opens
+        them, so that one which is cut off is no answer. See `Protocol`.
 
     Notes
     -----
-    What ``verpo`` and a curriculum have learned is lost with the process unless
-    `forge_gym.training.callbacks.SaveState` keeps it.
+    What ``verpo`` has learned is in the checkpoints of the trainer, and comes back when a run is resumed: in all
+    processes as the first one had it. What a stream's curriculum has learned needs
+    `forge_gym.training.callbacks.SaveState`, without which a resumed run stops.
     """
 
-    def __init__(self, reward: str = "tiered", *, stream: Stream | None = None) -> None:
+    def __init__(
+        self, reward: str = "tiered", *, stream: Stream | None = None, thoughts: ThoughtsLike = THOUGHTS
+    ) -> None:
         self.scheme: Scheme = reward_scheme(reward)
+        self.thoughts = Thoughts.of(thoughts)
         self.stream = stream
         self.__name__ = reward  # under which the trainer logs it
         self._problems: set[str] = set()
+        self._run: Any = None  # the trainer's state
 
     def __call__(
         self,
+        /,  # or a column named `self` would be one argument too many
         *,
         completions: Sequence[Any],
         spec: Sequence[str],
         completion_ids: Sequence[Sequence[int]] | None = None,
         kept_reply: Sequence[Any] | None = None,
         environments: Sequence[Any] | None = None,
-        draw: Sequence[int] | None = None,
+        draw: Sequence[Any] | None = None,
+        trainer_state: Any = None,
         log_metric: Callable[[str, float], None] | None = None,
         **_: Any,
     ) -> list[float | None]:
         """Return one reward per completion: a text, or a conversation whose last assistant message counts.
 
-        Of the data set's columns ``spec`` and ``draw`` matter. What a `Rollout` (``kept_reply``) or a tool kept takes
-        the place of the completion.
+        Of the data set's columns ``spec`` matters, and ``draw`` where there is a stream. What a `Rollout`
+        (``kept_reply``) or a tool kept takes the place of the completion.
         """
+        if len(completions) != len(spec):
+            raise ValueError(f"completions must be one per row, got {len(completions)} for {len(spec)} rows")
+        learns = trainer_state is not None and bool(self._parts())
+        if learns and trainer_state is not self._run:
+            self.restore(trainer_state, self._name)
         none = [None] * len(spec)
+        draws = draw if self.stream is not None and draw else none
         replies = zip(completions, kept_reply or none, environments or none, strict=True)
         lengths = [len(ids) for ids in completion_ids or ()] or [0] * len(spec)
-        rows = zip(spec, draw or none, [_reply(*reply) for reply in replies], lengths, strict=True)
+        rows = [*zip(spec, draws, [_reply(*reply) for reply in replies], lengths, strict=True)]
+        if hasattr(self.scheme, "group"):
+            _check_whole(rows, self.__name__)
         groups: list[JudgedGroup] = []
-        draws: list[int | None] = []
+        drawn: list[tuple[Any, str]] = []
+        first = 0
         for (of_group, number), members in groupby(rows, key=itemgetter(0, 1)):
             texts, tokens = zip(*(member[2:] for member in members), strict=True)
-            groups.append(self._judge(of_group, texts, sum(tokens)))
-            draws.append(number)
+            groups.append(self._judge(of_group, texts, sum(tokens), first))
+            drawn.append((number, of_group))
+            first += len(texts)
         if self.stream is not None:
-            _report(self.stream, groups, draws)
+            _report(self.stream, groups, drawn)
+        if learns and self.stream is None:
+            trainer_state.stateful_callbacks[self._name] = {"args": {}, "attributes": {"learned": self.state_dict()}}
         if log_metric is not None:
             for name, value in (self._metrics(groups) | self._progress()).items():
                 log_metric(f"forge/{name}", value)
         return [reward for group in groups for reward in group.rewards]
 
-    def _judge(self, spec: str, texts: Sequence[str], tokens: int) -> JudgedGroup:
-        """Verify and pay one group; all None where the verifier fails."""
+    def _judge(self, spec: str, texts: Sequence[str], tokens: int, row: int) -> JudgedGroup:
+        """Verify and pay one group, which starts at ``row`` of the batch; all None where the verifier fails."""
         started = time.perf_counter()
-        problem, instance = from_spec(spec)  # a wrong spec is a configuration error, and raises
         try:
-            verdicts = problem.verify_many(instance, texts)
+            problem, instance = from_spec(spec)
+        except (ValueError, TypeError) as error:  # the data set is wrong, so training on it must end
+            raise ValueError(f"column 'spec' of row {row} of the batch: {error}") from None
+        try:
+            verdicts = problem.verify_many(instance, texts, self.thoughts)
             rewards = group_rewards(self.scheme, Group(problem, instance, texts, verdicts))
         except Exception:  # a fault of the verifier must not end a training run, nor pay or punish anyone
             log.exception("the verifier failed on %s", short_repr(spec, 300))
@@ -154,10 +180,30 @@ class RewardFunction:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` returned; raise ``ValueError`` if that is of another scheme or other data."""
         parts = self._parts()
-        if state.keys() != parts.keys():
-            raise ValueError(f"state must have the keys {[*parts]} for {self.__name__}, got {[*state]}")
+        if not isinstance(state, Mapping) or state.keys() != parts.keys():
+            raise ValueError(f"state must have the keys {[*parts]} for {self.__name__}, got {short_repr(state)}")
         for name, part in parts.items():
             part.load_state_dict(state[name])
+
+    @property
+    def _name(self) -> str:
+        """Under which the trainer's checkpoints hold what a scheme has learned."""
+        return f"forge_gym reward {self.__name__}"
+
+    def restore(self, state: Any, name: str) -> None:
+        """Continue the run of ``state``, the trainer's, from what its checkpoint holds under ``name``.
+
+        A new run continues from nothing. A ``ValueError`` if the checkpoint has no such entry, or one of other data.
+        """
+        if state.global_step:
+            try:
+                learned = state.stateful_callbacks[name]["attributes"]["learned"]
+            except (KeyError, TypeError):
+                missing = f"the checkpoint of step {state.global_step} does not hold what {self.__name__} has learned"
+                need = "" if self.stream is None else ": give the trainer the callback SaveState in every run"
+                raise ValueError(missing + need) from None
+            self.load_state_dict(learned)
+        self._run = state
 
 
 def _reply(completion: Any, kept: Any, environment: Any) -> str:
@@ -168,14 +214,27 @@ def _reply(completion: Any, kept: Any, environment: Any) -> str:
     return completion_text(completion)
 
 
-def _report(stream: Stream, groups: Sequence[JudgedGroup], draws: Sequence[int | None]) -> None:
-    """Tell the curriculum what became of its rows, in the order in which all processes drew them."""
-    results = [(draw, group.verdicts) for draw, group in zip(draws, groups, strict=True) if draw is not None]
+def _gather(items: list[Any]) -> list[Any]:
+    """Return the items of all processes, in their order."""
     accelerate: Any = sys.modules.get("accelerate")
-    if accelerate is not None:
-        results = accelerate.utils.gather_object(results)
+    return items if accelerate is None else list(accelerate.utils.gather_object(items))
+
+
+def _check_whole(rows: Sequence[tuple[Any, ...]], scheme: str) -> None:
+    """Raise ``ValueError`` if a group goes on in another process: answers there could not be compared."""
+    edges = _gather([(rows[0][:2], rows[-1][:2])]) if rows else _gather([])
+    if any(last == first for (_, last), (first, _) in pairwise(edges)):
+        raise ValueError(
+            f"{scheme} compares the answers of a group, so a group must be in one process: make "
+            "per_device_train_batch_size times steps_per_generation a multiple of num_generations"
+        )
+
+
+def _report(stream: Stream, groups: Sequence[JudgedGroup], drawn: Sequence[tuple[Any, str]]) -> None:
+    """Tell the curriculum what became of its rows, in the order in which all processes drew them."""
+    own = [(*row, group.verdicts) for row, group in zip(drawn, groups, strict=True) if type(row[0]) is int]
     # A group may be spread over processes.
-    for draw, parts in groupby(sorted(results, key=itemgetter(0)), key=itemgetter(0)):
-        row = stream.answered(draw)
+    for (draw, spec), parts in groupby(sorted(_gather(own), key=itemgetter(0, 1)), key=itemgetter(0, 1)):
+        row = stream.answered(draw, spec)
         if row is not None:  # rows of an evaluation, or seen before, teach nothing
-            stream.curriculum.update(*row[:2], [verdict for _, verdicts in parts for verdict in verdicts])
+            stream.curriculum.update(*row[:2], [verdict for *_, verdicts in parts for verdict in verdicts])

@@ -48,7 +48,7 @@ class ToolEnvironment:
         """Answers submitted so far."""
         return 0 if self._episode is None else self._episode.turn
 
-    def reset(self, **row: Any) -> str:
+    def reset(self, /, **row: Any) -> str:
         """Start on the instance of a dataset's ``row``; return what the trainer appends to its prompt."""
         if "spec" not in row:
             raise ValueError(f"a row must have the column 'spec', got {sorted(row)}: see make_dataset")
