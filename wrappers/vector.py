@@ -10,8 +10,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from ..core.checks import check_choice, check_int, short_repr
-from ..core.env import TextEnv
+from ..core.checks import as_int, check_choice, check_int, short_repr
+from ..core.env import TextEnv, Whole
 from ..core.episode import Episode, Judged
 from ..core.mixed import MixedEnv
 from ..core.mixture import Mixture
@@ -81,7 +81,7 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
     def reset(
         self,
         *,
-        seed: int | Sequence[int | None] | None = None,
+        seed: int | Sequence[int | None] | NDArray[np.integer] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Start the next episode of every environment and return prompts and infos.
@@ -93,8 +93,11 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
         options
             Those of `TextEnv`, for every environment; ``reset_mask``, an array of bool, says which to reset.
         """
-        if seed is None or isinstance(seed, int):
-            seed = [None if seed is None else seed + i for i in range(self.num_envs)]
+        first = as_int(seed)
+        if seed is None or first is not None:
+            seed = [None if first is None else first + i for i in range(self.num_envs)]
+        elif not isinstance(seed, (Sequence, np.ndarray)):
+            raise ValueError(f"seed must be an integer, a sequence of them, or None, got {short_repr(seed)}")
         self._check_count("seed", seed)
         options = {"reset_mask": np.ones(self.num_envs, np.bool_), **(options or {})}
         values: dict[int, tuple[Any, ...]] = {}
@@ -169,10 +172,10 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
         mask = self._mask(where)
         infos: dict[str, Any] = {}
         for key, values in zip(self.envs[0].info_keys, zip(*infos_by_env.values(), strict=True), strict=True):
-            text = isinstance(values[0], str)
-            column: NDArray[Any] = np.array(values, object if text else None)
+            kept = isinstance(values[0], (str, Whole))  # as they are
+            column: NDArray[Any] = np.array(values, object if kept else None)
             if len(where) < self.num_envs:
-                column, some = np.full(self.num_envs, None if text else 0, column.dtype), column
+                column, some = np.full(self.num_envs, None if kept else 0, column.dtype), column
                 column[where] = some
             infos[key], infos[f"_{key}"] = column, mask.copy()
         return infos

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
-from typing import Any
+from numbers import Real
+from operator import index
+from typing import Any, TypeVar
+
+import numpy as np
+
+C = TypeVar("C")
 
 
 def short_repr(value: object, width: int = 60) -> str:
@@ -33,36 +39,67 @@ def check_known(owner: str, what: str, names: Iterable[str], valid: Iterable[str
             raise ValueError(f"{owner} has no {what} {short_repr(name)}: {did_you_mean(str(name), valid)}")
 
 
-def check_choice(parameter: str, value: Any, valid: Collection[Any]) -> None:
-    """Raise ``ValueError`` unless ``value`` is one of the ``valid`` values, mostly names."""
-    if type(value) not in map(type, valid) or value not in valid:
-        hint = did_you_mean(value if isinstance(value, str) else "", map(str, valid))
-        raise ValueError(f"{parameter} must be one of {list(valid)}, got {short_repr(value)}: {hint}")
-
-
-def check_int(parameter: str, value: Any, low: int, high: int | None = None, rule: str = "") -> None:
-    """Raise ``ValueError`` unless ``value`` is an integer with ``low <= value <= high``.
+def plain(value: Any) -> Any:
+    """Return NumPy's numbers, strings and arrays as Python's own, and lists and arrays at any depth as tuples.
 
     Examples
     --------
+    >>> plain([np.int64(6), (np.str_("ring"),), np.arange(3)])
+    (6, ('ring',), (0, 1, 2))
+    """
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
+
+
+def as_int(value: Any) -> int | None:
+    """Return an integer of any type, NumPy's for example, as Python's own; None where ``value`` is none."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return index(value)
+    except TypeError:
+        return None
+
+
+def check_choice(parameter: str, value: C, valid: Collection[C]) -> C:
+    """Return ``value`` as a plain one if it is one of the ``valid`` values, mostly names, or raise ``ValueError``."""
+    known: C = plain(value) if isinstance(value, np.generic) else value
+    if type(known) not in map(type, valid) or known not in valid:
+        hint = did_you_mean(value if isinstance(value, str) else "", map(str, valid))
+        raise ValueError(f"{parameter} must be one of {list(valid)}, got {short_repr(value)}: {hint}")
+    return known
+
+
+def check_int(parameter: str, value: Any, low: int, high: int | None = None, rule: str = "") -> int:
+    """Return ``value`` as a plain integer if it is one with ``low <= value <= high``, or raise ``ValueError``.
+
+    Examples
+    --------
+    >>> check_int("n", np.int64(6), 3)
+    6
     >>> check_int("n", 2, 3, rule="a tour needs three cities")
     Traceback (most recent call last):
     ValueError: n must be an integer of at least 3 (a tour needs three cities), got 2: did you mean 3?
     """
-    integral = isinstance(value, int) and not isinstance(value, bool)
-    if not (integral and value >= low and (high is None or value <= high)):
+    number = as_int(value)
+    if number is None or number < low or (high is not None and number > high):
         span = f"of at least {low}" if high is None else f"from {low} to {high}"
         why = f" ({rule})" if rule else ""
         hint = _nearest(value, low, high)
         raise ValueError(f"{parameter} must be an integer {span}{why}, got {short_repr(value)}{hint}")
+    return number
 
 
-def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> None:
-    """Raise ``ValueError`` unless ``value`` is a number with ``low <= value <= high``."""
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not (real and low <= value <= high):  # NaN fails the comparison, as it must
+def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> float:
+    """Return ``value`` as a plain number if it is one with ``low <= value <= high``, or raise ``ValueError``."""
+    number: float | None = as_int(value)
+    if number is None and isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high:
+        number = float(value)  # of fractions and NumPy's numbers; NaN fails the comparison, as it must
+    if number is None or not low <= number <= high:
         hint = _nearest(value, low, high)
         raise ValueError(f"{parameter} must be a number from {low} to {high}, got {short_repr(value)}{hint}")
+    return number
 
 
 def _nearest(value: Any, low: float, high: float | None) -> str:

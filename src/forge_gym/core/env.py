@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .answer import MAX_REPLY, THOUGHTS, ThoughtsLike
-from .checks import check_choice, check_int, check_known
+from .checks import as_int, check_choice, check_int, check_known
 from .episode import Episode, Protocol
 from .instance import Instance
 from .problem import Problem
@@ -28,6 +28,12 @@ INFO = (
 """The keys of every ``info``."""
 
 _UNANSWERED = Verdict("malformed")
+
+
+class Whole(int):
+    """An integer of any size in an ``info``: of Python's own, Gymnasium's vector environments take 63 bits."""
+
+    __slots__ = ()
 
 
 class TextEnv(gym.Env[str, str]):
@@ -134,10 +140,11 @@ class TextEnv(gym.Env[str, str]):
 
     def start(self, seed: int | None = None, options: dict[str, Any] | None = None) -> str:
         """Start the next episode and return its prompt: all of `reset` but the info."""
-        options = options or {}
+        options = dict(options or {})
         check_known("reset", "option", options, self.options)
         if "index" in options:
-            check_int("options['index']", options["index"], 0)
+            options["index"] = check_int("options['index']", options["index"], 0)
+        seed = seed if as_int(seed) is None else as_int(seed)  # Gymnasium's own check knows Python's integers alone
         given = options.get("instance")
         if given is not None and type(given) is not self.problem.instance_type:
             expected = f"{self.problem.name}'s {self.problem.instance_type.__name__}"
@@ -190,8 +197,8 @@ class TextEnv(gym.Env[str, str]):
         verdict = _UNANSWERED if last is None else last.verdict
         best = _UNANSWERED if kept is None else kept.verdict
         return (
-            self._seed,
-            self._index,
+            None if self._seed is None else Whole(self._seed),
+            Whole(self._index),
             0 if episode is None else episode.turn,
             -1 if last is None else STATUSES.index(verdict.status),
             0.0 if verdict.objective is None else _to_float(verdict.objective),

@@ -54,7 +54,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "thoughts", Thoughts.of(self.thoughts))
-        check_int("turns", self.turns, 1)
+        object.__setattr__(self, "turns", check_int("turns", self.turns, 1))
         check_choice("keep", self.keep, KEEP)
         single_reward(self.reward)
 

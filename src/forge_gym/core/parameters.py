@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-from .checks import check_choice, check_int, check_share
+from .checks import check_choice, check_int, check_share, plain
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,18 @@ def choices(cls: Any, parameter: str) -> tuple[str, ...]:
 
 
 def check_parameters(owner: Any) -> None:
-    """Raise ``ValueError`` for the first field of a dataclass whose value breaks the rule of its type."""
+    """Raise ``ValueError`` for the first field of a dataclass whose value breaks the rule of its type.
+
+    Values become plain ones: what is equal has the same bytes in specs and keys, whether NumPy made it or not.
+    """
     cls: Any = type(owner)
     for parameter, hint in parameter_types(cls).items():
-        value = getattr(owner, parameter)
+        value = plain(getattr(owner, parameter))
         rule = get_args(hint)[1] if get_origin(hint) is Annotated else None
         if get_origin(hint) is Literal:
-            check_choice(parameter, value, get_args(hint))
+            value = check_choice(parameter, value, get_args(hint))
         elif isinstance(rule, Range):
-            check_int(parameter, value, rule.low, rule.high if isinstance(rule.high, int) else None)
+            value = check_int(parameter, value, rule.low, rule.high if isinstance(rule.high, int) else None)
         elif isinstance(rule, Between):
-            check_share(parameter, value, rule.low, rule.high)
+            value = check_share(parameter, value, rule.low, rule.high)
+        object.__setattr__(owner, parameter, value)  # its dataclass may be frozen

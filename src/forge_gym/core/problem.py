@@ -18,7 +18,7 @@ import numpy as np
 
 from . import store
 from .answer import ANSWER_FORMATS, THOUGHTS, Thoughts, extract_answer, wrap_answer
-from .checks import check_choice, check_int, short_repr
+from .checks import check_choice, check_int, plain, short_repr
 from .instance import Instance
 from .parameters import check_parameters, parameter_types
 from .reference import Certificate, CertificateError, Reference, Sense
@@ -33,8 +33,8 @@ PRESENTATION = ("answer_format", "style", "names")
 MAX_UNGRADED = 1000
 """Instances in a row without a graded scale after which a stream gives up."""
 FEW_BITS = 40
-"""Bits of a shape below which a stream has few: 100 instances and 3,000 others, drawn from 2^40 shapes, hold a copy with
-a probability of 3 in 10 million."""
+"""Bits of a shape below which a stream has few. Of 2^40 shapes, 100 draws and 3,000 others share one with a probability
+of 3 in 10 million."""
 _PILOTS = 8
 """Instances that show whether a stream has few shapes."""
 _MAX_MISSES = 1000
@@ -276,6 +276,7 @@ class Problem(ABC, Generic[I, S]):
         >>> one.worth == other.worth
         True
         """
+        order = plain(order)
         if sorted(order) != list(range(instance.size)):
             raise ValueError(f"order must be a permutation of 0 to {instance.size - 1}, got {short_repr(order)}")
         relabelled, reference = instance.relabelled(order), self.reference(instance)
@@ -296,7 +297,7 @@ class Problem(ABC, Generic[I, S]):
         >>> tsp.format(tsp.instance(), (0, 2, 1, 3))
         '<answer>[0, 2, 1, 3]</answer>'
         """
-        return wrap_answer(self.format_answer(instance, solution), self.answer_format)
+        return wrap_answer(self.format_answer(instance, plain(solution)), self.answer_format)
 
     def parse_reply(self, instance: I, reply: str, thoughts: Thoughts = THOUGHTS) -> S:
         """Return the solution that the whole ``reply`` states, or raise `Malformed`."""
@@ -321,7 +322,7 @@ class Problem(ABC, Generic[I, S]):
             solution = self.parse_reply(instance, text, thoughts)
         except Malformed as error:
             return Verdict("malformed", str(error))
-        return self.verify_solution(instance, solution)
+        return self._judged(instance, solution)
 
     def verify_many(self, instance: I, texts: Sequence[str], thoughts: Thoughts = THOUGHTS) -> list[Verdict]:
         """Judge several replies to one instance as `verify` does; equal ones, frequent in a group, once."""
@@ -332,7 +333,10 @@ class Problem(ABC, Generic[I, S]):
         return [judged[text] if isinstance(text, str) else self.verify(instance, text) for text in texts]
 
     def verify_solution(self, instance: I, solution: S) -> Verdict:
-        """Judge a solution, feasible or not."""
+        """Judge a solution, feasible or not: a tuple, or a list or an array."""
+        return self._judged(instance, plain(solution))
+
+    def _judged(self, instance: I, solution: S) -> Verdict:
         violations = self.violations(instance, solution)
         if not violations:
             return self.reference(instance).verdict(self.objective(instance, solution), solution)
@@ -342,7 +346,7 @@ class Problem(ABC, Generic[I, S]):
 
     def feasible(self, instance: I, solution: S) -> bool:
         """Whether ``solution`` satisfies every constraint."""
-        return not self.violations(instance, solution)
+        return not self.violations(instance, plain(solution))
 
     def better(self, value: Number, than: Number) -> bool:
         """Whether the objective ``value`` is better than another."""
@@ -467,10 +471,11 @@ class Problem(ABC, Generic[I, S]):
         '{"problem": "TSP", "version": 0, "parameters": {"n": 9}, "split": "train", "seed": 7, "index": 0}'
         """
         problem = self if level is None else self.at_level(level)
-        check_int("seed", seed, 0)
-        check_int("index", index, 0)
-        check_choice("split", split, SPLITS)
-        drawn = {"split": split, "seed": seed, "index": index}
+        drawn = {
+            "split": check_choice("split", split, SPLITS),
+            "seed": check_int("seed", seed, 0),
+            "index": check_int("index", index, 0),
+        }
         return json.dumps({"problem": self.name, "version": self.version, "parameters": problem.parameters, **drawn})
 
     def to_json(self, instance: I) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .checks import check_int, check_known, did_you_mean, short_repr
+from .checks import check_int, check_known, did_you_mean, plain, short_repr
 from .instance import lists_to_tuples
 
 if TYPE_CHECKING:
@@ -105,11 +105,11 @@ def problem(name: str, /, *, level: int | None = None, **parameters: Any) -> Pro
     ValueError: TSP has no parameter 'gird': did you mean 'grid'?
     """
     cls = problem_class(name)
-    parameters = {key: lists_to_tuples(value) for key, value in parameters.items()}
+    parameters = {key: plain(value) for key, value in parameters.items()}
     check_known(name, "parameter", parameters, [field.name for field in fields(cls)])
     if level is None:
         return cls(**parameters)
-    check_int("level", level, 0)
+    level = check_int("level", level, 0)
     # The other parameters are checked at the size of the level, not at the default one.
     leveled = replace(cls().at_level(level), **parameters).at_level(level)
     for key, value in parameters.items():

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checks import plain
 from ..core.problem import I
 from ..core.verdict import Violation
 from .forms import every_list, members
@@ -91,14 +92,15 @@ class Assignment(Kind[I, Labels]):
         return tuple([labels[element] for element in sorted(labels)])
 
     def canonical(self, instance: I, solution: Labels) -> Labels:
+        labels: Labels = plain(solution)
         if not self.interchangeable:
-            return solution
+            return labels
         ranks: dict[int, int] = {}
         domain = self.domain(instance)
-        return tuple([domain[ranks.setdefault(label, len(ranks))] for label in solution])
+        return tuple([domain[ranks.setdefault(label, len(ranks))] for label in labels])
 
     def permute(self, solution: Labels, order: Sequence[int]) -> Labels:
-        return permute(solution, order)
+        return permute(plain(solution), order)
 
     def null_answers(self, instance: I) -> list[Labels]:
         return [(), (self.domain(instance)[0],) * instance.size]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checks import plain
 from ..core.problem import I
 from .forms import (
     canonical_cycle,
@@ -47,10 +48,11 @@ class Listing(Kind[I, Listed]):
         return tuple(parts)
 
     def canonical(self, instance: I, solution: Listed) -> Listed:
-        return canonical_cycle(solution) if self.cyclic else solution
+        listed: Listed = plain(solution)
+        return canonical_cycle(listed) if self.cyclic else listed
 
     def permute(self, solution: Listed, order: Sequence[int]) -> Listed:
-        return tuple([order[element] for element in solution])
+        return tuple([int(order[element]) for element in solution])
 
     def null_answers(self, instance: I) -> list[Listed]:
         return [(), (0,) * instance.size, tuple(range(instance.size))]
@@ -77,7 +79,7 @@ class Listing(Kind[I, Listed]):
     def state(self, instance: I, partial: Listed) -> NDArray[Any]:
         """Return (n, 4): listed, the first, the last, and the place as a share of n."""
         state = np.zeros((instance.size, 4))
-        if partial:
+        if len(partial):
             state[list(partial), 0] = state[partial[0], 1] = state[partial[-1], 2] = 1.0
             state[list(partial), 3] = np.arange(1, len(partial) + 1) / instance.size
         return state

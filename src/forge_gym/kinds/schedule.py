@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checks import plain
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
 from .forms import fixed_selections, pair_name, pair_names, random_selection
@@ -111,10 +112,10 @@ class Schedule(Kind[I, Plan]):
         return tuple(sorted(parts))
 
     def canonical(self, instance: I, solution: Plan) -> Plan:
-        return tuple(sorted(solution))
+        return tuple(sorted(plain(solution)))
 
     def permute(self, solution: Plan, order: Sequence[int]) -> Plan:
-        return tuple([(order[element], resource, time) for element, resource, time in solution])
+        return tuple([(int(order[element]), resource, time) for element, resource, time in plain(solution)])
 
     def null_answers(self, instance: I) -> list[Plan]:
         return [(), ((0, 0, 0),) * instance.size]
