@@ -47,9 +47,9 @@ def check_size(problem: str, asked: Mapping[str, Any], max_level: int) -> None:
     Examples
     --------
     >>> check_size("TSP", {"n": 9}, max_level=3)
-    >>> check_size("TSP", {"n": 10**8}, max_level=10)
+    >>> check_size("TSP", {"level": 9999}, max_level=10)
     Traceback (most recent call last):
-    ValueError: n must be an integer from 0 to 27 (the server solves what it asks), got 100000000: did you mean 27?
+    ValueError: level must be an integer from 0 to 10 (the server solves what it asks), got 9999: did you mean 10?
     """
     default: Any = problem_class(problem)()
     smallest, largest = default.at_level(0), default.at_level(max_level)

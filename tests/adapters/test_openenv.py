@@ -149,7 +149,10 @@ def test_what_a_seed_chooses_is_graded() -> None:
         ({"parameters": 3}, "parameters must be an object"),
         ({"parameters": {"name": 3}}, "has no parameter 'name'"),
         ({"spec": "{}"}, "a spec must be a JSON object"),
-        ({"spec": 5}, "a spec must be a JSON object"),
+        ({"spec": 5}, "spec must be a string, got 5"),
+        ({"spec": {"problem": "TSP"}}, "spec must be a string, got {'problem'"),
+        ({"episode_id": 5}, "episode_id must be a string of at most 255 characters, got 5"),
+        ({"episode_id": "x" * 256}, "episode_id must be a string of at most 255 characters"),
         ({"parameters": {"level": -1}}, "level must be an integer of at least 0"),
         (
             {"spec": forge_gym.problem("TSP").spec(), "level": 2},

@@ -180,7 +180,7 @@ def test_instances_are_named_by_parameters_and_by_row(client: TestClient) -> Non
         ({"index": 0.5}, 400, "index must be"),
         ({"problem": 5}, 400, "'5' is not registered"),
         ({"split": "tset"}, 400, "did you mean 'test'?"),
-        ({"n": 28}, 400, "n must be an integer from 0 to 27"),
+        ({"n": 10**8}, 400, "n must be an integer from 0 to"),
         ({"n": "1e3"}, 400, "n must be an integer"),
         ({"grid": 101}, 400, "grid must be a number from -100 to 100"),
         ({"grid": "NaN"}, 400, "grid must be"),

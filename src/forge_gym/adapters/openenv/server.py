@@ -108,6 +108,8 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
             graded or not, and so do ``split="forge-bench-v1"`` and ``index``. ``turns`` and ``keep`` are `TextEnv`'s.
         """
         check_known("reset", "argument", given, [*_DEFAULTS, "index", "spec"])
+        if episode_id is not None and not (isinstance(episode_id, str) and len(episode_id) < 256):
+            raise ValueError(f"episode_id must be a string of at most 255 characters, got {short_repr(episode_id)}")
         given = {name: value for name, value in {**given, "seed": seed}.items() if value is not None}
         problem, instance, source = self._choose(given)
         env = self._build(problem, self._defaults | given | source)
@@ -128,6 +130,8 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         self._check_size(given)
         if "spec" in given:
             _alone(given, "spec")
+            if not isinstance(given["spec"], str):
+                raise ValueError(f"spec must be a string, got {short_repr(given['spec'])}")
             problem, instance = from_spec(given["spec"])
             source = json.loads(given["spec"])
             return problem, instance, {name: source[name] for name in ("seed", "index", "split")}
@@ -142,7 +146,7 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         named = set(_PROBLEM) & set(given)
         problem = _problem({"problem": chosen["problem"], **given} if named else self._defaults)
         seed, start = (given["seed"], 0) if "seed" in given else self._next
-        check_int("seed", seed, 0)
+        seed = check_int("seed", seed, 0)
         index, instance = _graded(problem, seed, split, start)
         return problem, instance, {"seed": seed, "index": index, "split": split}
 
@@ -254,8 +258,8 @@ def create_app(
     **defaults
         Of `ForgeEnvironment`.
     """
-    check_int("max_concurrent_envs", max_concurrent_envs, 1)
-    check_int("max_level", max_level, 0)
+    max_concurrent_envs = check_int("max_concurrent_envs", max_concurrent_envs, 1)
+    max_level = check_int("max_level", max_level, 0)
     ForgeEnvironment(**defaults)  # refuses what is wrong now, not in the first session
     _benchmark()  # reading it would keep all sessions waiting
     app = http_server.create_app(
