@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from ..core import Certificate, Range, Violation, bits
 from ..kinds import Choose, Data, Plan, Row, Schedule, Table, Value
 from ..kinds.encoding import Features, columns, scaled
-from ..kinds.instance import Shape, TypedInstance, weisfeiler_lehman_histograms
+from ..kinds.instance import Shape, TypedInstance, canonical_form
 from ..pictures.gantt import Meetings
 from ..solvers.meetings import Timetable, block, by_classes, first_bit, fits
 
@@ -69,15 +69,15 @@ class MeetingSchedulingInstance(TypedInstance):
             yield known, f"attendees must be people, 0 to {len(self.availability) - 1}, got {people}"
 
     def isomorphism_key(self) -> Any:
-        n, hours = self.size, sorted(set(self.availability))
+        """Return what is the same under any numbering of meetings, people and rooms."""
+        n = self.size
+        invited = [[(0, n + person) for person in people] for _, people in self.meetings]
         attends: list[list[tuple[int, int]]] = [[] for _ in self.availability]
         for i, (_, people) in enumerate(self.meetings):
             for person in people:
-                attends[person].append((hours.index(self.availability[person]), i))
-        invited = [[(minutes, n + person) for person in people] for minutes, people in self.meetings]
-        durations = sorted(minutes for minutes, _ in self.meetings)
-        links = weisfeiler_lehman_histograms([*invited, *attends])
-        return [sorted(self.rooms), self.step, hours, durations, links]
+                attends[person].append((0, i))
+        own = [*((minutes, ()) for minutes, _ in self.meetings), *((0, free) for free in self.availability)]
+        return [sorted(self.rooms), self.step, canonical_form([*invited, *attends], own)]
 
     def features(self) -> Features:
         """Return of each meeting length, people, rooms and starts with first and last, as shares; and who clash."""
@@ -127,7 +127,8 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     """Schedule meetings in rooms such that the total number of attendees is as large as possible.
 
     Problem: max sum of the attendees of the scheduled meetings; everybody is available throughout and in
-    one meeting at a time, a room seats all attendees and holds one meeting at a time. Trivial: the empty schedule.
+    one meeting at a time, a room seats all attendees and holds one meeting at a time. Trivial: one meeting after
+    another in the largest room.
     Heuristic: first fit, largest meeting first [4]_. Reference: CP-SAT, optional intervals per class of equal rooms.
 
     Examples
@@ -268,7 +269,16 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return sum([len(instance.meetings[meeting][1]) for meeting, _, _ in solution])
 
     def trivial(self, instance: MeetingSchedulingInstance) -> Plan:
-        return ()
+        """Return the meetings in order, each in the largest room as soon as the last one is over and all can come."""
+        largest = max(range(len(instance.rooms)), key=instance.rooms.__getitem__)
+        rows, over = [], 0
+        for meeting, starts in enumerate(instance.starts):
+            later = starts >> over << over
+            if later and largest in instance.suitable[meeting]:
+                slot = first_bit(later)
+                rows.append((meeting, largest, slot * instance.step))
+                over = slot + instance.slots[meeting]
+        return tuple(rows)
 
     def greedy(self, instance: MeetingSchedulingInstance, choose: Choose) -> Iterable[Row]:
         """Generate serially [4]_: largest, then shortest meeting first, at its earliest start, in the smallest room.
@@ -319,7 +329,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         names: dict[int, int] = {}  # rooms of equal size are taken in order of their first meeting's number
         unused = {seats: [r for r, other in enumerate(instance.rooms) if other == seats] for seats in instance.rooms}
         rows = []
-        for meeting, room, start in sorted(solution):
+        for meeting, room, start in super().canonical(instance, solution):
             if room not in names:
                 names[room] = unused[instance.rooms[room]].pop(0)
             rows.append((meeting, names[room], start))

@@ -7,9 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import inf
 from typing import Any, Self
 
 from .checks import check_known, short_repr
+from .foreign import load_json
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,14 @@ class Instance(ABC):
 
     @abstractmethod
     def isomorphism_key(self) -> Any:
-        """Return JSON-ready data that isomorphic instances share, and others rarely."""
+        """Return JSON-ready data that isomorphic instances always share, and others rarely."""
+
+    def shape_bits(self) -> float:
+        """Return the logarithm, to base 2, of about how many instances of this make are not isomorphic.
+
+        Where that is little, splits share no two isomorphic ones; see `forge_gym.core.problem.FEW_BITS`.
+        """
+        return inf
 
     def to_json(self) -> str:
         """Return the fields as canonical JSON: equal instances give equal text."""
@@ -41,8 +50,8 @@ class Instance(ABC):
     def from_json(cls, text: str) -> Self:
         """Return the instance that ``text``, written by `to_json`, holds; a ``ValueError`` where it is none."""
         try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            data = load_json(text)
+        except ValueError as error:
             raise ValueError(f"an instance must be JSON, got {short_repr(text)}: {error}") from None
         names = [field.name for field in fields(cls)]
         if not isinstance(data, dict):

@@ -249,7 +249,7 @@ class Problem(ABC, Generic[I, S]):
 
         A ``ValueError`` ends it after 1,000 instances in a row that are not: these parameters leave quality no room.
         """
-        index = last = start
+        index = last = check_int("start", start, 0)
         while index - last < MAX_UNGRADED:
             instance = self.instance(seed, index, split)
             if self.is_graded(instance):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache, cached_property
+from math import gcd, lgamma, log, log2
 from typing import Annotated, Any, Self, TypeAlias, TypeVar, get_args, get_origin
 
 from ..core.checks import check_int, short_repr
@@ -18,6 +19,8 @@ from ..core.parameters import Range, parameter_types
 from .table import Data
 
 T = TypeVar("T")
+MOST_EXACT = 30
+"""Nodes up to which `canonical_form` tells all structures apart."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ class FieldType:
     def per_element(self) -> bool:
         """Whether the field has an entry for each element."""
         return self.shape.elements[0]
+
+    @property
+    def members(self) -> str:
+        """The field with the number of members of its sets, if there is one."""
+        high = self.range.high if self.range is not None and self.shape.sets else None
+        return high if isinstance(high, str) else ""
 
 
 @cache
@@ -170,13 +179,13 @@ class TypedInstance(Instance):
         return replace(self, **changed)
 
     def isomorphism_key(self) -> Any:
-        """Return JSON-ready data that isomorphic instances share, and others rarely: stable colour refinement.
+        """Return JSON-ready data that instances share which are one under other numbers; see `canonical_form`.
 
         Edges and matrices link elements. A set links its element to its members, which are interchangeable too where
-        a field names their number.
+        a field names their number. Data with all numbers doubled are other data.
         """
         n, plain = self.size, list[Any]()
-        colours: list[list[Any]] = [[] for _ in range(n)]
+        own: list[list[Any]] = [[] for _ in range(n)]
         links: list[list[tuple[Any, int]]] = [[] for _ in range(n)]
         for rank, field in enumerate(field_types(type(self))):
             value = getattr(self, field.name)
@@ -186,23 +195,47 @@ class TypedInstance(Instance):
                     links[v].append(((rank, *weight), u))
             elif field.shape.elements == (True, True):
                 for i, row in enumerate(value):
-                    colours[i].append(row[i])
+                    own[i].append(row[i])
                     links[i] += [((rank, row[j], value[j][i]), j) for j in range(n) if j != i]
-            elif field.shape.sets and field.range is not None and isinstance(field.range.high, str):
+            elif field.members:
                 start = len(links)
-                links += [[] for _ in range(getattr(self, field.range.high))]
+                links += [[] for _ in range(getattr(self, field.members))]
                 for i, row in enumerate(value):
                     links[i] += [((rank,), start + member) for member in row]
                     for member in row:
                         links[start + member].append(((rank,), i))
             elif field.per_element:
                 for i, entry in enumerate(value):
-                    colours[i].append(entry)
+                    own[i].append(entry)
             else:
                 plain.append(value)
-        begin = [repr(colours[i]) if i < n else "" for i in range(len(links))]
-        labels = sorted(Counter(label for ends in links for label, _ in ends).items())
-        return [plain, sorted(colours), labels, weisfeiler_lehman_histograms(links, begin)]
+        return [plain, canonical_form(links, [tuple(own[i]) if i < n else () for i in range(len(links))])]
+
+    def shape_bits(self) -> float:
+        """Return the logarithm, to base 2, of about how many instances of this make differ in more than numbering.
+
+        Numbers lie anywhere between the least and the largest of their field, and differ from those of the field before
+        it by anything that occurs. Edges and members lie anywhere; but edges count half, since regular and geometric
+        graphs are few among all graphs.
+        """
+        n = self.size
+        bits, before = -bits_of_orders(n), list[int]()
+        for field in field_types(type(self)):
+            value = getattr(self, field.name)
+            if field.members:
+                universe = getattr(self, field.members)
+                bits += sum([_bits_of_choice(universe, len(row)) for row in value]) - bits_of_orders(universe)
+                continue
+            if field.shape.ends:
+                bits += (_bits_of_choice(n * (n - 1) // 2, len(value)) + bits_of_orders(n)) / 2
+                value = tuple([row[2:] for row in value])
+            numbers = list(_integers(value))
+            drawn = _bits_of_numbers(numbers)
+            if len(numbers) == len(before):
+                drawn = min(drawn, _bits_of_numbers([a - b for a, b in zip(numbers, before, strict=True)]))
+            bits += drawn / 2 if field.shape.elements == (True, True) else drawn  # matrices are mostly symmetric
+            before = numbers
+        return bits
 
 
 def permute(values: Sequence[T], order: Sequence[int]) -> tuple[T, ...]:
@@ -213,23 +246,84 @@ def permute(values: Sequence[T], order: Sequence[int]) -> tuple[T, ...]:
     return tuple(moved)
 
 
-def weisfeiler_lehman_histograms(
-    links: Sequence[Sequence[tuple[Any, int]]], begin: Sequence[str] = ()
-) -> list[list[int]]:
-    """Return how many nodes have each colour after every round of colour refinement (1-dim. Weisfeiler-Leman).
+def canonical_form(links: Sequence[Sequence[tuple[Any, int]]], own: Sequence[Any]) -> Any:
+    """Return JSON-ready data that isomorphic structures share and, up to 30 nodes, no others do.
 
-    ``links`` are pairs (label, other node) for each node; ``begin`` are the first colours, by default all the same.
+    Colours are refined until nodes of one colour have equal links (1-dim. Weisfeiler-Leman). Where that leaves several
+    nodes of one colour, each in turn gets a colour of its own, and the least outcome counts [1]_. Above 30 nodes
+    refinement has the last word: then some different structures look alike, such as regular graphs of one degree.
+
+    Parameters
+    ----------
+    links
+        Pairs (label, other node) for each node; every link has its counterpart at the other node.
+    own
+        What each node has by itself; labels and these are of a type that can be sorted.
+
+    References
+    ----------
+    .. [1] B. McKay, A. Piperno, "Practical graph isomorphism, II", Journal of Symbolic Computation 60, 2014.
     """
-    ranks = {colour: rank for rank, colour in enumerate(sorted(set(begin)))}
-    colours, rounds = [ranks[colour] for colour in begin] or [0] * len(links), []
-    while True:
-        seen = [repr((colours[v], sorted((x, colours[u]) for x, u in links[v]))) for v in range(len(links))]
-        ranks = {colour: rank for rank, colour in enumerate(sorted(set(seen)))}
-        after = [ranks[colour] for colour in seen]
-        rounds.append([after.count(rank) for rank in range(len(ranks))])
-        if len(ranks) == len(set(colours)):
-            return rounds
-        colours = after
+    nodes = range(len(links))
+    labels = sorted({label for ends in links for label, _ in ends})
+    if not labels:
+        return sorted(own)
+    code = {label: rank * len(links) for rank, label in enumerate(labels)}
+    coded = [[(code[label], u) for label, u in ends] for ends in links]
+
+    def refined(colours: list[int]) -> tuple[list[Any], list[int]]:
+        while True:
+            seen = [(colours[v], tuple(sorted([x + colours[u] for x, u in coded[v]]))) for v in nodes]
+            after = _ranks(seen)
+            if max(after) == max(colours):
+                return sorted(seen), colours
+            colours = after
+
+    def interchangeable(u: int, v: int) -> bool:
+        swap = {u: v, v: u}
+        return sorted([(x, swap.get(w, w)) for x, w in coded[u]]) == sorted(coded[v])
+
+    def least(form: list[Any], colours: list[int], all_ways: bool) -> list[Any]:
+        """Return the least form; or in one way only, any."""
+        shared = [colour for colour, count in Counter(colours).items() if count > 1]
+        if not shared:
+            return form
+        cell = [v for v in nodes if colours[v] == min(shared)]
+        if all([interchangeable(cell[0], v) for v in cell[1:]]):
+            place = {v: i for i, v in enumerate(cell)}
+            return least(*refined(_ranks([(colours[v], place.get(v, 0)) for v in nodes])), all_ways)
+        chosen = cell if all_ways else cell[:1]
+        branches = [refined(_ranks([(colours[v], v != first) for v in nodes])) for first in chosen]
+        best = min([form for form, _ in branches])
+        branches = [branch for branch in branches if branch[0] == best]
+        if len(branches) > 1:  # those with one form at an end of theirs are one under an automorphism
+            branches = [*{tuple(least(*branch, False)): branch for branch in branches}.values()]
+        return min([least(*branch, all_ways) for branch in branches])
+
+    start = refined(_ranks(own))
+    return [sorted(own), labels, least(*start, True) if len(nodes) <= MOST_EXACT else start[0]]
+
+
+def _ranks(values: Sequence[Any]) -> list[int]:
+    """Return for each value how many others are less, each counted once."""
+    ranks = {value: rank for rank, value in enumerate(sorted(set(values)))}
+    return [ranks[value] for value in values]
+
+
+def bits_of_orders(n: int) -> float:
+    """Return the logarithm, to base 2, of the number of orders of ``n`` elements."""
+    return lgamma(n + 1) / log(2)
+
+
+def _bits_of_choice(n: int, k: int) -> float:
+    return bits_of_orders(n) - bits_of_orders(k) - bits_of_orders(n - k)
+
+
+def _bits_of_numbers(numbers: Sequence[int]) -> float:
+    if not numbers:
+        return 0.0
+    least = min(numbers)
+    return len(numbers) * log2((max(numbers) - least) // (gcd(*[x - least for x in numbers]) or 1) + 1)
 
 
 def _renumbered(row: tuple[int, ...], order: Sequence[int]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import isqrt
+from math import isqrt, log2
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.parameters import Range
 from .encoding import Features, columns, scaled
-from .instance import Rows, Square, TypedInstance
+from .instance import MOST_EXACT, Rows, Square, TypedInstance, bits_of_orders, canonical_form
 
 Points: TypeAlias = NDArray[np.int64]
 """(n, 2) integer coordinates."""
@@ -44,8 +44,23 @@ class Places(TypedInstance):
         yield no_loops, "matrix must have a zero diagonal, got another"
 
     def isomorphism_key(self) -> Any:
-        """Return every place's sorted distances, sorted: equal for relabelled, moved or mirrored places."""
-        return sorted(map(sorted, self.rows))
+        """Return what the distances have in common under any numbering: moved, turned and mirrored places are alike.
+
+        With more than 30 places these are each place's sorted distances, which some different maps share.
+        """
+        rows = self.rows
+        if self.size > MOST_EXACT:
+            return sorted(map(sorted, rows))
+        links = [[(row[j], j) for j in range(self.size) if j != i] for i, row in enumerate(rows)]
+        return canonical_form(links, [0] * self.size)
+
+    def shape_bits(self) -> float:
+        """Return what is said of `TypedInstance.shape_bits`: all but three coordinates count, the rest moves a map."""
+        if self.matrix:
+            return super().shape_bits()
+        offsets = self.points - self.points[0]
+        widest = int(np.ptp(offsets, axis=0).max()) // int(np.gcd.reduce(offsets, axis=None))
+        return (2 * self.size - 3) * log2(widest + 1) - bits_of_orders(self.size)
 
     @cached_property
     def points(self) -> Points:
