@@ -11,8 +11,11 @@ import numpy as np
 
 from ..core.instance import Instance
 from ..core.problem import Problem
+from ..core.seeding import generator, stream_of
 from ..core.verdict import Number
 from .agent import Task
+
+_STREAM = stream_of("answers of controls", 0, {})
 
 
 class _Solver(ABC):
@@ -31,8 +34,8 @@ class _Solver(ABC):
 
 def _generator(seed: int, task: Task) -> np.random.Generator:
     """Return a generator that depends on seed, instance, turn and sample alone, not on the batch."""
-    digest = int(task.problem.digest(task.instance)[:16], 16)
-    return np.random.default_rng(np.random.SeedSequence([seed, digest], spawn_key=(len(task.messages), task.sample)))
+    digest = int(task.problem.digest(task.instance), 16)
+    return generator(_STREAM, seed, digest, len(task.messages), task.sample)
 
 
 class TrivialAgent(_Solver):

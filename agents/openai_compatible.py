@@ -20,6 +20,7 @@ from ..core.answer import CLOSE, OPEN, THOUGHTS, Thoughts, ThoughtsLike
 from ..core.checks import check_choice, check_int, short_repr
 from ..core.foreign import load_json
 from .agent import AgentError, Reply, Task, Unreachable
+from .causal_lm import sampling_seed
 from .prompting import Prompting, check_sampling
 from .secrets import Address, Secrets, fields_of
 
@@ -80,7 +81,7 @@ class OpenAICompatibleAgent:
     max_tokens_field: str = LIMIT_FIELDS[0]
     """``max_tokens``, or what newer models of OpenAI want, ``max_completion_tokens``."""
     seed: int | None = None
-    """If given, it is sent plus the task's sample number, so that samples differ."""
+    """If given, the seed that is sent follows from it and the task's sample number: no two of them share one."""
     extra: Mapping[str, Any] | str | None = None
     """More fields of the request, as a mapping or as JSON."""
     thoughts: ThoughtsLike = THOUGHTS
@@ -105,7 +106,8 @@ class OpenAICompatibleAgent:
         check_sampling(self.temperature, self.top_p)
         options = {option: value for option, value in vars(self).items() if value is not None}
         for option, least in {"concurrency": 1, "attempts": 1, "max_tokens": 1, "seed": 0}.items():
-            check_int(option, options.get(option, least), least)
+            if option in options:
+                setattr(self, option, check_int(option, options[option], least))
         for option in ("timeout", "requests_per_minute", "tokens_per_minute"):
             if not options.get(option, 1) > 0:
                 raise ValueError(f"{option} must be above 0, got {options[option]!r}")
@@ -164,7 +166,7 @@ class OpenAICompatibleAgent:
         """Return the reply to one task, or raise `AgentError`; `Unreachable` if no server has ever answered."""
         body = self._body | {"messages": self.prompting.messages(task)}
         if self.seed is not None:
-            body["seed"] = self.seed + task.sample
+            body["seed"] = sampling_seed([self.seed, task.sample]) >> 33  # 31 bits are accepted everywhere
         asked = sum(len(message["content"]) for message in body["messages"]) // _CHARACTERS_PER_TOKEN
         reserved = asked + (self.max_tokens or 0)
         async with self._slots:

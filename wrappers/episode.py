@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.env import TextEnv
 from ..core.mixed import MixedEnv
-from ..core.seeding import SEEDING_VERSION
+from ..core.seeding import generator, stream_of
 
 
 def text_env(env: gym.Env[Any, Any]) -> TextEnv:
@@ -26,5 +26,4 @@ def episode_generator(owner: str, info: dict[str, Any]) -> np.random.Generator:
 
     They depend on seed and index alone, so that any process that asks for an episode gets the same bytes.
     """
-    entropy = [SEEDING_VERSION, int.from_bytes(owner.encode(), "big"), info["seed"]]
-    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(info["index"],)))
+    return generator(stream_of(f"wrapper {owner}", 0, {}), info["seed"], info["index"])

@@ -35,9 +35,10 @@ from ..core.checks import check_choice, check_int, check_known, short_repr
 from ..core.episode import Episode, Protocol
 from ..core.registry import problem as make_problem
 from ..core.registry import problem_class, problems
-from ..core.seeding import SPLITS
+from ..core.seeding import SPLITS, instance_generator, stream_of
 
 _OWN = ("seed", "turns", "keep", "reward", "thoughts", "split")
+_STREAM = stream_of("actions in GEM", 0, {})
 _MAX_SEED = 2**32 - 1
 """The largest seed that GEM can give to NumPy."""
 
@@ -79,7 +80,7 @@ class ForgeGemEnv(Env):
         super().__init__()
         known = ["level", *_OWN, *(field.name for field in fields(problem_class(problem)))]
         check_known(f"forge:{problem}", "argument", parameters, known)
-        check_int("seed", seed, 0, _MAX_SEED)
+        seed = check_int("seed", seed, 0, _MAX_SEED)
         check_choice("split", split, SPLITS)
         self.problem = make_problem(problem, **parameters)
         self.protocol, self.seed, self.split = Protocol(turns, keep, reward, thoughts), seed, split
@@ -94,7 +95,7 @@ class ForgeGemEnv(Env):
     def reset(self, seed: int | None = None) -> tuple[str, dict[str, Any]]:
         """Go to the next graded instance, or to the first one of the stream ``seed``; return prompt and info."""
         if seed is not None:
-            check_int("seed", seed, 0, _MAX_SEED)
+            seed = check_int("seed", seed, 0, _MAX_SEED)
             self._next = seed, 0
         super().reset(seed)  # seeds the global generators, as every environment of GEM does
         stream, start = self._next
@@ -105,7 +106,7 @@ class ForgeGemEnv(Env):
     def _begin(self, stream: int, index: int) -> Episode:
         self._episode = Episode.of_spec(self.problem.spec(stream, index, self.split), self.protocol)
         self._next, self._replies = (stream, index + 1), []
-        self._random = np.random.default_rng([stream, index])
+        self._random = instance_generator(_STREAM, stream, index, self.split)
         return self._episode
 
     def _running(self) -> Episode:

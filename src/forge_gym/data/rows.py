@@ -14,7 +14,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import IO, Any, overload
 
-from ..core.checks import check_choice, check_int, short_repr
+from ..core.checks import check_choice, check_int, plain, short_repr
 from ..core.foreign import exact, load_json
 from ..core.instance import Instance, lists_to_tuples
 from ..core.mixture import Mixture
@@ -72,6 +72,7 @@ class Row:
         id: str | None = None,
     ) -> Row:
         """Return an instance as a row, with its certified reference; by default its id says where it was drawn."""
+        level, source = int(level), {key: plain(value) for key, value in source.items()}
         if id is None:
             name = problem.name if level < 0 else f"{problem.name}-{level}"
             id = f"{name}-{source['split']}-{source['seed']}-{source['index']}"
@@ -152,7 +153,7 @@ class Row:
         id, level, baseline = data["id"], data["level"], data["source"].get("baseline")
         if not (id.isprintable() and 0 < len(id) <= MAX_ID):
             raise ValueError(f"id must have 1 to {MAX_ID} characters, all printable, got {short_repr(id)}")
-        check_int("level", level, -1, MAX_LEVEL)
+        level = check_int("level", level, -1, MAX_LEVEL)
         if not (baseline is None or type(baseline) in (int, float)):
             raise ValueError(f"baseline of the source must be a number, got {short_repr(baseline)}")
         if not _integral(data["solution"]):
@@ -318,22 +319,21 @@ def samples(
 
 
 def own_row(problem: Problem[Any, Any], level: int, seed: int, number: int, split: str) -> Row:
-    """Return row ``number`` of a data set that draws each row from a stream of its own, so that it needs no other."""
-    stream = seed * MOST_ROWS + number
-    index, instance = next(problem.graded_instances(stream, split))
-    return Row.of(problem, instance, {"seed": stream, "index": index, "split": split}, level)
+    """Return row ``number`` of a data set that draws each row from a part of the stream, so that it needs no other."""
+    index, instance = next(problem.graded_instances(seed, split, start=number * MOST_ROWS))
+    return Row.of(problem, instance, {"seed": seed, "index": index, "split": split}, level)
 
 
 MOST_ROWS = 2**32
-"""Rows of a seed, for `own_row`."""
+"""Rows of a seed, and instances of the stream for each, for `own_row`."""
 
 
 class Dataset(Sequence[dict[str, Any]]):
     """Rows of a mixture of problems and levels, drawn when they are asked for; see `forge_gym.dataset`."""
 
     def __init__(self, mixture: Mixture, size: int, seed: int, split: str) -> None:
-        check_int("size", size, 1, MOST_ROWS)
-        check_int("seed", seed, 0)
+        size = check_int("size", size, 1, MOST_ROWS)
+        seed = check_int("seed", seed, 0)
         check_choice("split", split, SPLITS)
         self.mixture, self.size, self.seed, self.split = mixture, size, seed, split
         self._rows: dict[int, Row] = {}

@@ -17,15 +17,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ..core.checks import check_choice, check_int, check_known, check_share, short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.seeding import SEEDING_VERSION, SPLITS
+from ..core.seeding import SPLITS, instance_generator, stream_of
 from ..core.verdict import Verdict
 from ..data.rows import Row
 
+_STREAM = stream_of("draws of a curriculum", 0, {})
 PASS = 0.75
 """Skill from which a rollout counts as passed."""
 
@@ -50,8 +49,8 @@ class WindowConfig:
     """Least share of groups in which nobody passed that lowers the top level."""
 
     def __post_init__(self) -> None:
-        check_int("width", self.width, 1)
-        check_int("groups", self.groups, 1)
+        for count in ("width", "groups"):
+            object.__setattr__(self, count, check_int(count, getattr(self, count), 1))
         check_share("up", self.up, self.down + 0.4)
 
 
@@ -143,16 +142,16 @@ class Curriculum:
         self.problems = {problem.name: problem for problem in chosen}
         if not chosen or len(self.problems) < len(chosen):
             raise ValueError(f"problems must be at least one, each once, got {[problem.name for problem in chosen]}")
-        check_int("seed", seed, 0)
+        seed = check_int("seed", seed, 0)
         check_choice("split", split, SPLITS)
-        starts = dict.fromkeys(self.problems, start) if isinstance(start, int) else start
+        starts = dict(start) if isinstance(start, Mapping) else dict.fromkeys(self.problems, start)
         check_known("start", "problem", starts, self.problems)
         for name, level in starts.items():
-            check_int(f"start of {name}", level, 0)
+            starts[name] = check_int(f"start of {name}", level, 0)
         self.seed, self.split, self.rule = seed, split, rule or WindowConfig()
         self.windows = {name: Window(self.rule, starts.get(name, 0)) for name in self.problems}
         self._next: dict[str, int] = {}  # by problem and level
-        self._rng = np.random.default_rng([SEEDING_VERSION, seed, SPLITS.index(split)])
+        self._rng = instance_generator(_STREAM, seed, 0, split)
 
     @property
     def top_levels(self) -> dict[str, int]:

@@ -15,12 +15,14 @@ from ..agents.controls import climb
 from ..core.checks import check_choice, check_share
 from ..core.instance import Instance
 from ..core.problem import Problem
+from ..core.seeding import instance_generator, stream_of
 
 TEACHERS = ("greedy", "random", "search", "exact")
 """``greedy``: the heuristic, randomised; ``random``: a random feasible solution; ``search``: hill climbing from
 the heuristic, with its trace of incumbents where the answer format leaves room; ``exact``: the certified reference."""
 _TEMPERATURE = 0.3
 _MOVES = 5
+_STREAM = stream_of("teachers of demonstrations", 0, {})
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Demonstrations:
             instance = problem.instance(self.seed, index)
             prompt = problem.prompt(instance)
             if prompt not in self.exclude:
-                rng = np.random.default_rng(np.random.SeedSequence([self.seed, index]))
+                rng = instance_generator(_STREAM, self.seed, index, "train")
                 teacher = teachers[rng.choice(len(teachers), p=shares / shares.sum())]
                 yield Example(prompt, self._reply(problem, instance, teacher, rng), index=index)
 
