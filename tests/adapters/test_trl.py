@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import forge_gym
-from forge_gym.adapters.trl import RewardFunction, completion_text, make_dataset
+from forge_gym.adapters.trl import RewardFunction, completion_text, environment_factory, make_dataset
 from forge_gym.core.rewards import REWARDS
 
 NAMES = forge_gym.problems()
@@ -107,6 +107,30 @@ def test_columns_may_have_any_name_and_hold_anything() -> None:
         for scheme in ("tiered", "pairwise"):
             plain = RewardFunction(scheme)(completions=["garbage", texts[6]], spec=[spec] * 2)
             assert RewardFunction(scheme)(completions=["garbage", texts[6]], spec=[spec] * 2, **columns) == plain
+
+
+def test_columns_of_a_row_reach_an_environment_by_any_name() -> None:
+    spec = forge_gym.problem("TSP", n=6, answer_format="raw").spec(5)
+    environment = environment_factory("TSP")()
+    environment.reset(spec=spec, self=1, row="?", answer="[0, 1, 2, 3, 4, 5]", _episode=2, turns=9)
+    assert environment.answer == "" and environment.submissions == 0
+
+
+def test_completions_that_are_all_cut_off_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Also where there are no callbacks, as with `trl grpo`."""
+    spec, texts = replies("TSP")
+
+    def said(completions: list[str], lengths: list[int]) -> list[str]:
+        caplog.clear()
+        for _ in range(3):
+            function(completions=completions, spec=[spec] * 4, completion_ids=[[7] * length for length in lengths])
+        return [record.message for record in caplog.records]
+
+    function = RewardFunction()
+    assert said(["?"] * 4, [8, 8, 8, 7]) == said(["?"] * 3 + texts[5:6], [8] * 4) == said(["?"] * 4, [0] * 4) == []
+    assert said(["?"] * 4, [8] * 4) == [
+        "all completions have 8 tokens, and no answer: is max_completion_length too low?"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,27 @@ def test_a_scheme_comes_back_without_any_callback(tmp_path: Path) -> None:
         file.write_text(json.dumps(state))
     with pytest.raises(ValueError, match="the checkpoint of step 6 does not hold what verpo has learned"):
         trainer(out, RewardFunction("verpo"), data, 8).train(resume_from_checkpoint=True)
+
+
+def test_a_run_that_was_killed_at_its_end_takes_no_step_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from forge_gym.evaluation.evaluate import held_out
+    from forge_gym.training import callbacks
+
+    def train() -> tuple[Spy, Any]:
+        reward = RewardFunction(stream=Stream(Curriculum([TSP]), chat=False))
+        own = trainer(tmp_path, Spy(reward), reward.stream.dataset(), 4)  # type: ignore[union-attr]
+        callbacks.train(own, reward, TSP, held_out(TSP, 2), 8)
+        return own.reward_funcs[0], own.state
+
+    def kill(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(callbacks, "finish", kill)
+        train()
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-4"}
+    spy, state = train()
+    assert [draw for draw, _ in spy.answers] == [2, 2, 3, 3] and state.global_step == 4
+    assert not [*tmp_path.glob("checkpoint-*")] and (tmp_path / "forge_gym.json").exists()

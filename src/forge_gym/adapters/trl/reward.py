@@ -83,6 +83,7 @@ class RewardFunction:
         self.__name__ = reward  # under which the trainer logs it
         self._problems: set[str] = set()
         self._run: Any = None  # the trainer's state
+        self._cut_off = False  # whether it was said
 
     def __call__(
         self,
@@ -123,6 +124,10 @@ class RewardFunction:
             groups.append(self._judge(of_group, texts, sum(tokens), first))
             drawn.append((number, of_group))
             first += len(texts)
+        unread = all(verdict.status == "malformed" for group in groups for verdict in group.verdicts)
+        if not self._cut_off and unread and len(lengths) > 1 and {*lengths} == {lengths[0] or None}:
+            self._cut_off = True
+            log.warning("all completions have %d tokens, and no answer: is max_completion_length too low?", lengths[0])
         if self.stream is not None:
             _report(self.stream, groups, drawn)
         if learns and self.stream is None:
