@@ -110,6 +110,20 @@ def test_resets_are_those_of_the_environment() -> None:
     assert ours.reset(episode_id="mine").text and ours.state.episode_id == "mine"
 
 
+def test_how_thoughts_end_is_said_by_server_or_client() -> None:
+    case = asked("Knapsack")
+    thought = f"[THINK]{case.replies['trivial']}[/THINK]{case.replies['optimal']}"
+    for environment, given in (
+        (ForgeEnvironment(thoughts="[/THINK]"), {}),
+        (ForgeEnvironment(), {"thoughts": "[/THINK]"}),
+        (ForgeEnvironment(), {"thoughts": {"end": "[/THINK]", "inside": True}}),
+    ):
+        environment.reset(spec=case.spec, **given)
+        assert environment.step(ForgeAction(text=thought)).reward == 1.0
+        environment.reset(spec=case.spec, thoughts="</think>")
+        assert environment.step(ForgeAction(text=thought)).reward == -1.0
+
+
 def test_what_a_seed_chooses_is_graded() -> None:
     """Of a stream that holds other instances too, which ``spec`` chooses."""
     problem = forge_gym.problem("HamiltonianCycle", n=6)
@@ -142,6 +156,7 @@ def test_what_a_seed_chooses_is_graded() -> None:
         ({"level": -1}, "level must be an integer of at least 0"),
         ({"turns": 0}, "turns must be an integer of at least 1"),
         ({"keep": "bets"}, "did you mean 'best'"),
+        ({"thoughts": {"ends": "x"}}, "thoughts has no field 'ends'"),
         ({"split": "tset"}, "did you mean 'test'"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
         ({"index": 1}, "index must come with split='forge-bench-v1', got 'train'"),

@@ -48,7 +48,8 @@ MAX_MESSAGE = 2**25
 LIMITS = {"ws_max_size": MAX_MESSAGE, "ws_per_message_deflate": False}
 """What uvicorn is told; a compressed message may hold a thousand times its size."""
 _PROBLEM: dict[str, Any] = {"problem": "TSP", "level": None, "parameters": None}
-_DEFAULTS = {**_PROBLEM, "split": "train", "turns": 1, "keep": "best"}
+_PROTOCOL = {"turns": 1, "keep": "best", "thoughts": "</think>"}
+_DEFAULTS = {**_PROBLEM, "split": "train", **_PROTOCOL}
 
 
 @cache
@@ -66,8 +67,8 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
     max_level
         Bounds what a reset may ask for, see `forge_gym.serving.check_size`; by default nothing does.
     **defaults
-        ``problem``, ``level``, ``parameters``, ``split``, ``turns`` and ``keep`` where a reset names nothing else; see
-        `forge_gym.problem` and `TextEnv`.
+        ``problem``, ``level``, ``parameters``, ``split``, ``turns``, ``keep`` and ``thoughts`` where a reset names
+        nothing else; see `forge_gym.problem` and `TextEnv`.
 
     Examples
     --------
@@ -90,7 +91,7 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         self._env = self._build(_problem(self._defaults), self._defaults)
 
     def _build(self, problem: Problem[Any, Any], chosen: dict[str, Any]) -> TextEnv:
-        options = {name: chosen[name] for name in ("turns", "keep", "split")}
+        options = {name: chosen[name] for name in ("split", *_PROTOCOL)}
         return TextEnv(problem, reward=self._reward, **options)
 
     def reset(self, seed: int | None = None, episode_id: str | None = None, **given: Any) -> ForgeObservation:
@@ -105,7 +106,8 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
             Comes back in the state; drawn where none is given.
         **given
             ``problem``, ``level``, ``parameters`` and ``split`` choose the stream. ``spec`` alone chooses an instance,
-            graded or not, and so do ``split="forge-bench-v1"`` and ``index``. ``turns`` and ``keep`` are `TextEnv`'s.
+            graded or not, and so do ``split="forge-bench-v1"`` and ``index``. ``turns``, ``keep`` and ``thoughts`` are
+            `TextEnv`'s.
         """
         check_known("reset", "argument", given, [*_DEFAULTS, "index", "spec"])
         if episode_id is not None and not (isinstance(episode_id, str) and len(episode_id) < 256):
@@ -230,7 +232,7 @@ def _graded(problem: Problem[Any, Any], seed: int, split: str, start: int) -> tu
 
 
 def _alone(given: dict[str, Any], *chooses: str) -> None:
-    more = sorted(set(given) - {*chooses, "turns", "keep"})
+    more = sorted(set(given) - {*chooses, *_PROTOCOL})
     if more:
         raise ValueError(f"{chooses[0]} chooses the instance alone, got {more} too")
 
@@ -288,11 +290,14 @@ def main(
     problem: str = "TSP",
     level: int | None = None,
     turns: int = 1,
+    thoughts: Annotated[
+        str, typer.Option(help="mark that ends the thoughts in replies, such as [/THINK]")
+    ] = "</think>",
     reward: str = "tiered",
 ) -> None:
     """Serve any problem to OpenEnv's clients, until interrupted."""
-    served = {"idle_s": idle, "max_level": max_level, "problem": problem, "level": level}
-    build = partial(create_app, sessions, turns=turns, reward=reward, **served)
+    served = {"problem": problem, "level": level, "turns": turns, "thoughts": thoughts, "reward": reward}
+    build = partial(create_app, sessions, idle_s=idle, max_level=max_level, **served)
     try:
         run(
             lambda hosts: build(allow_host=hosts),
