@@ -63,7 +63,7 @@ class Improve(NumericView):
         gym.utils.RecordConstructorArgs.__init__(self, size=size, steps=steps, start=start, penalty=penalty)
         super().__init__(env, size)
         if steps is not None:
-            check_int("steps", steps, 1)
+            steps = check_int("steps", steps, 1)
         check_choice("start", start, ("greedy", "trivial", "random"))
         check_share("penalty", penalty)
         self.steps, self.start, self.penalty = steps or 2 * self.encoder.size, start, penalty

@@ -64,13 +64,13 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
         **arguments: Any,
     ) -> None:
         self.envs = []  # first: Gymnasium closes what could not be built, too
-        check_int("num_envs", num_envs, 1)
+        num_envs = check_int("num_envs", num_envs, 1)
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
             autoreset_mode = AutoresetMode(autoreset_mode)
         max_episode_steps = None if max_episode_steps == -1 else max_episode_steps  # as in `gym.make`
         if max_episode_steps is not None:
-            check_int("max_episode_steps", max_episode_steps, 1)
+            max_episode_steps = check_int("max_episode_steps", max_episode_steps, 1)
         kind: Any = MixedEnv if isinstance(problem, Mixture) else TextEnv
         super().__init__([lambda: kind(problem, **arguments)] * num_envs, autoreset_mode=autoreset_mode)
         self.metadata = dict(self.metadata)  # in Gymnasium 1.1 those of the class

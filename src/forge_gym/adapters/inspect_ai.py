@@ -109,7 +109,7 @@ def forge_problems(
     >>> [sample.id for sample in forge_problems("TSP", levels=[0, 2], episodes=1).dataset]
     ['TSP-0-test-0-0', 'TSP-2-test-0-0']
     """
-    check_int("episodes", episodes, 1)
+    episodes = check_int("episodes", episodes, 1)
     names = _listed(problems) or registry.problems()
     asked = [registry.problem(problem_name(name)) for name in names]
     at = [int(level) for level in _listed(levels)] or None

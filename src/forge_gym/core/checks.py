@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from numbers import Real
 from operator import index
 from typing import Any, TypeVar
@@ -94,9 +95,10 @@ def check_int(parameter: str, value: Any, low: int, high: int | None = None, rul
 def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> float:
     """Return ``value`` as a plain number if it is one with ``low <= value <= high``, or raise ``ValueError``."""
     number: float | None = as_int(value)
-    if number is None and isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high:
-        number = float(value)  # of fractions and NumPy's numbers; NaN fails the comparison, as it must
-    if number is None or not low <= number <= high:
+    if number is None and isinstance(value, Real) and type(value) is not bool:
+        with suppress(OverflowError):  # of a fraction
+            number = float(value)
+    if number is None or not low <= number <= high:  # NaN fails the comparison, as it must
         hint = _nearest(value, low, high)
         raise ValueError(f"{parameter} must be a number from {low} to {high}, got {short_repr(value)}{hint}")
     return number

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from . import registry
-from .checks import short_repr
+from .checks import as_int, plain, short_repr
 from .problem import Problem
 from .seeding import instance_generator, stream_of
 
@@ -57,7 +57,8 @@ class Mixture:
             What all these problems are made with, such as ``style``; see `forge_gym.problem`.
         """
         weights = _weights(registry.problems() if problems is None else problems)
-        ladder = [levels] if levels is None or isinstance(levels, int) else list(levels)
+        alone = levels is None or as_int(levels) is not None
+        ladder = [*plain((levels,) if alone else levels)]
         if not ladder:
             raise ValueError("levels must hold at least one level, or be None, got none")
         parts = sum(weights.values()) * len(ladder)

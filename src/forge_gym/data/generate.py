@@ -296,11 +296,11 @@ def generate(
     """
     streams = ladder(problems, levels)
     _check(streams, rows)
-    check_int("seed", seed, 0)
+    seed = check_int("seed", seed, 0)
     check_choice("layout", layout, LAYOUTS)
     check_choice("engine", engine, ENGINES)
     if workers is not None:
-        check_int("workers", workers, 1)
+        workers = check_int("workers", workers, 1)
     out = Path(out)
     sizes = {split: rows[split] for split in SPLITS if rows.get(split)}
     members = [[level, found_by(problem), problem.version, problem.parameters] for level, problem in streams]

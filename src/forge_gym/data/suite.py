@@ -143,8 +143,8 @@ def build(
     >>> [(row.id, row.distribution) for row in read(path)[1]]
     [('TSP-0-0', 'uniform'), ('TSP-0-1', 'clustered'), ('TSP-3-0', 'uniform'), ('TSP-3-1', 'clustered')]
     """
-    check_int("per_level", per_level, 1)
-    check_int("seed", seed, 0)
+    per_level = check_int("per_level", per_level, 1)
+    seed = check_int("seed", seed, 0)
     out = new_file(out, *SUITE_ENDINGS)
     asked = tuple(problems), levels and tuple(levels), per_level, seed
     if name_of(out) in SHIPPED and asked != (PROBLEMS, tuple(LEVELS), PER_LEVEL, SEED):

@@ -20,7 +20,7 @@ from .statistics import Evaluation
 
 def held_out(problem: Problem[Any, Any], episodes: int, seed: int = 0, split: str = "test") -> list[Instance]:
     """Return the first ``episodes`` graded instances of a stream; the same for every agent of a table."""
-    check_int("episodes", episodes, 1)
+    episodes = check_int("episodes", episodes, 1)
     return [instance for _, instance in islice(problem.graded_instances(seed, split), episodes)]
 
 
@@ -83,7 +83,7 @@ def evaluate_rows(
     progress: Callable[[int], object] = lambda done: None,
 ) -> Evaluation:
     """Let ``agent`` play ``samples`` episodes on each row, as `evaluate` does."""
-    check_int("samples", samples, 1)
+    samples = check_int("samples", samples, 1)
     protocol = protocol or Protocol(thoughts=thoughts_of(agent))
     episodes = [Conversation(row, protocol, sample) for row in rows for sample in range(samples)]
 
@@ -182,7 +182,7 @@ def play(
         Called when an `AsyncAgent` has no reply to an episode, which is then left as it is. Without it the error is
         raised, as `Unreachable` always is.
     """
-    check_int("batch_size", batch_size, 1)
+    batch_size = check_int("batch_size", batch_size, 1)
     waiting = (episode for episode in episodes if not episode.over)
     if hasattr(agent, "reply"):
         _run(_play_async(cast(AsyncAgent, agent), waiting, judged, failed))

@@ -75,6 +75,7 @@ def suite_questions(suite: str, limit: int | None = None) -> Questions:
     lines = {row.id: at for at, row in enumerate(rows, 1)}
     for row in chosen:
         _use(row, f"{path}, line {lines[row.id]}")
+    limit = limit if limit is None else int(limit)
     stated = None if name in SHIPPED else _stated(chosen)
     return Questions(tuple(chosen), {"suite": asked, "limit": limit, "env": None, "rows": stated}, name)
 
@@ -87,7 +88,7 @@ def _first(rows: Sequence[Row], limit: int | None) -> list[Row]:
     """Return the first ``limit`` rows of every problem and level."""
     if limit is None:
         return list(rows)
-    check_int("limit", limit, 1)
+    limit = check_int("limit", limit, 1)
     levels: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
         levels.setdefault((row.problem.name, row.level), []).append(row)
@@ -106,10 +107,11 @@ def env_questions(
     problems: Sequence[Problem[Any, Any]], episodes: int, seed: int = 0, split: str = "test"
 ) -> Questions:
     """Return the first ``episodes`` graded instances of each problem's stream, certified as they are drawn."""
-    check_int("episodes", episodes, 1)
+    episodes = check_int("episodes", episodes, 1)
     names = [problem.name for problem in problems]
     if len(set(names)) < len(names):
         raise ValueError(f"problems must be of different names, got {names}")
+    seed = check_int("seed", seed, 0)
     rows = [row for problem in problems for row in islice(samples(problem, seed=seed, split=split), episodes)]
     envs = [{"problem": found_by(p), "version": p.version, "parameters": p.parameters} for p in problems]
     header = {"suite": None, "env": envs, "episodes": episodes, "seed": seed, "split": split, "rows": _stated(rows)}
@@ -361,9 +363,9 @@ def record(
     Unreachable
         If the agent's server is not there.
     """
-    check_int("samples", samples, 1)
+    samples = check_int("samples", samples, 1)
     thoughts = thoughts_of(agent)
-    Protocol(turns, reward=reward)  # refuses them before anything is written
+    turns = Protocol(turns, reward=reward).turns  # refuses what is wrong before anything is written
     header = {
         "forge_gym": __version__,
         "format": FORMAT,

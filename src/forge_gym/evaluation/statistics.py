@@ -103,8 +103,8 @@ def wilson(count: int, total: int) -> Estimate:
     >>> [round(number, 3) for number in wilson(0, 16)]
     [0.0, 0.0, 0.194]
     """
-    check_int("total", total, 1)
-    check_int("count", count, 0, total)
+    total = check_int("total", total, 1)
+    count = check_int("count", count, 0, total)
     share, weight = count / total, _Z**2 / total
     centre = share + weight / 2
     spread = _Z * sqrt((share * (1 - share) + weight / 4) / total)
@@ -129,7 +129,7 @@ def best_of(values: Sequence[float], k: int) -> float:
     >>> best_of([0, 1, 0, 0], k=1), best_of([0, 1, 0, 0], k=2)
     (0.25, 0.5)
     """
-    check_int("k", k, 1)
+    k = check_int("k", k, 1)
     if len(values) < k:
         raise ValueError(f"values must hold at least k={k} numbers, got {len(values)}")
     ranked = enumerate(sorted(values), 1)

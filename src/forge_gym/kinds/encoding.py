@@ -112,7 +112,7 @@ class Encoder:
     def __init__(self, problem: Kind[Any, Any], size: int | None = None) -> None:
         probe = problem.instance()
         if size is not None:
-            check_int("size", size, probe.size, rule=f"the elements of an instance of {problem.name}")
+            size = check_int("size", size, probe.size, rule=f"the elements of an instance of {problem.name}")
         self.problem, self.size = problem, size or probe.size
         seen = features(probe)
 

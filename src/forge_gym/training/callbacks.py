@@ -170,7 +170,7 @@ class Watch(TrainerCallback):
     """
 
     def __init__(self, steps: int = 50) -> None:
-        check_int("steps", steps, 2)
+        steps = check_int("steps", steps, 2)
         self.steps = steps
         self.recent: deque[dict[str, float]] = deque(maxlen=steps)
         self.heldout: deque[tuple[float, float]] = deque(maxlen=3)  # (mean reward before, held-out quality)

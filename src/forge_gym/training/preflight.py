@@ -239,13 +239,12 @@ def preflight(
         raise ValueError(f"problems must be at least one, each once, got {names}")
     if not len(levels):
         raise ValueError("levels must hold at least one level, got none")
-    check_int("group", group, 2, rule="one reward alone has no spread")
-    check_int("instances", instances, 1)
-    check_int("batch_size", batch_size, 1)
+    group = check_int("group", group, 2, rule="one reward alone has no spread")
+    instances = check_int("instances", instances, 1)
+    batch_size = check_int("batch_size", batch_size, 1)
     reward_scheme(reward)
-    for level in levels:
-        check_int("levels", level, 0)
-    rungs = [(level, problem.at_level(level)) for problem in problems for level in sorted(set(levels))]
+    chosen = sorted({check_int("levels", level, 0) for level in levels})
+    rungs = [(level, problem.at_level(level)) for problem in problems for level in chosen]
     pilots = [(level, rung, held_out(rung, instances, seed, split)) for level, rung in rungs]
     rows = []
     for level, rung, drawn in pilots:

@@ -86,7 +86,7 @@ class Duel(Table, ParallelEnv[str, Any, Any]):
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
-        check_int("agents", agents, 2, rule="an answer is compared with another one")
+        agents = check_int("agents", agents, 2, rule="an answer is compared with another one")
         given = {"turns": turns, "keep": keep, "thoughts": thoughts, "split": split}
         super().__init__(problem, agents, view, render_mode, **given)
         first, *others = self.possible_agents

@@ -134,8 +134,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
         split: str = "train",
         render_mode: str | None = None,
     ) -> None:
-        check_int("agents", agents, 1)
-        check_int("rounds", rounds, 1)
+        agents = check_int("agents", agents, 1)
+        rounds = check_int("rounds", rounds, 1)
         check_choice("start", start, ("greedy", "trivial"))
         check_share("penalty", penalty)
         given = {"reward": reward, "thoughts": thoughts, "split": split}

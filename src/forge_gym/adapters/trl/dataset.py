@@ -46,7 +46,7 @@ def make_dataset(
     """
     from datasets import Dataset
 
-    check_int("size", size, 1)
+    size = check_int("size", size, 1)
     stream = islice(samples(problems, levels=levels, seed=seed, split=split, exclude=exclude), size)
     return Dataset.from_list([row(drawn, chat=chat) for drawn in stream])
 
@@ -141,13 +141,13 @@ class Stream:
         """Continue from what `state_dict` returned; raise ``ValueError`` if ``state`` is damaged or of other data."""
         try:
             drawn, curriculum = state["drawn"], state["curriculum"]
-            check_int("drawn", drawn, 0)
+            drawn = check_int("drawn", drawn, 0)
             pending = {number: (name, level, index) for number, name, level, index in state["pending"]}
             for number, (name, level, index) in pending.items():
-                check_int("number", number, 0, drawn - 1)
+                number = check_int("number", number, 0, drawn - 1)
                 check_choice("problem", name, self.curriculum.problems)
-                check_int("level", level, 0)
-                check_int("index", index, 0)
+                level = check_int("level", level, 0)
+                index = check_int("index", index, 0)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"state of a stream is damaged: {error!r}") from None
         self.curriculum.load_state_dict(curriculum)
