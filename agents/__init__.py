@@ -37,7 +37,7 @@ def make_agent(name: str, **options: Any) -> Agent:
         - ``hf:MODEL``: a causal language model, a folder or a name on the hub, through transformers;
         - ``vllm:MODEL``: the same through vLLM;
         - ``api:MODEL``: a model behind an OpenAI-compatible server;
-        - ``sb3:FILE``: a policy that Stable-Baselines3 trained;
+        - ``sb3:FILE``: a policy that Stable-Baselines3 trained, in a file whose code is run;
         - ``module:Class``: an agent of your own, or ``module:function`` from tasks to replies.
     **options
         Arguments of `TransformersAgent`, `VLLMAgent`, `OpenAICompatibleAgent`,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.answer import THOUGHTS, Thoughts, ThoughtsLike
 from ..core.checks import check_int, short_repr
+from ..core.foreign import load_json
 from .agent import Message, Reply, Task
 from .prompting import Prompting, check_sampling
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 SETTINGS = "forge_gym.json"
 """Beside the weights of a model that was trained here: on what, and in which form."""
+_LONGEST_NOTE = 2**20
+"""Bytes of that file that are read."""
 
 
 @dataclass(eq=False, repr=False)
@@ -210,13 +213,15 @@ def trained_on(agent: str) -> dict[str, Any] | None:
     file = Path(folder, SETTINGS)
     if kind not in ("hf", "vllm") or not file.is_file():
         return None
-    text = file.read_text()
+    rule = f"{file} must be a JSON object with problem and parameters"
     try:
-        settings: dict[str, Any] = json.loads(text)
-        settings["problem"], settings["parameters"]
-    except (ValueError, TypeError, KeyError):
-        rule = f"{file} must be a JSON object with problem and parameters"
-        raise ValueError(f"{rule}, got {short_repr(text)}") from None
+        with file.open("rb") as opened:
+            settings: dict[str, Any] = load_json(opened.read(_LONGEST_NOTE))
+        if not (isinstance(settings["problem"], str) and isinstance(settings["parameters"], dict)):
+            raise ValueError(short_repr(settings))
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError(f"{rule}, got {type(error).__name__}: {error}") from None
+    check_int(f"max_new_tokens in {file}", settings.get("max_new_tokens", 1), 1)
     return settings
 
 

@@ -100,6 +100,8 @@ class OpenAICompatibleAgent:
     """Both are of a million tokens."""
 
     def __post_init__(self) -> None:
+        import httpx  # noqa: F401 - only to say at once that it is missing
+
         self._address = Address.of(self.base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL)
         self.base_url = self._address.stated
         check_choice("max_tokens_field", self.max_tokens_field, LIMIT_FIELDS)

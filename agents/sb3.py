@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.checks import short_repr
 from ..core.env import TextEnv
 from ..wrappers.construct import Construct
 from ..wrappers.improve import Improve
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class SB3Agent:
     """Answers with what a policy builds or improves step by step; all tasks of a batch advance together.
 
-    A file that is no model, or a task whose view has other spaces than the model's, is a ``ValueError``.
+    A file that is no model, or a task whose view has other spaces than the model's, is a ``ValueError``. Parts of
+    a file are pickled, so loading it runs the code that is in it: load only files that you trust.
 
     Parameters
     ----------
@@ -95,7 +96,10 @@ class SB3Agent:
 
 
 def load(path: str | Path) -> BaseAlgorithm:
-    """Return the model in the file ``path`` that PPO, MaskablePPO, A2C or DQN wrote, or raise ``ValueError``."""
+    """Return the model in the file ``path`` that PPO, MaskablePPO, A2C or DQN wrote, or raise ``ValueError``.
+
+    The code that is in the file is run.
+    """
     from sb3_contrib import MaskablePPO
     from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
     from stable_baselines3 import DQN, PPO
@@ -106,7 +110,9 @@ def load(path: str | Path) -> BaseAlgorithm:
     try:
         data, _, _ = load_from_zip_file(path, device="cpu", print_system_info=False)
         wanted = (data or {})["policy_class"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        if not isinstance(wanted, type):
+            raise TypeError(f"its policy is {short_repr(wanted)}")
+    except Exception as error:  # of whatever is in the file
         rule = "model must be a file that a model's save wrote"
         raise ValueError(f"{rule}, got {str(path)!r}: {error}") from None
     # The file names the policy, not the algorithm; A2C's policies are PPO's.

@@ -81,7 +81,7 @@ def _run(program: Callable[[], Typer], words: Sequence[str], name: str) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         return 0
-    except (TyperException, ValueError, ImportError, OSError, CertificateError) as error:
+    except (TyperException, ValueError, ImportError, OSError, MemoryError, CertificateError) as error:
         if isinstance(error, ImportError) and (error.name or "").startswith("forge_gym"):
             raise  # a fault of ours
         say(f"{name}: {told(error)}", error=True)

@@ -12,6 +12,7 @@ from typer import Option
 
 from ..agents import CONTROLS, trained_on
 from ..core.checks import check_choice
+from ..registration import stated_name
 from .models import (
     MANNER,
     MODELS,
@@ -216,7 +217,7 @@ def _trained_on(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     notes = [note for name in names if (note := trained_on(name))]
     if not notes:
         raise ValueError("one of --env and --suite must be given, got none")
-    return {note["problem"]: note["parameters"] for note in notes}
+    return {stated_name(note["problem"]): note["parameters"] for note in notes}
 
 
 def _default_transcript(agent: str, questions: Questions, limit: int | None) -> Path:

@@ -13,8 +13,8 @@ from .options import read_pairs
 
 NAMES = ", ".join(CONTROLS)
 MODELS = (
-    "api:MODEL (OpenAI-compatible server), vllm:MODEL, hf:MODEL (folder or hub name), sb3:FILE, "
-    "or module:Class of your own"
+    "api:MODEL (OpenAI-compatible server), vllm:MODEL, hf:MODEL (folder or hub name), "
+    "sb3:FILE (runs the code that is in the file), or module:Class of your own"
 )
 
 

@@ -26,7 +26,7 @@ from ..core.verdict import METRICS
 from ..data.rows import found_by, replacing
 from ..evaluation.report import evaluation_table
 from ..evaluation.statistics import Evaluation
-from ..registration import problem_name
+from ..registration import problem_name, stated_name
 from .demonstrations import Demonstrations
 from .scratch import SIZES
 
@@ -158,7 +158,7 @@ def pick_problem(
     if model:
         check_model(model)
         if note := trained_on(f"hf:{model}"):
-            cls, limit = problem_class(problem_name(note["problem"])), note["max_new_tokens"]
+            cls, limit = problem_class(stated_name(note["problem"])), note["max_new_tokens"]
             known = note["parameters"]
     else:
         known = {"style": "compact", "answer_format": "raw", **getattr(cls, "scratch", {})}
