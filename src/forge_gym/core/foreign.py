@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import isfinite
@@ -31,16 +32,21 @@ _EXACT = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}
 
 
 def load_json(text: str | bytes) -> Any:
-    """Return what ``text`` holds; a ``ValueError`` where it is no JSON, too deep, or has a number that is too long.
+    """Return what ``text`` holds; a ``ValueError`` where it is no JSON, too deep, or has a name twice or a long number.
 
     Examples
     --------
     >>> load_json("[1e999]")
     Traceback (most recent call last):
     ValueError: a number must be finite, got '1e999'
+    >>> load_json('{"n": 3, "n": 4}')
+    Traceback (most recent call last):
+    ValueError: an object must have each name once, got 'n' twice
     """
     try:
-        data = json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=_float)
+        data = json.loads(
+            text, parse_int=_integer, parse_float=_float, parse_constant=_float, object_pairs_hook=_object
+        )
     except RecursionError:
         raise _too_deep() from None
     level, depth = [data], 0
@@ -58,6 +64,14 @@ def load_json(text: str | bytes) -> Any:
 
 def _too_deep() -> ValueError:
     return ValueError(f"lists and objects must be at most {MAX_DEPTH} deep, got deeper ones")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    whole = dict(pairs)
+    if len(whole) < len(pairs):
+        ((twice, _),) = Counter([name for name, _ in pairs]).most_common(1)
+        raise ValueError(f"an object must have each name once, got {short_repr(twice)} twice")
+    return whole
 
 
 def _integer(text: str) -> int:

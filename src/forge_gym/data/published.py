@@ -9,8 +9,7 @@ Two tasks spell answers otherwise: a cycle repeats its first vertex at the end, 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -19,6 +18,7 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from ..core.checks import did_you_mean, short_repr
+from ..core.foreign import load_json
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.registry import problem as make_problem
@@ -32,7 +32,8 @@ from ..kinds.reading import read_lists
 from ..kinds.sequence import Walk
 from ..kinds.subset import Chosen
 from ..kinds.table import Names
-from .rows import Row
+from .formats import read_text
+from .rows import MAX_ID, Row
 from .suite import SuiteError
 
 Data = dict[str, Any]
@@ -132,55 +133,136 @@ class PublishedBisection(BalancedMinCut):
 # -------------------------------------------------------------------------------------- instances
 
 
-def _edges(data: Data) -> tuple[tuple[int, int], ...]:
-    """Edges of an adjacency dictionary; its values are lists of neighbours or dictionaries keyed by them."""
-    return tuple(sorted({(min(int(u), int(v)), max(int(u), int(v))) for u, vs in data.items() for v in vs}))
+def _whole(what: str, value: Any) -> int:
+    """Return an integer; a boolean, a text or a fraction is none."""
+    if type(value) is not int:
+        raise ValueError(f"{what} must be an integer, got {short_repr(value)}")
+    return value
+
+
+def _list(what: str, value: Any) -> list[int]:
+    """Return a list of integers, each once."""
+    if not isinstance(value, list):
+        raise ValueError(f"{what} must be a list, got {short_repr(value)}")
+    numbers = [_whole(f"each of {what}", number) for number in value]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"{what} must be distinct, got {short_repr(value)}")
+    return numbers
+
+
+def _object(what: str, data: Any, *names: str) -> list[Any]:
+    """Return what an object with exactly these names holds."""
+    if not isinstance(data, dict) or set(data) != set(names):
+        raise ValueError(f"{what} must be an object with {', '.join(names)}, got {short_repr(data)}")
+    return [data[name] for name in names]
+
+
+def _numbered(what: str, data: Any) -> list[Any]:
+    """Return the values of the keys "0", "1", ... in order, or refuse other keys: answers name them by number."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{what} must be an object, got {short_repr(data)}")
+    ids = dict.fromkeys(map(str, range(len(data))))
+    for id in data:
+        if id not in ids:
+            raise ValueError(f"ids of {what} must be '0' to '{len(data) - 1}', got {short_repr(id)}")
+    return [data[id] for id in ids]
 
 
 def _graph(data: Data) -> Data:
-    return {"n": len(data), "edges": tuple((u, v) for u, v in _edges(data) if u != v)}
+    """Read an adjacency object; its values are lists of neighbours, or objects with a 1 for each."""
+    n, edges = len(data), set()
+    for u, neighbours in enumerate(_numbered("vertices", data)):
+        if isinstance(neighbours, dict):
+            for name, one in neighbours.items():
+                if name not in data or _whole(f"edge {u}-{name}", one) != 1:
+                    raise ValueError(f"edge {u}-{name} must be 1, and between vertices, got {short_repr(one)}")
+            neighbours = [int(name) for name in neighbours]
+        for v in _list(f"neighbours of {u}", neighbours):
+            if not 0 <= v < n or v == u:
+                raise ValueError(f"neighbours of {u} must be other vertices from 0 to {n - 1}, got {v}")
+            edges.add((u, v))
+    for u, v in sorted(edges):
+        if (v, u) not in edges:
+            raise ValueError(f"an edge must be listed at both ends, got {u}-{v} at {u} alone")
+    return {"n": n, "edges": tuple(sorted((u, v) for u, v in edges if u < v))}
+
+
+def _matrix(data: Data) -> list[list[int]]:
+    """Read a symmetric number for each two vertices; one from a vertex to itself may be missing, or is 0."""
+    rows = _numbered("vertices", data)
+    n, matrix = len(rows), []
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise ValueError(f"vertex {i} must have an object, got {short_repr(row)}")
+        names = [str(j) for j in range(n)]
+        for name in row:
+            if name not in data:
+                raise ValueError(f"pair {i}-{name} must be of vertices, got {short_repr(name)}")
+        for j, name in enumerate(names):
+            if name not in row and j != i:
+                raise ValueError(f"pair {i}-{j} must have a number, got none")
+        matrix.append([_whole(f"pair {i}-{j}", row.get(name, 0)) for j, name in enumerate(names)])
+    for i in range(n):
+        for j in range(i + 1):
+            one, other = matrix[i][j], matrix[j][i]
+            if one != other:
+                raise ValueError(f"pair {i}-{j} must have one number both ways, got {one} and {other}")
+            if i == j and one:
+                raise ValueError(f"pair {i}-{i} must have 0, or be left out, got {one}")
+    return matrix
 
 
 def _cut(data: Data) -> Data:
-    weighted = tuple((u, v, int(data[str(u)][str(v)])) for u, v in _edges(data) if u < v and data[str(u)][str(v)])
-    return {"n": len(data), "edges": weighted}
+    matrix = _matrix(data)
+    n = len(matrix)
+    edges = tuple([(u, v, matrix[u][v]) for u in range(n) for v in range(u + 1, n) if matrix[u][v]])
+    return {"n": n, "edges": edges}
 
 
 def _tsp(data: Data) -> Data:
-    n = len(data)
-    return {"matrix": tuple(tuple(int(data[str(i)].get(str(j), 0)) for j in range(n)) for i in range(n))}
+    return {"matrix": tuple(map(tuple, _matrix(data)))}
 
 
 def _knapsack(data: Data) -> Data:
-    items = _numbered(data["items"])
-    weights, values = (tuple(int(item[name]) for item in items) for name in ("weight", "value"))
-    return {"capacity": int(data["capacity"]), "weights": weights, "values": values}
+    capacity, items = _object("the instance", data, "capacity", "items")
+    pairs = [_object(f"item {i}", item, "weight", "value") for i, item in enumerate(_numbered("items", items))]
+    weights = tuple([_whole(f"weight of item {i}", weight) for i, (weight, _) in enumerate(pairs)])
+    values = tuple([_whole(f"value of item {i}", value) for i, (_, value) in enumerate(pairs)])
+    return {"capacity": _whole("capacity", capacity), "weights": weights, "values": values}
 
 
 def _set_cover(data: Data) -> Data:
-    where = {element: i for i, element in enumerate(sorted(data["U"]))}
-    subsets = tuple(tuple(sorted({where[e] for e in subset})) for subset in _numbered(data["S"]))
-    return {"universe": len(where), "subsets": subsets, "costs": (1,) * len(subsets)}
+    universe, subsets = _object("the instance", data, "U", "S")
+    where = {element: i for i, element in enumerate(sorted(_list("U", universe)))}
+    rows = []
+    for i, subset in enumerate(_numbered("S", subsets)):
+        for element in _list(f"subset {i}", subset):
+            if element not in where:
+                raise ValueError(f"subset {i} must hold elements of U, got {element}")
+        rows.append(tuple(sorted([where[element] for element in subset])))
+    return {"universe": len(where), "subsets": tuple(rows), "costs": (1,) * len(rows)}
 
 
 def _subset_sum(data: Data) -> Data:
-    return {"target": int(data["target"]), "numbers": tuple(map(int, _numbered(data["numbers"])))}
+    target, numbers = _object("the instance", data, "target", "numbers")
+    whole = tuple([_whole(f"number {i}", number) for i, number in enumerate(_numbered("numbers", numbers))])
+    return {"target": _whole("target", target), "numbers": whole}
 
 
 def _meetings(data: Data) -> Data:
-    meetings = tuple((int(m["duration"]), tuple(sorted(map(int, m["attendees"])))) for m in _numbered(data["meetings"]))
-    people = _numbered(data["attendee_availability"])
-    availability = tuple(tuple(sorted((int(a), int(b)) for a, b in free)) for free in people)
-    rooms = tuple(map(int, _numbered(data["rooms"])))
-    return {"meetings": meetings, "availability": availability, "rooms": rooms, "step": 1}
-
-
-def _numbered(data: Data) -> list[Any]:
-    """Return the values of the keys "0", "1", ... in order, or refuse other keys: answers name them by number."""
-    keys = sorted(data, key=int)
-    if keys != [str(i) for i in range(len(keys))]:
-        raise ValueError(f"ids must be 0 to {len(keys) - 1}, got {short_repr(keys)}")
-    return [data[key] for key in keys]
+    names = ("meetings", "attendee_availability", "rooms")
+    meetings, people, rooms = _object("the instance", data, *names)
+    asked = []
+    for i, meeting in enumerate(_numbered("meetings", meetings)):
+        attendees, duration = _object(f"meeting {i}", meeting, "attendees", "duration")
+        asked.append((_whole(f"duration of meeting {i}", duration), tuple(sorted(_list(f"meeting {i}", attendees)))))
+    availability = []
+    for i, free in enumerate(_numbered("attendee_availability", people)):
+        if not isinstance(free, list) or not all(isinstance(span, list) and len(span) == 2 for span in free):
+            raise ValueError(f"availability of {i} must be a list of pairs, got {short_repr(free)}")
+        availability.append(tuple(sorted([tuple(_list(f"a span of {i}", span)) for span in free])))
+    seats = tuple([_whole(f"room {i}", room) for i, room in enumerate(_numbered("rooms", rooms))])
+    return {"meetings": tuple(asked), "availability": tuple(availability), "rooms": seats, "step": 1}
 
 
 TASKS: dict[str, Callable[[Data], Data]] = {
@@ -217,44 +299,142 @@ def convert(task: str, data: Data) -> tuple[Problem[Any, Any], Instance]:
     Raises
     ------
     SuiteError
-        If the task is unknown or the data are not in its format.
+        If the task is unknown or the data are not in its format. Nothing is rounded, filled in or left out.
     """
     if task not in TASKS:
         raise SuiteError(f"task {short_repr(task)} is none of the ten published ones: {did_you_mean(str(task), TASKS)}")
     try:
+        if not isinstance(data, dict):
+            raise ValueError(f"an instance must be an object, got {short_repr(data)}")
         fields = TASKS[task](data)
         problem = make_problem(tasks()[task], **({"step": 1} if "step" in fields else {}))
         instance = problem.instance_type(**fields)
         instance.check()
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise SuiteError(f"an instance of {task} cannot be read: {error}") from error
     return problem, instance
 
 
-def import_rows(path: Path, progress: Callable[[int], object] = lambda n: None) -> list[Row]:
-    """Return certified rows of a file ``{"task": ..., "instances": [{"id", "instance", ...}, ...]}``.
+def import_rows(path: Path, progress: Callable[[int], object] = lambda n: None, task: str = "") -> list[Row]:
+    """Return certified rows of a file in one of the published forms.
 
-    Their ``source`` keeps the published baseline, ``reference_value``, for the published metric.
+    ``{"task": ..., "instances": [{"id", "instance", "reference_value"}, ...]}``, or the published system's own:
+    ``{"big_small": ..., "questions": {id: instance, ...}}``, and
+    ``{id: {"task_type", "question", "ground_truth", ...}, ...}``. The ``source`` of a row keeps the published baseline,
+    ``reference_value`` or ``ground_truth``, for the published metric.
+
+    Parameters
+    ----------
+    path
+        The file, which may be packed with gzip.
+    progress
+        Called with the number of instances done since the last call.
+    task
+        The task of instances in a file that does not state it. By default it is told by the names of file and folder,
+        or by the form of the data where only one task has it. A number above 0 for each two vertices makes a TSP.
 
     Raises
     ------
     SuiteError
-        If the file is not of that form.
+        If the file is not of that form, naming the entry.
     """
     try:
-        data = json.loads(path.read_text())
-        task = str(data["task"])
-        entries = [(str(entry["id"]), entry["instance"], entry) for entry in data["instances"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        data = load_json(read_text(path))
+        entries = list(_entries(data, task, path))
+        if not entries:
+            raise ValueError("it must hold an instance, got none")
+    except (OSError, ValueError) as error:
         raise SuiteError(f"{path} is not in the published format: {error}") from error
-    task = task if task in TASKS else path.stem
-    rows = []
-    for id, published, entry in entries:
-        problem, instance = convert(task, published)
-        source = {"task": task, "level": entry.get("level"), "baseline": entry.get("reference_value")}
-        rows.append(Row.of(problem, instance, source, id=id))
+    rows: dict[str, Row] = {}
+    for id, kind, published, baseline, level in entries:
+        try:
+            if id in rows:
+                raise SuiteError("ids must be distinct, got this one twice")
+            if not (id.isprintable() and 0 < len(id) <= MAX_ID):
+                raise SuiteError(f"ids must have 1 to {MAX_ID} characters, all printable, got this one")
+            if not (baseline is None or type(baseline) in (int, float)):
+                raise SuiteError(f"the baseline must be a number, got {short_repr(baseline)}")
+            if not (level is None or type(level) in (str, int)):
+                raise SuiteError(f"the level must be a text or a number, got {short_repr(level)}")
+            problem, instance = convert(kind, published)
+        except SuiteError as error:
+            raise SuiteError(f"{path}, entry {short_repr(id)}: {error}") from error
+        source = {"task": kind, "level": level, "baseline": baseline}
+        rows[id] = Row.of(problem, instance, source, id=id)
         progress(1)
-    return rows
+    return list(rows.values())
+
+
+_ALIASES = {
+    "gcp_d": "graph_coloring",
+    "maximum_clique_problem": "maximum_clique",
+    "maximum_set": "maximum_independent_set",
+    "minimum_cut": "minimum_bisection",
+}
+"""Names of tasks in the published system, where it has others than the paper."""
+
+Entry = tuple[str, str, Any, Any, Any]
+"""Id, task, instance, baseline and level of a published instance."""
+
+
+def _entries(data: Any, task: str, path: Path) -> Iterator[Entry]:
+    if not isinstance(data, dict):
+        raise ValueError(f"it must hold a JSON object, got {short_repr(data)}")
+    stated = task or data.get("task", "")
+    if stated and _task(stated) not in TASKS:
+        raise ValueError(
+            f"task must be a published one, got {short_repr(stated)}: {did_you_mean(_task(stated), TASKS)}"
+        )
+    stem = path.name.split(".")[0]
+    kind = next((_task(name) for name in (stated, stem, path.absolute().parent.name) if _task(name) in TASKS), "")
+    if "instances" in data:
+        if not isinstance(data["instances"], list):
+            raise ValueError(f"instances must be a list, got {short_repr(data['instances'])}")
+        for at, entry in enumerate(data["instances"]):
+            if not isinstance(entry, dict) or "id" not in entry or "instance" not in entry:
+                raise ValueError(f"entry {at} must be an object with id and instance, got {short_repr(entry)}")
+            found = kind or _told(entry["instance"], "")
+            if type(entry["id"]) not in (str, int):
+                raise ValueError(f"the id of entry {at} must be a text or a number, got {short_repr(entry['id'])}")
+            yield str(entry["id"]), found, entry["instance"], entry.get("reference_value"), entry.get("level")
+    elif "questions" in data:
+        if not isinstance(data["questions"], dict):
+            raise ValueError(f"questions must be an object, got {short_repr(data['questions'])}")
+        for id, question in data["questions"].items():
+            found = kind or _told(question, data.get("big_small"))
+            yield f"{found}-{stem}-{id}", found, question, None, _level(id)
+    else:
+        for id, entry in data.items():
+            if not isinstance(entry, dict) or "task_type" not in entry or "question" not in entry:
+                raise ValueError("it must hold instances, questions, or objects with task_type and question, got none")
+            yield id, _task(entry["task_type"]), entry["question"], entry.get("ground_truth"), _level(id)
+
+
+def _task(name: Any) -> str:
+    """Return a task by the name that it has here, whichever the published system writes."""
+    plain = str(name).lower().replace("-", "_")
+    return _ALIASES.get(plain, plain)
+
+
+def _level(id: str) -> str | None:
+    return next((level for level in ("easy", "medium", "hard", "bench") if id.startswith(level)), None)
+
+
+def _told(data: Any, goal: Any) -> str:
+    """Return the task that an instance of this form is of; ``goal`` is "big" to maximise and "small" to minimise."""
+    names = {"capacity": "knapsack", "U": "set_cover", "target": "subset_sum", "meetings": "meeting_schedule"}
+    rows = data if isinstance(data, dict) else {}
+    for name, task in names.items():
+        if name in rows:
+            return task
+    if rows and all(isinstance(row, list) for row in rows.values()) and goal == "small":
+        return "graph_coloring"
+    if rows and all(isinstance(row, dict) for row in rows.values()) and goal in ("big", "small"):
+        if goal == "big":
+            return "maximum_independent_set"
+        zeros = any(row[v] == 0 for u, row in rows.items() for v in row if u != v)
+        return "minimum_bisection" if zeros and all(u in row for u, row in rows.items()) else "tsp"
+    raise ValueError(f"the task must be given, since several have data of this form: one of {', '.join(TASKS)}")
 
 
 # ----------------------------------------------------------------------------------------- metric

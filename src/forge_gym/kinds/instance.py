@@ -332,11 +332,18 @@ def _renumbered(row: tuple[int, ...], order: Sequence[int]) -> tuple[int, ...]:
 
 
 def _integers(value: Any) -> Iterator[int]:
-    if isinstance(value, tuple):
+    if not isinstance(value, tuple):
+        yield value
+    elif _plain_row(value):
+        yield from value
+    else:
         for part in value:
             yield from _integers(part)
-    else:
-        yield value
+
+
+def _plain_row(value: tuple[Any, ...]) -> bool:
+    """Whether there are integers and nothing else: most data are, and asked ten times as fast at once as one by one."""
+    return set(map(type, value)) == {int}
 
 
 def _has_type(value: Any, hint: Any) -> bool:
@@ -347,5 +354,5 @@ def _has_type(value: Any, hint: Any) -> bool:
     if not isinstance(value, tuple):
         return False
     if parts[-1] is Ellipsis:
-        return all(_has_type(part, parts[0]) for part in value)
+        return (parts[0] is int and _plain_row(value)) or all(_has_type(part, parts[0]) for part in value)
     return len(value) == len(parts) and all(map(_has_type, value, parts))
