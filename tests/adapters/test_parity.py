@@ -13,13 +13,14 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 import forge_gym
+from forge_gym.core.answer import Thoughts
 from forge_gym.core.env import TextEnv
 from forge_gym.core.episode import Episode, Protocol
 from forge_gym.core.verdict import Verdict
@@ -81,9 +82,9 @@ def verdict(completion: Completion) -> Verdict:
     return problem.verify(instance, completion.text)
 
 
-Scorer = Callable[[str], list[float]]
+Scorer = Callable[..., list[float]]
 ADAPTERS: dict[str, tuple[str, Scorer]] = {}
-"""Name to the library it needs ('' for none) and a function from a scheme to one number per completion."""
+"""Name to the library it needs ('' for none) and a function from fields of `Protocol` to one number per completion."""
 
 
 def adapter(name: str, library: str = "") -> Callable[[Scorer], Scorer]:
@@ -95,22 +96,22 @@ def adapter(name: str, library: str = "") -> Callable[[Scorer], Scorer]:
 
 
 @adapter("gym.make")
-def _text_env(scheme: str) -> list[float]:
+def _text_env(**protocol: Any) -> list[float]:
     paid = []
     for completion in bank():
         problem, instance = forge_gym.from_spec(completion.spec)
-        env = TextEnv(problem, reward=scheme)
+        env = TextEnv(problem, **protocol)
         env.reset(options={"instance": instance})
         paid.append(float(env.step(completion.text)[1]))
     return paid
 
 
 @adapter("gym.make_vec")
-def _vector(scheme: str) -> list[float]:
+def _vector(**protocol: Any) -> list[float]:
     paid: list[float] = []
     for name in forge_gym.problems():
         mine = [completion for completion in bank() if completion.problem == name]
-        envs = gym.make_vec(f"Forge/{name}-v0", len(mine), level=1, reward=scheme)
+        envs = gym.make_vec(f"Forge/{name}-v0", len(mine), level=1, **protocol)
         _, instance = forge_gym.from_spec(mine[0].spec)
         envs.reset(options={"instance": instance})
         paid += envs.step([completion.text for completion in mine])[1].tolist()
@@ -118,10 +119,10 @@ def _vector(scheme: str) -> list[float]:
 
 
 @adapter("trl reward function")
-def _trl(scheme: str) -> list[float]:
+def _trl(**protocol: Any) -> list[float]:
     from forge_gym.adapters.trl import RewardFunction
 
-    found = RewardFunction(scheme)(
+    found = RewardFunction(**protocol)(
         completions=[completion.text for completion in bank()],
         spec=[completion.spec for completion in bank()],
     )
@@ -129,24 +130,24 @@ def _trl(scheme: str) -> list[float]:
 
 
 @adapter("trl several turns")
-def _turns(scheme: str) -> list[float]:
+def _turns(**protocol: Any) -> list[float]:
     paid = []
     for completion in bank():
-        episode = Episode.of_spec(completion.spec, Protocol(reward=scheme))
+        episode = Episode.of_spec(completion.spec, Protocol(**protocol))
         episode.say(completion.text)
         paid.append(float(episode.reward or 0.0))
     return paid
 
 
 @adapter("verl")
-def _verl(scheme: str) -> list[float]:
+def _verl(**protocol: Any) -> list[float]:
     from forge_gym.adapters.verl import compute_score
 
-    return [compute_score(f"forge_gym/{each.problem}", each.text, each.spec, reward=scheme)["score"] for each in bank()]
+    return [compute_score(f"forge_gym/{each.problem}", each.text, each.spec, **protocol)["score"] for each in bank()]
 
 
 @adapter("verifiers", "verifiers")
-def _verifiers(scheme: str) -> list[float]:
+def _verifiers(**protocol: Any) -> list[float]:
     import asyncio
 
     import verifiers.v1 as vf
@@ -156,64 +157,64 @@ def _verifiers(scheme: str) -> list[float]:
     async def paid(each: Completion) -> float:
         data = ForgeData(prompt="?", spec=each.spec, problem=each.problem, level=1)
         trace = SimpleNamespace(root_reply=None, assistant_messages=[vf.AssistantMessage(content=each.text)], info={})
-        return float(await ForgeTask(data, ForgeTaskConfig(reward=scheme)).forge(trace))
+        return float(await ForgeTask(data, ForgeTaskConfig(**protocol)).forge(trace))
 
     return [asyncio.run(paid(each)) for each in bank()]
 
 
 @adapter("OpenEnv", "openenv")
-def _openenv(scheme: str) -> list[float]:
+def _openenv(**protocol: Any) -> list[float]:
     from forge_gym.adapters.openenv import ForgeAction
     from forge_gym.adapters.openenv.server import ForgeEnvironment
 
     paid = []
     for each in bank():
-        env = ForgeEnvironment(reward=scheme)
+        env = ForgeEnvironment(**protocol)
         env.reset(spec=each.spec)
         paid.append(float(env.step(ForgeAction(text=each.text)).reward))
     return paid
 
 
 @adapter("GEM", "gem")
-def _gem(scheme: str) -> list[float]:
+def _gem(**protocol: Any) -> list[float]:
     from forge_gym.adapters.gem import ForgeGemEnv
 
     paid = []
     for each in bank():
-        env = ForgeGemEnv(each.problem, level=1, reward=scheme)
+        env = ForgeGemEnv(each.problem, level=1, **protocol)
         env.set_state({"spec": each.spec, "replies": []})
         paid.append(float(env.step(each.text)[1]))
     return paid
 
 
 @adapter("SkyRL")
-def _skyrl(scheme: str) -> list[float]:
+def _skyrl(**protocol: Any) -> list[float]:
     from forge_gym.adapters.skyrl import ForgeSkyRLEnv
 
     rows = [{"reward_spec": {"ground_truth": each.spec}} for each in bank()]
-    envs = [ForgeSkyRLEnv({"reward": scheme}, row) for row in rows]
+    envs = [ForgeSkyRLEnv(protocol, row) for row in rows]
     return [float(env.step(each.text)["reward"]) for env, each in zip(envs, bank(), strict=True)]
 
 
 @adapter("OpenRLHF", "torch")
-def _openrlhf(scheme: str) -> list[float]:
+def _openrlhf(**protocol: Any) -> list[float]:
     from forge_gym.adapters.openrlhf.reward import reward_func
 
     specs = [each.spec for each in bank()]
     prompts = [problem.prompt(instance) for problem, instance in map(forge_gym.from_spec, specs)]
     queries = [prompt + each.text for prompt, each in zip(prompts, bank(), strict=True)]
-    found: list[float] = reward_func(queries, prompts, specs, reward=scheme)["rewards"].tolist()
+    found: list[float] = reward_func(queries, prompts, specs, **protocol)["rewards"].tolist()
     return found
 
 
 @adapter("NeMo Gym", "nemo_gym")
-def _nemo_gym(scheme: str) -> list[float]:
+def _nemo_gym(**protocol: Any) -> list[float]:
     import asyncio
 
     from forge_gym.adapters.nemo_gym.server import ForgeConfig, ForgeTurnsServer
 
     async def paid(each: Completion) -> float:
-        config = ForgeConfig(host="", port=0, entrypoint="", name="forge", turns=1, reward=scheme)
+        config = ForgeConfig(host="", port=0, entrypoint="", name="forge", turns=1, **protocol)
         server = ForgeTurnsServer.model_construct(config=config)
         await server.reset({"spec": each.spec}, "session")
         part = SimpleNamespace(type="output_text", text=each.text)
@@ -235,7 +236,27 @@ def test_every_adapter_pays_the_same(name: str, scheme: str) -> None:
     library, scorer = ADAPTERS[name]
     if library:
         pytest.importorskip(library, reason=f"needs {library}: python tests/adapters/contracts.py")
-    assert scorer(scheme) == list(expected(scheme))
+    assert scorer(reward=scheme) == list(expected(scheme))
+
+
+@pytest.mark.parametrize(
+    "thoughts",
+    ["[/THINK]", {"end": "</reasoning>", "inside": True}, '{"end": "◁/think▷"}', {"end": "<|m|>final", "inside": True}],
+)
+@pytest.mark.parametrize("name", list(ADAPTERS))
+def test_every_adapter_is_told_how_thoughts_end(name: str, thoughts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    library, scorer = ADAPTERS[name]
+    if library:
+        pytest.importorskip(library, reason=f"needs {library}: python tests/adapters/contracts.py")
+    marks, pairs = Thoughts.of(thoughts), []
+    for each in bank():
+        if each.kind in ("greedy", "optimal", "one element again and again"):
+            opened = "" if marks.inside else marks.start
+            whole = f"{opened}{each.text}, or </think>{each.text}?{marks.end}{each.text}"
+            pairs += [(each._replace(text=whole), verdict(each))]
+            pairs += [(each._replace(text=f"{opened}{each.text}"), Verdict("malformed"))]
+    monkeypatch.setattr(sys.modules[__name__], "bank", lambda: tuple(completion for completion, _ in pairs))
+    assert scorer(thoughts=thoughts) == [forge_gym.reward("tiered")(due) for _, due in pairs]
 
 
 def test_reasoning_gym_scores_the_quality() -> None:
