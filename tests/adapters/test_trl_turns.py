@@ -67,10 +67,10 @@ def answers(problem: Any, seed: int = 5) -> tuple[str, list[str]]:
 def break_verifier(monkeypatch: pytest.MonkeyPatch, problem: Any, spec: str) -> None:
     verify, broken = type(problem).verify, forge_gym.from_spec(spec)[1]
 
-    def verify_or_fail(self: Any, instance: Any, text: str) -> Any:
+    def verify_or_fail(self: Any, instance: Any, text: str, *more: Any) -> Any:
         if instance is broken:
             raise ZeroDivisionError("a bug of ours")
-        return verify(self, instance, text)
+        return verify(self, instance, text, *more)
 
     monkeypatch.setattr(type(problem), "verify", verify_or_fail)
 
