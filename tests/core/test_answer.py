@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +18,8 @@ from forge_gym.core.answer import (
     ANSWER_FORMATS,
     MAX_ANSWER,
     MAX_REPLY,
+    Thoughts,
+    ThoughtsLike,
     extract_answer,
     wrap_answer,
 )
@@ -156,3 +162,121 @@ def test_every_row_of_the_page_is_true(answer_format: str, reply: str, read: str
     else:
         assert verdict.status != "malformed", verdict.reason
         assert list(verdict.solution) == json.loads(read.strip("`"))
+
+
+# ---------------------------------------------------------------- thoughts
+
+MARKS = (
+    Thoughts(),
+    Thoughts(inside=True),
+    Thoughts("[/THINK]"),
+    Thoughts("</reasoning>"),
+    Thoughts("◁/think▷", inside=True),
+    Thoughts("<|channel|>final<|message|>", "<|channel|>analysis<|message|>"),
+    Thoughts("<|channel|>final<|message|>", inside=True),
+    Thoughts("assistantfinal", "analysis", inside=True),
+)
+IN_THOUGHTS, GIVEN = "[2]", "[1]"
+
+
+def stated(body: str, answer_format: str) -> str:
+    """Return an answer at the end of some text, where the format allows text before it."""
+    return {"tags": "So: ", "line": "So:\n", "raw": ""}[answer_format] + wrap_answer(body, answer_format)
+
+
+@pytest.mark.parametrize("answer_format", ANSWER_FORMATS)
+@pytest.mark.parametrize("thoughts", MARKS, ids=str)
+@given(
+    parts=st.lists(
+        st.sampled_from(["end", "start", "answer", "</think>", "<think>", "[/THINK]", "[THINK]", "<", "]", " ", "\n"])
+    )
+)
+def test_what_stands_in_thoughts_is_never_read(thoughts: Thoughts, answer_format: str, parts: list[str]) -> None:
+    words = {"end": thoughts.end, "start": thoughts.start, "answer": stated(IN_THOUGHTS, answer_format)}
+    thought = "".join(words.get(part, part) for part in parts)
+    opened = "" if thoughts.inside else thoughts.start
+    answer = stated(GIVEN, answer_format)
+    assert extract_answer(f"{opened}{thought}{thoughts.end}{answer}", answer_format, thoughts) == GIVEN
+    with pytest.raises(Malformed):  # cut off in a thought
+        text = thought.replace(thoughts.end, "")
+        while thoughts.end in text:  # where two parts join
+            text = text.replace(thoughts.end, "")
+        extract_answer(f"{opened}{text}{answer}", answer_format, thoughts)
+    with pytest.raises(Malformed):
+        extract_answer(f"{opened}{thought}{answer}{thoughts.end}", answer_format, thoughts)
+    if thoughts.start:
+        with pytest.raises(Malformed):
+            extract_answer(f"{opened}{thought}{thoughts.end}{thoughts.start}{answer}", answer_format, thoughts)
+
+
+@pytest.mark.parametrize("thoughts", MARKS, ids=str)
+@given(
+    parts=st.lists(
+        st.sampled_from(["<answer>", "</answer>", "[1]", "end", "start", "<", "a", "r>", "\n"]), min_size=1, max_size=6
+    )
+)
+def test_the_quick_way_reads_the_same(thoughts: Thoughts, parts: list[str]) -> None:
+    text = "".join({"end": thoughts.end, "start": thoughts.start}.get(part, part) for part in [*parts, "</answer>"])
+
+    def read(reply: str) -> str | None:
+        try:
+            return extract_answer(reply, "tags", thoughts)
+        except Malformed:
+            return None
+
+    assert read(text) == read(f"{text} ")  # a blank at the end takes the other way
+
+
+@pytest.mark.parametrize(
+    ("value", "marks"),
+    [
+        ("</think>", Thoughts()),
+        ("[/THINK]", Thoughts("[/THINK]", "[THINK]")),
+        ("◁/think▷", Thoughts("◁/think▷", "◁think▷")),
+        ({"inside": True}, Thoughts("</think>", "<think>", True)),
+        ('{"end": "</x>", "start": "<y>"}', Thoughts("</x>", "<y>")),
+        ({"end": "assistantfinal", "inside": True}, Thoughts("assistantfinal", inside=True)),
+        (Thoughts("</x>"), Thoughts("</x>")),
+    ],
+)
+def test_thoughts_are_said_by_plain_data(value: ThoughtsLike, marks: Thoughts) -> None:
+    assert Thoughts.of(value) == marks == Thoughts.of(asdict(marks)) == Thoughts.of(json.dumps(asdict(marks)))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", "end must be 1 to 64 printable characters"),
+        ("\n</think>", "end must be 1 to 64 printable characters"),
+        ("x" * 65, "end must be 1 to 64 printable characters"),
+        ("]", "one of them a letter"),
+        ("</answer>", "end must be told apart from"),
+        ("swer", "end must be told apart from <answer>"),
+        ("x<answer>y", "end must be told apart from <answer>"),
+        ("Answer", "end must be told apart from Answer:"),
+        ("final", "start must be 1 to 64 printable characters"),
+        ({"end": "think]", "start": "[think]"}, "start must not hold end"),
+        ({"end": "/xx", "start": 3}, "start must be 1 to 64"),
+        ({"inside": 1}, "inside must be True or False"),
+        ({"close": "x"}, "thoughts has no field 'close'"),
+        ("{", "thoughts must be the end mark"),
+        ("{}{}", "thoughts must be the end mark"),
+        ('{"end": ' * 5000, "thoughts must be the end mark"),
+        (None, "thoughts must be the end mark"),
+        (["</think>"], "thoughts must be the end mark"),
+    ],
+)
+def test_marks_that_would_hide_or_show_answers_are_refused(value: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)) as error:
+        Thoughts.of(value)
+    assert "\n" not in str(error.value)
+
+
+def test_searching_for_thoughts_takes_linear_time() -> None:
+    marks = Thoughts("aa/a", "aab")
+    for part in ("a", "aa/", "aab", "aa/a", "<answer>", "```\n"):
+        for answer_format in ANSWER_FORMATS:
+            start = time.process_time()
+            with suppress(Malformed):
+                extract_answer(part * (MAX_REPLY // len(part)), answer_format, marks)
+            assert time.process_time() - start < 0.5
