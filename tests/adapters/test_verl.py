@@ -381,6 +381,12 @@ def test_an_alarm_drops_the_rollout(table: Any, monkeypatch: pytest.MonkeyPatch)
         play(table.config, Server(table.pieces, [table.optimal]), table.pieces, table.row)
 
 
+def test_a_row_without_a_spec_is_told(table: Any) -> None:
+    lost = {name: value for name, value in table.row.items() if name != "reward_model"}
+    with pytest.raises(ValueError, match="a spec must be a string, got None"):
+        play(table.config, Server(table.pieces, [table.optimal]), table.pieces, lost)
+
+
 def test_the_loop_is_registered_and_checks_its_arguments(table: Any) -> None:
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
 

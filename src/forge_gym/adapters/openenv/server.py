@@ -45,7 +45,7 @@ MAX_SEARCH_S = 30.0
 """Seconds that a reset looks for a graded instance."""
 MAX_MESSAGE = 2**25
 """Bytes of a message: room for the longest reply that is looked at, each character escaped."""
-LIMITS = {"ws_max_size": MAX_MESSAGE, "ws_per_message_deflate": False}
+LIMITS: dict[str, Any] = {"ws_max_size": MAX_MESSAGE, "ws_per_message_deflate": False}
 """What uvicorn is told; a compressed message may hold a thousand times its size."""
 _PROBLEM: dict[str, Any] = {"problem": "TSP", "level": None, "parameters": None}
 _PROTOCOL = {"turns": 1, "keep": "best", "thoughts": "</think>"}
@@ -296,7 +296,13 @@ def main(
     reward: str = "tiered",
 ) -> None:
     """Serve any problem to OpenEnv's clients, until interrupted."""
-    served = {"problem": problem, "level": level, "turns": turns, "thoughts": thoughts, "reward": reward}
+    served: dict[str, Any] = {
+        "problem": problem,
+        "level": level,
+        "turns": turns,
+        "thoughts": thoughts,
+        "reward": reward,
+    }
     build = partial(create_app, sessions, idle_s=idle, max_level=max_level, **served)
     try:
         run(

@@ -58,7 +58,8 @@ class ForgeAgentLoop(AgentLoopBase):
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **row: Any) -> AgentLoopOutput:
         """Play the episode of a dataset's ``row``; raise where judging fails, so that verl drops the rollout."""
         config, judge = self.rollout_config, partial(self.loop.run_in_executor, None)
-        episode: Episode = await judge(Episode.of_spec, row["reward_model"]["ground_truth"], self._protocol)
+        spec = (row.get("reward_model") or {}).get("ground_truth")
+        episode: Episode = await judge(Episode.of_spec, spec, self._protocol)
         messages = list(row["raw_prompt"])
         request = f"det-{int(priority)}" if config.get("full_determinism", False) else uuid4().hex
         ids = await self.ct_build_initial_tokens(messages)
