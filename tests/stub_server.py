@@ -34,6 +34,7 @@ class StubServer:
     ``thinks``               the answer, and thoughts in ``reasoning_content``
     ``length``               finish reason ``length``
     ``no usage``             usage is null
+    ``choice {...}``         the answer, and these fields in its choice
     ======================== ==================================================================
 
     Attributes
@@ -185,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
             found["choices"][0]["finish_reason"] = "length"
         elif behaviour == "no usage":
             found["usage"] = None
+        elif behaviour.startswith("choice "):
+            found["choices"][0] |= json.loads(behaviour.removeprefix("choice "))
         data = json.dumps(found).encode()
         if behaviour == "invalid":
             self._send(200, data[: len(data) // 2])

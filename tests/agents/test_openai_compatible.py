@@ -21,6 +21,7 @@ import forge_gym
 from forge_gym.agents import AgentError, GreedyAgent, Reply, Task, Unreachable, make_agent
 from forge_gym.agents import openai_compatible as module
 from forge_gym.agents.openai_compatible import OpenAICompatibleAgent, backoff
+from forge_gym.core.answer import Thoughts
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from stub_server import StubServer
 
@@ -151,6 +152,68 @@ def test_only_content_is_the_answer_and_thoughts_alone_are_told(
     stub_server.plan(behaviour)
     reply = one(stub_server)
     assert (reply.text, reply.finish, reply.attempts) == (text, finish, 1)
+
+
+@pytest.mark.parametrize(
+    ("thoughts", "text"),
+    [
+        ("[/THINK]", "[THINK]<answer>[0]</answer>[/THINK]"),
+        ({"end": "<|m|>final", "inside": True}, "<answer>[0]</answer><|m|>final"),
+    ],
+)
+def test_thoughts_alone_are_thoughts_in_the_marks_of_the_model(stub_server: Any, thoughts: Any, text: str) -> None:
+    stub_server.answer = lambda body: "<answer>[0]</answer>"
+    stub_server.choose = lambda body, before: "null"
+    reply = one(stub_server, thoughts=thoughts)
+    assert reply.text == text
+    assert TSP.verify(TSP.instance(), reply.text, Thoughts.of(thoughts)).status == "malformed"
+
+
+OPEN, CLOSED = "So: <answer>[0, 1]", "So: <answer>[0, 1]</answer>"
+
+
+@pytest.mark.parametrize(
+    ("stop", "choice", "said", "text"),
+    [
+        # Servers that name what stopped the reply.
+        (["</answer>"], {"stop_reason": "</answer>"}, OPEN, CLOSED),
+        ("</answer>", {"matched_stop": "</answer>"}, OPEN, CLOSED),
+        (None, {"stop_reason": "</answer>"}, OPEN, CLOSED),
+        (["]"], {"stop_reason": "]"}, OPEN[:-1], OPEN),
+        (["</answer>"], {"stop_reason": "</answer>"}, CLOSED, CLOSED),
+        (["</answer>"], {"stop_reason": None}, OPEN, OPEN),
+        (["</answer>"], {"stop_reason": 151645}, OPEN, OPEN),
+        (["</answer>"], {"matched_stop": 2}, OPEN, OPEN),
+        (["</answer>"], {"stop_reason": "end_turn"}, OPEN, OPEN),
+        (["\n\n", "</answer>"], {"stop_reason": "\n\n"}, OPEN, OPEN + "\n\n"),
+        (["</answer>"], {"stop_reason": "</answer>", "finish_reason": "length"}, OPEN, OPEN),
+        # Servers that do not.
+        (["</answer>"], {}, OPEN, CLOSED),
+        ("</answer>", {}, OPEN, CLOSED),
+        (["\n\n", "</answer>"], {}, OPEN, CLOSED),
+        (["</answer>"], {}, "No idea", "No idea"),
+        (["</answer>"], {}, CLOSED, CLOSED),
+        (["</answer>"], {"finish_reason": "length"}, OPEN, OPEN),
+        (["</answer>"], {"finish_reason": "content_filter"}, OPEN, OPEN),
+        (["</ans"], {}, OPEN, OPEN),
+        ([3, None], {}, OPEN, OPEN),
+        ({"</answer>": 1}, {}, OPEN, OPEN),
+        (None, {}, OPEN, OPEN),
+    ],
+)
+def test_a_stop_string_is_put_back_only_where_the_server_says_that_it_stopped_there(
+    stub_server: Any, stop: Any, choice: dict[str, Any], said: str, text: str
+) -> None:
+    stub_server.answer = lambda body: said
+    stub_server.choose = lambda body, before: f"choice {json.dumps(choice)}"
+    assert one(stub_server, extra=None if stop is None else {"stop": stop}).text == text
+
+
+def test_a_stop_string_in_thoughts_makes_no_answer(stub_server: Any) -> None:
+    stub_server.answer = lambda body: "<think>Perhaps <answer>[0, 1, 2, 3]"
+    reply = one(stub_server, extra={"stop": "</answer>"})
+    assert reply.text.endswith("</answer>")
+    assert TSP.verify(TSP.instance(), reply.text).status == "malformed"
 
 
 def test_no_usage_is_no_tokens(stub_server: Any) -> None:

@@ -512,6 +512,62 @@ def test_replies_without_a_whole_answer_are_counted(envs: Questions) -> None:
     assert notes(record(GreedyAgent(), envs)) == []
 
 
+class Thinker:
+    """Tries an optimal answer in its thoughts, and on every third instance is cut off there; then it gives up."""
+
+    name, thoughts = "thinker", {"end": "[/THINK]", "inside": True}
+
+    def replies(self, tasks: Sequence[Task]) -> list[Reply]:
+        tried = [task.problem.format(task.instance, task.problem.reference(task.instance).solution) for task in tasks]
+        said = [task.problem.format(task.instance, task.problem.trivial(task.instance)) for task in tasks]
+        return [
+            Reply(one, "length") if i % 3 == 0 else Reply(f"{one}</think>[/THINK]{other}", "stop")
+            for i, (one, other) in enumerate(zip(tried, said, strict=True))
+        ]
+
+
+def test_the_transcript_says_how_thoughts_end(envs: Questions, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    run = record(Thinker(), envs, path)  # type: ignore[arg-type]
+    assert json.loads(path.read_text().splitlines()[0])["thoughts"] == {
+        "end": "[/THINK]",
+        "start": "[THINK]",
+        "inside": True,
+    }
+    statuses = [call.judged.verdict.status for call in run.calls]
+    assert statuses == ["malformed", "feasible", "feasible"] * (len(statuses) // 3)
+    assert run.evaluation().estimate("quality").mean == 0.0
+    again = read_run(path)
+    assert not again.changes and again.evaluation() == run.evaluation()
+    assert "4 of 12 replies were cut off" in notes(again)[0]
+
+    class Other(Thinker):
+        thoughts = "[/THINK]"  # type: ignore[assignment]
+
+    with pytest.raises(ValueError, match=r"thoughts is .* there and .* here"):
+        record(Other(), envs, path)  # type: ignore[arg-type]
+    tsp = forge_gym.problem("TSP", n=7)
+    evaluation = evaluate(Thinker(), tsp, held_out(tsp, 3))  # type: ignore[arg-type]
+    assert evaluation.estimate("success").mean == pytest.approx(2 / 3)
+    ).mean == pytest.approx(2 / 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "thoughts", [None, "</think>", {}, {"end": ""}, {"end": "</answer>"}, {"ends": "x"}, {"end": ["</think>"]}, []]
+)
+def test_damaged_thoughts_in_a_header_are_one_line(envs: Questions, tmp_path: Path, thoughts: Any) -> None:
+    path = tmp_path / "run.jsonl"
+    record(GreedyAgent(), envs, path)
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps(json.loads(header) | {"thoughts": thoughts}), *lines, ""]))
+    if thoughts == {}:  # nothing said is the default
+        assert not read_run(path).changes
+        return
+    with pytest.raises(ValueError, match=r"line 1, is damaged: .*thoughts") as error:
+        read_run(path)
+    assert "\n" not in str(error.value)
+
+
 def test_rows_that_all_have_answered(envs: Questions) -> None:
     whole, partial = record(Remote(), envs), record(Remote(lambda call: call % 3 == 0), envs)
     assert common_rows([whole, partial]) == partial.answered != whole.answered
