@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ..core.answer import Thoughts
 from ..core.instance import Instance
 from ..core.rewards import Reward, single_reward
 from ..kinds import as_kind
@@ -26,6 +27,8 @@ class NumericView(gym.Wrapper[Any, Any, str, str], gym.utils.RecordConstructorAr
         if base.protocol.turns != 1:
             turns = base.protocol.turns
             raise ValueError(f"env must be made with turns=1, got turns={turns}: numbers are handed in once")
+        if Thoughts.of(base.protocol.thoughts).inside:
+            raise ValueError("env must be made with thoughts that replies do not begin in: numbers have none")
         super().__init__(env)
         self.text_env = base
         self.scheme: Reward = single_reward(base.protocol.reward)

@@ -19,7 +19,7 @@ import pytest
 
 import forge_gym
 from cases import transcript
-from forge_gym.agents import RandomAgent, make_agent
+from forge_gym.agents import CONTROLS, RandomAgent, make_agent
 from forge_gym.cli import main
 from forge_gym.data.rows import samples, write
 from forge_gym.evaluation import runs as module
@@ -439,6 +439,24 @@ def test_replies_that_are_cut_off_are_told(
     stub_server.choose = lambda body, before: "null"
     given = command(stub_server, tmp_path / "b.jsonl", "--env", "TSP", "--episodes", "4")
     assert "stub: 4 of 4 replies hold thoughts but no answer: raise" in run_cli(capsys, *given[3:])[0]
+
+
+def test_the_command_line_says_how_thoughts_end(
+    stub_server: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("httpx")
+    rows = samples(forge_gym.problem("Knapsack", n=8))
+    suite = write(tmp_path / "suite.jsonl", [next(rows).to_json() for _ in range(3)])
+    stub_server.answer = lambda body: "[THINK]<answer>[0]</answer>[/THINK]<answer>[]</answer>"
+    ends = {"</think>": 0.0, "[/THINK]": 1.0, '{"end": "[/THINK]", "inside": true}': 1.0, '{"inside": true}': 0.0}
+    for at, (end, success) in enumerate(ends.items()):
+        given = command(stub_server, tmp_path / f"{at}.jsonl", "--suite", str(suite), "--thoughts", end, "--json")
+        told = json.loads(run_cli(capsys, *given[3:])[0])
+        measured = {run["agent"]: run["groups"]["overall"]["success"]["mean"] for run in told["results"]}
+        assert measured == dict.fromkeys(CONTROLS, 1.0) | {"stub": success}
+        assert not read_run(tmp_path / f"{at}.jsonl").changes
+    wrong = run_cli(capsys, *given[3:-2], "</answer>", status=2)[1]
+    assert "thoughts: end must be told apart from </answer>" in wrong and wrong.count("\n") == 1
 
 
 def test_the_page_says_what_is_so(

@@ -46,6 +46,11 @@ def test_show(name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert shown["prompt"] == problem.prompt(instance) and shown["proven"] and png.stat().st_size > 1000
     text = run(capsys, "show", name, "--seed", "3", "--level", "2", "--reply", shown["solution"])
     assert f"proven optimum {shown['value']}" in text and "quality 1.000" in text
+    thought = f"[THINK]?{shown['solution']}"
+    marked = run(
+        capsys, "show", name, "--seed", "3", "--level", "2", "--thoughts", "[/THINK]", "--reply", f"{thought}[/THINK]?"
+    )
+    assert "verdict: malformed" in marked
     told = json.loads(run(capsys, "show", name, "--reply", "?", "--json"))["verdict"]
     assert told["status"] == "malformed" and told["objective"] is None
 
@@ -67,6 +72,7 @@ def test_a_problem_without_pictures(
         (["show", "Forge/TPS-v0"], "did you mean 'TSP'"),
         (["show", "TSP", "--set", "n=2"], "n must be"),
         (["show", "TSP", "--level", "-1"], "level must be"),
+        (["show", "TSP", "--reply", "?", "--thoughts", "final"], "thoughts: start must be"),
         (["show", "TSP", "--split", "tset"], "did you mean 'test'"),
     ],
 )

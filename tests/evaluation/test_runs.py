@@ -549,7 +549,6 @@ def test_the_transcript_says_how_thoughts_end(envs: Questions, tmp_path: Path) -
     tsp = forge_gym.problem("TSP", n=7)
     evaluation = evaluate(Thinker(), tsp, held_out(tsp, 3))  # type: ignore[arg-type]
     assert evaluation.estimate("success").mean == pytest.approx(2 / 3)
-    ).mean == pytest.approx(2 / 3)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
