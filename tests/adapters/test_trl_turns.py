@@ -366,7 +366,7 @@ def test_an_unknown_method_lists_the_known_ones(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     environment: Any = environment_factory("TSP", reward="tiered", solve=True)()
-    environment.reset(spec=raw("TSP", n=5).spec())
+    environment.reset(spec=answers(raw("TSP", n=6))[0])
     odd = (
         None,
         3,
