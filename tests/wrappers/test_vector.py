@@ -83,6 +83,43 @@ def replies(envs: TextVectorEnv, rng: random.Random) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("name", ["TSP", "Mixed"])
+@pytest.mark.parametrize(
+    "seed",
+    [0, 2**31, 2**63 - 1, 2**63, 2**200, [3, 2**63, 0, 1], [2**70] * 4, (1, 2, 3, 4), range(4), np.arange(4)],
+    ids=str,
+)
+def test_gymnasiums_vector_takes_every_seed(name: str, seed: Any) -> None:
+    ours, theirs = both(name, **({"levels": (0,)} if name == "Mixed" else {"n": 6}))
+    for chosen in (seed, None, [None, *list(seed)[1:]] if not isinstance(seed, int) else [None, seed, None, seed]):
+        (texts, infos), (other_texts, other_infos) = ours.reset(seed=chosen), theirs.reset(seed=chosen)
+        drawn = isinstance(chosen, list) and chosen[0] is None and infos["index"][0] == 0
+        assert infos["seed"].tolist()[drawn:] == other_infos["seed"].tolist()[drawn:]
+        assert all(isinstance(number, int) for number in (*infos["seed"], *infos["index"]))
+        assert texts[drawn:] == other_texts[drawn:]
+
+
+@pytest.mark.parametrize("make", [np.int64, np.uint64, np.int8, np.array])
+def test_the_first_seed_may_be_an_integer_of_numpy(make: Any) -> None:
+    texts, infos = native("TSP", n=6).reset(seed=make(7))
+    same((texts, infos), native("TSP", n=6).reset(seed=7))
+
+
+@pytest.mark.parametrize(
+    "seed", [True, np.True_, -1, 1.5, "3333", [1, 2], [1, 2, 3, -4], [1, 2, 3, True], {1, 2, 3, 4}, [1, 2, 3, 4.0]]
+)
+def test_what_is_no_seed_is_refused(seed: Any) -> None:
+    with pytest.raises(ValueError, match="seed must be"):
+        native("TSP", n=6).reset(seed=seed)
+
+
+def test_thoughts_are_those_of_the_environments() -> None:
+    envs = native("Knapsack", 2, n=6, thoughts={"end": "[/THINK]", "inside": True})
+    envs.reset(seed=3)
+    _, rewards, *_ = envs.step(["<answer>[]</answer>", "<answer>[0]</answer>[/THINK]<answer>[]</answer>"])
+    assert rewards[0] == -1.0 < rewards[1]
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 def test_every_result_is_that_of_gymnasiums_vector(name: str, mode: AutoresetMode) -> None:
@@ -90,7 +127,7 @@ def test_every_result_is_that_of_gymnasiums_vector(name: str, mode: AutoresetMod
     for arguments in ARGUMENTS:
         ours, theirs = both(name, mode, **{"level": 0} | arguments)
         for _ in range(2):
-            seed = rng.choice([7, [3, 1, 4, 1], [5, 6, 7, 2**40]])
+            seed = rng.choice([7, 2**63, [3, 1, 4, 1], (5, 6, 2**70, 2**40), np.arange(4), [np.int32(7)] * 4])
             same(ours.reset(seed=seed), theirs.reset(seed=seed))
             for _ in range(8):
                 actions = replies(ours, rng)
