@@ -57,7 +57,7 @@ class Address(NamedTuple):
         try:
             parts = urlsplit(url)
             login, at, place = parts.netloc.rpartition("@")
-            plain = url.isascii() and url.isprintable() and not set(' "<>\\^`{|}') & set(place + parts.path)
+            plain = url.isascii() and url.isprintable() and not set(" \\") & set(url) | set('"<>^`{|}') & set(place)
             valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and plain
         except ValueError:
             valid = False

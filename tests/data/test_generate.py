@@ -430,11 +430,82 @@ def test_problems_of_your_own(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(own)
     for command in (
         "generate --env mine:Tour --set n=6 --test 5 --out set --workers 1",
-        "suite verify set/test.jsonl",
+        "suite verify set/test.jsonl --own mine:Tour",
         "suite build --env mine:Tour --levels 0 1 --per-level 2 --out own.jsonl",
-        "suite verify own.jsonl",
-        "eval --suite own.jsonl --agent greedy",
+        "suite verify own.jsonl --own mine:Tour",
+        "eval --suite own.jsonl --agent greedy --own mine:Tour",
     ):
         subprocess.run([sys.executable, "-m", "forge_gym", *command.split()], check=True, cwd=tmp_path)
     for file in "set/test.jsonl", "own.jsonl":
         assert {row["problem"] for row in lines(tmp_path / file)} == {"mine:Tour"}
+    command = [sys.executable, "-m", "forge_gym", "suite", "verify", "own.jsonl"]
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)  # a file does not run code
+    assert refused.returncode == 1 and "--own mine:Tour runs it" in refused.stderr
+
+
+def test_two_calls_on_one_folder_are_refused(here: Here, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def meanwhile(done: int) -> None:
+        with pytest.raises(ValueError, match="is being written by another process") as error:
+            generate(problems(), tmp_path / "set", ROWS)
+        refused.append(str(error.value))
+
+    generate(problems(), tmp_path / "set", ROWS, progress=meanwhile)
+    assert refused and str(tmp_path / "set") in refused[0]
+    generate(problems(), tmp_path / "set", ROWS)  # nothing of a lock is left
+
+
+def test_a_lock_ends_with_its_process(here: Here, tmp_path: Path) -> None:
+    """However it ends: a killed one too."""
+    (tmp_path / "set" / ".forge").mkdir(parents=True)
+    program = (
+        "import os, pathlib, signal; from forge_gym.data.rows import hold; path = pathlib.Path('set/.forge/lock'); "
+        "file = path.open('ab'); hold(path, file); print('held', flush=True); signal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with pytest.raises(ValueError, match="is being written by another process"):
+            generate(problems(), tmp_path / "set", {"test": 2})
+        other.kill()
+    assert len(lines(generate(problems(), tmp_path / "set", {"test": 2}) / "test.jsonl")) == 2
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_a_file_cut_short_is_made_again_and_named(here: Here, tmp_path: Path, split: str) -> None:
+    before = content(generate(problems(), tmp_path, ROWS))
+    file = tmp_path / f"{split}.jsonl"
+    for size in (0, 1, file.stat().st_size // 2, file.stat().st_size - 1):
+        os.truncate(file, size)
+        with pytest.warns(UserWarning, match=f"{split}.jsonl has {size} bytes of {len(before[file.name])}, and is"):
+            generate(problems(), tmp_path, ROWS)
+        assert content(tmp_path) == before
+
+
+def test_a_damaged_part_is_made_again_and_named(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = content(generate(problems(), tmp_path / "whole", {"train": 60}))
+
+    def stop(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "_join", stop)
+        with pytest.raises(KeyboardInterrupt):
+            generate(problems(), tmp_path / "cut", {"train": 60})
+    part, other = sorted((tmp_path / "cut" / ".forge" / "parts").glob("*.jsonl"))
+    whole = part.read_bytes().splitlines(keepends=True)
+    part.write_bytes(b"".join([*whole[:5], b"\0" * 400 + b"\n", *whole[7:]]))
+    swapped = other.read_bytes().splitlines(keepends=True)
+    other.write_bytes(b"".join([*swapped[:9], swapped[10], swapped[9], *swapped[11:]]))
+    with pytest.warns(UserWarning, match="is damaged after") as told:
+        assert content(generate(problems(), tmp_path / "cut", {"train": 60})) == expected
+    assert {Path(str(warning.message).split()[0]) for warning in told} == {part, other}
+
+
+@pytest.mark.parametrize("name", [".forge/settings.json", ".forge/sizes.json"])
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 9999, '{"train": 1e999}'])
+def test_damaged_notes_are_named(here: Here, tmp_path: Path, name: str, text: str) -> None:
+    generate(problems(), tmp_path, {"test": 2})
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / name} is damaged")):
+        generate(problems(), tmp_path, {"test": 2})

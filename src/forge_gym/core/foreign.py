@@ -28,6 +28,8 @@ MAX_DEPTH = 32
 """Lists and objects within each other."""
 MAX_DIGITS = 100
 """Digits of a number: every float of it is finite, its square's too."""
+_MOST_BLANK = 100
+"""Empty lines at the end of a file."""
 _EXACT = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}}})?")
 
 
@@ -49,16 +51,12 @@ def load_json(text: str | bytes) -> Any:
         )
     except RecursionError:
         raise _too_deep() from None
-    level, depth = [data], 0
-    while level := [
-        part
-        for whole in level
-        if isinstance(whole, (list, dict))
-        for part in (whole.values() if isinstance(whole, dict) else whole)
-    ]:
+    depth, level = 0, [data]
+    while level := [part for part in level if isinstance(part, (list, dict))]:
         depth += 1
         if depth > MAX_DEPTH:
             raise _too_deep()
+        level = [inner for part in level for inner in (part.values() if isinstance(part, dict) else part)]
     return data
 
 
@@ -75,8 +73,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(text: str) -> int:
-    if len(text) > MAX_DIGITS + 1:
-        raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got {len(text)}")
+    if (digits := len(text.lstrip("-"))) > MAX_DIGITS:
+        raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got {digits}")
     return int(text)
 
 
@@ -106,12 +104,12 @@ def numbered(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Yield each line with its number, counted from 1; blank ones are no damage at the end, and refused elsewhere."""
     blank = 0
     for at, line in enumerate(file, 1):
-        if not line.strip():
-            blank = blank or at
-        elif blank:
-            raise ValueError(f"line {blank}: it is empty")
-        else:
+        if line.strip():
+            if blank:
+                raise ValueError(f"line {blank}: it is empty")
             yield at, line
+        elif at - (blank := blank or at) > _MOST_BLANK:
+            raise ValueError(f"line {blank}: it is empty, and {_MOST_BLANK} more are")
 
 
 def bounded(file: IO[bytes], most: int | None = None) -> Iterator[bytes]:

@@ -190,7 +190,9 @@ class _Stream:
                 if not line.endswith(b"\n"):  # it was being written
                     break
                 if not _LINE.fullmatch(line) or int(line.split(b" ", 2)[1]) <= self._last:
-                    warnings.warn(f"{self.path} is damaged after {size} bytes, and made again from there", stacklevel=3)
+                    warnings.warn(f"{self.path} is damaged after {size} bytes, and is made again", stacklevel=3)
+                    size, self._last = 0, -1
+                    self.keys.clear()
                     break
                 size += len(line)
                 self._note(line)
@@ -353,7 +355,7 @@ def _make(
         if crew is not None:
             crew.close()
     with replacing(out / _SIZES) as temporary:
-        temporary.write_text(json.dumps(written))
+        temporary.write_text(json.dumps(written, sort_keys=True))
 
 
 def _check(streams: Sequence[tuple[int, Problem[Any, Any]]], rows: Mapping[str, int]) -> None:
