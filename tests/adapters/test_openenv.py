@@ -195,6 +195,9 @@ def test_a_wrong_reset_is_refused_and_changes_nothing(arguments: dict[str, Any],
         ({"reward": "pairwise"}, "reward must pay a single answer"),
         ({"problem": "TPS"}, "did you mean 'TSP'"),
         ({"max_concurrent_envs": 0}, "max_concurrent_envs must be an integer of at least 1"),
+        ({"idle_s": 0}, "idle_s must be a number from 1 to 86400"),
+        ({"max_level": -1}, "max_level must be an integer of at least 0"),
+        ({"allow_host": ["*"]}, "--allow-host must be a name"),
     ],
 )
 def test_a_wrong_server_is_refused(arguments: dict[str, Any], words: str) -> None:

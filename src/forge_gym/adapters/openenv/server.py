@@ -26,7 +26,7 @@ from openenv.core.env_server.types import ConcurrencyConfig, EnvironmentMetadata
 from starlette.responses import JSONResponse
 
 from ..._version import __version__
-from ...core.checks import check_choice, check_int, check_known, short_repr
+from ...core.checks import check_choice, check_int, check_known, check_share, short_repr
 from ...core.env import TextEnv
 from ...core.problem import MAX_UNGRADED, Problem
 from ...core.registry import from_spec
