@@ -262,6 +262,7 @@ def create_app(
     """
     max_concurrent_envs = check_int("max_concurrent_envs", max_concurrent_envs, 1)
     max_level = check_int("max_level", max_level, 0)
+    check_share("idle_s", idle_s, 1, 24 * 3600)
     ForgeEnvironment(**defaults)  # refuses what is wrong now, not in the first session
     _benchmark()  # reading it would keep all sessions waiting
     app = http_server.create_app(
