@@ -10,7 +10,7 @@ from functools import cached_property
 from math import inf
 from typing import Any, Self
 
-from .checks import check_known, short_repr
+from .checks import check_known, plain, short_repr
 from .foreign import load_json
 
 
@@ -58,7 +58,7 @@ class Instance(ABC):
             raise ValueError(f"an instance must be a JSON object with {names}, got {short_repr(data)}")
         check_known(cls.__name__, "field", data, names)
         try:
-            instance = cls(**{key: lists_to_tuples(value) for key, value in data.items()})
+            instance = cls(**{key: plain(value) for key, value in data.items()})
         except TypeError as error:
             raise ValueError(f"{cls.__name__} must have the fields {names}: {error}") from None
         instance.check()
@@ -71,8 +71,3 @@ class Instance(ABC):
 
     def __getstate__(self) -> Mapping[str, Any]:  # derived data stay behind when an instance travels
         return {field.name: getattr(self, field.name) for field in fields(self)}
-
-
-def lists_to_tuples(value: Any) -> Any:
-    """Return ``value`` with every list, at any depth, as a tuple: what JSON lost."""
-    return tuple(map(lists_to_tuples, value)) if isinstance(value, list) else value

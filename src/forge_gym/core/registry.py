@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .checks import check_int, check_known, did_you_mean, plain, short_repr
-from .instance import lists_to_tuples
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -142,7 +141,7 @@ def from_spec(spec: str) -> tuple[Problem[Any, Any], Instance]:
         data = None
     if not isinstance(data, dict) or set(data) != keys or not isinstance(data["parameters"], dict):
         raise ValueError(f"a spec must be a JSON object with the keys {sorted(keys)}, got {short_repr(spec)}")
-    parameters = {key: lists_to_tuples(value) for key, value in data["parameters"].items()}
+    parameters = {key: plain(value) for key, value in data["parameters"].items()}
     cls = problem_class(data["problem"])
     check_known(cls.name, "parameter", parameters, [field.name for field in fields(cls)])
     rebuilt = cls(**parameters)

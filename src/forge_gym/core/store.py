@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .checks import plain
 from .foreign import exact, load_json
-from .instance import lists_to_tuples
 from .reference import Certificate
 
 _APPLICATION = 0x464F5247  # "FORG": tells our files from other sqlite files
@@ -75,7 +75,7 @@ class ReferenceStore:
             return None
         try:
             solution, value, bound, solver, work = row
-            return Certificate(lists_to_tuples(load_json(solution)), exact(value), exact(bound), str(solver), int(work))
+            return Certificate(plain(load_json(solution)), exact(value), exact(bound), str(solver), int(work))
         except Exception as error:  # whatever stands there
             self.give_up(f"it has a damaged row for {problem} {instance}: {error}")
             return None

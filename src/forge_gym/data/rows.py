@@ -16,7 +16,7 @@ from typing import IO, Any, overload
 
 from ..core.checks import check_choice, check_int, plain, short_repr
 from ..core.foreign import exact, load_json
-from ..core.instance import Instance, lists_to_tuples
+from ..core.instance import Instance
 from ..core.mixture import Mixture
 from ..core.problem import Problem
 from ..core.reference import CertificateError, Reference
@@ -159,7 +159,7 @@ class Row:
         if not _integral(data["solution"]):
             raise ValueError(f"solution must hold integers alone, got {short_repr(data['solution'])}")
         value, bound, trivial, greedy = [exact(data.get(key)) for key in ("value", "bound", "trivial", "greedy")]
-        witness, how = lists_to_tuples(data["solution"]), (data["solver"], data["work"])
+        witness, how = plain(data["solution"]), (data["solver"], data["work"])
         reference = Reference(witness, value, bound, *how, problem.sense, trivial, greedy)
         try:
             instance = problem.from_json(json.dumps(data["instance"]))

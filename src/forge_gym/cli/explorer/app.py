@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from ...core.answer import ANSWER_FORMATS, wrap_answer
 from ...core.checks import check_known, short_repr
-from ...core.instance import Instance, lists_to_tuples
+from ...core.instance import Instance
 from ...core.parameters import choices
 from ...core.problem import Problem
 from ...core.registry import problem as make_problem
@@ -227,7 +227,7 @@ def _add_interface(app: FastAPI) -> None:
         problem, instance = asked.problem, asked.instance
         if solution is not None:
             try:
-                text = problem.format_answer(instance, lists_to_tuples(solution))
+                text = problem.format_answer(instance, solution)
             except (TypeError, IndexError):
                 raise ValueError(f"solution must be one of {problem.name}, got {solution[:3]}") from None
         answer = picture = None
