@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -242,7 +243,7 @@ def test_matrices_that_are_refused(path: Path, layout: str, numbers: str, rule: 
 def test_large_files_and_large_matrices_are_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cities = "\n".join(f"{i} {i}.5 0" for i in range(1, 2002))
     many = HEAD.format("EUC_2D").replace("3", "2001") + f"NODE_COORD_SECTION\n{cities}\n"
-    assert "line 3: DIMENSION must be at most 2000 unless the cities are different" in fault("TSP", path, many)
+    assert "line 3: DIMENSION must be at most 2000 unless all cities are different" in fault("TSP", path, many)
     whole = read("TSP", path, many.replace(".5", ""))  # of points, distances are measured when they are asked for
     assert whole.size == 2001
     monkeypatch.setattr(formats, "MAX_BYTES", 10_000)
@@ -382,6 +383,8 @@ def test_packs(path: Path, text: str) -> None:
         ("165\n", "items must follow a line 'n capacity', got the end of the file"),  # a capacity alone, as in p01_c
         ("a\nn 1\nc 5\nz 1\ntime 0\n1,1,1,1\n-----\na\n", "line 8: a file must hold one instance, got 'a'"),
         ("a\nn 2\nc 5\nz 1\ntime 0\n1,1,1\n-----\n", "line 6: a line must be 'number,value,weight,taken', got '1,1,1'"),
+        ("a\nn 2\nc 5\nz 1\ntime 0\n,,,\n-----\n", "line 6: a line must be 'number,value,weight,taken', got ',,,'"),
+        ("a\nn 2\nc 5\nz 1\ntime 0\n-----\n", "line 3: 2 items must be listed, as the first line says, but 0 are"),
         ("a\nn 2\nz 1\n", "line 3: a line 'c ...' must follow the name of the instance, got 'z 1'"),
     ],
 )
@@ -443,8 +446,20 @@ def test_json_is_read_for_every_problem(path: Path, name: str, capsys: pytest.Ca
     assert read(name, path, gzip.compress(text.encode("utf-8-sig"))) == problem.instance(3)
     assert main(["show", name, "--file", str(path)]) == 0
     assert problem.prompt(problem.instance(3)) in capsys.readouterr().out
-    twice = '{"n": 3,' + text.removeprefix("{")
-    assert fault(name, path, twice) and fault(name, path, text.replace("}", ', "extra": 1}'))
+
+
+@pytest.mark.parametrize("name", forge_gym.problems())
+def test_json_is_read_as_it_stands(path: Path, name: str) -> None:
+    """Booleans, texts and fractions are no integers; names are known and stand once; numbers have an end."""
+    problem = forge_gym.problem(name, n=6)
+    text = problem.to_json(problem.instance(3))
+    field = next(iter(json.loads(text)))
+    assert f"{field!r} twice" in fault(name, path, f'{{"{field}": 3, ' + text.removeprefix("{"))
+    assert "no field 'extra'" in fault(name, path, text.removesuffix("}") + ', "extra": 1}')
+    assert fault(name, path, re.sub(r'^{"\w+": (\d+|.*?\]), (?=")', "{", text))
+    for junk in ("true", '"1"', "1.0", "1.5", "1e2", "NaN", "Infinity", "null", "9" * 101, "[1]", "{}"):
+        for number in (r"\d+", r"\d+(?=\D*$)"):
+            assert fault(name, path, re.sub(number, junk, text, count=1)), junk
 
 
 @pytest.mark.parametrize("name", forge_gym.problems())

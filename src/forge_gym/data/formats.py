@@ -300,7 +300,8 @@ def _tour(lines: Iterable[_Line]) -> Fields:
 
 def _check_matrix(file: _Tsplib, n: int) -> None:
     if n > MAX_MATRIX:
-        rule = f"DIMENSION must be at most {MAX_MATRIX} unless the cities are different integer points of EUC_2D"
+        points = f"all cities are different integer points of EUC_2D, none beyond {MAX_COORDINATE}"
+        rule = f"DIMENSION must be at most {MAX_MATRIX} unless {points}"
         raise _fault(file.head["DIMENSION"], rule)
 
 
@@ -532,12 +533,13 @@ def _pisinger(rows: list[_Line]) -> Iterator[_Line]:
         raise _fault(rows[len(items) + 6], "a file must hold one instance")
     solution = []
     for row in items:
-        *item, taken = row.text.split(",")
-        if len(item) != 3:
+        words = row.text.replace(",", " ").split()
+        if len(words) != 4:
             raise _fault(row, "a line must be 'number,value,weight,taken'")
-        solution.append(taken)
-        yield row._replace(text=" ".join(item))
-    yield rows[-1]._replace(text=" ".join(solution))
+        solution.append(words.pop())
+        yield row._replace(text=" ".join(words))
+    if solution:
+        yield rows[-1]._replace(text=" ".join(solution))
 
 
 # ------------------------------------------------------------------------------------------ OR-Library
@@ -558,8 +560,7 @@ def _covers(lines: list[_Line], *, by_column: bool) -> Fields:
     numbers = _Stream(lines, "the file")
     rows, columns = numbers.integer("the number of rows", 1), numbers.integer("the number of columns", 1, MAX_COLUMNS)
     numbers.end_line("the first line must be 'rows columns'")
-    covered: list[list[int]] = [[] for _ in range(columns)]
-    costs: list[int] = []
+    costs, covered = list[int](), list[list[int]]()
     layouts: set[bool] = set()  # whether a count has a line of its own
 
     def cost(column: int) -> int:
@@ -583,10 +584,11 @@ def _covers(lines: list[_Line], *, by_column: bool) -> Fields:
     if by_column:
         for column in range(columns):
             costs.append(cost(column + 1))
-            covered[column] = sorted(members(f"column {column + 1}", "row", rows))
+            covered.append(sorted(members(f"column {column + 1}", "row", rows)))
     else:
         costs = [cost(column + 1) for column in range(columns)]
         numbers.end_line("the costs must end with their line")
+        covered = [[] for _ in costs]
         for row in range(rows):
             for column in members(f"row {row + 1}", "column", columns):
                 covered[column].append(row)
