@@ -31,7 +31,9 @@ T = TypeVar("T")
 PRESENTATION = ("answer_format", "style", "names")
 """The parameters that change texts alone: they draw nothing, and no answer is worth more or less for them."""
 MAX_UNGRADED = 1000
-"""Instances in a row without a graded scale after which a stream gives up."""
+"""Instances in a row without a graded scale after which a stream gives up; sooner where each of them takes long."""
+PATIENCE = 2.0
+"""Work on instances in a row without a graded scale after which a stream gives up, as a multiple of `work_limit`."""
 FEW_BITS = 40
 """Bits of a shape below which a stream has few. Of 2^40 shapes, 100 draws and 3,000 others share one with a probability
 of 3 in 10 million."""
@@ -63,7 +65,9 @@ class Problem(ABC, Generic[I, S]):
     """The constraint families that `violations` may name."""
     instance_type: ClassVar[type[Instance]]
     work_limit: ClassVar[int] = 20_000_000
-    """Limit of `solve`, in the solver's own steps; enough for a proof at the default sizes."""
+    """Limit of `solve`, in the solver's own steps; enough for a proof at the default sizes, and some seconds at any."""
+    most: ClassVar[int] = 1000
+    """Elements of the largest instances: an answer in names of 40 letters is read, and a reference takes seconds."""
     picture: ClassVar[Any] = None
     """What draws instances and solutions, see `forge_gym.pictures`; None where nobody wrote it."""
 
@@ -78,7 +82,7 @@ class Problem(ABC, Generic[I, S]):
 
     @abstractmethod
     def at_level(self, level: int) -> Self:
-        """Return this problem at difficulty ``level``: 0, 1, 2, ... without end, monotone in size."""
+        """Return this problem at difficulty ``level``: 0, 1, 2, ... monotone in size, up to `most` elements."""
 
     @abstractmethod
     def generate(self, rng: np.random.Generator) -> I:
@@ -216,7 +220,7 @@ class Problem(ABC, Generic[I, S]):
             misses = 0
             while split_of(instance.isomorphism_key()) != split:
                 misses += 1
-                if misses == _MAX_MISSES:
+                if misses * (1 + instance.size**2 // 2000) >= _MAX_MISSES:  # keys of large instances take long
                     raise ValueError(
                         f"parameters of {self.name} must leave different instances to each split, got none for "
                         f"{split} in {misses} draws from {short_repr(self)}: try a larger size or level"
@@ -230,13 +234,12 @@ class Problem(ABC, Generic[I, S]):
         Greedy beats trivial, the proven optimum beats greedy, and the anchors and 32 random solutions attain at
         least four different objectives.
         """
-        trivial, greedy = [self.objective(instance, solution) for solution in self.anchors(instance)]
-        if not self.better(greedy, trivial):  # the cheap test first: it needs no solver
+        if not self._greedy_helps(instance):
             return False
         reference = self.reference(instance)
         if not (reference.proven and reference.greedy_gap > 0):
             return False
-        values = {trivial, greedy, reference.value}
+        values = {reference.trivial, reference.greedy, reference.value}
         rng = keyed_generator(self.digest(instance))
         for _ in range(_SAMPLES):
             if len(values) >= _MIN_OBJECTIVES:
@@ -244,21 +247,36 @@ class Problem(ABC, Generic[I, S]):
             values.add(self.objective(instance, self.random(instance, rng)))
         return len(values) >= _MIN_OBJECTIVES
 
-    def graded_instances(self, seed: int = 0, split: str = "train", start: int = 0) -> Iterator[tuple[int, I]]:
+    def _greedy_helps(self, instance: I) -> bool:
+        """Whether greedy beats trivial: the cheap test of a scale, which needs no solver."""
+        trivial, greedy = [self.objective(instance, solution) for solution in self.anchors(instance)]
+        return self.better(greedy, trivial)
+
+    def graded_instances(
+        self, seed: int = 0, split: str = "train", start: int = 0, patience: float = PATIENCE
+    ) -> Iterator[tuple[int, I]]:
         """Yield ``(index, instance)`` of every graded instance of the stream ``seed``, from ``start`` on.
 
-        A ``ValueError`` ends it after 1,000 instances in a row that are not: these parameters leave quality no room.
+        A ``ValueError`` ends it after 1,000 instances in a row that are not, or where these took ``patience`` times
+        the limit of work: these parameters leave quality no room, or no room that can be proven. Work is counted in
+        steps, the same on every machine, never in seconds.
         """
-        index = last = check_int("start", start, 0)
-        while index - last < MAX_UNGRADED:
+        index, misses, spent = check_int("start", start, 0), 0, 0.0
+        while misses < MAX_UNGRADED and spent < patience:
             instance = self.instance(seed, index, split)
             if self.is_graded(instance):
-                last = index
+                misses, spent = 0, 0.0
                 yield index, instance
+            else:
+                misses += 1
+                spent += (instance.size / self.most) ** 2  # to draw it and to find its anchors
+                if self._greedy_helps(instance):
+                    spent += self.reference(instance).work / self.work_limit
             index += 1
         raise ValueError(
             f"parameters of {self.name} must leave room between trivial, greedy and proven optimum, "
-            f"got {MAX_UNGRADED} instances in a row without it from {self!r}: try a larger size or level"
+            f"got {misses} instances in a row without it from {self!r}: try "
+            + ("a larger size or level" if misses == MAX_UNGRADED else "a smaller size or level, which takes less work")
         )
 
     def relabelled(self, instance: I, order: Sequence[int]) -> I:
@@ -497,7 +515,8 @@ class Problem(ABC, Generic[I, S]):
 def _has_few_shapes(problem: Problem[Any, Any]) -> bool:
     """Whether instances of the problem are likely to come again under other numbers."""
     for index in range(_PILOTS):
-        bits = problem.generate(instance_generator(problem._stream, 0, index, "train")).shape_bits()
+        instance: Instance = problem.generate(instance_generator(problem._stream, 0, index, "train"))
+        bits = instance.shape_bits()
         if bits < FEW_BITS or bits > 4 * FEW_BITS:
             return bits < FEW_BITS
     return False
