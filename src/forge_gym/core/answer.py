@@ -176,7 +176,7 @@ def _unfenced(text: str) -> str:
 
 def _between_tags(text: str, thoughts: Thoughts) -> str:
     # The quick path of most replies: the reply ends with </answer>, and its first "<" opens the answer.
-    if text[-9:] == CLOSE and thoughts.tagged:  # redundant: it only saves time
+    if text[-9:] == CLOSE and (thoughts is THOUGHTS or thoughts.tagged):  # redundant: it only saves time
         start = text.find("<") + 8
         body = text[start:-9]
         if text[start - 8 : start] == OPEN and "<" not in body:
