@@ -17,7 +17,7 @@ from cases import PROBLEMS, every_problem
 from forge_gym.agents.agent import Task
 from forge_gym.agents.controls import _generator
 from forge_gym.core.parameters import choices
-from forge_gym.core.problem import FEW_BITS, Problem, _has_few_shapes
+from forge_gym.core.problem import FEW_BITS, Problem, has_few_shapes
 from forge_gym.core.registry import problem_class
 from forge_gym.core.seeding import SEEDING_VERSION, SPLITS, generator, instance_generator, split_of, stream_of
 from forge_gym.training.curriculum import Curriculum
@@ -131,7 +131,7 @@ def ladder(name: str) -> Iterator[Problem[Any, Any]]:
 @every_problem
 def test_no_test_instance_is_one_of_training_under_other_numbers(name: str) -> None:
     for problem in ladder(name):
-        if not _has_few_shapes(problem):
+        if not has_few_shapes(problem):
             bits = [problem.instance(1, index).shape_bits() for index in range(10)]
             assert sorted(bits)[1] > 0.8 * FEW_BITS, (problem, bits)
             continue
@@ -190,7 +190,7 @@ def test_a_split_without_shapes_is_refused_in_one_line(split: str) -> None:
 
 def test_large_streams_are_not_slowed_down() -> None:
     """Where copies are unlikely, the first draw is the instance, as for every problem's default size but one."""
-    few = [name for name in PROBLEMS if _has_few_shapes(forge_gym.problem(name))]
+    few = [name for name in PROBLEMS if has_few_shapes(forge_gym.problem(name))]
     assert few == ["HamiltonianCycle"]
     for name in set(PROBLEMS) - set(few):
         problem = forge_gym.problem(name)
@@ -203,6 +203,6 @@ def test_each_split_has_graded_instances_enough(name: str) -> None:
     """At level 0, where curricula start and suites begin."""
     for family in choices(problem_class(name), "distribution") or [None]:
         problem = forge_gym.problem(name, level=0, **({"distribution": family} if family else {}))
-        for split in ("validation", "test") if _has_few_shapes(problem) else ():
+        for split in ("validation", "test") if has_few_shapes(problem) else ():
             graded = problem.graded_instances(1, split)
             assert len({shape(next(graded)[1]) for _ in range(60)}) >= 40, (problem, split)

@@ -216,7 +216,7 @@ class Problem(ABC, Generic[I, S]):
         """
         rng = instance_generator(self._stream, seed, index, split)
         instance = self.generate(rng)
-        if _has_few_shapes(self):
+        if has_few_shapes(self):
             misses = 0
             while split_of(instance.isomorphism_key()) != split:
                 misses += 1
@@ -337,7 +337,7 @@ class Problem(ABC, Generic[I, S]):
         if not isinstance(text, str):
             return Verdict("malformed", f"an answer is text, got {short_repr(text)}")
         try:
-            solution = self.parse_reply(instance, text, thoughts)
+            solution = self.parse_answer(instance, extract_answer(text, self.answer_format, thoughts))
         except Malformed as error:
             return Verdict("malformed", str(error))
         return self._judged(instance, solution)
@@ -512,7 +512,7 @@ class Problem(ABC, Generic[I, S]):
 
 
 @lru_cache(maxsize=1024)
-def _has_few_shapes(problem: Problem[Any, Any]) -> bool:
+def has_few_shapes(problem: Problem[Any, Any]) -> bool:
     """Whether instances of the problem are likely to come again under other numbers."""
     for index in range(_PILOTS):
         instance: Instance = problem.generate(instance_generator(problem._stream, 0, index, "train"))

@@ -29,8 +29,8 @@ from typing import Any
 
 from ..core.checks import check_choice, check_int, check_known
 from ..core.foreign import bounded, load_json
-from ..core.problem import MAX_UNGRADED, Problem
-from ..core.seeding import SPLITS
+from ..core.problem import MAX_UNGRADED, Problem, has_few_shapes
+from ..core.seeding import SPLITS, shape_hash
 from .rows import Row, found_by, hold, ladder, replacing
 
 CHUNK_S = 1.0
@@ -44,7 +44,7 @@ _STATE = ".forge"
 _SETTINGS, _LOCK, _SIZES = f"{_STATE}/settings.json", f"{_STATE}/lock", f"{_STATE}/sizes.json"
 _LINE = re.compile(rb"[0-9a-f]{16} [0-9]{1,18} \{[^\n\0]*\}\n")
 """A line of a part."""
-_FORMAT = 3
+_FORMAT = 4
 """Version of rows and parts on disk. It is a setting, so that a run of other code is not continued."""
 LAYOUTS: dict[str, str] = {
     "plain": "",
@@ -70,14 +70,18 @@ class Chunk:
     stop: int = 0
 
     def draw(self) -> bytes:
-        """Return the lines of the graded instances, each after half of its hash and its index."""
-        lines = []
+        """Return the lines of the graded instances, each after a key and its index.
+
+        The key is half of the row's hash. In held-out splits of few shapes it is the shape's: there no two are alike.
+        """
+        lines, by_shape = [], self.split != "train" and has_few_shapes(self.problem)
         for index in range(self.start, self.stop):
             instance = self.problem.instance(self.seed, index, self.split)
             if self.problem.is_graded(instance):
                 source = {"seed": self.seed, "index": index, "split": self.split}
                 row = Row.of(self.problem, instance, source, self.level)
-                lines.append(f"{row.hash[:16]} {index} {self._line(row)}\n".encode())
+                key = shape_hash(instance.isomorphism_key()) if by_shape else row.hash
+                lines.append(f"{key[:16]} {index} {self._line(row)}\n".encode())
         return b"".join(lines)
 
     def _line(self, row: Row) -> str:
@@ -165,14 +169,14 @@ ENGINES: dict[str, type[Local] | type[Ray]] = {"local": Local, "ray": Ray}
 class _Stream:
     """The rows of one problem at one level in one split, in a file that grows in the order of the instances.
 
-    A line of the file is half of the row's hash, its index, and the final line.
+    A line of the file is a key, the index, and the final line; see `Chunk.draw`.
     """
 
     def __init__(self, folder: Path, want: int, others: set[int], first: Chunk) -> None:
         self.problem, self._first = first.problem, first
         self.want, self.others = want, others
         self.keys: set[int] = set()
-        """Half of each row's hash: a table of millions must fit into memory."""
+        """Of 64 bits each: a table of millions must fit into memory."""
         self._waiting: dict[int, tuple[int, bytes]] = {}
         """Chunks that are drawn, start to stop and lines, while one before them is not."""
         self._counted = self._end = 0
@@ -275,7 +279,8 @@ def generate(
         The folder: new, empty, or of an interrupted call with the same settings.
     rows
         Number of rows of each split. No instance comes twice in a problem's rows at a level, and none of training
-        is one of validation or test.
+        is one of validation or test. Where there are few shapes, see `Problem.instance`, no two rows of validation or
+        test are isomorphic, and none is to one of training.
     levels
         Difficulties, in turn; None keeps each problem's own parameters.
     seed
