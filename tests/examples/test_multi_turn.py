@@ -73,7 +73,7 @@ def test_a_stopped_run_ends_with_the_same_table(root: Path, whole: Path, tmp_pat
 
 def test_a_given_model_talks_in_its_chat_template(root: Path, tiny_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "given"
-    more = ('--parameters={"n": 4}', "--max-new-tokens=40", "--steps=1", "--test-episodes=2")
+    more = ('--parameters={"n": 8}', "--max-new-tokens=40", "--steps=1", "--test-episodes=2")
     run(root, out, "--model", tiny_model, *more)
     results = json.loads((out / "results.json").read_text())
-    assert results["parameters"] == {"n": 4} and len(results["agents"]) == 8
+    assert results["parameters"] == {"n": 8} and len(results["agents"]) == 8
