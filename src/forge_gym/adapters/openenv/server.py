@@ -10,10 +10,8 @@ episode can be played over them.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterable
 from functools import cache, partial
-from itertools import count
 from random import randrange
 from typing import Annotated, Any, ClassVar
 from uuid import uuid4
@@ -28,7 +26,7 @@ from starlette.responses import JSONResponse
 from ..._version import __version__
 from ...core.checks import check_choice, check_int, check_known, check_share, short_repr
 from ...core.env import TextEnv
-from ...core.problem import MAX_UNGRADED, Problem
+from ...core.problem import Problem
 from ...core.registry import from_spec
 from ...core.registry import problem as make_problem
 from ...core.seeding import SPLITS
@@ -41,8 +39,6 @@ NAME = "forge_gym"
 SESSIONS = 64
 MAX_LEVEL = 12
 """Highest level that a client may ask a server for."""
-MAX_SEARCH_S = 30.0
-"""Seconds that a reset looks for a graded instance."""
 MAX_MESSAGE = 2**25
 """Bytes of a message: room for the longest reply that is looked at, each character escaped."""
 LIMITS: dict[str, Any] = {"ws_max_size": MAX_MESSAGE, "ws_per_message_deflate": False}
@@ -149,7 +145,7 @@ class ForgeEnvironment(Environment[ForgeAction, ForgeObservation, ForgeState]):
         problem = _problem({"problem": chosen["problem"], **given} if named else self._defaults)
         seed, start = (given["seed"], 0) if "seed" in given else self._next
         seed = check_int("seed", seed, 0)
-        index, instance = _graded(problem, seed, split, start)
+        index, instance = next(problem.graded_instances(seed, split, start, patience=1))
         return problem, instance, {"seed": seed, "index": index, "split": split}
 
     def _check_size(self, given: dict[str, Any]) -> None:
@@ -215,22 +211,6 @@ def _problem(chosen: dict[str, Any]) -> Problem[Any, Any]:
     return make_problem(chosen["problem"], **{"level": chosen.get("level"), **parameters})
 
 
-def _graded(problem: Problem[Any, Any], seed: int, split: str, start: int) -> tuple[int, Any]:
-    """Return the first graded instance from ``start`` on, with its index; a ``ValueError`` where none is found soon."""
-    began = time.monotonic()
-    for index in count(start):
-        instance = problem.instance(seed, index, split)
-        if problem.is_graded(instance):
-            return index, instance
-        tried, seconds = index + 1 - start, time.monotonic() - began
-        if tried >= MAX_UNGRADED or seconds > MAX_SEARCH_S:
-            break
-    raise ValueError(
-        f"parameters of {problem.name} must leave room between trivial, greedy and proven optimum, "
-        f"got {tried} instances in {seconds:.0f} s without it: try another size or level"
-    )
-
-
 def _alone(given: dict[str, Any], *chooses: str) -> None:
     more = sorted(set(given) - {*chooses, *_PROTOCOL})
     if more:
@@ -291,9 +271,7 @@ def main(
     problem: str = "TSP",
     level: int | None = None,
     turns: int = 1,
-    thoughts: Annotated[
-        str, typer.Option(help="mark that ends the thoughts in replies, such as [/THINK]")
-    ] = "</think>",
+    thoughts: Annotated[str, typer.Option(help="mark that ends the thoughts in replies")] = "</think>",
     reward: str = "tiered",
 ) -> None:
     """Serve any problem to OpenEnv's clients, until interrupted."""
