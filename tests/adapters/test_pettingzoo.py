@@ -441,17 +441,19 @@ def test_foreign_variables_are_refused(name: str) -> None:
 def test_foreign_moves_are_masked(name: str) -> None:
     problem = small(name)
     free, owned = (Relay(problem, agents=2, view="numeric", owned=own, start="trivial") for own in (False, True))
-    for seed in range(3):
+    tried = 0
+    for seed in range(9):
         free.reset(seed=seed)
         owned.reset(seed=seed)
         everything = free.last()[0]["action_mask"]
         masks = {agent: owned.observe(agent)["action_mask"] for agent in owned.agents}
         assert all((mask <= everything).all() and mask[-1] == 1 for mask in masks.values())
-        foreign = (everything > masks["agent_0"]).nonzero()[0]
-        assert foreign.size
-        owned.step(foreign[0])
-        assert owned.rewards == {"agent_0": -0.01, "agent_1": 0.0}
-        assert owned.solution == free.solution
+        for foreign in (everything > masks["agent_0"]).nonzero()[0][:1]:
+            owned.step(foreign)
+            assert owned.rewards == {"agent_0": -0.01, "agent_1": 0.0}
+            assert owned.solution == free.solution
+            tried += 1
+    assert tried >= 3
 
 
 @pytest.mark.parametrize("agents", [1, 2, 3, 5, 50])

@@ -95,8 +95,9 @@ def test_choices_have_the_names_of_the_prompt_and_of_the_picture(client: TestCli
     assert (meetings[0], rooms[0], starts[1]) == (["kaka", 0], ["0", 0], ["9:15", 555])
     assert f"{meetings[1][0]}: " in shown["prompt"]
     shown = client.get("/api/instance", params=place("GraphColoring", names=7)).json()
-    assert shown["columns"][0] == ["vertex", [[str(7 + v), v] for v in range(8)]]
-    assert shown["columns"][1] == ["colour", [[str(colour), colour] for colour in range(8)]]
+    vertices = range(asked("GraphColoring")[1].size)
+    assert shown["columns"][0] == ["vertex", [[str(7 + v), v] for v in vertices]]
+    assert shown["columns"][1] == ["colour", [[str(colour), colour] for colour in vertices]]
 
 
 @pytest.mark.parametrize("style", ["prose", "compact"])
@@ -541,7 +542,7 @@ def test_an_answer_is_clicked_in_the_picture(visit: Callable[..., Any], name: st
 
 
 def test_a_click_near_a_dot_counts_and_one_between_dots_does_not(visit: Callable[..., Any]) -> None:
-    page = visit("?problem=GraphColoring&level=0&seed=1")
+    page = visit("?problem=GraphColoring&n=8&seed=1")
     frame = page.locator("#picture svg").bounding_box()
     spot = page.locator('[data-element="0"]').bounding_box()
     page.mouse.click(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
@@ -552,7 +553,7 @@ def test_a_click_near_a_dot_counts_and_one_between_dots_does_not(visit: Callable
 
 
 def test_buttons_and_the_keyboard_are_enough(visit: Callable[..., Any]) -> None:
-    page = visit("?problem=TSP&level=0&seed=1")
+    page = visit("?problem=TSP&n=5&seed=1")
     page.locator("#buttons summary").press("Enter")
     page.locator("#chips button").first.focus()
     for _ in range(5):
@@ -575,7 +576,7 @@ def test_buttons_and_the_keyboard_are_enough(visit: Callable[..., Any]) -> None:
 
 
 def test_an_infeasible_answer_names_what_it_violates(visit: Callable[..., Any], base: str) -> None:
-    page = visit("?problem=TSP&level=1")
+    page = visit("?problem=TSP&n=6")
     page.fill("#answer", "[0, 1, 1]")
     assert judged(page) == "infeasible"
     assert "4 of 6: each city is visited, missing 4 of 6" in page.locator("#verdict").inner_text()
