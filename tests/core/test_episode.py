@@ -108,3 +108,26 @@ def test_an_episode_that_is_over_stays_over() -> None:
     with pytest.raises(ValueError, match="an episode must be running to take a turn"):
         episode.step("?")
     assert episode.over and episode.turn == 1
+
+
+@pytest.mark.parametrize("thoughts", ["[/THINK]", {"end": "[/THINK]"}, '{"end": "[/THINK]", "inside": true}'])
+def test_how_thoughts_end_is_said_once(thoughts: Any) -> None:
+    instance = TSP.instance(seed=1)
+    tried, said = (TSP.format(instance, solution) for solution in TSP.anchors(instance))
+    reply = f"[THINK]{tried}</think>{tried}[/THINK]{said}"
+    due = TSP.verify(instance, said)
+    assert TSP.verify(instance, reply, thoughts) == due != TSP.verify(instance, reply)
+    assert TSP.verify_many(instance, [reply, "?", reply], thoughts)[0] == due
+    assert TSP.parse_reply(instance, reply, thoughts) == due.solution
+    episode = Episode.of_spec(TSP.spec(seed=1), Protocol(thoughts=thoughts))
+    episode.say(reply)
+    assert episode.kept is not None and episode.kept.verdict == due and episode.kept_reply == reply
+
+
+def test_a_reply_that_begins_in_thoughts_and_is_cut_off_there_is_no_answer() -> None:
+    instance = TSP.instance(seed=1)
+    cut = f"So a first try would be {TSP.format(instance, TSP.heuristic(instance))}. But let me check whether it"
+    assert TSP.verify(instance, cut).status == "feasible"
+    assert TSP.verify(instance, cut, {"inside": True}).status == "malformed"
+    with pytest.raises(ValueError, match="thoughts must be the end mark"):
+        Protocol(thoughts=3)  # type: ignore[arg-type]

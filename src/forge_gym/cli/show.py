@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from typer import Option
 
-from ..core.answer import THOUGHTS, Thoughts
+from ..core.answer import THOUGHTS
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Verdict
@@ -50,7 +50,7 @@ def command(
         instance = read_instance(problem.name, file)
     else:
         instance = problem.instance(seed, index, split)
-    verdict = None if reply is None else problem.verify(instance, reply, Thoughts.of(thoughts or THOUGHTS))
+    verdict = None if reply is None else problem.verify(instance, reply, thoughts or THOUGHTS)
     if png:
         drawn = problem.reference(instance).solution if solution else None
         if verdict is not None and verdict.status != "malformed":

@@ -129,7 +129,7 @@ def wrap_answer(body: str, answer_format: str) -> str:
     return f"{_LINE} {body}" if answer_format == "line" else body
 
 
-def extract_answer(text: str, answer_format: str, thoughts: Thoughts = THOUGHTS) -> str:
+def extract_answer(text: str, answer_format: str, thoughts: ThoughtsLike = THOUGHTS) -> str:
     r"""Return the one final answer in ``text``, without surrounding blanks or code fence.
 
     Thoughts are never read. An answer that is missing, stated twice, unclosed, not ASCII or too long is ``Malformed``.
@@ -142,12 +142,13 @@ def extract_answer(text: str, answer_format: str, thoughts: Thoughts = THOUGHTS)
     Traceback (most recent call last):
     forge_gym.core.verdict.Malformed: the answer is stated once, between <answer> and </answer>, got 1 and 0 of these
     """
+    marks = THOUGHTS if thoughts is THOUGHTS else Thoughts.of(thoughts)  # redundant: asking first saves time
     if len(text) > MAX_REPLY:
         raise Malformed(f"a reply has at most {MAX_REPLY} characters, got {len(text)}")
     if answer_format == "tags":
-        body = _between_tags(text, thoughts)
+        body = _between_tags(text, marks)
     else:
-        body = thoughts.skip(text)
+        body = marks.skip(text)
         if answer_format == "line":
             body = _last_line(body)
     if len(body) > MAX_ANSWER:

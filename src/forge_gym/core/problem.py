@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 import numpy as np
 
 from . import store
-from .answer import ANSWER_FORMATS, THOUGHTS, Thoughts, extract_answer, wrap_answer
+from .answer import ANSWER_FORMATS, THOUGHTS, ThoughtsLike, extract_answer, wrap_answer
 from .checks import check_choice, check_int, plain, short_repr
 from .instance import Instance
 from .parameters import check_parameters, parameter_types
@@ -317,15 +317,15 @@ class Problem(ABC, Generic[I, S]):
         """
         return wrap_answer(self.format_answer(instance, plain(solution)), self.answer_format)
 
-    def parse_reply(self, instance: I, reply: str, thoughts: Thoughts = THOUGHTS) -> S:
+    def parse_reply(self, instance: I, reply: str, thoughts: ThoughtsLike = THOUGHTS) -> S:
         """Return the solution that the whole ``reply`` states, or raise `Malformed`."""
         return self.parse_answer(instance, extract_answer(reply, self.answer_format, thoughts))
 
-    def verify(self, instance: I, text: object, thoughts: Thoughts = THOUGHTS) -> Verdict:
+    def verify(self, instance: I, text: object, thoughts: ThoughtsLike = THOUGHTS) -> Verdict:
         """Judge ``text``, the whole reply of a model. Never raises, whatever it is; what is no text is malformed.
 
         The first feasible answer to an instance waits for its reference, which is solved once. ``thoughts`` says how
-        those of the model end; nothing in them is read.
+        those of the model end, such as ``"[/THINK]"``; nothing in them is read. See `forge_gym.core.episode.Protocol`.
 
         Examples
         --------
@@ -342,7 +342,7 @@ class Problem(ABC, Generic[I, S]):
             return Verdict("malformed", str(error))
         return self._judged(instance, solution)
 
-    def verify_many(self, instance: I, texts: Sequence[str], thoughts: Thoughts = THOUGHTS) -> list[Verdict]:
+    def verify_many(self, instance: I, texts: Sequence[str], thoughts: ThoughtsLike = THOUGHTS) -> list[Verdict]:
         """Judge several replies to one instance as `verify` does; equal ones, frequent in a group, once."""
         if len(texts) == 1:
             return [self.verify(instance, texts[0], thoughts)]
