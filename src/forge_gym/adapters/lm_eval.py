@@ -4,8 +4,8 @@ r"""Tasks for EleutherAI's lm-evaluation-harness: a suite as a group, and a task
     lm_eval run --include_path tasks --tasks forge_bench_v1 --model hf --model_args pretrained=M --apply_chat_template
 
 The harness reads the YAML files of a folder, which the first line writes. Metrics per task: success, quality, skill and
-optimal, means over its instances; the group's are means over all. The harness takes thoughts out of replies itself: give
-it ``think_end_token`` in ``--model_args`` where they do not end with ``</think>``.
+optimal, means over its instances; the group's are means over all. The harness takes thoughts out of replies itself:
+give it ``think_end_token`` in ``--model_args`` where they do not end with ``</think>``.
 """
 
 from __future__ import annotations
