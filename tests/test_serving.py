@@ -30,6 +30,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect  # noqa: E402
 from forge_gym import serving  # noqa: E402
 from forge_gym.serving import Punctual, check_size, protect  # noqa: E402
 
+ECHO = "ws://localhost/echo"
 ENDED: list[int] = []
 """Codes with which echoes ended."""
 
@@ -227,12 +228,12 @@ def test_pages_of_other_sites_may_not_call() -> None:
         for method in ("POST", "GET"):
             refused = client.request(method, "/length", headers=headers)
             assert refused.status_code == 403 and "own page" in refused.json()["error"], headers
-        with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect("ws://localhost/echo", headers=headers):
+        with pytest.raises(WebSocketDenialResponse) as denied, client.websocket_connect(ECHO, headers=headers):
             pass
         assert denied.value.status_code == 403
     for headers in OWN:
         assert client.post("/length", headers=headers).status_code == 200, headers
-        with client.websocket_connect("ws://localhost/echo", headers=headers) as open_one:
+        with client.websocket_connect(ECHO, headers=headers) as open_one:
             open_one.send_text("hello")
             assert open_one.receive_text() == "hello"
     link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
@@ -247,7 +248,7 @@ def test_names_that_nobody_allowed_are_refused() -> None:
         headers = {"host": host, "origin": f"http://{host}"}
         assert client.get("/length", headers={"host": host}).status_code == 400
         assert client.post("/length", headers=headers).status_code in (400, 403)
-        with pytest.raises(WebSocketDenialResponse), client.websocket_connect("ws://localhost/echo", headers={"host": host}):
+        with pytest.raises(WebSocketDenialResponse), client.websocket_connect(ECHO, headers={"host": host}):
             pass
     for host in ("localhost:1", "[::1]", "127.0.0.1:99", "hub.example.org"):
         assert client.get("/length", headers={"host": host}).status_code == 200
@@ -262,7 +263,7 @@ def test_names_that_nobody_allowed_are_refused() -> None:
 def test_a_silent_session_is_closed() -> None:
     client = TestClient(guarded(idle_s=0.3), base_url="http://localhost")
     ENDED.clear()
-    with client.websocket_connect("ws://localhost/echo") as session:
+    with client.websocket_connect(ECHO) as session:
         for _ in range(4):  # each message starts the clock anew
             time.sleep(0.15)
             session.send_text("still here")
