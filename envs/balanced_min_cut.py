@@ -52,7 +52,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
     own: ClassVar = ("balanced",)
     mendable: ClassVar = ("balanced",)
     instance_type: ClassVar = WeightedGraph
-    work_limit: ClassVar = 500_000_000
+    work_limit: ClassVar = 250_000_000
     smallest: ClassVar = 8
     scratch: ClassVar = {"n": 8, "largest": 5}
     picture: ClassVar = Halves()

@@ -17,7 +17,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from ..core import Between, Certificate, Range, Violation
+from ..core import Between, Certificate, Range, Violation, check_int
 from ..kinds import Choose, Chosen, Data, Subset, Table, Value
 from ..pictures.bars import Waterfall
 from ..solvers.subset_sum import backtrack, dp_exact, is_reachable, most_numbers, pair_exchange
@@ -58,6 +58,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     mendable: ClassVar = ("target",)
     instance_type: ClassVar = ExactSubsetSumInstance
     work_limit: ClassVar = 10_000_000
+    most: ClassVar = 500
     smallest: ClassVar = 8
     scratch: ClassVar = {"n": 6, "largest": 20}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size", exact=True)
@@ -69,6 +70,11 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     """Numbers are 1 to ``largest``; 0 stands for 3 n, which leaves greedy most room."""
     tightness: Annotated[float, Between(0.01, 0.99)] = 0.5
     """Share of the numbers that are hidden: the target is their sum."""
+
+    def check(self) -> None:
+        hidden = max(1, round(self.tightness * self.n))
+        rule = f"the target, the sum of {hidden} numbers, is at most 1,000,000"
+        check_int("largest", self.largest, 0, 10**6 // hidden, rule=rule)
 
     def generate(self, rng: np.random.Generator) -> ExactSubsetSumInstance:
         n = self.n

@@ -49,7 +49,7 @@ class GraphColoring(Assignment[Graph]):
     interchangeable: ClassVar = True
     own: ClassVar = ("proper",)
     instance_type: ClassVar = Graph
-    work_limit: ClassVar = 60_000_000
+    work_limit: ClassVar = 15_000_000
     smallest: ClassVar = 8
     scratch: ClassVar = {"n": 7, "p": 0.4}
     picture: ClassVar = ColoredVertices()

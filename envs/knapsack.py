@@ -72,7 +72,7 @@ class Knapsack(Subset[KnapsackInstance]):
     noun: ClassVar = "item"
     own: ClassVar = ("capacity",)
     instance_type: ClassVar = KnapsackInstance
-    work_limit: ClassVar = 50_000_000
+    work_limit: ClassVar = 25_000_000
     smallest: ClassVar = 8
     scratch: ClassVar = {"n": 6, "largest": 6, "distribution": "uncorrelated"}
     picture: ClassVar = Waterfall("weights", "capacity", order="by_density", values="values")

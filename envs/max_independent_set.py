@@ -50,7 +50,7 @@ class MaxIndependentSet(GraphSubset[Graph]):
     sense: ClassVar = "max"
     own: ClassVar = ("independent",)
     instance_type: ClassVar = Graph
-    work_limit: ClassVar = 30_000_000
+    work_limit: ClassVar = 20_000_000
     smallest: ClassVar = 32
     scratch: ClassVar = {"n": 10, "distribution": "gnp", "p": 0.4}
     picture: ClassVar = ChosenVertices(adjacent=False)

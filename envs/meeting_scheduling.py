@@ -147,6 +147,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     ranges: ClassVar = "rooms 0 to {}, starts minutes of the day"
     own: ClassVar = ("grid", "capacity", "available", "room", "person")
     instance_type: ClassVar = MeetingSchedulingInstance
+    work_limit: ClassVar = 800_000
     smallest: ClassVar = 6
     scratch: ClassVar = {"n": 4}
     picture: ClassVar = Meetings()

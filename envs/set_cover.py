@@ -26,7 +26,7 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Certificate, Range, Violation, mask_of
+from ..core import Certificate, Range, Violation, check_int, mask_of
 from ..kinds import Choose, Chosen, Data, Sets, Subset, Table, TypedInstance, Value, Vector
 from ..pictures.matrix import Incidence
 from ..solvers.covering import cheapest_cover
@@ -88,7 +88,7 @@ class SetCover(Subset[SetCoverInstance]):
     own: ClassVar = ("covered",)
     mendable: ClassVar = ("covered",)
     instance_type: ClassVar = SetCoverInstance
-    work_limit: ClassVar = 60_000_000
+    work_limit: ClassVar = 5_000_000
     smallest: ClassVar = 18
     scratch: ClassVar = {"n": 6, "elements": 6, "members": 3, "largest": 5}
     picture: ClassVar = Incidence("subsets", "universe", costs="costs")
@@ -106,6 +106,9 @@ class SetCover(Subset[SetCoverInstance]):
     """Mean number of elements of a subset; at most a quarter of all elements, or 2 where that is more."""
     largest: Annotated[int, Range(1, 10**9)] = 20
     """Costs of ``costed`` are 1 to ``largest``."""
+
+    def check(self) -> None:
+        check_int("members", self.members, 1, 200_000 // self.n, rule=f"{self.n} subsets have at most 200,000 in all")
 
     def generate(self, rng: np.random.Generator) -> SetCoverInstance:
         n, universe = self.n, self.elements or self.n * 4 // 3

@@ -25,7 +25,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from ..core import Certificate, Malformed, Range, check_int
-from ..kinds import Choose, Data, Names, Order, Permutation, Table, size_at_level
+from ..kinds import Choose, Data, Names, Order, Permutation, Table
 from ..kinds.points import MAX_COORDINATE, Places, clustered_points, least_grid, uniform_points
 from ..pictures.plane import Tour
 from ..solvers.branch_and_cut_tsp import shortest_tour
@@ -66,7 +66,7 @@ class TSP(Permutation[TSPInstance]):
     done: ClassVar = "visited", "visits"
     cyclic: ClassVar = True
     instance_type: ClassVar = TSPInstance
-    work_limit: ClassVar = 60_000_000
+    work_limit: ClassVar = 20_000_000
     smallest: ClassVar = 5
     scratch: ClassVar = {"n": 6, "grid": 5, "spacing": 100}
     picture: ClassVar = Tour()
@@ -89,7 +89,7 @@ class TSP(Permutation[TSPInstance]):
             check_int("grid", self.grid, least_grid(self.n), rule=rule)
 
     def at_level(self, level: int) -> TSP:
-        n = size_at_level(self.smallest, level)
+        n = self.size_at_level(level)
         return replace(self, n=n, grid=max(self.grid, least_grid(n)))
 
     def generate(self, rng: np.random.Generator) -> TSPInstance:

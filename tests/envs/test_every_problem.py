@@ -115,11 +115,36 @@ def test_nothing_touches_the_global_generators(name: str) -> None:
 
 
 @every_problem
-def test_levels_grow_steadily_and_without_end(name: str) -> None:
+def test_levels_grow_steadily_to_the_largest_size(name: str) -> None:
     problem = forge_gym.problem(name)
     sizes = [problem.at_level(level).instance(0).size for level in range(20)]
     assert all(a < b <= 1.3 * a for a, b in pairwise(sizes))
-    assert problem.at_level(10**6).parameters["n"] > 10**10
+    with pytest.raises(ValueError, match=rf"level must be an integer from 0 to \d+ \({name} has at most") as error:
+        problem.at_level(10**6)
+    last = int(str(error.value).split("did you mean ")[1].rstrip("?"))
+    assert 0.9 * problem.most < problem.at_level(last).parameters["n"] <= problem.most
+    with pytest.raises(ValueError, match="level must be"):
+        forge_gym.problem(name, level=last + 1)
+    with pytest.raises(
+        ValueError, match=rf"n must be an integer from 3 to {problem.most} .*: did you mean"
+    ):
+        forge_gym.problem(name, n=10**9)
+
+
+@every_problem
+def test_the_longest_answer_of_the_largest_size_is_read(name: str) -> None:
+    most = forge_gym.problem(name).most
+    words = tuple("".join(chr(97 + int(d)) for d in f"{k:040d}") for k in range(most))
+    tall = {"grid": 10**4} if name == "TSP" else {}
+    for names in (words, 10**12):
+        problem: Any = forge_gym.problem(name, n=most, names=names, **tall)
+        instance = problem.instance(0)
+        everything = problem.assemble(instance, ())
+        for solution in (problem.trivial(instance), problem.random(instance, np.random.default_rng(0))):
+            everything = max(everything, solution, key=len)
+        if not problem.in_order and not isinstance(everything[0], tuple):
+            everything = tuple(range(most))  # every element, feasible or not
+        assert problem.parse_reply(instance, problem.format(instance, everything)) == everything
 
 
 @every_problem

@@ -37,10 +37,10 @@ def test_dsatur_and_cp_sat_agree() -> None:
     for seed in range(12):
         problem = GraphColoring(n=16 + seed % 8, p=(0.3, 0.5, 0.7)[seed % 3])
         instance = problem.instance(seed)
-        start = problem.heuristic(instance)
-        searched = dsatur(instance.neighbours, start, 10**7)
-        stopped = dsatur(instance.neighbours, start, 0)
-        assigned = assign(instance.neighbours, stopped, 10**7) if not stopped.proven else stopped
+        start, clique = problem.heuristic(instance), greedy_clique(instance.neighbours)
+        searched = dsatur(instance.neighbours, clique, start, 10**7)
+        stopped = dsatur(instance.neighbours, clique, start, 0)
+        assigned = assign(instance.neighbours, clique, stopped, 10**7) if not stopped.proven else stopped
         assert searched.proven and assigned.proven and searched.value == assigned.value
 
 
@@ -87,7 +87,7 @@ def test_a_clash_is_named() -> None:
 def test_a_graph_too_large_to_search_gets_an_unproven_reference() -> None:
     problem = GraphColoring(n=450, p=0.02)
     reference = problem.reference(problem.instance())
-    assert not reference.proven and reference.bound == 2
+    assert not reference.proven and 2 <= reference.bound <= 4 and reference.value < 20
 
 
 @pytest.mark.parametrize(

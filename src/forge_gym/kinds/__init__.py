@@ -6,7 +6,7 @@ This package exports what most problem files use.
 from .assignment import Assignment, Labels, Partial
 from .graph import Graph, WeightedGraph, pairs_without
 from .instance import Pairs, Rows, Sets, Shape, Square, TypedInstance, Vector, WeightedPairs
-from .kind import Choose, Kind, as_kind, size_at_level
+from .kind import Choose, Kind, as_kind
 from .permutation import Order, Permutation
 from .schedule import Plan, Row, Schedule
 from .sequence import Sequence, Walk
@@ -45,5 +45,4 @@ __all__ = [
     "WeightedPairs",
     "as_kind",
     "pairs_without",
-    "size_at_level",
 ]

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import islice
+from itertools import count, islice, takewhile
 from typing import Any, ClassVar, Generic, Self, TypeAlias
 
 import numpy as np
@@ -235,12 +235,32 @@ class Kind(Problem[I, S], Generic[I, S]):
         super().__post_init__()
         check_choice("style", self.style, STYLES)
         n = check_int("n", self.n, self.least, rule=f"fewer {plural(self.noun)} leave no choice")
+        check_int("n", n, self.least, self.most, rule="of more, a reference takes too long")
         object.__setattr__(self, "n", n)
         _check_names(self.names, self.style, n)
         self.check()
 
     def at_level(self, level: int) -> Self:
-        return replace(self, n=size_at_level(self.smallest, level))
+        return replace(self, n=self.size_at_level(level))
+
+    @classmethod
+    def size_at_level(cls, level: int) -> int:
+        """Return the number of elements at a difficulty level; a ``ValueError`` beyond the last one.
+
+        Level 0 has `smallest`, each of the others at most 1.3 times as many as the one before, and the last at most
+        `most`. Growth is quadratic. `smallest` is at least 5.
+
+        Examples
+        --------
+        >>> import forge_gym
+        >>> tsp = forge_gym.problem("TSP")
+        >>> [tsp.size_at_level(level) - tsp.smallest for level in (0, 1, 2, 3, 5, 10, 20)]
+        [0, 1, 2, 4, 8, 22, 70]
+        """
+        sizes = takewhile(cls.most.__ge__, (cls.smallest + k + k * k // 8 for k in count()))
+        last = sum(1 for _ in sizes) - 1
+        level = check_int("level", level, 0, last, rule=f"{cls.name} has at most {cls.most} {plural(cls.noun)}")
+        return cls.smallest + level + level * level // 8
 
     def names_of(self, instance: I) -> Names:
         """Return what the elements of ``instance`` are called in texts."""
@@ -326,21 +346,7 @@ def _check_names(names: Any, style: str, n: int) -> None:
     elif isinstance(names, str):
         check_choice("names", names, ["words"])
     else:
-        check_int("names", names, 0)
-
-
-def size_at_level(smallest: int, level: int) -> int:
-    """Return the number of elements at a difficulty level: ``smallest`` at level 0, then at most 1.3 times the last.
-
-    Growth is quadratic, so levels have no end and sizes do not overflow. ``smallest`` is at least 5.
-
-    Examples
-    --------
-    >>> [size_at_level(5, level) for level in (0, 1, 2, 3, 5, 10, 20)]
-    [5, 6, 7, 9, 13, 27, 75]
-    """
-    level = check_int("level", level, 0)
-    return smallest + level + level * level // 8
+        check_int("names", names, 0, 10**12, rule="more digits make answers too long")
 
 
 @lru_cache(maxsize=1024)

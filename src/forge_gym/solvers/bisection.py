@@ -61,9 +61,10 @@ def lightest_bisection(weights: Floats, start: Half, limit: int) -> Certificate[
     count = comb(n - 1, n // 2 - 1) if n % 2 == 0 else comb(n, n // 2)
     best, bound, work = start, 0, 0
     solver = "greedy graph growing"
-    if count > min(limit, _ENUMERATED) and n <= _LARGEST:
+    if count > min(limit, _ENUMERATED):
         half, work = descend(weights, best, limit // 8)
-        best = _canonical(n, half)
+        best, solver = _canonical(n, half), "swap descent"
+    if work and n <= _LARGEST:
         share = limit // 8 if count <= limit // 2 else limit - work
         bound, spent = semidefinite_bound(weights, _cut(weights, best), share)
         work += spent

@@ -17,32 +17,40 @@ from . import cpsat
 Colouring: TypeAlias = tuple[int, ...]
 
 _LARGEST = 400
-"""Vertices of the largest graph that is searched: a model of more has too many clauses."""
+"""Vertices of the largest graph that is searched: each step of a larger one takes too long."""
+_LOOKS = 2_000_000
+"""Vertices looked at while cliques are grown: below a second, and far more than small graphs need."""
 
 
 def fewest_colors(neighbours: Sequence[int], start: Colouring, limit: int) -> Certificate[Colouring]:
     """Return a colouring with the fewest colours and its proof, or the best one and the best bound.
 
     ``neighbours`` has a bit mask for each vertex, and ``start`` is a colouring to begin with. A tenth of the steps of
-    ``limit`` are for DSATUR, each a vertex looked at; the others are CP-SAT's deterministic time, in millionths.
+    ``limit`` are for DSATUR, each a vertex looked at; the others are CP-SAT's, see `cpsat.solve`. Of large graphs
+    only the bound of a clique is known.
 
     Examples
     --------
     >>> fewest_colors([0b110, 0b101, 0b011], (0, 1, 2), limit=100).bound
     3
     """
+    clique = greedy_clique(neighbours)
     if len(neighbours) > _LARGEST:
-        return Certificate(start, len(set(start)), 1 + any(neighbours), "first fit", 0)
-    coloring = dsatur(neighbours, start, limit // 10)
-    return coloring if coloring.proven else assign(neighbours, coloring, limit - coloring.work)
+        return Certificate(start, len(set(start)), len(clique), "first fit, greedy clique", 0)
+    coloring = dsatur(neighbours, clique, start, limit // 10)
+    return coloring if coloring.proven else assign(neighbours, clique, coloring, limit - coloring.work)
 
 
 def greedy_clique(neighbours: Sequence[int]) -> list[int]:
-    """Return a clique, grown from each vertex by the neighbour with most common neighbours."""
+    """Return a clique, grown from each vertex by the neighbour with most common neighbours, for `_LOOKS` at most."""
     best: list[int] = []
+    left = _LOOKS
     for start in range(len(neighbours)):
         clique, common = [start], neighbours[start]
+        if common.bit_count() < len(best) or left < 0:
+            continue
         while common:
+            left -= common.bit_count()
             v = max(bits(common), key=lambda u: (common & neighbours[u]).bit_count())
             clique.append(v)
             common &= neighbours[v]
@@ -50,12 +58,11 @@ def greedy_clique(neighbours: Sequence[int]) -> list[int]:
     return best
 
 
-def dsatur(neighbours: Sequence[int], start: Colouring, limit: int) -> Certificate[Colouring]:
-    """Branch on the vertex that sees most colours [1]_, below ``start`` and above the bound of a clique.
+def dsatur(neighbours: Sequence[int], clique: Sequence[int], start: Colouring, limit: int) -> Certificate[Colouring]:
+    """Branch on the vertex that sees most colours [1]_, below ``start`` and above the bound of the ``clique``.
 
     A step is one vertex looked at while choosing; the search stops after ``limit`` of them.
     """
-    clique = greedy_clique(neighbours)
     best, best_count, work = list(start), len(set(start)), 0
     colours = [-1] * len(neighbours)
     seen = [0] * len(neighbours)  # bit masks of the colours that each vertex's neighbours have
@@ -96,14 +103,16 @@ def dsatur(neighbours: Sequence[int], start: Colouring, limit: int) -> Certifica
     return Certificate(tuple(best), best_count, bound, "DSATUR branch and bound", work)
 
 
-def assign(neighbours: Sequence[int], start: Certificate[Colouring], limit: int) -> Certificate[Colouring]:
-    """Look for fewer colours than ``start`` with CP-SAT, single-threaded and seeded.
-
-    ``limit`` is CP-SAT's deterministic time in millionths.
-    """
+def assign(
+    neighbours: Sequence[int], clique: Sequence[int], start: Certificate[Colouring], limit: int
+) -> Certificate[Colouring]:
+    """Look for fewer colours than ``start`` with CP-SAT, the vertices of the ``clique`` in colours of their own."""
+    n, most = len(neighbours), int(start.value) - 1
+    limit -= cpsat.STEPS_PER_LITERAL * most * sum([mask.bit_count() for mask in neighbours])
+    if limit <= 0:
+        return start
     from ortools.sat.python import cp_model
 
-    n, most = len(neighbours), int(start.value) - 1
     model = cp_model.CpModel()
     takes = [[model.new_bool_var("") for _ in range(most)] for _ in range(n)]
     used = [model.new_bool_var("") for _ in range(most)]
@@ -113,7 +122,7 @@ def assign(neighbours: Sequence[int], start: Certificate[Colouring], limit: int)
             model.add_implication(takes[v][c], used[c])
             for u in bits(neighbours[v] & ((1 << v) - 1)):
                 model.add_at_most_one(takes[u][c], takes[v][c])
-    for c, v in enumerate(greedy_clique(neighbours)[:most]):  # colours are interchangeable: fix a clique's
+    for c, v in enumerate(clique[:most]):  # colours are interchangeable: fix a clique's
         model.add(takes[v][c] == 1)
     for c in range(most - 1):
         model.add_implication(used[c + 1], used[c])

@@ -37,7 +37,8 @@ def nemhauser_ullmann(
     """Return the best pack: item by item, the packs that no lighter one is worth as much as [2]_.
 
     Packs that even a fractional rest cannot lift above the best one are left out. Numbers may be of any size, ``order``
-    has the items by falling value per weight, ``start`` is a pack to begin with, and ``limit`` counts packs looked at.
+    has the items by falling value per weight, ``start`` is a pack to begin with, and ``limit`` counts packs looked at,
+    each of them five times where numbers are too large for 64 bits.
 
     Examples
     --------
@@ -46,14 +47,16 @@ def nemhauser_ullmann(
     """
     total = max(sum(weights), sum(values), capacity)
     kind: Any = np.int64 if total < 2**31 else object
-    best, best_value = start, sum([values[item] for item in start])
+    steps = 1 if kind is np.int64 else 5  # that a pack takes
+    best_value, best_at = sum([values[item] for item in start]), 0
     loads, worths = np.zeros(1, dtype=kind), np.zeros(1, dtype=kind)
     stages = [(loads, worths)]
+    best_stage = 0
     work, bound = 0, dantzig(capacity, weights, values, order)
     for k, item in enumerate(order):
-        work += len(loads)
+        work += steps * len(loads)
         if work > limit:
-            return Certificate(best, best_value, max(bound, best_value), "Nemhauser-Ullmann", work)
+            break
         fits = loads <= capacity - weights[item]
         loads = np.concatenate([loads, loads[fits] + weights[item]])
         worths = np.concatenate([worths, worths[fits] + values[item]])
@@ -69,9 +72,10 @@ def nemhauser_ullmann(
         if not len(worths):
             break
         if int(worths[-1]) > best_value:
-            best_value = int(worths[-1])
-            best = _trace(stages, weights, values, order, len(worths) - 1)
-    return Certificate(tuple(sorted(best)), best_value, best_value, "Nemhauser-Ullmann", work)
+            best_value, best_stage, best_at = int(worths[-1]), len(stages), len(worths) - 1
+    best = _trace(stages[:best_stage], weights, values, order, best_at) if best_stage else start
+    bound = max(bound, best_value) if work > limit else best_value
+    return Certificate(tuple(sorted(best)), best_value, bound, "Nemhauser-Ullmann", work)
 
 
 def dantzig(capacity: int, weights: Numbers, values: Numbers, order: Numbers) -> int:

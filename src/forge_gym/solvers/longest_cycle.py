@@ -24,7 +24,9 @@ Cycle: TypeAlias = tuple[int, ...]
 _DYNAMIC = 13
 """Vertices of a block up to which dynamic programming is quicker than CP-SAT."""
 _SEARCHED = 400
-"""Vertices of the largest block that CP-SAT searches: a model of more has too many arcs."""
+"""Vertices of the largest block that CP-SAT searches: of more, its steps take too long."""
+_PASSED = 20_000_000
+"""Vertices that rotations pass at most: about a second."""
 
 
 def longest_cycle(core: Sequence[int], blocks: Sequence[int], start: Cycle, limit: int) -> Certificate[Cycle]:
@@ -161,12 +163,13 @@ def closings(neighbours: Sequence[int], path: list[int]) -> list[tuple[int, int]
 def rotations(neighbours: Sequence[int], block: int, best: Cycle, limit: int) -> Certificate[Cycle]:
     """Extend a path within ``block``, and where it is stuck rotate its end [1]_; keep the longest cycle.
 
-    A step is one vertex appended or one rotation: at most 100 a vertex, and at most ``limit`` in all.
+    A step is one vertex appended or one rotation: at most 100 a vertex, fewer where paths are long, and at most
+    ``limit`` in all.
     The draws are those of one fixed seed. Finds Hamiltonian cycles; on graphs with hubs and without a
     Hamiltonian cycle its cycles are clearly below the longest.
     """
     size, work = block.bit_count(), 0
-    limit = min(limit, 100 * size)
+    limit = min(limit, 100 * size, _PASSED // size)
     rng = np.random.default_rng(0)
     vertices = bits(block)
     path: list[int] = []
@@ -240,6 +243,7 @@ def circuit(neighbours: Sequence[int], block: int, best: Cycle, limit: int) -> C
     ``limit`` is CP-SAT's deterministic time in millionths.
     """
     size = block.bit_count()
+    limit -= cpsat.STEPS_PER_LITERAL * sum([(neighbours[v] & block).bit_count() for v in bits(block)])
     if limit <= 0 or size > _SEARCHED:
         return Certificate(best, len(best), size, "CP-SAT not started", 0)
     from ortools.sat.python import cp_model

@@ -13,13 +13,15 @@ References
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..core.checks import check_choice, check_int, check_known, check_share, short_repr
+from ..core.foreign import load_json
 from ..core.instance import Instance
-from ..core.problem import Problem
+from ..core.problem import PATIENCE, Problem
 from ..core.seeding import SPLITS, instance_generator, stream_of
 from ..core.verdict import Verdict
 from ..data.rows import Row
@@ -27,6 +29,9 @@ from ..data.rows import Row
 _STREAM = stream_of("draws of a curriculum", 0, {})
 PASS = 0.75
 """Skill from which a rollout counts as passed."""
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,32 @@ class Window:
     """Whether the last check was one of the two that lower the top."""
     promotions: int = 0
     demotions: int = 0
+    ceiling: int | None = None
+    """Highest level that the top may reach: there is no higher one, or it took too much work. None where unknown."""
+
+    def check(self) -> None:
+        """Raise ``ValueError`` unless these are values that a window can have."""
+        check_int("top", self.top, 0, self.ceiling)
+        for name in ("promotions", "demotions"):
+            check_int(name, getattr(self, name), 0)
+        if self.ceiling is not None:
+            check_int("ceiling", self.ceiling, 0)
+        check_choice("weak", self.weak, (False, True))
+        if not isinstance(self.seen, list) or len(self.seen) >= self.rule.groups:
+            raise ValueError(f"seen must be fewer than {self.rule.groups} groups, got {short_repr(self.seen)}")
+        for group in self.seen:
+            if not isinstance(group, list) or len(group) != 3:
+                raise ValueError(f"a group must be three numbers, got {short_repr(group)}")
+            rollouts = check_int("rollouts", group[0], 1)
+            for count in group[1:]:
+                check_int("a count of rollouts", count, 0, rollouts)
+
+    def cap(self, ceiling: int, top: int | None = None) -> None:
+        """Never go above ``ceiling`` again, and go on at ``top``, if it is below."""
+        top = min(self.top, ceiling if top is None else top)
+        if top < self.top:
+            self.seen, self.weak = [], False
+        self.top, self.ceiling = top, ceiling
 
     @property
     def levels(self) -> range:
@@ -94,6 +125,9 @@ class Window:
         accuracy, move = passed / rollouts, 0
         weak = accuracy <= rule.down and zero_pass >= rule.zero_pass * rule.groups
         if accuracy >= rule.up and feasible >= rule.feasible * rollouts:
+            if self.top == self.ceiling:
+                self.seen, self.weak = [], False
+                return 0
             move, self.promotions = 1, self.promotions + 1
         elif weak and self.weak and self.top > 0:
             move, self.demotions = -1, self.demotions + 1
@@ -107,7 +141,8 @@ class Curriculum:
     """Which problem, level and instance comes next, and what was learned from the answers.
 
     Problems are drawn with equal probability, which no adaptive mixture is known to beat reliably. Only graded
-    instances are drawn, each once.
+    instances are drawn, each once. Where finding one takes more than a limit of work, the problem's levels end below;
+    a warning of the logger says so. Work is counted in steps of solvers, so that all processes decide alike.
 
     Parameters
     ----------
@@ -148,6 +183,7 @@ class Curriculum:
         check_known("start", "problem", starts, self.problems)
         for name, level in starts.items():
             starts[name] = check_int(f"start of {name}", level, 0)
+            self.problems[name].at_level(level)  # or a ValueError names its last level
         self.seed, self.split, self.rule = seed, split, rule or WindowConfig()
         self.windows = {name: Window(self.rule, starts.get(name, 0)) for name in self.problems}
         self._next: dict[str, int] = {}  # by problem and level
@@ -167,23 +203,48 @@ class Curriculum:
         return Row.of(problem, instance, {"seed": self.seed, "index": index, "split": self.split}, level)
 
     def sample(self) -> Row:
-        """Return the next instance to train on: graded, and not drawn before."""
+        """Return the next instance to train on: graded, and not drawn before.
+
+        Raises
+        ------
+        ValueError
+            If even level 0 of a problem has no such instance.
+        """
         name = [*self.problems][int(self._rng.integers(len(self.problems)))]
-        levels = self.windows[name].levels
-        level = levels[int(self._rng.integers(len(levels)))]
-        key, problem = f"{name} {level}", self.problems[name].at_level(level)
-        index, instance = next(problem.graded_instances(self.seed, self.split, start=self._next.get(key, 0)))
-        self._next[key] = index + 1
-        return self._row(problem, level, index, instance)
+        window, patience = self.windows[name], PATIENCE
+        level = window.levels[int(self._rng.integers(len(window.levels)))]
+        while True:
+            key, problem = f"{name} {level}", self.problems[name].at_level(level)
+            try:
+                found = problem.graded_instances(self.seed, self.split, self._next.get(key, 0), patience)
+                index, instance = next(found)
+            except ValueError as error:
+                if level == 0:
+                    raise
+                # First one level lower, then at half of it, with less patience: a search of all levels takes seconds.
+                lower = level - 1 if patience == PATIENCE else level // 2
+                window.cap(level - 1, lower)
+                _LOG.warning("levels of %s end at %d, and go on at %d: %s", name, level - 1, window.top, error)
+                level, patience = window.top, 1.0
+                continue
+            self._next[key] = index + 1
+            return self._row(problem, level, index, instance)
 
     def update(self, name: str, level: int, verdicts: Sequence[Verdict]) -> int:
         """Learn from the answers to one instance; return by how much the problem's top moved.
 
         Verdicts that beat a certificate say nothing about the learner and do not count.
         """
+        window = self.windows[name]
+        if level == window.top and window.ceiling is None:
+            try:
+                self.problems[name].at_level(level + 1)
+            except ValueError as error:
+                window.cap(level)
+                _LOG.warning("levels of %s end at %d: %s", name, level, error)
         judged = [verdict for verdict in verdicts if not verdict.beats_bound]
         skills = [verdict.skill for verdict in judged]
-        return self.windows[name].update(level, skills, sum([verdict.feasible for verdict in judged]))
+        return window.update(level, skills, sum([verdict.feasible for verdict in judged]))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later draws depend on as JSON-ready data."""
@@ -200,18 +261,40 @@ class Curriculum:
         return copied
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned; raise ``ValueError`` if it is of other problems, rules or streams.
+        """Continue from what `state_dict` returned; raise ``ValueError`` if it is damaged or of another curriculum.
 
         A refused state changes nothing.
         """
-        own, state = self.state_dict(), json.loads(json.dumps(state))
-        for key in ("problems", "rule", "seed", "split"):
-            if state.get(key) != own[key]:
-                raise ValueError(
-                    f"state must be of the same {key}, {short_repr(own[key])}, got {short_repr(state.get(key))}"
-                )
-        if state.keys() != own.keys():
-            raise ValueError(f"state must have the keys {[*own]}, got {[*state]}")
-        windows = {name: Window(**saved | {"rule": self.rule}) for name, saved in state["windows"].items()}
-        self.windows, self._next = windows, state["next"]
+        own = self.state_dict()
+        try:
+            state = load_json(json.dumps(state))
+            if not isinstance(state, dict):
+                raise ValueError(f"state must be what state_dict returned, got {short_repr(state)}")
+            for key in ("problems", "rule", "seed", "split"):
+                if state.get(key) != own[key]:
+                    raise ValueError(
+                        f"state must be of the same {key}, {short_repr(own[key])}, got {short_repr(state.get(key))}"
+                    )
+            if state.keys() != own.keys():
+                raise ValueError(f"state must have the keys {[*own]}, got {[*state]}")
+            windows = {name: self._window(name, state["windows"][name]) for name in self.problems}
+            following = {key: check_int(f"next of {key}", index, 0) for key, index in state["next"].items()}
+            for key in following:
+                name, _, level = key.partition(" ")
+                self.problems[name].at_level(int(level))
+            generator: Any = type(self._rng.bit_generator)()
+            generator.state = state["rng"]
+            if json.loads(json.dumps(generator.state)) != state["rng"] or len(state["windows"]) > len(windows):
+                raise ValueError(f"state must be as state_dict returns it, got {short_repr(state)}")
+        except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"state of a curriculum is damaged: {short_repr(error)}") from None
+        self.windows, self._next = windows, following
         self._rng.bit_generator.state = state["rng"]
+
+    def _window(self, name: str, saved: dict[str, Any]) -> Window:
+        if saved.keys() != vars(self.windows[name]).keys() or saved["rule"] is not None:
+            raise ValueError(f"a window must have the keys {[*vars(self.windows[name])]}, got {short_repr(saved)}")
+        window = Window(**saved | {"rule": self.rule})
+        window.check()
+        self.problems[name].at_level(window.top)
+        return window

@@ -7,8 +7,8 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ...core.checks import check_choice, check_int
-from ...core.problem import Problem
+from ...core.checks import check_choice, check_int, short_repr
+from ...core.problem import MAX_UNGRADED, Problem
 from ...data.rows import Row, samples
 from ...training.curriculum import Curriculum
 
@@ -109,13 +109,19 @@ class Stream:
             _unreadable(0)
         for number, (name, level, index) in list(self._pending.items()):
             yield {**row(self.curriculum.at(name, level, index), chat=self.chat), "draw": number}
-        while True:
+        excluded = 0
+        while excluded < MAX_UNGRADED:
             drawn = self.curriculum.sample()
             if drawn.prompt in self.exclude:
+                excluded += 1
                 continue
+            excluded = 0
             number, self._drawn = self._drawn, self._drawn + 1
             self._pending[number] = (drawn.problem.name, drawn.level, drawn.source["index"])
             yield {**row(drawn, chat=self.chat), "draw": number}
+        raise ValueError(
+            f"exclude must leave instances, got {MAX_UNGRADED} in a row that it names: start at a higher level"
+        )
 
     def answered(self, number: int, spec: str) -> tuple[str, int, int] | None:
         """Take row ``number`` from the pending ones; return problem, level and index; None if it is none of them.
@@ -142,13 +148,15 @@ class Stream:
         try:
             drawn, curriculum = state["drawn"], state["curriculum"]
             drawn = check_int("drawn", drawn, 0)
-            pending = {number: (name, level, index) for number, name, level, index in state["pending"]}
-            for number, (name, level, index) in pending.items():
-                number = check_int("number", number, 0, drawn - 1)
+            pending: dict[int, tuple[str, int, int]] = {}
+            for number, name, level, index in state["pending"]:
                 check_choice("problem", name, self.curriculum.problems)
                 level = check_int("level", level, 0)
-                index = check_int("index", index, 0)
-        except (KeyError, TypeError, ValueError) as error:
+                self.curriculum.problems[name].at_level(level)
+                pending[check_int("number", number, 0, drawn - 1)] = name, level, check_int("index", index, 0)
+            if len(pending) < len(state["pending"]):
+                raise ValueError(f"rows must be pending once, got {short_repr(state['pending'])}")
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ValueError(f"state of a stream is damaged: {error!r}") from None
         self.curriculum.load_state_dict(curriculum)
         self._drawn, self._pending = drawn, pending
