@@ -95,7 +95,7 @@ def check_int(parameter: str, value: Any, low: int, high: int | None = None, rul
 def check_share(parameter: str, value: Any, low: float = 0.0, high: float = 1.0) -> float:
     """Return ``value`` as a plain number if it is one with ``low <= value <= high``, or raise ``ValueError``."""
     number: float | None = as_int(value)
-    if number is None and isinstance(value, Real) and type(value) is not bool:
+    if number is None and type(value) is not bool and isinstance(value, Real):
         with suppress(OverflowError):  # of a fraction
             number = float(value)
     if number is None or not low <= number <= high:  # NaN fails the comparison, as it must
