@@ -90,7 +90,7 @@ def test_a_suite_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_a_problem_of_ones_own_from_run_to_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each command in a process of its own: the transcript says where the class is."""
+    """Each command in a process of its own: the transcript says where the class is, and the user that it may be run."""
     (tmp_path / "own.py").write_text(
         "from forge_gym.envs.knapsack import Knapsack\n\n\nclass Bag(Knapsack):\n    pass\n"
     )
@@ -100,14 +100,19 @@ def test_a_problem_of_ones_own_from_run_to_report(
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path).stdout
 
     for agent in ("greedy", "random"):
-        run_here("eval", "--env", "own:Bag", "--episodes", "5", "--agent", agent, "--out", f"{agent}.jsonl")
+        out = run_here("eval", "--env", "own:Bag", "--episodes", "5", "--agent", agent, "--out", f"{agent}.jsonl")
+        assert f"next: forge-gym report {agent}.jsonl --out report.html --own own:Bag\n" in out
     assert '"problem": "own:Bag"' in (tmp_path / "greedy.jsonl").read_text()
-    assert "5 replies of greedy judged again, 0 verdicts changed" in run_here("rescore", "greedy.jsonl")
-    assert "wrote report.html" in run_here("report", "greedy.jsonl")
-    assert "random minus greedy: 5 instances" in run_here("compare", "greedy.jsonl", "random.jsonl")
-    (tmp_path / "own.py").unlink()
+    own = ("--own", "own:Bag")
+    assert "5 replies of greedy judged again, 0 verdicts changed" in run_here("rescore", "greedy.jsonl", *own)
+    assert "wrote report.html" in run_here("report", "greedy.jsonl", *own)
+    assert "random minus greedy: 5 instances" in run_here("compare", "greedy.jsonl", "random.jsonl", *own)
     with pytest.raises(subprocess.CalledProcessError) as failed:
         run_here("rescore", "greedy.jsonl")
+    assert failed.value.returncode == 2 and "--own own:Bag runs it" in failed.value.stderr
+    (tmp_path / "own.py").unlink()
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run_here("rescore", "greedy.jsonl", *own)
     assert failed.value.returncode == 2 and "No module named 'own'" in failed.value.stderr
 
 

@@ -19,6 +19,7 @@ import pytest
 import forge_gym
 from forge_gym.agents import ExactAgent, GreedyAgent, LocalSearchAgent, RandomAgent, TrivialAgent
 from forge_gym.cli import main
+from forge_gym.core.foreign import read_lines
 from forge_gym.core.parameters import choices
 from forge_gym.core.registry import problem_class
 from forge_gym.core.verdict import Verdict
@@ -185,10 +186,70 @@ def test_a_false_but_consistent_proof_is_found_by_solving_again(built: Path, tmp
 def test_a_row_that_comes_again_is_found(built: Path, tmp_path: Path) -> None:
     rows = lines(built)
     path = write(tmp_path / "twice.jsonl.gz", [*rows, rows[3]])
-    assert [fault.partition(": ")[2].split(" is ")[0] for fault in verify(path, sample=0)] == [
-        "the instance",
-        "the id",
-    ]
+    (fault,) = verify(path, sample=0)
+    id = json.loads(rows[3])["id"]
+    assert fault.endswith(f"line {len(rows) + 1}: its id, {id!r}, is that of line 4")
+    path = write(tmp_path / "twice.jsonl.gz", [*rows, json.dumps(json.loads(rows[3]) | {"id": "another"})])
+    assert verify(path, sample=0) == [f"another: the instance is the same as that of {id}"]
+
+
+def half_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, bytes]:
+    """Return where a build was interrupted, with 2 of 3 groups of 2 rows, and what it makes in the end."""
+    given: dict[str, Any] = {"problems": ["TSP"], "levels": [2, 3, 4], "per_level": 2, "seed": 7}
+    whole = tmp_path / "whole.jsonl"
+    build(whole, **given)
+
+    def stop(done: int) -> None:
+        if (tmp_path / "cut.jsonl.partial").read_bytes().count(b"\n") == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "cut.jsonl", **given, progress=stop)
+    return tmp_path / "cut.jsonl.partial", whole.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (lambda lines: lines, 0),
+        (lambda lines: [*lines, b'{"id": "TS'], 0),
+        (lambda lines: [*lines[:4], lines[4][:99] + b"\n"], 5),
+        (lambda lines: [*lines[:2], b"\0" * 9 + b"\n", *lines[3:]], 3),
+        (lambda lines: [lines[0], lines[2], lines[1], *lines[3:]], 2),
+        (lambda lines: [*lines[:3], lines[2], *lines[4:]], 4),
+        (lambda lines: [lines[0][:20]], 0),
+        (lambda lines: [], 0),
+    ],
+)
+def test_a_build_that_was_cut_short_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Any, line: int, recwarn: pytest.WarningsRecorder
+) -> None:
+    partial, whole = half_built(tmp_path, monkeypatch)
+    partial.write_bytes(b"".join(damage(partial.read_bytes().splitlines(keepends=True))))
+    out = tmp_path / "cut.jsonl"
+    build(out, ["TSP"], levels=[2, 3, 4], per_level=2, seed=7)
+    assert out.read_bytes() == whole and not partial.exists()
+    named = [str(warning.message) for warning in recwarn if "made again" in str(warning.message)]
+    assert [text.partition(" is damaged")[0] for text in named] == ([f"{partial}, line {line}," ] if line else [])
+
+
+def test_two_builds_of_one_file_are_refused(tmp_path: Path) -> None:
+    refused = []
+
+    def meanwhile(done: int) -> None:
+        with pytest.raises(ValueError, match="is being written by another process") as error:
+            build(tmp_path / "a.jsonl", ["TSP"], levels=[2], per_level=2)
+        refused.append(error)
+
+    build(tmp_path / "a.jsonl", ["TSP"], levels=[2], per_level=2, progress=meanwhile)
+    assert refused and read(tmp_path / "a.jsonl")[1]
+    with pytest.raises(ValueError, match="exists and is left as it is"):
+        build(tmp_path / "a.jsonl", ["TSP"], levels=[2], per_level=2)
+    other = tmp_path / "b.jsonl.partial"
+    other.write_text("notes of mine")
+    with pytest.raises(SuiteError, match="is of a build with other settings"):
+        build(tmp_path / "b.jsonl", ["TSP"], levels=[2], per_level=2)
+    assert other.read_text() == "notes of mine"
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,10 @@ import forge_gym
 from forge_gym.agents import CONTROLS, make_agent
 from forge_gym.agents.agent import Reply, Task
 from forge_gym.cli import main
+from forge_gym.core.foreign import visible
 from forge_gym.core.verdict import METRICS
 from forge_gym.evaluation.evaluate import evaluate_rows
-from forge_gym.evaluation.html_report import clip, html_report, visible, write_report
+from forge_gym.evaluation.html_report import clip, html_report, write_report
 from forge_gym.evaluation.runs import Run, env_questions, read_run, record, suite_questions
 from forge_gym.evaluation.statistics import Evaluation, bootstrap
 
@@ -410,8 +411,7 @@ def test_clip_and_visible_on_the_edge() -> None:
     assert clip("x" * 4001) == ("x" * 2000, 1, "x" * 2000)
     assert clip("x" * 4000) == ("x" * 4000, 0, "")
     plain = "Zürich 東京 🎉\tπ ≤ 4\n\u00a0end"
-    assert visible(plain) == plain
-    assert visible(3.5) == 3.5
+    assert visible(plain, "\n\t") == plain
 
 
 @pytest.mark.slow

@@ -169,7 +169,8 @@ def command(
         print_json(runs_to_dict(ordered))
     else:
         _print_tables(ordered, questions, by)
-        _print_end([runs[name] for name in agents if name not in CONTROLS], list(paths.values()))
+        own = own_of(row.problem for row in questions.rows)
+        _print_end([runs[name] for name in agents if name not in CONTROLS], list(paths.values()), own)
     return int(any(run.missing for run in ordered))
 
 
@@ -241,13 +242,13 @@ def _print_tables(runs: Sequence[Run], questions: Questions, by: str | None) -> 
         console().print(table, "")
 
 
-def _print_end(runs: Sequence[Run], paths: Sequence[Path]) -> None:
+def _print_end(runs: Sequence[Run], paths: Sequence[Path], own: str) -> None:
     """Say what the models took, what is wrong with their replies, where these are, and what to do next."""
     from ..evaluation.report import summary
 
     for run in runs:
         say(*summary(run))
     if paths:
-        files, own = shlex.join(map(str, paths)), own_of(row.problem for run in runs for row in run.rows)
+        files = shlex.join(map(str, paths))
         say(f"transcript: {files}", f"next: forge-gym report {files} --out report.html{own}")
         say(f"      forge-gym compare {files}{'' if len(paths) > 1 else ' OTHER.jsonl'}{own}")

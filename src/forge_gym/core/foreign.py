@@ -130,7 +130,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with _open(path) as file:
             for at, line in numbered(bounded(file, MAX_UNPACKED if path.suffix == ".gz" else None)):
-                yield at, line.decode("utf-8-sig" if at == 1 else "utf-8")
+                yield at, line.decode("utf-8-sig" if at == 1 else "utf-8").rstrip("\r\n")
     except (EOFError, zlib.error) as error:
         raise ValueError(f"it is damaged after line {at}: {error}") from None
     except UnicodeDecodeError as error:
