@@ -35,8 +35,8 @@ class BalancedMinCut(Subset[WeightedGraph]):
     """Split the vertices into two halves such that the edges between them weigh as little as possible.
 
     Problem: min sum of w[u, v] over the edges uv with exactly one end in S, S of n // 2 vertices. Trivial: the best
-    of six fixed halves. Heuristic: greedy graph growing [2]_. Reference: enumeration in two parts; beyond its reach
-    swap descents for the witness and a semidefinite relaxation for the bound.
+    of sixteen fixed halves. Heuristic: greedy graph growing [2]_. Reference: enumeration in two parts; beyond its
+    reach swap descents for the witness and a semidefinite relaxation for the bound.
 
     Examples
     --------
@@ -53,7 +53,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
     mendable: ClassVar = ("balanced",)
     instance_type: ClassVar = WeightedGraph
     work_limit: ClassVar = 250_000_000
-    smallest: ClassVar = 8
+    smallest: ClassVar = 12
     scratch: ClassVar = {"n": 8, "largest": 5}
     picture: ClassVar = Halves()
     published: ClassVar = "minimum_bisection"
@@ -112,7 +112,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
         return instance.cut(solution)
 
     def trivial(self, instance: WeightedGraph) -> Chosen:
-        """Return the best of six halves that ignore the edges: no constant answer does better for long."""
+        """Return the best of sixteen halves that ignore the edges: no constant answer does better for long."""
         halves = [order[: instance.n // 2] for order in fixed_permutations(instance.n)]
         return self.canonical(instance, self.best(instance, halves))
 
@@ -149,6 +149,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
 
     def canonical(self, instance: WeightedGraph, solution: Chosen) -> Chosen:
         """Return the smaller half, or of two equal ones that with vertex 0, sorted."""
+        solution = super().canonical(instance, solution)
         others = set(range(instance.n)).difference(solution)
         first = (len(solution), 0 in others) < (len(others), 0 not in others)
         return tuple(sorted(solution if first else others))

@@ -11,7 +11,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -59,7 +59,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     instance_type: ClassVar = ExactSubsetSumInstance
     work_limit: ClassVar = 10_000_000
     most: ClassVar = 500
-    smallest: ClassVar = 8
+    smallest: ClassVar = 12
     scratch: ClassVar = {"n": 6, "largest": 20}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size", exact=True)
     published: ClassVar = "subset_sum"
@@ -90,14 +90,11 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
 
     def table(self, instance: ExactSubsetSumInstance) -> Data:
         target = Value("target", instance.target, word="e{value}")
-        numbers = Table("position", {"number": instance.numbers}, order=instance.by_size)
+        numbers = Table("position", {"number": instance.numbers})
         return Data((target, numbers), ": one line per number, with its position and the number.")
 
     def answer(self, instance: ExactSubsetSumInstance) -> str:
         return "a JSON list of the positions of the chosen numbers, each once, in any order,"
-
-    def signs(self, instance: ExactSubsetSumInstance) -> Sequence[int]:
-        return instance.by_size
 
     def tiny(self, instance: ExactSubsetSumInstance) -> tuple[ExactSubsetSumInstance, Chosen]:
         return ExactSubsetSumInstance(9, (3, 6, 2, 4, 5)), (0, 2, 3)

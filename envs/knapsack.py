@@ -12,7 +12,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -56,8 +56,9 @@ class KnapsackInstance(TypedInstance):
 class Knapsack(Subset[KnapsackInstance]):
     """Choose items of the greatest total value within a capacity.
 
-    Problem: max sum of v[i] over the chosen items, sum of w[i] <= capacity. Trivial: items in order, each if it
-    fits. Heuristic: greedy by density [3]_. Reference: dynamic programming over undominated packs.
+    Problem: max sum of v[i] over the chosen items, sum of w[i] <= capacity. Trivial: the best of eight fixed
+    orders, as far as they fit. Heuristic: greedy by density [3]_. Reference: dynamic programming over undominated
+    packs.
 
     Examples
     --------
@@ -73,7 +74,7 @@ class Knapsack(Subset[KnapsackInstance]):
     own: ClassVar = ("capacity",)
     instance_type: ClassVar = KnapsackInstance
     work_limit: ClassVar = 25_000_000
-    smallest: ClassVar = 8
+    smallest: ClassVar = 14
     scratch: ClassVar = {"n": 6, "largest": 6, "distribution": "uncorrelated"}
     picture: ClassVar = Waterfall("weights", "capacity", order="by_density", values="values")
     formats: ClassVar = ("knapsack",)
@@ -111,11 +112,8 @@ class Knapsack(Subset[KnapsackInstance]):
 
     def table(self, instance: KnapsackInstance) -> Data:
         columns = {"weight": instance.weights, "value": instance.values}
-        items = Table("item", columns, word="{weight}x{value}", order=instance.by_density)
+        items = Table("item", columns, word="{weight}x{value}")
         return Data((Value("capacity", instance.capacity, word="c{value}"), items))
-
-    def signs(self, instance: KnapsackInstance) -> Sequence[int]:
-        return instance.by_density
 
     def tiny(self, instance: KnapsackInstance) -> tuple[KnapsackInstance, Chosen]:
         return KnapsackInstance(10, (6, 5, 4, 5), (8, 6, 3, 6)), (1, 3)
@@ -128,10 +126,6 @@ class Knapsack(Subset[KnapsackInstance]):
 
     def objective(self, instance: KnapsackInstance, solution: Chosen) -> int:
         return sum([instance.values[i] for i in solution])
-
-    def trivial(self, instance: KnapsackInstance) -> Chosen:
-        """Fill the pack in the order of the items' numbers; the empty pack would make any few items look good."""
-        return tuple(self.complete(instance, (), range(instance.size)))
 
     def greedy(self, instance: KnapsackInstance, choose: Choose) -> Iterator[int]:
         """By value per weight [3]_: take every item that still fits. Unbounded ratio in the worst case."""

@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
@@ -52,7 +52,8 @@ class SubsetSumInstance(TypedInstance):
 class SubsetSum(Subset[SubsetSumInstance]):
     """Choose numbers of the greatest sum within a target.
 
-    Problem: max sum of a[i] over the chosen numbers, not above the target. Trivial: first fit in the order given.
+    Problem: max sum of a[i] over the chosen numbers, not above the target. Trivial: the best of eight
+    fixed orders, as far as they fit.
     Heuristic: largest first [2]_. Reference: dynamic programming, or meet in the middle where numbers are huge.
 
     Examples
@@ -69,7 +70,7 @@ class SubsetSum(Subset[SubsetSumInstance]):
     own: ClassVar = ("target",)
     instance_type: ClassVar = SubsetSumInstance
     work_limit: ClassVar = 10_000_000
-    smallest: ClassVar = 8
+    smallest: ClassVar = 14
     scratch: ClassVar = {"n": 6, "largest": 20}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size")
 
@@ -105,14 +106,11 @@ class SubsetSum(Subset[SubsetSumInstance]):
 
     def table(self, instance: SubsetSumInstance) -> Data:
         target = Value("target", instance.target, word="t{value}")
-        numbers = Table("position", {"number": instance.numbers}, order=instance.by_size)
+        numbers = Table("position", {"number": instance.numbers})
         return Data((target, numbers), ": one line per number, with its position and the number.")
 
     def answer(self, instance: SubsetSumInstance) -> str:
         return "a JSON list of the positions of the chosen numbers, each once, in any order,"
-
-    def signs(self, instance: SubsetSumInstance) -> Sequence[int]:
-        return instance.by_size
 
     def tiny(self, instance: SubsetSumInstance) -> tuple[SubsetSumInstance, Chosen]:
         return SubsetSumInstance(10, (8, 5, 6, 4)), (2, 3)
@@ -125,9 +123,6 @@ class SubsetSum(Subset[SubsetSumInstance]):
 
     def objective(self, instance: SubsetSumInstance, solution: Chosen) -> int:
         return sum([instance.numbers[i] for i in solution])
-
-    def trivial(self, instance: SubsetSumInstance) -> Chosen:
-        return tuple(self.complete(instance, (), range(instance.size)))
 
     def greedy(self, instance: SubsetSumInstance, choose: Choose) -> Iterator[int]:
         """Largest first [2]_, each number if it fits: with first fit as the alternative, at least half the optimum."""

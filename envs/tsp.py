@@ -48,7 +48,7 @@ class TSPInstance(Places):
 class TSP(Permutation[TSPInstance]):
     """Visit every city once and return to the start, as briefly as possible.
 
-    Problem: min sum of d(tour[i], tour[i+1]) over the closed tour. Trivial: the best of six fixed tours.
+    Problem: min sum of d(tour[i], tour[i+1]) over the closed tour. Trivial: the best of sixteen fixed tours.
     Heuristic: nearest neighbour [3]_. Reference: Held-Karp, above 11 cities branch and cut.
 
     Examples
@@ -67,7 +67,7 @@ class TSP(Permutation[TSPInstance]):
     cyclic: ClassVar = True
     instance_type: ClassVar = TSPInstance
     work_limit: ClassVar = 20_000_000
-    smallest: ClassVar = 5
+    smallest: ClassVar = 9
     scratch: ClassVar = {"n": 6, "grid": 5, "spacing": 100}
     picture: ClassVar = Tour()
     formats: ClassVar = ("tsplib",)

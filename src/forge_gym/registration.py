@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from .core.checks import check_known, short_repr
+from .core.checks import check_known, short_repr, told_with_place
 from .core.env import TextEnv
 from .core.mixed import MixedEnv
 from .core.mixture import Mixture
@@ -85,14 +85,15 @@ def problem_name(text: str) -> str:
     if ":" not in text:
         return text
     module, _, name = text.partition(":")
+    cls: Any = None
     try:
         cls = getattr(import_module(module), name)
         if not (isinstance(cls, type) and issubclass(cls, Problem)):
             raise TypeError("it is no subclass of Problem")
         if cls.name not in problems() or problem_class(cls.name) is not cls:
             register_problem(text)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        detail = str(error).splitlines()[0]
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        detail = told_with_place(error, cls)
         raise ValueError(f"a problem must be a name, an id or module:Class, got {text!r}: {detail}") from None
     return cls.name
 

@@ -7,9 +7,12 @@ from typing import Annotated
 
 from typer import Option
 
+from ..core.checks import told_with_place
 from .options import EnvsArgument, Json, Set, given, make_problems
 from .terminal import console, print_json, progress_bar
 
+LATE = 55.0
+"""Time in which the modules of problems must be imported."""
 FAULTS = 10
 """Faults of a check that are printed."""
 
@@ -36,13 +39,19 @@ def command(
 
     The checks are: contract, battery, agreement, mutated replies, constants, calibration.
     """
+    from ..verification.case import Overtime, at_most
     from ..verification.gate import check, find_definition
     from ..verification.mutation import mutants as weaken
     from ..verification.mutation import table
 
     options = given(replies=replies, instances=instances, levels=levels, only=only)
     gates, kills, survived = [], {}, False
-    for problem in make_problems(env, set):
+    try:
+        with at_most(LATE):
+            made = make_problems(env, set)
+    except Overtime as error:
+        raise ValueError(f"problems must be made in a minute: {told_with_place(error)}") from None
+    for problem in made:
         found = find_definition(problem, definition)
         with progress_bar(f"checking {problem.name}", 6) as advance:
             gate = check(problem, found, **options, progress=lambda name, advance=advance: advance(1))  # type: ignore[misc]

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from typer import Argument, BadParameter, Option
 from typer.core import TyperCommand
 
-from ..core.checks import did_you_mean
+from ..core.checks import did_you_mean, told_with_place
 from ..core.problem import Problem
-from ..core.registry import problem, problems
+from ..core.registry import problem, problem_class, problems
 from ..core.seeding import SPLITS
 from ..data.rows import found_by
 from ..registration import problem_name
@@ -119,7 +119,13 @@ def make_problem(
     name: str, parameters: Sequence[str] | None, level: int | None = None, **known: Any
 ) -> Problem[Any, Any]:
     """Return the problem that ``name`` means, with the ``known`` parameters and those of ``--set``."""
-    return problem(problem_name(name), level=level, **known | read_pairs("--set", parameters))
+    name, values = problem_name(name), known | read_pairs("--set", parameters)
+    try:
+        return problem(name, level=level, **values)
+    except (ValueError, MemoryError):
+        raise
+    except Exception as error:  # of a user's class
+        raise ValueError(f"{name} cannot be made: {told_with_place(error, problem_class(name))}") from None
 
 
 def make_problems(names: Sequence[str] | None, parameters: Sequence[str] | None) -> list[Problem[Any, Any]]:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+import traceback
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from numbers import Real
 from operator import index
+from pathlib import Path
+from sysconfig import get_path
 from typing import Any, TypeVar
 
 import numpy as np
 
 C = TypeVar("C")
+_NOT_THEIRS = ("<", get_path("stdlib"), get_path("purelib"), str(Path(__file__).parents[1]))
+"""How the names of files begin that no user wrote: Python's, installed ones, this package's."""
 
 
 def short_repr(value: object, width: int = 60) -> str:
@@ -21,6 +27,30 @@ def short_repr(value: object, width: int = 60) -> str:
     except ValueError:  # Python refuses to print integers of more than 4,300 digits
         text = f"a {type(value).__name__} too large to print"
     return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def told_with_place(error: BaseException, cls: type | None = None) -> str:
+    """Return what ``error`` says in one line, with file and line of the innermost call outside this package.
+
+    Where there is none, they are those of ``cls``.
+
+    Examples
+    --------
+    >>> try:
+    ...     compile("x = = 3", "mine.py", "exec")
+    ... except SyntaxError as error:
+    ...     print(told_with_place(error))
+    SyntaxError: invalid syntax (mine.py, line 1)
+    """
+    said = " ".join(traceback.format_exception_only(error)[-1].split())[:300]  # not every error can be made a text
+    calls = [(call.filename, call.lineno) for call in traceback.extract_tb(error.__traceback__)]
+    places = [place for place in calls if not place[0].startswith(_NOT_THEIRS)]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((error.filename, error.lineno))
+    if not places and cls is not None:
+        with suppress(OSError, TypeError):
+            places.append((inspect.getfile(cls), inspect.getsourcelines(cls)[1]))
+    return f"{said} ({Path(places[-1][0]).name}, line {places[-1][1]})" if places else said
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -77,13 +77,15 @@ def write_elements(listed: Iterable[int], names: Names) -> str:
 
 @lru_cache(maxsize=256)
 def fixed_permutations(n: int) -> tuple[tuple[int, ...], ...]:
-    """Return six orders of ``range(n)`` that know nothing but ``n``: the first is 0, 1, 2, ...
+    """Return sixteen orders of ``range(n)`` that know nothing but ``n``: the first is 0, 1, 2, ...
 
-    The best of six is a trivial anchor that a constant answer rarely passes. The other five sort by the fractional
-    parts of the multiples of an irrational number.
+    The best of several is a trivial anchor that a constant answer rarely passes. The other orders sort by the
+    squares of the numbers times a factor, modulo a prime: mere multiples make the same few tours again and again.
     """
-    steps = (1, 618_033, 414_213, 732_051, 236_067, 645_751)  # golden ratio, roots of 2, 3, 5 and 7
-    return tuple(tuple(sorted(range(n), key=lambda i: (i + 1) * step % 10**6)) for step in steps)
+    factors = (618_033, 414_213, 732_051, 236_067, 645_751, 316_625, 605_551, 123_106)
+    factors += (358_899, 795_832, 385_165, 567_764, 82_763, 403_124, 557_439)
+    mixed = [sorted(range(n), key=lambda i: (i + 1) ** 2 * factor % 1_000_003) for factor in factors]
+    return (tuple(range(n)), *map(tuple, mixed))
 
 
 def fixed_selections(n: int) -> list[tuple[int, ...]]:

@@ -42,7 +42,7 @@ class Permutation(Listing[I]):
         super().__init_subclass__(**options)
 
     def trivial(self, instance: I) -> Order:
-        """Return the best of six orders that ignore the data: no constant answer does better for long."""
+        """Return the best of sixteen orders that ignore the data: no constant answer does better for long."""
         return self.best(instance, fixed_permutations(instance.size))
 
     def answer(self, instance: I) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
@@ -10,9 +11,10 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checks import plain
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
-from .forms import elements, listed_once, pair_name, read_elements, write_elements
+from .forms import elements, fixed_permutations, listed_once, pair_name, read_elements, write_elements
 from .graph import Graph
 from .listing import Listing
 from .reading import read_numbers
@@ -34,6 +36,16 @@ class Subset(Listing[I]):
     solutions: ClassVar = "a subset"
     widget: ClassVar = "subset"
     enumerable: ClassVar = 10
+
+    def trivial(self, instance: I) -> Chosen:
+        """Return the best of eight fixed orders, each taken as far as it fits, or until nothing is lacking."""
+        end = 0 if self.mendable else None  # what is lacking where an order has gone far enough, or too far
+
+        def beginning(order: Chosen) -> Chosen:
+            lengths = range(not self.mendable, instance.size + 1)
+            return order[: bisect_left(lengths, True, key=lambda k: self._lack(instance, order[:k]) == end)]
+
+        return tuple(sorted(self.best(instance, map(beginning, fixed_permutations(instance.size)[:8]))))
 
     def complete(self, instance: I, start: Iterable[int], order: Iterable[int]) -> list[int]:
         """Return ``start`` with the elements of ``order`` that in turn fit, or mend something that is lacking."""
@@ -64,10 +76,6 @@ class Subset(Listing[I]):
             return None
         return sum([1.0 - violation.satisfied for violation in violations])
 
-    def signs(self, instance: I) -> Sequence[int]:
-        """Return the order in which compact answers give a sign for each element: that of the compact data."""
-        return range(instance.size)
-
     def answer(self, instance: I) -> str:
         one = self.names_of(instance).one
         return f"a JSON list of the {plural(one)} of the chosen {plural(self.noun)}, each once, in any order,"
@@ -75,16 +83,16 @@ class Subset(Listing[I]):
     def read(self, instance: I, text: str, names: Names) -> Chosen:
         if self.style != "compact":
             return read_elements(text, names)
-        signs, order = text.split(), self.signs(instance)
-        if len(signs) != len(order) or not set(signs) <= {"+", "-"}:
-            rule = f"{len(order)} signs, + to take and - to leave"
+        signs = text.split()
+        if len(signs) != instance.size or not set(signs) <= {"+", "-"}:
+            rule = f"{instance.size} signs, + to take and - to leave"
             raise Malformed(f"an answer is {rule}, got {len(signs)} words")
-        return tuple([element for element, sign in zip(order, signs, strict=True) if sign == "+"])
+        return tuple([element for element, sign in enumerate(signs) if sign == "+"])
 
     def write(self, instance: I, solution: Chosen, names: Names) -> str:
         if self.style != "compact":
             return write_elements(solution, names)
-        return " ".join("+" if element in solution else "-" for element in self.signs(instance))
+        return " ".join("+" if element in solution else "-" for element in range(instance.size))
 
     def clean(self, instance: I, solution: Chosen) -> tuple[list[Violation], frozenset[int]]:
         chosen = elements(instance.size).intersection(solution)
@@ -96,7 +104,7 @@ class Subset(Listing[I]):
         return tuple(sorted(parts))
 
     def canonical(self, instance: I, solution: Chosen) -> Chosen:
-        return tuple(sorted(solution))
+        return tuple(sorted(plain(solution)))
 
     def extensions(self, instance: I, partial: Chosen) -> Sequence[int]:
         lack, inside = self._lack(instance, partial), set(partial)

@@ -24,11 +24,13 @@ from ..core.seeding import SPLITS
 from ..core.verdict import STATUSES, Verdict
 from ..kinds import as_kind
 from .attacks import ROWS, copies, due
-from .case import Case, Findings, Reply, child, raised, reward_of
+from .case import Case, Findings, Reply, at_most, child, raised, reward_of
 from .definitions import Definition
 
 MAX_BYTES = 50 * 10**6
 """Memory that judging a reply may take beyond the reply itself."""
+_LATE = 50.0
+"""Time after which a batch of replies, or an attack by a policy or on an episode, is given up."""
 _HEAVY = 10_000
 """Replies from so many characters on have their memory measured."""
 
@@ -271,8 +273,9 @@ def run(problem: Problem[Any, Any], definition: Definition, level: int | None = 
             )
     for probe in PROBES:
         try:
-            faults = list(probe.faults(case))
-        except Exception as error:
+            with at_most(_LATE):
+                faults = list(probe.faults(case))
+        except (Exception, SystemExit) as error:
             faults = [raised(error, problem)]
         findings.faults += (f"row {probe.number}, {probe.attack}: {fault}" for fault in faults)
     return findings
@@ -282,8 +285,9 @@ def _batch(case: Case, replies: list[Reply]) -> list[Verdict | None]:
     """Judge as a trainer does: a whole group at once, by the problem and the instance that the spec rebuilds."""
     problem, instance = from_spec(case.spec)
     try:
-        return [*problem.verify_many(instance, [reply.text for reply in replies])]
-    except Exception:  # told of the reply that raised it
+        with at_most(_LATE):
+            return [*problem.verify_many(instance, [reply.text for reply in replies])]
+    except (Exception, SystemExit):  # told of the reply that raised it
         return [None] * len(replies)
 
 

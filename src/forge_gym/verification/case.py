@@ -6,15 +6,19 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..core.answer import wrap_answer
@@ -27,6 +31,8 @@ from .definitions import Definition
 
 MAX_SECONDS = 0.05
 """CPU time within which a reply is judged, whatever it is."""
+_LATE = 20.0
+"""Time after which judging a reply is given up."""
 _POPULATION = 24
 """Graded instances per size on which policies are played."""
 _NEXT = re.compile(r" \| |\n")
@@ -156,13 +162,16 @@ class Reply(NamedTuple):
         for _ in range(3):  # the least of three, where one takes too long
             start = time.process_time()
             try:
-                verdict = self.case.problem.verify(self.case.instance, self.text)
-            except Exception as error:
+                with at_most(_LATE):
+                    verdict = self.case.problem.verify(self.case.instance, self.text)
+            except (Exception, SystemExit) as error:
                 return None, [raised(error, self.case.problem)]
             least = min(least, time.process_time() - start)
             if least <= seconds:
                 break
-        faults = [self.wrong(verdict)]
+        faults, families = [self.wrong(verdict)], {violation.family for violation in verdict.violations}
+        if strangers := families.difference(self.case.problem.constraints):
+            faults.append(f"a violation is of a family that the class declares, got {sorted(strangers)}")
         if least > seconds:
             faults.append(f"judging took {least:.3f} s of CPU, more than {seconds}")
         reward = tiered(verdict)
@@ -185,24 +194,73 @@ def stated(verdict: Verdict) -> bool:
     return len(families) == len(amounts) and all(amount > 0 for amount in amounts)
 
 
-def raised(error: Exception, problem: Problem[Any, Any]) -> str:
+class Overtime(BaseException):
+    """Raised in whatever runs too long. No ``except Exception`` of a hook keeps it."""
+
+
+RAISED = (Exception, SystemExit, Overtime)
+"""What hooks may raise, wrongly."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Raise `Overtime` in whatever runs for longer: in the main thread, and between two steps of Python."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(*_: Any) -> None:
+        raise Overtime(f"ran for more than {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again and again, where a hook catches everything
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def raised(error: BaseException, problem: Problem[Any, Any]) -> str:
     """Say what was raised and where: the innermost call in the problem's own file, or the innermost of all."""
     if isinstance(error.__cause__, StopIteration):  # what Python makes of it in a generator hides the place
         error = error.__cause__
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == inspect.getsourcefile(type(problem))]
-    frame = (own or frames)[-1]
-    place = f"{frame.name} ({frame.filename.rpartition('/')[2]}, line {frame.lineno})"
-    return f"{place} raised {type(error).__name__}: {short_repr(' '.join(str(error).split()), 300)}"
+    source = inspect.getsourcefile(type(problem))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name != "ring"]
+    frame = ([frame for frame in frames if frame.filename == source] or frames)[-1]
+    if isinstance(error, Overtime):
+        return f"{frame.name} ({Path(frame.filename).name}, line {frame.lineno}) {error}"
+    said = " ".join(traceback.format_exception_only(error)[-1].split())  # not every error can be made a text
+    return f"{frame.name} ({Path(frame.filename).name}, line {frame.lineno}) raised {short_repr(said, 300)[1:-1]}"
+
+
+def place(cls: type, hook: str = "") -> str:
+    """Return where a hook is: its name, file and line; those of the class where another file has the hook.
+
+    Examples
+    --------
+    >>> from forge_gym.envs.tsp import TSP
+    >>> place(TSP, "clean").rpartition(" ")[0]
+    'class TSP (tsp.py, line'
+    """
+    source = inspect.getsourcefile(cls)
+    code = getattr(inspect.unwrap(getattr(cls, hook, cls)), "__code__", None)
+    if code is not None and code.co_filename == source:
+        return f"{hook} ({Path(code.co_filename).name}, line {code.co_firstlineno})"
+    return f"class {cls.__name__} ({Path(source or '?').name}, line {inspect.getsourcelines(cls)[1]})"
 
 
 def child(
-    problem: Problem[Any, Any], spec: str, program: str, seconds: float | None = None
+    problem: Problem[Any, Any], spec: str, program: str, seconds: float = 0.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program in another process, which has the ``problem`` and the ``instance`` of a spec."""
+    """Run a program in another process, which has the ``problem`` and the ``instance`` of a spec.
+
+    After so many ``seconds``, if any, it ends and says where it is.
+    """
     entry = f"{type(problem).__module__}:{type(problem).__qualname__}"
     start = (
         "import sys, forge_gym; entry, spec = sys.argv[1:]; forge_gym.register_problem(entry); "
+        f"import faulthandler; {seconds} and faulthandler.dump_traceback_later({seconds}, exit=True); "
         "problem, instance = forge_gym.from_spec(spec); "
     )
     return subprocess.run(
@@ -211,7 +269,6 @@ def child(
         capture_output=True,
         text=True,
         check=False,
-        timeout=seconds,
     )
 
 

@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
-import subprocess
+import inspect
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
 
 from ..core.answer import ANSWER_FORMATS
 from ..core.checks import did_you_mean, short_repr
+from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.reference import CertificateError
-from ..kinds import as_kind
-from .case import Findings, child, raised
+from ..kinds import Kind, as_kind
+from ..kinds.table import STYLES
+from .case import RAISED, Findings, at_most, child, place, raised
+from .constants import changed
 from .exhaustive import LIMIT, small
 
 SECONDS = 30.0
-"""Time in which a search that may take one step must end, the start of another process included."""
+"""Time in which a search that may take one step must end, the start of another process included; so must the hooks."""
 LEVEL = 30
 """Level of the instance that is searched: far too large for a search without a limit."""
-_INSTANCES = 4
+_LEVELS = (0, 3, 7, 12)
+"""Levels at which all hooks are called, beside the given parameters."""
+_ANSWERS = 60
+"""Random answers to each instance whose violations are looked at."""
 _SLOTS = {"tags": "<answer>", "line": "Answer:", "raw": ""}
+_CALL = re.compile(r'File "(.*)", line (\d+),? in (\w+)')
 
 
 def contract(problem: Problem[Any, Any]) -> Findings:
-    """Return what breaks the contract, in one line each."""
-    findings = Findings()
-    for part in (_declarations, _hooks, _families, _prompt, _limit):
-        try:
-            findings.faults += part(problem)
-        except CertificateError as error:  # it says itself what is wrong
-            findings.faults.append(str(error))
-        except Exception as error:
-            findings.faults.append(raised(error, problem))
+    """Return what breaks the contract, in one line each, with file and line."""
+    findings = Findings(faults=declarations(type(problem)))
+    for part in (_limit, _hooks, _families, _prompt, _levels):
         if findings.faults:  # what comes next would say the same in other words
             break
+        try:
+            with at_most(2 * SECONDS if part is _limit else SECONDS):
+                findings.faults += [f"{fault}: {where}" for fault, where in part(problem)]
+        except CertificateError as error:  # it says itself what is wrong
+            findings.faults.append(f"{error}: {place(type(problem), 'solve')}")
+        except RAISED as error:
+            findings.faults.append(raised(error, problem))
     return findings
 
 
-def _declarations(problem: Problem[Any, Any]) -> Iterator[str]:
-    cls, hints = type(problem), get_type_hints(Problem)
+def declarations(cls: type[Problem[Any, Any]]) -> list[str]:
+    """Return what the class does not declare, or not as it must."""
+    hints = get_type_hints(Problem)
     declared = {
         name
         for base in cls.__mro__
@@ -51,67 +63,139 @@ def _declarations(problem: Problem[Any, Any]) -> Iterator[str]:
         if "ClassVar" in str(hint)
     }
     if missing := sorted(name for name in declared if not hasattr(cls, name)):
-        yield f"{cls.__name__} must declare {', '.join(missing)}"
-        return
+        return [f"{cls.__name__} must declare {', '.join(missing)}: {place(cls)}"]
+    for name in ("form", "own", "mendable") if issubclass(cls, Kind) else ():
+        if not isinstance(value := getattr(cls, name), tuple) or not all(isinstance(part, str) for part in value):
+            return [f"{name} must be a tuple of names, got {short_repr(value)}: {place(cls)}"]
+    faults = []
     for name in ("family", "sense"):
         valid, value = get_args(get_args(hints[name])[0]), getattr(cls, name)
         if value not in valid:
-            yield f"{name} must be one of {list(valid)}, got {value!r}: {did_you_mean(str(value), valid)}"
-    if strangers := set(as_kind(problem).mendable) - set(cls.constraints):
-        yield f"mendable must be some of the families {list(cls.constraints)}, got {sorted(strangers)}"
+            hint = did_you_mean(str(value), valid)
+            faults.append(f"{name} must be one of {list(valid)}, got {short_repr(value)}: {hint} {place(cls)}")
+    if issubclass(cls, Kind) and (strangers := set(cls.mendable) - set(cls.constraints)):
+        rule = f"mendable must be some of the families {list(cls.constraints)}"
+        faults.append(f"{rule}, got {sorted(strangers)}: {place(cls)}")
+    return faults
 
 
-def _hooks(problem: Problem[Any, Any]) -> Iterator[str]:
-    rng = np.random.default_rng(0)
-    for x in map(problem.instance, range(_INSTANCES)):
-        reference = problem.reference(x)
-        problem.certify(x, problem.certificate(x, limit=1))
-        start = problem.random(x, rng)
-        neighbour = problem.neighbour(x, start, rng)
-        for solution in (reference.solution, start, neighbour, *problem.null_answers(x)):
-            problem.parse_answer(x, problem.format_answer(x, solution))
-        value: Any = problem.objective(x, problem.canonical(x, neighbour))
-        if type(value) not in (int, Fraction):
-            yield f"objective must return an int or a Fraction, got the {type(value).__name__} {value}"
-            return
+def _shapes(problem: Problem[Any, Any]) -> Iterator[tuple[Problem[Any, Any], Instance]]:
+    """Yield instances with the given parameters, and one at each of several levels."""
+    for index in range(4):
+        yield problem, problem.instance(index)
+    for level in _LEVELS:
+        shaped = problem.at_level(level)
+        yield shaped, shaped.instance()
 
 
-def _families(problem: Problem[Any, Any]) -> Iterator[str]:
-    named = {
-        violation.family
-        for shaped, enumerate_ in small(problem, 3)
-        for instance in (shaped.instance(),)
-        for solution in islice(enumerate_(instance), LIMIT)
-        for violation in shaped.violations(instance, solution)
-    }
-    if strangers := named.difference(problem.constraints):
-        yield (
-            f"a violation must be of a family that the class declares, one of {list(problem.constraints)}, "
-            f"got {sorted(strangers)}: families of the problem's own stand in `own`"
-        )
+def _hooks(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
+    rng, cls = np.random.default_rng(0), type(problem)
+    for shaped, x in _shapes(problem):
+        shaped.certify(x, shaped.certificate(x, limit=1))
+        solutions = {"random": shaped.random(x, rng), "trivial": shaped.trivial(x), "heuristic": shaped.heuristic(x)}
+        solutions["neighbour"] = shaped.neighbour(x, solutions["random"], rng)
+        for hook, solution in solutions.items():
+            if type(solution) is not tuple:
+                yield f"{hook} must return a solution, a tuple, got {short_repr(solution)}", place(cls, hook)
+                return
+            text = shaped.format_answer(x, solution)
+            if type(text) is not str:
+                yield f"an answer must be a text, got {short_repr(text)}", place(cls, "write")
+                return
+            shaped.parse_answer(x, text)
+            value: Any = shaped.objective(x, shaped.canonical(x, solution))
+            if type(value) not in (int, Fraction):
+                kind = type(value).__name__
+                rule = "objective must return an int or a Fraction"
+                yield f"{rule}, got the {kind} {value}", place(cls, "objective")
+                return
+    first = problem.instance()
+    if first != problem.instance() or first.to_json() != problem.instance().to_json():
+        rule = "generate must take every draw from rng"
+        yield f"{rule}, got two instances for one seed", place(cls, "generate")
+    problem.reference(first)
 
 
-def _prompt(problem: Problem[Any, Any]) -> Iterator[str]:
-    silent = []
-    for answer_format in ANSWER_FORMATS:
-        shaped = replace(as_kind(problem), style="prose", answer_format=answer_format)
+def _families(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
+    if strangers := {violation.family for violation in _violations(problem)}.difference(problem.constraints):
+        rule = f"a violation must be of a family that the class declares, one of {list(problem.constraints)}"
+        hint = "families of the problem's own stand in `own`"
+        yield f"{rule}, got {sorted(strangers)}: {hint}", place(type(problem), "broken")
+
+
+def _violations(problem: Problem[Any, Any]) -> Iterator[Any]:
+    """Yield the violations of all answers to a small instance, and of many to larger ones."""
+    for shaped, enumerate_ in small(problem, 3):
         instance = shaped.instance()
-        prompt, slot = shaped.prompt(instance), _SLOTS[answer_format]
-        # Once where it is asked for, and once in the example.
-        if shaped.answer(instance) not in prompt or (slot and prompt.count(slot) < 2):
-            silent.append(answer_format)
+        for solution in islice(enumerate_(instance), LIMIT):
+            yield from shaped.violations(instance, solution)
+    rng = np.random.default_rng(0)
+    for shaped, x in _shapes(problem):
+        kind, good = as_kind(shaped), shaped.heuristic(x)
+        answers = [*shaped.null_answers(x), *kind.patterns(x), *(kind.any_answer(x, rng) for _ in range(_ANSWERS))]
+        entries = [entry for answer in answers for entry in answer]
+        for answer in [*answers, *(changed(good, entries, rng) for _ in range(_ANSWERS))]:
+            yield from shaped.violations(x, answer)
+
+
+def _prompt(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
+    forms: list[dict[str, Any]] = [{"style": style, "names": 0} for style in STYLES]
+    forms += [{"style": "prose", "names": "words"}, {"style": "prose", "names": 7}]
+    silent = []
+    for form in forms:
+        for answer_format in ANSWER_FORMATS:
+            shaped = replace(as_kind(problem), **form, answer_format=answer_format)
+            instance = shaped.instance()
+            prompt, slot = shaped.prompt(instance), _SLOTS[answer_format]
+            if form["style"] == "compact":  # a few bare words
+                continue
+            # Once where it is asked for, and once in the example.
+            if shaped.answer(instance) not in prompt or (slot and prompt.count(slot) < 2):
+                silent.append((form["style"], answer_format))
     if silent:
+        styles, formats = (sorted({pair[k] for pair in silent}) for k in (0, 1))
         phrase = short_repr(as_kind(problem).answer(problem.instance()))
-        yield f"a prompt must say how to answer, {phrase}, got none of that with answer_format {silent}"
+        rule = f"a prompt must say how to answer, {phrase}"
+        got = f"got none of that with answer_format {formats} in style {styles}"
+        yield f"{rule}, {got}", place(type(problem), "prompt")
 
 
-def _limit(problem: Problem[Any, Any]) -> Iterator[str]:
-    spec = replace(problem, names=0).spec(level=LEVEL)
-    called = f"solve(..., limit=1) at level {LEVEL}"
-    try:
-        run = child(problem, spec, "problem.certificate(instance, limit=1)", SECONDS)
-    except subprocess.TimeoutExpired:
-        yield f"solve must stop after limit steps of work: {called} ran for more than {SECONDS:.0f} s"
+def _levels(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
+    sizes = [problem.at_level(level).instance().size for level in range(9)]
+    if any(after <= before for before, after in pairwise(sizes)):
+        yield f"instances must grow from level to level, got sizes {sizes}", place(type(problem), "at_level")
+
+
+def _limit(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
+    program = (
+        f"\nfor level in (None, 0, {_last_level(problem)}):\n"
+        "    print(level, flush=True)\n"
+        "    shaped = problem if level is None else problem.at_level(level)\n"
+        "    shaped.certificate(shaped.instance(), limit=1)"
+    )
+    run = child(problem, replace(problem, names=0).spec(), program, SECONDS)
+    if not run.returncode:
         return
-    if run.returncode:
-        yield f"{called} failed: {run.stderr.strip().rpartition(chr(10))[2]}"
+    level = (run.stdout.split() or ["None"])[-1]
+    called = f"solve(..., limit=1) {'with the given parameters' if level == 'None' else f'at level {level}'}"
+    # Of what ran too long the innermost call comes first, of an error last.
+    late, source = run.stderr.startswith("Timeout"), inspect.getsourcefile(type(problem))
+    calls = [
+        f"{hook} ({Path(file).name}, line {line})" for file, line, hook in _CALL.findall(run.stderr) if file == source
+    ]
+    where = calls[0 if late else -1] if calls else place(type(problem), "solve")
+    if late:
+        rule = "solve must stop after limit steps of work, and every hook end"
+        yield f"{rule}: {called} ran for more than {SECONDS:.0f} s", where
+    else:
+        said = run.stderr.strip().rpartition("\n")[2] or f"exit status {run.returncode}"
+        yield f"{called} failed: {said}", where
+
+
+def _last_level(problem: Problem[Any, Any]) -> int:
+    """Return `LEVEL`, or the last level that there is."""
+    for level in range(LEVEL, 0, -1):
+        with suppress(ValueError):
+            problem.at_level(level)
+            return level
+    return 0
