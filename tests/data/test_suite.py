@@ -230,7 +230,7 @@ def test_a_build_that_was_cut_short_is_made_again(
     build(out, ["TSP"], levels=[2, 3, 4], per_level=2, seed=7)
     assert out.read_bytes() == whole and not partial.exists()
     named = [str(warning.message) for warning in recwarn if "made again" in str(warning.message)]
-    assert [text.partition(" is damaged")[0] for text in named] == ([f"{partial}, line {line}," ] if line else [])
+    assert [text.partition(" is damaged")[0] for text in named] == ([f"{partial}, line {line},"] if line else [])
 
 
 def test_two_builds_of_one_file_are_refused(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 after Ctrl-C.
     """
     words = sys.argv[1:] if argv is None else argv
-    warnings.showwarning = _warn
+    warnings.showwarning = _warn  # type: ignore[assignment] # of all its arguments two matter
     return _run(app, words or ["--help"], "forge-gym")
 
 

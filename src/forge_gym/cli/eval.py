@@ -169,8 +169,8 @@ def command(
         print_json(runs_to_dict(ordered))
     else:
         _print_tables(ordered, questions, by)
-        own = own_of(row.problem for row in questions.rows)
-        _print_end([runs[name] for name in agents if name not in CONTROLS], list(paths.values()), own)
+        named = own_of(row.problem for row in questions.rows)
+        _print_end([runs[name] for name in agents if name not in CONTROLS], list(paths.values()), named)
     return int(any(run.missing for run in ordered))
 
 

@@ -66,7 +66,8 @@ def console(stderr: bool = False) -> Any:
     made = Console(stderr=stderr)
     if not made.is_terminal:
         made = Console(stderr=stderr, width=150)
-    made.push_render_hook(_Visible())
+    hook: Any = _Visible()
+    made.push_render_hook(hook)
     return made
 
 

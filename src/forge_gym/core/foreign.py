@@ -137,7 +137,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise ValueError(f"line {at}: {error}") from None
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> Any:
     import gzip  # rarely wanted, and not cheap to import
 
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")

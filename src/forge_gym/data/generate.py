@@ -336,7 +336,7 @@ def _make(
     parts, crew = out / _STATE / "parts", None
     others: set[int] = set()
     written = {split: (out / f"{split}.jsonl").stat().st_size for split in sizes if split not in missing}
-    order = [*reversed(sizes)]  # training comes last: it must know the others
+    order = [*sizes][::-1]  # training comes last: it must know the others
     try:
         for split in order[: 1 + max(map(order.index, missing))]:
             size = sizes[split]
