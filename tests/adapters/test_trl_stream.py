@@ -156,6 +156,7 @@ def test_streams_are_not_shuffled_and_not_read_by_workers() -> None:
         {"drawn": "2"}, {"drawn": True}, {"drawn": 1}, {"pending": None}, {"pending": [[0, "TSP", 0]]},
         {"pending": [["0", "TSP", 0, 0]]}, {"pending": [[0, "TPS", 0, 0]]}, {"pending": [[0, "TSP", -1, 0]]},
         {"pending": [[0, "TSP", 0, 0.5]]}, {"pending": [[[0], "TSP", 0, 0]]}, {"curriculum": {}},
+        {"pending": [[0, "TSP", 9999, 0]]}, {"pending": [[0, "TSP", 0, 0], [0, "TSP", 0, 1]]}, {"pending": 1},
     ],
 )  # fmt: skip
 def test_damaged_states_are_refused_and_change_nothing(change: dict[str, Any]) -> None:
@@ -168,6 +169,24 @@ def test_damaged_states_are_refused_and_change_nothing(change: dict[str, Any]) -
     for damaged in ([], None, {"stream": before, "more": 1}):
         with pytest.raises(ValueError, match="state must have the keys"):
             RewardFunction(stream=own).load_state_dict(damaged)  # type: ignore[arg-type]
+    reward = RewardFunction("verpo", stream=own)
+    learned = reward.state_dict()
+    other = {"rates": {"TSP {}": {"known": 0.5}}}
+    with pytest.raises(ValueError, match="state"):
+        reward.load_state_dict({name: before | change if name == "stream" else other for name in learned})
+    assert reward.state_dict() == learned
+
+
+def test_a_stream_whose_instances_are_all_excluded_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forge_gym.adapters.trl.dataset.MAX_UNGRADED", 5)
+
+    class Everything:
+        def __contains__(self, prompt: object) -> bool:
+            return True
+
+    own = Stream(Curriculum(forge_gym.problem("TSP")), exclude=Everything())
+    with pytest.raises(ValueError, match="exclude must leave instances, got 5 in a row that it names"):
+        next(own.rows())
 
 
 def test_rows_of_other_data_with_the_number_of_a_drawn_row_teach_nothing() -> None:

@@ -134,3 +134,149 @@ def test_the_state_comes_back_bit_by_bit() -> None:
         with pytest.raises(ValueError, match="state must have the keys"):
             fresh.load_state_dict(bad)
     assert fresh.state_dict() == before
+
+
+def test_levels_end_where_a_graded_instance_takes_too_much_work(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Searches are counted in steps of the solver: two curricula give up at one place, and never try it again."""
+    problem = forge_gym.problem("MaxIndependentSet", distribution="gnp")
+    monkeypatch.setattr(type(problem), "work_limit", 3000)
+    asked: list[Any] = []
+    solve = type(problem).solve
+    monkeypatch.setattr(type(problem), "solve", lambda *given: asked.append(given) or solve(*given))
+    one, other = (Curriculum(problem, seed=4, start=40, rule=WindowConfig(width=1, groups=1)) for _ in range(2))
+    first, again = one.sample(), other.sample()
+    assert (first.level, first.instance) == (again.level, again.instance) and one.state_dict() == other.state_dict()
+    window = one.windows[problem.name]
+    assert 0 < first.level == window.top < window.ceiling < 39
+    assert "levels of MaxIndependentSet end at 39, and go on at 39" in caplog.text
+    assert len(asked) < 20
+    resumed = Curriculum(problem, seed=4, rule=WindowConfig(width=1, groups=1))
+    resumed.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    for _ in range(60):  # a learner that passes everything
+        draws = [curriculum.sample() for curriculum in (one, resumed)]
+        assert draws[0].id == draws[1].id and draws[0].level == draws[1].level <= window.ceiling
+        for curriculum in (one, resumed):
+            curriculum.update(problem.name, draws[0].level, [PASSED] * 4)
+    assert one.state_dict() == resumed.state_dict()
+
+
+def test_the_last_level_is_not_left(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    tsp = forge_gym.problem("TSP")
+    monkeypatch.setattr(type(tsp), "most", tsp.at_level(2).n)
+    curriculum = Curriculum(tsp, rule=WindowConfig(groups=1), start=1)
+    moves = [curriculum.update("TSP", level, [PASSED] * 8) for level in (1, 2, 2, 2)]
+    assert moves == [1, 0, 0, 0] and curriculum.top_levels == {"TSP": 2}
+    assert caplog.text.count("levels of TSP end at 2: level must be an integer from 0 to 2") == 1
+    assert curriculum.sample().level <= 2
+    with pytest.raises(ValueError, match="level must be an integer from 0 to 2"):
+        Curriculum(tsp, start=3)
+
+
+def test_a_problem_without_graded_instances_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    tsp = forge_gym.problem("TSP")
+    monkeypatch.setattr(type(tsp), "is_graded", lambda *_: False)
+    with pytest.raises(ValueError, match="parameters of TSP must leave room"):
+        Curriculum(tsp, start=5).sample()
+
+
+def deep(depth: int) -> Any:
+    nested: Any = 1
+    for _ in range(depth):
+        nested = [nested]
+    return nested
+
+
+GARBAGE = [
+    None,
+    True,
+    -1,
+    10**50,
+    10**5000,
+    1.5,
+    math.nan,
+    math.inf,
+    "",
+    "x",
+    [],
+    [1],
+    {},
+    {"x": 1},
+    deep(50),
+    deep(10**5),
+    {1},
+    1j,
+]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        (),
+        ("windows",),
+        ("windows", "TSP"),
+        *[("windows", "TSP", key) for key in ("top", "seen", "weak", "promotions", "demotions", "ceiling", "rule")],
+        ("windows", "TSP", "seen", 0),
+        *[("windows", "TSP", "seen", 0, k) for k in range(3)],
+        ("next",),
+        ("next", "TSP 0"),
+        ("rng",),
+        *[("rng", key) for key in ("bit_generator", "state", "has_uint32", "uinteger")],
+        ("rng", "state", "state"),
+        ("problems",),
+        ("rule", "width"),
+        ("seed",),
+    ],
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(path: tuple[Any, ...]) -> None:
+    curriculum = Curriculum(problems("TSP"), seed=2)
+    for _ in range(3):
+        draw = curriculum.sample()
+        curriculum.update("TSP", draw.level, [PASSED, FAILED])
+    before = curriculum.state_dict()
+    for garbage in GARBAGE:
+        state: Any = copy.deepcopy(before)
+        place = state
+        for key in path[:-1]:
+            place = place[key]
+        if path[-1:] in [("ceiling",), ("rule",)] and garbage is None:
+            continue
+        if garbage in ([], {}) and path[-1:] in [("seen",), ("next",)]:
+            continue
+        if garbage is True and path[-1:] == ("weak",):
+            continue
+        if path:
+            place[path[-1]] = garbage
+        with pytest.raises(ValueError):
+            curriculum.load_state_dict(state if path else garbage)
+        assert curriculum.state_dict() == before
+    if path and path[-2:] not in [("next", "TSP 0"), ("seen", 0)]:
+        del place[path[-1]]
+        with pytest.raises(ValueError):
+            curriculum.load_state_dict(state)
+        assert curriculum.state_dict() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"top": 3, "ceiling": 2},
+        {"top": 90},
+        {"seen": [[4, 5, 2]]},
+        {"seen": [[4, 2, 5]]},
+        {"seen": [[0, 0, 0]]},
+        {"seen": [[4, 2, 2]] * 8},
+        {"more": 1},
+    ],
+)
+def test_a_window_that_cannot_be_is_refused(change: dict[str, Any]) -> None:
+    curriculum = Curriculum(problems("TSP"))
+    state = curriculum.state_dict()
+    state["windows"]["TSP"] |= change
+    with pytest.raises(ValueError):
+        curriculum.load_state_dict(state)
+    for key in ("TPS 0", "TSP", "TSP x", "TSP -1", "TSP 9999", ""):
+        state = curriculum.state_dict() | {"next": {key: 1}}
+        with pytest.raises(ValueError):
+            curriculum.load_state_dict(state)

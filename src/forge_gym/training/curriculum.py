@@ -32,6 +32,8 @@ PASS = 0.75
 
 
 _LOG = logging.getLogger(__name__)
+_MOST = 2**53
+"""Largest count in a state: a run never reaches it."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Window:
         """Raise ``ValueError`` unless these are values that a window can have."""
         check_int("top", self.top, 0, self.ceiling)
         for name in ("promotions", "demotions"):
-            check_int(name, getattr(self, name), 0)
+            check_int(name, getattr(self, name), 0, _MOST)
         if self.ceiling is not None:
             check_int("ceiling", self.ceiling, 0)
         check_choice("weak", self.weak, (False, True))
@@ -87,7 +89,7 @@ class Window:
         for group in self.seen:
             if not isinstance(group, list) or len(group) != 3:
                 raise ValueError(f"a group must be three numbers, got {short_repr(group)}")
-            rollouts = check_int("rollouts", group[0], 1)
+            rollouts = check_int("rollouts", group[0], 1, _MOST)
             for count in group[1:]:
                 check_int("a count of rollouts", count, 0, rollouts)
 
@@ -278,13 +280,15 @@ class Curriculum:
             if state.keys() != own.keys():
                 raise ValueError(f"state must have the keys {[*own]}, got {[*state]}")
             windows = {name: self._window(name, state["windows"][name]) for name in self.problems}
-            following = {key: check_int(f"next of {key}", index, 0) for key, index in state["next"].items()}
+            following = {key: check_int(f"next of {key}", index, 0, _MOST) for key, index in state["next"].items()}
             for key in following:
                 name, _, level = key.partition(" ")
                 self.problems[name].at_level(int(level))
             generator: Any = type(self._rng.bit_generator)()
             generator.state = state["rng"]
-            if json.loads(json.dumps(generator.state)) != state["rng"] or len(state["windows"]) > len(windows):
+            check_int("has_uint32", state["rng"]["has_uint32"], 0, 1)
+            same = json.dumps(generator.state, sort_keys=True) == json.dumps(state["rng"], sort_keys=True)
+            if not same or len(state["windows"]) > len(windows):
                 raise ValueError(f"state must be as state_dict returns it, got {short_repr(state)}")
         except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"state of a curriculum is damaged: {short_repr(error)}") from None
@@ -296,5 +300,5 @@ class Curriculum:
             raise ValueError(f"a window must have the keys {[*vars(self.windows[name])]}, got {short_repr(saved)}")
         window = Window(**saved | {"rule": self.rule})
         window.check()
-        self.problems[name].at_level(window.top)
+        self.problems[name].at_level(window.top if window.ceiling is None else window.ceiling)
         return window

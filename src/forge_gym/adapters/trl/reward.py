@@ -183,12 +183,21 @@ class RewardFunction:
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned; raise ``ValueError`` if that is of another scheme or other data."""
+        """Continue from what `state_dict` returned; raise ``ValueError`` if that is of another scheme or other data.
+
+        A refused state changes nothing.
+        """
         parts = self._parts()
         if not isinstance(state, Mapping) or state.keys() != parts.keys():
             raise ValueError(f"state must have the keys {[*parts]} for {self.__name__}, got {short_repr(state)}")
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+        before = self.state_dict()
+        try:
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+        except ValueError:
+            for name, part in parts.items():
+                part.load_state_dict(before[name])
+            raise
 
     @property
     def _name(self) -> str:
