@@ -78,7 +78,7 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     own: ClassVar = ("length", "adjacent")
     mendable: ClassVar = ("length", "adjacent")
     instance_type: ClassVar = HamiltonianCycleInstance
-    work_limit: ClassVar = 5_000_000
+    work_limit: ClassVar = 2_500_000
     smallest: ClassVar = 10
     scratch: ClassVar = {"n": 8}
     picture: ClassVar = Route()

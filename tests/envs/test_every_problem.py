@@ -125,9 +125,7 @@ def test_levels_grow_steadily_to_the_largest_size(name: str) -> None:
     assert 0.9 * problem.most < problem.at_level(last).parameters["n"] <= problem.most
     with pytest.raises(ValueError, match="level must be"):
         forge_gym.problem(name, level=last + 1)
-    with pytest.raises(
-        ValueError, match=rf"n must be an integer from 3 to {problem.most} .*: did you mean"
-    ):
+    with pytest.raises(ValueError, match=rf"n must be an integer from 3 to {problem.most} .*: did you mean"):
         forge_gym.problem(name, n=10**9)
 
 
