@@ -27,9 +27,9 @@ the 95 % bootstrap interval over instances, which does not cover the spread betw
 beside it. Differences are paired by instance and seed. Where a study has several learning rates, every arm tried the
 same ones on the validation instances (seed 0) and kept the best.
 
-No held-out instance is the *text* of one in training. These runs are older than splits by shape, however, and at such
-sizes many are equal to one in training under other numbers: of 500, next to 8,000 drawn for training, 98 % in
-GraphColoring, 51 % in TSP and less than 1 % in Knapsack. So the scores compare arms; they do not show that a policy generalises.
+No held-out instance is the *text* of one in training. These runs are older than splits by shape, however. At such sizes
+many are equal to one in training under other numbers: of 500, next to 8,000 drawn for training, 98 % in GraphColoring,
+51 % in TSP and less than 1 % in Knapsack. So the scores compare arms; they do not show that a policy generalises.
 """
 CONTROLS = {
     "random": "random feasible",

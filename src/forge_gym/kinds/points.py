@@ -59,7 +59,7 @@ class Places(TypedInstance):
         if self.matrix:
             return super().shape_bits()
         offsets = self.points - self.points[0]
-        widest = int(np.ptp(offsets, axis=0).max()) // int(np.gcd.reduce(offsets, axis=None))
+        widest = int(np.ptp(offsets, axis=0).max()) // max(1, int(np.gcd.reduce(offsets, axis=None)))
         return (2 * self.size - 3) * log2(widest + 1) - bits_of_orders(self.size)
 
     @cached_property
