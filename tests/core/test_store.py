@@ -301,7 +301,7 @@ def homeless() -> Path:
 def test_what_is_stored_belongs_to_the_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORGE_GYM_STORE", str(tmp_path / "x.sqlite"))
     monkeypatch.setattr("forge_gym.core.store._WORTH_STORING_S", 0.0)
-    one, two, three = (AtMost(n=8, most=most) for most in (1, 2, 3))
+    one, two, three = (AtMost(n=8, items=most) for most in (1, 2, 3))
     worth = [problem.reference(problem.from_json(one.to_json(one.instance()))).value for problem in (one, two, three)]
     assert worth[0] < worth[1] < worth[2]
 
@@ -322,18 +322,18 @@ class AtMost(Knapsack):
     """Knapsack with at most so many items."""
 
     own: ClassVar = ("capacity", "count")
-    most: int = 2
+    items: int = 2
 
     def broken(self, instance: KnapsackInstance, chosen: frozenset[int]) -> Iterator[Violation]:
         yield from super().broken(instance, chosen)
-        if len(chosen) > self.most:
-            yield Violation("count", len(chosen) - self.most, instance.size, "too many")
+        if len(chosen) > self.items:
+            yield Violation("count", len(chosen) - self.items, instance.size, "too many")
 
     def complete(self, instance: KnapsackInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        return super().complete(instance, start, order)[: self.most]
+        return super().complete(instance, start, order)[: self.items]
 
     def greedy(self, instance: KnapsackInstance, choose: Choose) -> Iterator[int]:
-        return islice(super().greedy(instance, choose), self.most)
+        return islice(super().greedy(instance, choose), self.items)
 
     def solve(self, instance: KnapsackInstance, start: Chosen, limit: int) -> Certificate[Chosen]:
         best = self.best(instance, [s for s in self.everything(instance) if self.feasible(instance, s)])
