@@ -70,7 +70,7 @@ def test_other_numbers_do_not_change_a_key(problem: Any, seed: int) -> None:
     instance = problem.generate(rng)
     other = renumbered(instance, rng)
     other.check()
-    assert key(other) == key(instance) and other.shape_bits() == pytest.approx(instance.shape_bits())
+    assert key(other) == key(instance)
 
 
 @hypothesis.settings(deadline=None)
