@@ -42,7 +42,7 @@ def test_nearest_names() -> None:
         ("TSP", {"n": 30, "grid": 5}, ["grid must be", "got 5", "did you mean 8?"]),
         ("TSP", {"spacing": 0}, ["spacing must be", "got 0", "did you mean 1?"]),
         ("TSP", {"level": -1}, ["level must be", "at least 0", "got -1", "did you mean 0?"]),
-        ("TSP", {"level": 3, "n": 12}, ["level sets n", "n=12", "level 3 means n=9"]),
+        ("TSP", {"level": 3, "n": 12}, ["level sets n", "n=12", "level 3 means n=13"]),
         ("TSP", {"answer_format": "json"}, ["answer_format must be one of", "'tags'", "got 'json'"]),
         ("TSP", {"style": "terse"}, ["style must be one of", "got 'terse'"]),
         ("Knapsack", {"n": 0}, ["n must be", "got 0", "did you mean 3?"]),
@@ -160,7 +160,7 @@ def test_texts_that_are_no_specs_are_refused(text: str) -> None:
 
 
 def test_parameters_are_checked_at_the_size_of_the_level() -> None:
-    assert forge_gym.problem("GraphColoring", distribution="planted", k=25, level=20).n == 78  # type: ignore[attr-defined]
+    assert forge_gym.problem("GraphColoring", distribution="planted", k=25, level=20).n == 82  # type: ignore[attr-defined]
     assert forge_gym.problem("TSP", grid=4, level=0).grid == 4  # type: ignore[attr-defined]
     assert forge_gym.problem("GraphColoring", n=3).instance().size == 3
     assert "level sets n" in message(forge_gym.problem, "TSP", level=0, n=7)

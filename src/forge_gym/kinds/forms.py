@@ -82,8 +82,8 @@ def fixed_permutations(n: int) -> tuple[tuple[int, ...], ...]:
     The best of several is a trivial anchor that a constant answer rarely passes. The other orders sort by the
     squares of the numbers times a factor, modulo a prime: mere multiples make the same few tours again and again.
     """
-    factors = (618_033, 414_213, 732_051, 236_067, 645_751, 316_625, 605_551, 123_106)
-    factors += (358_899, 795_832, 385_165, 567_764, 82_763, 403_124, 557_439)
+    factors = [618_033, 414_213, 732_051, 236_067, 645_751, 316_625, 605_551, 123_106]
+    factors += [358_899, 795_832, 385_165, 567_764, 82_763, 403_124, 557_439]
     mixed = [sorted(range(n), key=lambda i: (i + 1) ** 2 * factor % 1_000_003) for factor in factors]
     return (tuple(range(n)), *map(tuple, mixed))
 
