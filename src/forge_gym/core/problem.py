@@ -32,8 +32,9 @@ PRESENTATION = ("answer_format", "style", "names")
 """The parameters that change texts alone: they draw nothing, and no answer is worth more or less for them."""
 MAX_UNGRADED = 1000
 """Instances in a row without a graded scale after which a stream gives up; sooner where each of them takes long."""
-PATIENCE = 2.0
-"""Work on instances in a row without a graded scale after which a stream gives up, as a multiple of `work_limit`."""
+PATIENCE = 1.9
+"""Work on instances in a row without a graded scale after which a stream gives up, as a multiple of `work_limit`: two
+references that end just below their limits are enough."""
 FEW_BITS = 40
 """Bits of a shape below which a stream has few. Of 2^40 shapes, 100 draws and 3,000 others share one with a probability
 of 3 in 10 million."""

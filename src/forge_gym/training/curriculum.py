@@ -227,7 +227,7 @@ class Curriculum:
                 lower = level - 1 if patience == PATIENCE else level // 2
                 window.cap(level - 1, lower)
                 _LOG.warning("levels of %s end at %d, and go on at %d: %s", name, level - 1, window.top, error)
-                level, patience = window.top, 1.0
+                level, patience = window.top, PATIENCE / 2
                 continue
             self._next[key] = index + 1
             return self._row(problem, level, index, instance)
