@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from forge_gym import registration
 from forge_gym.cli import main
 from forge_gym.core import registry
 from forge_gym.core.env import TextEnv
-from forge_gym.verification import attacks, battery, contract, definitions
+from forge_gym.core.registry import problem_class
+from forge_gym.verification import attacks, battery, constants, contract, definitions
 from forge_gym.verification.battery import run
 from forge_gym.verification.case import Case
 from forge_gym.verification.definitions import definition_of
@@ -55,15 +57,62 @@ def toys() -> Iterator[Any]:
 
 @every_problem
 def test_every_released_problem_passes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    gate = check(forge_gym.problem(name))
+    gate = check(forge_gym.problem(name), instances=100, levels=())
     faults = [f"{part.name}: {fault}" for part in gate.checks for fault in part.faults]
     assert not faults, faults[:5]
     earned = gate.calibration
-    assert earned["constant"] <= -0.2 + 1e-12  # also of answers borrowed from another instance
-    assert earned["constant"] <= earned["random"] + 0.1 and earned["blind"] < 0 and earned["random"] < 0
+    assert earned["constant"] <= constants.MAX_REWARD and earned["blind"] < 0 and earned["random"] < 0
     assert earned["greedy"] == 0 < earned["local search"] < earned["exact"] == 1
     with capsys.disabled():
         print("", name, *(part.detail for part in gate.checks), sep="\n  ")
+
+
+@every_problem
+def test_no_answer_that_ignores_the_data_pays_at_low_levels(name: str) -> None:
+    found = list(constants.best_constants(forge_gym.problem(name), range(4), 60))
+    assert {best.level for best in found} == {None, 0, 1, 2, 3}
+    assert len(found) == 1 + 4 * len(families(forge_gym.problem(name)))
+    assert not [best.fault for best in found if best.fault]
+
+
+@pytest.mark.slow
+@every_problem
+def test_no_answer_that_ignores_the_data_pays_at_any_level(name: str) -> None:
+    for best in constants.best_constants(forge_gym.problem(name), range(13), 500):
+        assert not best.fault, best.fault
+        assert best.reward <= constants.MAX_REWARD and best.quality <= constants.MAX_QUALITY, best
+
+
+def test_the_best_constant_is_found_and_refused() -> None:
+    given, *_ = constants.best_constants(forge_gym.problem("TSP", n=5), (), 40)
+    assert given.reward > 0.2 and "got 0." in given.fault and "at n=5, uniform for the answer (" in given.fault
+    assert main(["check", "TSP", "--set", "n=5", "--only", "constants", "--levels", "0", "--instances", "40"]) == 1
+
+
+def test_no_level_without_graded_instances_passes() -> None:
+    given, *_ = constants.best_constants(forge_gym.problem("TSP", n=3), (), 5)
+    assert given.fault.startswith("parameters of TSP must leave room between trivial, greedy and proven optimum")
+
+
+@every_problem
+def test_a_text_spells_one_answer_whatever_the_instance_and_style(name: str) -> None:
+    """So what fixed texts earn in one style is what they earn in all: constants need no search by style."""
+    for family in families(forge_gym.problem(name)):
+        problem = family.at_level(0)
+        assert not list(constants.spelled(problem, *map(problem.instance, range(2))))
+
+
+def test_a_style_that_sorts_the_elements_is_refused() -> None:
+    class Sorted(problem_class("Knapsack")):  # type: ignore[misc]
+        def read(self, x: Any, text: str, names: Any) -> Any:
+            return tuple([x.by_density[i] for i in super().read(x, text, names)])
+
+        def write(self, x: Any, solution: Any, names: Any) -> str:
+            return str(super().write(x, tuple([x.by_density.index(i) for i in solution]), names))
+
+    problem = Sorted(n=14)
+    (fault,) = constants.spelled(problem, *map(problem.instance, range(2)))
+    assert fault.startswith("a text spells the same answer to every instance")
 
 
 @every_problem
@@ -204,7 +253,7 @@ def test_a_slow_or_greedy_verifier_is_found(toys: Any) -> None:
 
 
 def quick(problem: Any, definition: Any = None) -> Any:
-    return check(problem, definition, replies=1_000, instances=40, levels=(0,))
+    return check(problem, definition, replies=1_000, instances=40, sizes=(0,), levels=(0,))
 
 
 def test_a_sound_problem_from_outside_passes(toys: Any) -> None:
@@ -232,10 +281,10 @@ WEAK = {
     "Strict": ("battery",),
     "Unproven": ("battery", "agreement", "mutated replies", "calibration"),
     "Leaks": ("battery",),
-    "Farmable": ("battery", "agreement", "mutated replies"),
+    "Farmable": ("constants",),
     "WrongExample": ("battery",),
     "Careless": ("battery",),
-    "InOrder": ("calibration",),
+    "InOrder": ("constants", "calibration"),
 }
 
 
@@ -253,9 +302,9 @@ BROKEN = {
     "Curt": "a prompt must say how to answer, 'a JSON list of the numbers of the chosen vertices",
     "Floats": "objective must return an int or a Fraction, got the float",
     "Breaks": "neighbour (vertex_cover.py, line ",
-    "Generous": "Generous: solve proves a bound of 12, but a solution is worth",
-    "Backwards": "Backwards: greedy must not be worse than trivial, got greedy is worth 12, trivial",
-    "Endless": "solve must stop after limit steps of work: solve(..., limit=1) at level 30 ran for more than 8 s",
+    "Generous": "Generous: solve proves a bound of 18, but a solution is worth",
+    "Backwards": "Backwards: greedy must not be worse than trivial, got greedy is worth 18, trivial",
+    "Endless": "and every hook end: solve(..., limit=1) at level 30 ran for more than 8 s",
 }
 
 
@@ -266,6 +315,7 @@ def test_a_broken_contract_is_refused_in_one_line(name: str, toys: Any, monkeypa
     (refused,) = gate.checks  # what builds on the contract waits
     (fault,) = refused.faults
     assert refused.name == "contract" and BROKEN[name] in fault and "\n" not in fault
+    assert re.search(r"\(vertex_cover\.py, line \d+\)", fault)
 
 
 def test_a_missing_hook_is_named(toys: Any) -> None:
@@ -275,7 +325,8 @@ def test_a_missing_hook_is_named(toys: Any) -> None:
 
 def test_a_missing_declaration_is_named(toys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(toys.VertexCover, "family")
-    assert contract.contract(toys.VertexCover()).faults == ["VertexCover must declare family"]
+    (fault,) = contract.contract(toys.VertexCover()).faults
+    assert fault.startswith("VertexCover must declare family: class VertexCover (vertex_cover.py, line ")
 
 
 def test_every_weak_problem_is_tried(toys: Any) -> None:
@@ -294,7 +345,7 @@ def test_the_command_line_checks_a_module_in_the_working_folder(tmp_path: Path) 
     shutil.copy(HERE / "vertex_cover.py", tmp_path / "mine.py")
 
     def gate(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "forge_gym", "check", "--replies", "300", "--instances", "20"]
+        command = [sys.executable, "-m", "forge_gym", "check", "--replies", "300", "--instances", "20", "--levels", "0"]
         return subprocess.run([*command, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
 
     sound = gate("mine:VertexCover", "--definition", "mine:definition")
@@ -308,10 +359,11 @@ def test_the_command_line_checks_a_module_in_the_working_folder(tmp_path: Path) 
 
 
 def test_the_command_line_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "Knapsack", "TSP", "--replies", "200", "--instances", "20", "--json"]) == 0
+    small = ["--replies", "200", "--instances", "20", "--levels", "0"]
+    assert main(["check", "Knapsack", "TSP", *small, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [gate["problem"] for gate in found["gates"]] == ["Knapsack", "TSP"]
-    assert all(gate["passed"] and len(gate["checks"]) == 5 for gate in found["gates"])
+    assert all(gate["passed"] and len(gate["checks"]) == 6 for gate in found["gates"])
 
 
 def test_sizes_that_do_not_exist_are_left_out() -> None:
