@@ -184,7 +184,8 @@ def levels(problem: Problem[Any, Any]) -> str:
     origin = f"`{BENCHMARK}`" if (problem.name, 0) in benchmark() else "the test split"
     return (
         f"Means over the {PER_LEVEL} instances of each level in {origin}; prompts in characters. The last level "
-        f"has at most n={problem.most}. Greedy answers have skill 0 and are never optimal, since the instances are graded. Exact answers are "
+        f"has at most n={problem.most}. Greedy answers have skill 0 and are never optimal, since the instances are "
+        "graded. Exact answers are "
         f"1 throughout.\n\n{table(columns, rows, numbers=8)}"
     )
 
