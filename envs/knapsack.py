@@ -64,8 +64,8 @@ class Knapsack(Subset[KnapsackInstance]):
     --------
     >>> problem = Knapsack()
     >>> instance = KnapsackInstance(capacity=10, weights=(6, 5, 5), values=(7, 5, 5))
-    >>> problem.heuristic(instance), problem.reference(instance).solution
-    ((0,), (1, 2))
+    >>> problem.objective(instance, (0,)), problem.reference(instance).solution
+    (7, (1, 2))
     """
 
     family: ClassVar = "selection"

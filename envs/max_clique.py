@@ -41,8 +41,8 @@ class MaxClique(GraphSubset[Graph]):
     --------
     >>> problem = MaxClique()
     >>> instance = Graph(6, ((0, 1), (0, 2), (0, 3), (3, 4), (3, 5), (4, 5)))
-    >>> problem.heuristic(instance), problem.reference(instance).solution
-    ((0, 3), (3, 4, 5))
+    >>> problem.objective(instance, (0, 3)), problem.reference(instance).solution
+    (2, (3, 4, 5))
     """
 
     family: ClassVar = "graph"

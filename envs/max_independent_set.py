@@ -43,8 +43,8 @@ class MaxIndependentSet(GraphSubset[Graph]):
     --------
     >>> problem = MaxIndependentSet()
     >>> instance = Graph(5, ((0, 3), (0, 4), (1, 4), (2, 3)))
-    >>> problem.heuristic(instance), problem.reference(instance).solution
-    ((3, 4), (0, 1, 2))
+    >>> problem.objective(instance, (3, 4)), problem.reference(instance).solution
+    (2, (0, 1, 2))
     """
 
     family: ClassVar = "graph"

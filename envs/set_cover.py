@@ -78,8 +78,8 @@ class SetCover(Subset[SetCoverInstance]):
     --------
     >>> problem = SetCover()
     >>> instance = SetCoverInstance(6, ((0, 1, 2, 3), (0, 1, 4), (2, 3, 5)), (1, 1, 1))
-    >>> problem.heuristic(instance), problem.reference(instance).solution
-    ((0, 1, 2), (1, 2))
+    >>> problem.objective(instance, (0, 1, 2)), problem.reference(instance).solution
+    (3, (1, 2))
     """
 
     family: ClassVar = "selection"

@@ -60,8 +60,8 @@ class SubsetSum(Subset[SubsetSumInstance]):
     --------
     >>> problem = SubsetSum()
     >>> instance = SubsetSumInstance(target=10, numbers=(8, 5, 6, 4))
-    >>> problem.heuristic(instance), problem.reference(instance).solution
-    ((0,), (2, 3))
+    >>> problem.objective(instance, (0,)), problem.reference(instance).solution
+    (8, (2, 3))
     """
 
     family: ClassVar = "selection"

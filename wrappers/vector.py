@@ -46,7 +46,7 @@ class TextVectorEnv(gym.vector.SyncVectorEnv):
     >>> prompts, infos = envs.reset(seed=3)
     >>> feedback, rewards, terminated, truncated, infos = envs.step(["no idea", "<answer>[]</answer>"])
     >>> [round(reward, 2) for reward in rewards.tolist()], infos["status"].tolist()
-    ([-1.0, -0.24], [0, 2])
+    ([-1.0, -0.25], [0, 2])
     >>> print(feedback[1])
     Your answer is feasible with objective 0: worse than a thoughtless answer.
     Revise it: 1 turn left. Answer in the same format.

@@ -487,7 +487,7 @@ class Problem(ABC, Generic[I, S]):
         --------
         >>> import forge_gym
         >>> forge_gym.problem("TSP").spec(seed=7, level=3)
-        '{"problem": "TSP", "version": 0, "parameters": {"n": 9}, "split": "train", "seed": 7, "index": 0}'
+        '{"problem": "TSP", "version": 0, "parameters": {"n": 13}, "split": "train", "seed": 7, "index": 0}'
         """
         problem = self if level is None else self.at_level(level)
         drawn = {

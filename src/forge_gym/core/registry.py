@@ -95,7 +95,7 @@ def problem(name: str, /, *, level: int | None = None, **parameters: Any) -> Pro
     Examples
     --------
     >>> problem("TSP", level=3).n
-    9
+    13
     >>> problem("TPS")
     Traceback (most recent call last):
     ValueError: problem 'TPS' is not registered: did you mean 'TSP'?
