@@ -54,7 +54,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
     instance_type: ClassVar = WeightedGraph
     work_limit: ClassVar = 250_000_000
     smallest: ClassVar = 12
-    scratch: ClassVar = {"n": 8, "largest": 5}
+    scratch: ClassVar = {"n": 10, "largest": 5}
     picture: ClassVar = Halves()
     published: ClassVar = "minimum_bisection"
 

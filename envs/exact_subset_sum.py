@@ -60,7 +60,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     work_limit: ClassVar = 10_000_000
     most: ClassVar = 500
     smallest: ClassVar = 12
-    scratch: ClassVar = {"n": 6, "largest": 20}
+    scratch: ClassVar = {"n": 10, "largest": 20}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size", exact=True)
     published: ClassVar = "subset_sum"
 

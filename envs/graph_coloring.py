@@ -51,7 +51,7 @@ class GraphColoring(Assignment[Graph]):
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 15_000_000
     smallest: ClassVar = 12
-    scratch: ClassVar = {"n": 7, "p": 0.4}
+    scratch: ClassVar = {"n": 10, "p": 0.4}
     picture: ClassVar = ColoredVertices()
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "graph_coloring"

@@ -75,7 +75,7 @@ class Knapsack(Subset[KnapsackInstance]):
     instance_type: ClassVar = KnapsackInstance
     work_limit: ClassVar = 25_000_000
     smallest: ClassVar = 14
-    scratch: ClassVar = {"n": 6, "largest": 6, "distribution": "uncorrelated"}
+    scratch: ClassVar = {"n": 8, "largest": 20, "distribution": "uncorrelated"}
     picture: ClassVar = Waterfall("weights", "capacity", order="by_density", values="values")
     formats: ClassVar = ("knapsack",)
     published: ClassVar = "knapsack"

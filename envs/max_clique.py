@@ -51,7 +51,7 @@ class MaxClique(GraphSubset[Graph]):
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 20_000_000
     smallest: ClassVar = 27
-    scratch: ClassVar = {"n": 10, "distribution": "gnp"}
+    scratch: ClassVar = {"n": 16, "distribution": "gnp"}
     picture: ClassVar = ChosenVertices(adjacent=True)
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "maximum_clique"

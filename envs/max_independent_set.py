@@ -53,7 +53,7 @@ class MaxIndependentSet(GraphSubset[Graph]):
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 20_000_000
     smallest: ClassVar = 32
-    scratch: ClassVar = {"n": 10, "distribution": "gnp", "p": 0.4}
+    scratch: ClassVar = {"n": 16, "distribution": "gnp", "p": 0.4}
     picture: ClassVar = ChosenVertices(adjacent=False)
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "maximum_independent_set"

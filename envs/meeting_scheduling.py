@@ -149,7 +149,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     instance_type: ClassVar = MeetingSchedulingInstance
     work_limit: ClassVar = 800_000
     smallest: ClassVar = 6
-    scratch: ClassVar = {"n": 4}
+    scratch: ClassVar = {"n": 5}
     picture: ClassVar = Meetings()
     published: ClassVar = "meeting_schedule"
 

@@ -90,7 +90,7 @@ class SetCover(Subset[SetCoverInstance]):
     instance_type: ClassVar = SetCoverInstance
     work_limit: ClassVar = 5_000_000
     smallest: ClassVar = 18
-    scratch: ClassVar = {"n": 6, "elements": 6, "members": 3, "largest": 5}
+    scratch: ClassVar = {"n": 7, "elements": 6, "members": 3, "largest": 5}
     picture: ClassVar = Incidence("subsets", "universe", costs="costs")
     formats: ClassVar = ("orlib_scp",)
     published: ClassVar = "set_cover"

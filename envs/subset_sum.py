@@ -71,7 +71,7 @@ class SubsetSum(Subset[SubsetSumInstance]):
     instance_type: ClassVar = SubsetSumInstance
     work_limit: ClassVar = 10_000_000
     smallest: ClassVar = 14
-    scratch: ClassVar = {"n": 6, "largest": 20}
+    scratch: ClassVar = {"n": 8, "largest": 100}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size")
 
     n: int = 20

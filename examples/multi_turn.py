@@ -36,7 +36,7 @@ TEMPLATE = "{% for m in messages %}{{ m.content + (m.role == 'assistant') * ' EO
 
 @dataclass
 class Args:
-    """Settings of a run; the defaults train a tiny model on knapsacks of six items."""
+    """Settings of a run; the defaults train a tiny model on knapsacks of eight items."""
 
     problem: str = "Knapsack"  # see `forge-gym list`; a model that was trained here knows its own
     parameters: str = "{}"  # parameters of the problem as JSON; from scratch beside those that make it small

@@ -146,3 +146,13 @@ def test_it_is_imported_when_asked_for() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
     with pytest.raises(AttributeError, match="has no attribute 'datasets'"):
         _ = forge_gym.datasets
+
+
+def test_a_stream_whose_rows_are_all_excluded_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Everything(frozenset[str]):
+        def __contains__(self, prompt: object) -> bool:
+            return True
+
+    monkeypatch.setattr("forge_gym.data.rows.MAX_UNGRADED", 20)
+    with pytest.raises(ValueError, match="exclude must leave instances, got 20 in a row"):
+        next(samples(forge_gym.problem("TSP"), exclude=Everything()))

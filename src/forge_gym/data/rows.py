@@ -18,7 +18,7 @@ from ..core.checks import check_choice, check_int, plain, short_repr
 from ..core.foreign import exact, load_json
 from ..core.instance import Instance
 from ..core.mixture import Mixture
-from ..core.problem import Problem
+from ..core.problem import MAX_UNGRADED, Problem
 from ..core.reference import CertificateError, Reference
 from ..core.registry import from_spec
 from ..core.registry import problem as make_problem
@@ -298,7 +298,8 @@ def samples(
     Raises
     ------
     ValueError
-        If `ladder` refuses problems and levels, or (while iterating) a problem leaves no room for quality.
+        If `ladder` refuses problems and levels, or (while iterating) a problem leaves no room for quality, or ``exclude``
+        no instance.
 
     Examples
     --------
@@ -309,10 +310,14 @@ def samples(
     """
 
     def stream(level: int, problem: Problem[Any, Any]) -> Iterator[Row]:
+        excluded = 0
         for index, instance in problem.graded_instances(seed, split):
             row = Row.of(problem, instance, {"seed": seed, "index": index, "split": split}, level)
             if row.prompt not in exclude:
+                excluded = 0
                 yield row
+            elif (excluded := excluded + 1) == MAX_UNGRADED:
+                raise ValueError(f"exclude must leave instances, got {excluded} in a row that it names, of {problem!r}")
 
     streams = [stream(*step) for step in ladder(problems, levels)]
     return (next(rows) for rows in cycle(streams))
