@@ -37,7 +37,7 @@ def task(name: str, seed: int = 0, **parameters: Any) -> Task:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_examples_are_solved_instances_of_the_same_kind(name: str) -> None:
-    asked = task(name, **({"n": 9} if name not in ("MeetingScheduling",) else {}))
+    asked = task(name, level=0)
     system, *shown, last = Prompting("Be brief.", 3).messages(asked)
     assert system == {"role": "system", "content": "Be brief."} and last == asked.messages[0]
     prompts = [message["content"] for message in shown[::2]]

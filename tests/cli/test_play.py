@@ -39,7 +39,7 @@ def test_a_game_through_a_pipe() -> None:
     )
     out = done.stdout.decode()
     assert done.stderr == b"" and out.startswith(tsp.prompt(instance))
-    assert f"greedy reaches {reference.greedy}" in out and "each city is visited, missing 4 of 6" in out
+    assert f"greedy reaches {reference.greedy}" in out and "each city is visited, missing 8 of 10" in out
     assert f"Your best answer: {reference.value} (quality 1.000, skill 1.000)" in out
     assert "This instance is over" in out and tsp.prompt(tsp.instance(3, 3, "test")) in out
     assert out.endswith("Goodbye.\n") and "\x1b" not in out
