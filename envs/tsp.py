@@ -48,7 +48,7 @@ class TSPInstance(Places):
 class TSP(Permutation[TSPInstance]):
     """Visit every city once and return to the start, as briefly as possible.
 
-    Problem: min sum of d(tour[i], tour[i+1]) over the closed tour. Trivial: the best of sixteen fixed tours.
+    Problem: min sum of d(tour[i], tour[i+1]) over the closed tour. Trivial: the best of 32 fixed tours.
     Heuristic: nearest neighbour [3]_. Reference: Held-Karp, above 11 cities branch and cut.
 
     Examples

@@ -42,8 +42,8 @@ class Permutation(Listing[I]):
         super().__init_subclass__(**options)
 
     def trivial(self, instance: I) -> Order:
-        """Return the best of sixteen orders that ignore the data: no constant answer does better for long."""
-        return self.best(instance, fixed_permutations(instance.size))
+        """Return the best of 32 orders that ignore the data, of fewer where few are possible: no constant does better."""
+        return self.best(instance, fixed_permutations(instance.size)[: max(1, 4 * instance.size - 8)])
 
     def answer(self, instance: I) -> str:
         one = self.names_of(instance).one
