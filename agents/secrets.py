@@ -13,25 +13,19 @@ from ..core.checks import short_repr
 
 HIDDEN = "[hidden]"
 """What stands in place of a secret."""
-_PUBLIC = {
-    *("temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "logit_bias", "mirostat", "mirostat_tau"),
-    *(
-        "repetition_penalty",
-        "presence_penalty",
-        "frequency_penalty",
-        "length_penalty",
-        "repeat_penalty",
-        "mirostat_eta",
-    ),
-    *("stop", "stop_token_ids", "include_stop_str_in_output", "ignore_eos", "skip_special_tokens", "min_tokens"),
-    *("max_tokens", "max_completion_tokens", "max_new_tokens", "num_predict", "num_ctx", "n_predict", "best_of"),
-    *("reasoning", "reasoning_effort", "effort", "verbosity", "think", "thinking", "enable_thinking", "enabled"),
-    *("thinking_budget", "budget_tokens", "include_reasoning", "separate_reasoning", "chat_template_kwargs", "type"),
-    *("add_generation_prompt", "response_format", "logprobs", "top_logprobs", "service_tier", "options", "extra_body"),
-    *("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "max_model_len", "max_num_seqs"),
-    *("max_num_batched_tokens", "gpu_memory_utilization", "dtype", "kv_cache_dtype", "quantization", "enforce_eager"),
-    *("enable_prefix_caching", "swap_space", "cpu_offload_gb", "trust_remote_code", "revision", "load_format"),
-}
+_PUBLIC = frozenset(
+    """
+    temperature top_p top_k min_p typical_p seed logit_bias mirostat mirostat_tau repetition_penalty
+    presence_penalty frequency_penalty length_penalty repeat_penalty mirostat_eta stop stop_token_ids
+    include_stop_str_in_output ignore_eos skip_special_tokens min_tokens max_tokens max_completion_tokens
+    max_new_tokens num_predict num_ctx n_predict best_of reasoning reasoning_effort effort verbosity think thinking
+    enable_thinking enabled thinking_budget budget_tokens include_reasoning separate_reasoning chat_template_kwargs
+    type add_generation_prompt response_format logprobs top_logprobs service_tier options extra_body
+    tensor_parallel_size pipeline_parallel_size data_parallel_size max_model_len max_num_seqs max_num_batched_tokens
+    gpu_memory_utilization dtype kv_cache_dtype quantization enforce_eager enable_prefix_caching swap_space
+    cpu_offload_gb trust_remote_code revision load_format
+    """.split()  # noqa: SIM905 - words are easier to read than a list of literals
+)
 """Fields of requests, and arguments of engines, whose values decide answers and are no secrets."""
 
 

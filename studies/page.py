@@ -20,7 +20,7 @@ versions, held-out scores and curves of one run. `python studies/ablation.py STU
 
 Since these runs, a demonstration that is worse than the trivial answer is that answer, and the warm start is TRL's
 `SFTTrainer`. The script they name, `examples/train_grpo.py`, has become `examples/grpo_from_scratch.py`. Warm starts on
-tours are better than here. Trivial answers are harder to beat, so qualities would be lower, and compact texts of Knapsack
+tours are better than here. Trivial answers are harder to beat, so qualities would be lower. Compact texts of Knapsack
 keep the order of the numbers. The studies have not been repeated.
 
 Greedy decoding on held-out instances, the same for all arms and seeds. Numbers are means over the seeds; in brackets

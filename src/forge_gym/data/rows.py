@@ -298,8 +298,8 @@ def samples(
     Raises
     ------
     ValueError
-        If `ladder` refuses problems and levels, or (while iterating) a problem leaves no room for quality, or ``exclude``
-        no instance.
+        If `ladder` refuses problems and levels, or (while iterating) a problem leaves no room for quality, or
+        ``exclude`` leaves no instance.
 
     Examples
     --------

@@ -42,7 +42,7 @@ class Permutation(Listing[I]):
         super().__init_subclass__(**options)
 
     def trivial(self, instance: I) -> Order:
-        """Return the best of 32 orders that ignore the data, of fewer where few are possible: no constant does better."""
+        """Return the best of 32 orders that ignore the data, or fewer of few elements: no constant answer beats it."""
         return self.best(instance, fixed_permutations(instance.size)[: max(1, 4 * instance.size - 8)])
 
     def answer(self, instance: I) -> str:
