@@ -101,7 +101,7 @@ def fault(problem: str, path: Path, text: str | bytes) -> str:
     ("layout", "numbers"),
     [
         ("FULL_MATRIX", "0 1 2 4\n1 0 3 5\n2 3 0 6\n4 5 6 0"),
-        ("FULL_MATRIX", "9999 1 2 4 1 9999 3\n5 2 3 9999 6 4\n5 6 9999"),  # rows wrap, the diagonal is anything
+        ("FULL_MATRIX", "9999 1 2 4 1 -1 3\n5 2 3 9999 6 4\n5 6 9999"),  # rows wrap, the diagonal is anything
         ("UPPER_ROW", "1 2 4\n3 5\n6"),
         ("LOWER_ROW", "1\n2 3\n4 5 6"),
         ("UPPER_DIAG_ROW", "0 1 2 4\n0 3 5\n0 6\n0"),
@@ -173,7 +173,8 @@ SPELLINGS = {
     "other keywords": HOUSE.replace(
         "NODE_COORD_S", "EDGE_WEIGHT_FORMAT: FUNCTION\nNODE_COORD_TYPE: TWOD_COORDS\nNODE_COORD_S"
     ),
-    "display": HOUSE.replace("EOF", "DISPLAY_DATA_SECTION\n1 0 0\nEOF"),
+    "display": HOUSE.replace("EOF", "DISPLAY_DATA_SECTION\n1 0 0\n2 0 1\n3 1 1\n4 1.5 0\n5 .5 2\nEOF"),
+    "end of a file of DOS": HOUSE.replace("\n", "\r\n") + "\x1a",
 }
 
 
@@ -184,7 +185,6 @@ def test_one_instance_in_many_spellings(path: Path, spelling: str) -> None:
 
 HOUSE_FAULTS = [
     ("DIMENSION: 5", "DIMENSION: 4", "line 11: the number of a city must be an integer from 1 to 4, got '5'"),
-    ("DIMENSION: 5", "DIMENSION: 6", "NODE_COORD_SECTION must hold 6 cities, as DIMENSION says, got 5"),
     ("DIMENSION: 5", "DIMENSION: 2", "line 4: DIMENSION must be an integer from 3 to"),
     ("DIMENSION: 5\n", "", "DIMENSION must be given, got no such line"),
     ("DIMENSION: 5", "DIMENSION: 5\nDIMENSION: 5", "line 5: DIMENSION must stand once"),
@@ -211,6 +211,9 @@ HOUSE_FAULTS = [
     ("NODE_COORD_SECTION\n", "", "line 6: numbers must stand in a section, got '1 0 0'"),
     ("EOF", "NODE_COORD_SECTION\nEOF", "line 12: NODE_COORD_SECTION must stand once"),
     ("EOF", "EDGE_WEIGHT_SECTION\n1 2\nEOF", "line 12: the data must stand in NODE_COORD_SECTION, got 'EDGE_WEIGHT"),
+    ("NODE_C", "NODE_COORD_TYPE: THREED_COORDS\nNODE_C", "line 6: NODE_COORD_TYPE must be one of TWOD_COORDS, got"),
+    ("EOF", "DISPLAY_DATA_SECTION\n1 0 x\nEOF", "line 13: a coordinate must be a number from"),
+    ("DIMENSION: 5", "DIMENSION: 6", "line 11: the section must hold 6 cities, as DIMENSION says, and 5 are there,"),
     ("NODE_C", "EDGE_WEIGHT_FORMAT: FULL_MATRIX\nNODE_C", "line 6: EDGE_WEIGHT_FORMAT must be one of FUNCTION, got"),
 ]
 
@@ -269,7 +272,10 @@ def test_cycles(path: Path) -> None:
         (CYCLE, "5 1\n", "6 1\n", "line 10: a vertex must be an integer from -1 to 5, got '6'"),
         (CYCLE, "5 1\n", "0 1\n", "line 10: a vertex must be from 1 to 5, or -1 at the end, got '0'"),
         (CYCLE, "5 1\n", "5 0\n", "line 10: the second end of an edge must be an integer from 1 to 5, got '0'"),
-        (CYCLE, "5 1\n", "5\n", "line 11: the second end of an edge must be an integer from 1 to 5, got '-1'"),
+        (CYCLE, "5 1\n", "5 1 3\n", "line 10: both ends of an edge, and nothing more, must stand on a line, got '3'"),
+        (CYCLE, "5 1\n", "5\n", "line 10: both ends of an edge, and nothing more, must stand on a line, got '5'"),
+        (CYCLE, "EOF", "DISPLAY_DATA_SECTION\n1 0 0\n", "line 13: the section must hold 5 cities, as DIMENSION says"),
+        (NEIGHBOURS, "5 -1\n2 3", "5\n2 1 5", "line 7: a neighbour of 1 must stand once before -1 closes the list"),
         (CYCLE, "-1\n", "", "line 10: a vertex must follow, got the end of EDGE_DATA_SECTION, which -1 must close"),
         (CYCLE, "-1\n", "-1\n1 2\n", "line 12: EDGE_DATA_SECTION must end with -1, got '1'"),
         (CYCLE, "HCP", "TSP", "line 2: TYPE must be HCP, got 'TSP'"),

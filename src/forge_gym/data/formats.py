@@ -149,7 +149,7 @@ class _Line(NamedTuple):
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", text.removesuffix("\x1a")), start=1):  # the end in DOS
         if line.strip():
             yield _Line(number, line.strip())
 
@@ -264,14 +264,16 @@ class _Tsplib:
             raise _fault(word, f"{key} must be one of {', '.join(valid)}")
         return word.upper()
 
-    def rows(self, key: str, *ignored: str) -> list[_Line]:
-        """Return the lines of the section that holds the data; others than ``ignored`` must not be there."""
-        for name, (heading, *_) in self.sections.items():
-            if name not in (key, "DISPLAY_DATA_SECTION", *ignored):
-                raise _fault(heading, f"the data must stand in {key}")
+    def rows(self, key: str, n: int, *ignored: str) -> list[_Line]:
+        """Return the section that holds the data, with its heading; others must be ``ignored`` maps of n places."""
+        for name, rows in self.sections.items():
+            if name in ("DISPLAY_DATA_SECTION", *ignored):
+                _points(rows, n, 2)
+            elif name != key:
+                raise _fault(rows[0], f"the data must stand in {key}")
         if key not in self.sections:
             raise ValueError(f"{key} must be given, got no such line")
-        return self.sections[key][1:]
+        return self.sections[key]
 
 
 def _tour(lines: Iterable[_Line]) -> Fields:
@@ -280,12 +282,15 @@ def _tour(lines: Iterable[_Line]) -> Fields:
     kind = file.choice("EDGE_WEIGHT_TYPE", ["EXPLICIT", *DISTANCES])
     if kind == "EXPLICIT":
         layout = file.choice("EDGE_WEIGHT_FORMAT", _LAYOUTS)
-        rows = file.rows("EDGE_WEIGHT_SECTION", "NODE_COORD_SECTION")
+        rows = file.rows("EDGE_WEIGHT_SECTION", n, "NODE_COORD_SECTION")
         _check_matrix(file, n)
         return {"matrix": _explicit(rows, n, layout)}
     if "EDGE_WEIGHT_FORMAT" in file.head:
         file.choice("EDGE_WEIGHT_FORMAT", ["FUNCTION"])
-    points = _points(file.rows("NODE_COORD_SECTION"), n, 3 if kind.endswith("3D") else 2)
+    dimensions = 3 if kind.endswith("3D") else 2
+    if "NODE_COORD_TYPE" in file.head:
+        file.choice("NODE_COORD_TYPE", ["THREED_COORDS" if dimensions == 3 else "TWOD_COORDS"])
+    points = _points(file.rows("NODE_COORD_SECTION", n), n, dimensions)
     xy = tuple([tuple(map(int, point)) for point in points])
     near = all(abs(x) <= MAX_COORDINATE for point in xy for x in point)
     if kind == "EUC_2D" and near and xy == tuple(points) and len(set(xy)) == n:
@@ -305,9 +310,9 @@ def _check_matrix(file: _Tsplib, n: int) -> None:
         raise _fault(file.head["DIMENSION"], rule)
 
 
-def _points(rows: Iterable[_Line], n: int, dimensions: int) -> list[tuple[Decimal, ...]]:
+def _points(section: list[_Line], n: int, dimensions: int) -> list[tuple[Decimal, ...]]:
     points: dict[int, tuple[Decimal, ...]] = {}
-    for row in rows:
+    for row in section[1:]:
         city, *numbers = row.words
         if len(numbers) != dimensions:
             raise _fault(row, f"a city must have a number and {dimensions} coordinates")
@@ -316,7 +321,7 @@ def _points(rows: Iterable[_Line], n: int, dimensions: int) -> list[tuple[Decima
             raise _fault(city, "a city must stand once")
         points[i] = tuple([_number(x, "a coordinate", 10**11) for x in numbers])
     if len(points) != n:
-        raise ValueError(f"NODE_COORD_SECTION must hold {n} cities, as DIMENSION says, got {len(points)}")
+        raise _fault(section[-1], f"the section must hold {n} cities, as DIMENSION says, and {len(points)} are there")
     return [points[i] for i in range(1, n + 1)]
 
 
@@ -338,16 +343,16 @@ _LAYOUTS = {
 """Any layout to the one by rows in which a symmetric matrix looks the same."""
 
 
-def _explicit(rows: Iterable[_Line], n: int, layout: str) -> tuple[tuple[int, ...], ...]:
+def _explicit(section: list[_Line], n: int, layout: str) -> tuple[tuple[int, ...], ...]:
     """Return the matrix; its diagonal says nothing about a tour, and libraries fill it with anything."""
     columns = _ROWS[_LAYOUTS[layout]]
-    numbers = _Stream(rows, "EDGE_WEIGHT_SECTION")
+    numbers = _Stream(section[1:], "EDGE_WEIGHT_SECTION")
     matrix = [[-1] * n for _ in range(n)]
     for i in range(n):
         matrix[i][i] = 0
         for j in columns(i, n):
             what = f"the distance between {i + 1} and {j + 1}"
-            weight = numbers.integer(what, 0, 10**12) if i != j else numbers.integer(what) * 0
+            weight = numbers.integer(what, 0, 10**12) if i != j else numbers.integer(what, -_LARGEST) * 0
             if matrix[i][j] not in (-1, weight):
                 numbers.refuse(f"{what} must be the same both ways, and was {matrix[i][j]} before")
             matrix[i][j] = matrix[j][i] = weight
@@ -403,7 +408,7 @@ def _cycle(lines: Iterable[_Line]) -> Fields:
     file = _Tsplib(lines, "HCP")
     n = _integer(file.value("DIMENSION"), "DIMENSION", 1)
     layout = file.choice("EDGE_DATA_FORMAT", ["EDGE_LIST", "ADJ_LIST"])
-    numbers = _Stream(file.rows("EDGE_DATA_SECTION"), "EDGE_DATA_SECTION, which -1 must close")
+    numbers = _Stream(file.rows("EDGE_DATA_SECTION", n)[1:], "EDGE_DATA_SECTION, which -1 must close")
     pairs: list[tuple[int, int]] = []
     heads: set[int] = set()
 
@@ -415,13 +420,19 @@ def _cycle(lines: Iterable[_Line]) -> Fields:
 
     while (u := vertex("a vertex")) > 0:
         if layout == "EDGE_LIST":
+            if numbers.ends_line:  # as where each edge has a weight
+                numbers.refuse("both ends of an edge, and nothing more, must stand on a line")
             pairs.append((u, numbers.integer("the second end of an edge", 1, n)))
             continue
         if u in heads:
             numbers.refuse("the neighbours of a vertex must stand once")
         heads.add(u)
+        neighbours = set[int]()
         while (v := vertex("a neighbour")) > 0:
-            pairs.append((u, v))
+            if v in neighbours:  # as where the -1 before the next vertex is missing
+                numbers.refuse(f"a neighbour of {u} must stand once before -1 closes the list")
+            neighbours.add(v)
+        pairs += [(u, v) for v in neighbours]
     numbers.finish("EDGE_DATA_SECTION must end with -1")
     return {"n": n, "edges": _simple(pairs)}
 
