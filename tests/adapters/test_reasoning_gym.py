@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from adapters.replies import SCRIPT
@@ -78,3 +79,8 @@ def test_misuse_is_explained() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             made("TSP", **arguments)
+
+
+def test_entries_have_numbers_of_any_type() -> None:
+    data = made("TSP", size=2**32)
+    assert json.dumps(data[np.int64(2**31)]) == json.dumps(data[2**31])

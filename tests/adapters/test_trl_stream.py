@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import forge_gym
@@ -339,3 +340,10 @@ def test_processes_agree(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (json.loads((tmp_path / f"state.{rank}").read_text()) for rank in (0, 1))
     assert first == second and first["pending"] == []
+
+
+def test_numbers_of_rows_may_be_numpys() -> None:
+    stream = Stream(Curriculum(forge_gym.problem("TSP")))
+    spec = next(stream.rows())["spec"]
+    RewardFunction(stream=stream)(completions=["", ""], spec=[spec] * 2, draw=np.array([0, 0]))  # type: ignore[arg-type]
+    assert stream.pending == []

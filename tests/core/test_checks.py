@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 from collections.abc import Callable
@@ -19,9 +20,12 @@ from forge_gym.agents import GreedyAgent
 from forge_gym.core.checks import check_choice, check_int, check_share, plain
 from forge_gym.core.episode import Protocol
 from forge_gym.core.mixture import Mixture
+from forge_gym.data.generate import generate
 from forge_gym.data.rows import samples
+from forge_gym.data.suite import build
 from forge_gym.evaluation.evaluate import held_out
 from forge_gym.evaluation.runs import env_questions, read_run, record, suite_questions
+from forge_gym.training.curriculum import Curriculum, WindowConfig
 
 NAMES = forge_gym.problems()
 INTEGERS = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint64, np.array)
@@ -184,3 +188,35 @@ def test_rows_and_runs_are_written_with_plain_integers(tmp_path: Any) -> None:
     )  # type: ignore[arg-type]
     assert read_run(tmp_path / "run.jsonl").evaluation() == run.evaluation()
     assert json.dumps(suite_questions("forge-bench-v1", np.int64(1)).header)  # type: ignore[arg-type]
+
+
+def test_instances_and_orders_from_numpy() -> None:
+    def from_numpy(value: Any) -> Any:
+        return tuple(map(from_numpy, value)) if isinstance(value, tuple) else np.int64(value)
+
+    for name in forge_gym.problems():
+        problem = forge_gym.problem(name, level=30)  # more than 64 elements, where masks need Python's integers
+        instance = problem.instance(seed=1)
+        data = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+        for other in (
+            type(instance)(**{key: from_numpy(value) for key, value in data.items()}),
+            type(instance)(**{key: np.array(value, dtype=object) for key, value in data.items()}),
+        ):
+            assert other == instance
+            assert problem.digest(other) == problem.digest(instance)
+        order = np.random.default_rng(0).permutation(instance.size)
+        assert instance.relabelled(order).to_json() == instance.relabelled(order.tolist()).to_json()
+        answer = problem.random(instance, np.random.default_rng(0))
+        assert problem.violations(instance, from_numpy(answer)) == ()
+        assert problem.certificate(instance, limit=np.int64(1)) == problem.certificate(instance, limit=1)  # type: ignore[arg-type]
+
+
+def test_data_sets_and_curricula_take_numpys_numbers(tmp_path: Any) -> None:
+    tsp = forge_gym.problem("TSP")
+    for folder, levels, rows in (("one", [0, 1], 4), ("other", np.arange(2), np.int64(4))):
+        generate(tsp, tmp_path / folder, {"test": rows}, levels=levels, workers=1)  # type: ignore[arg-type, dict-item]
+        build(tmp_path / folder / "suite.jsonl", ["TSP"], levels, per_level=1)  # type: ignore[arg-type]
+    for name in ("test.jsonl", "suite.jsonl"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes()
+    rule = WindowConfig(groups=np.int64(1), skill=np.float32(0.5), up=np.float64(1))  # type: ignore[arg-type]
+    assert json.dumps(Curriculum(tsp, rule=rule).state_dict())

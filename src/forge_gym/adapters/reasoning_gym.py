@@ -66,7 +66,7 @@ class ForgeDataset(ProceduralDataset):
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
         """Return entry ``idx``, the same for the same seed and configuration."""
-        if not 0 <= idx < self.size:
+        if not 0 <= (idx := int(idx)) < self.size:
             raise IndexError(f"idx must be from 0 to {self.size - 1}, got {idx}")
         row = own_row(self._asked, self._level, self.seed, idx, self.config.split)
         return {

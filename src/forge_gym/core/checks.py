@@ -83,6 +83,14 @@ def plain(value: Any) -> Any:
     return tuple(map(plain, value)) if isinstance(value, (list, tuple)) else value
 
 
+def plain_data(value: Any) -> Any:
+    """Return ``plain(value)``, at once where the first number is Python's own: then all are."""
+    first = value
+    while type(first) is tuple and first:
+        first = first[0]
+    return value if type(first) in (int, tuple) else plain(value)
+
+
 def as_int(value: Any) -> int | None:
     """Return an integer of any type, NumPy's for example, as Python's own; None where ``value`` is none."""
     if isinstance(value, bool):

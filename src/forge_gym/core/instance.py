@@ -10,13 +10,18 @@ from functools import cached_property
 from math import inf
 from typing import Any, Self
 
-from .checks import check_known, plain, short_repr
+from .checks import check_known, plain, plain_data, short_repr
 from .foreign import load_json
 
 
 @dataclass(frozen=True)
 class Instance(ABC):
     """The data of one instance: frozen and hashable, made of integers and nested tuples of integers."""
+
+    def __post_init__(self) -> None:
+        values = vars(self)  # so that a frozen one can be set too
+        for name, value in values.items():
+            values[name] = plain_data(value)
 
     @property
     @abstractmethod

@@ -412,7 +412,7 @@ class Problem(ABC, Generic[I, S]):
     def certificate(self, instance: I, limit: int | None = None) -> Certificate[S]:
         """Solve ``instance`` from the heuristic's solution on; see `solve`."""
         _, greedy = self.anchors(instance)
-        return self.solve(instance, greedy, self.work_limit if limit is None else limit)
+        return self.solve(instance, greedy, self.work_limit if limit is None else check_int("limit", limit, 0))
 
     def reference(self, instance: I) -> Reference[S]:
         """Return the anchors and the certified best of ``instance``; solved once, then remembered.

@@ -302,7 +302,7 @@ def generate(
         If workers died three times while they drew the same instances.
     """
     streams = ladder(problems, levels)
-    _check(streams, rows)
+    rows = _check(streams, rows)
     seed = check_int("seed", seed, 0)
     check_choice("layout", layout, LAYOUTS)
     check_choice("engine", engine, ENGINES)
@@ -363,15 +363,15 @@ def _make(
         temporary.write_text(json.dumps(written, sort_keys=True))
 
 
-def _check(streams: Sequence[tuple[int, Problem[Any, Any]]], rows: Mapping[str, int]) -> None:
+def _check(streams: Sequence[tuple[int, Problem[Any, Any]]], rows: Mapping[str, int]) -> dict[str, int]:
     check_known("rows", "split", rows, SPLITS)
-    for split, size in rows.items():
-        check_int(f"rows of {split}", size, 0)
-    if not sum(rows.values()):
+    sizes = {split: check_int(f"rows of {split}", size, 0) for split, size in rows.items()}
+    if not sum(sizes.values()):
         raise ValueError(f"rows must hold a positive number for a split, got {dict(rows)}")
     places = [(problem.name, level) for level, problem in streams]
     if len(set(places)) < len(places):
         raise ValueError(f"problems and levels must be distinct, got {places}")
+    return sizes
 
 
 @contextmanager

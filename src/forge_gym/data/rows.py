@@ -269,7 +269,7 @@ def ladder(
         raise ValueError("levels must hold at least one level, or be None, got none")
     return [
         (level, make_problem(problem.name, level=level, **problem.parameters))
-        for level in levels
+        for level in plain(levels)
         for problem in problem_list
     ]
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from ..core.checks import check_int, did_you_mean, short_repr
+from ..core.checks import check_int, did_you_mean, plain, short_repr
 from ..core.foreign import bounded, load_json, read_lines
 from ..core.parameters import choices
 from ..core.problem import MAX_UNGRADED, Problem
@@ -146,7 +146,7 @@ def build(
     per_level = check_int("per_level", per_level, 1)
     seed = check_int("seed", seed, 0)
     out = new_file(out, *SUITE_ENDINGS)
-    asked = tuple(problems), levels and tuple(levels), per_level, seed
+    asked = tuple(problems), None if levels is None else plain([*levels]), per_level, seed
     if name_of(out) in SHIPPED and asked != (PROBLEMS, tuple(LEVELS), PER_LEVEL, SEED):
         raise ValueError(f"out must have another name, got {out}: the package has a suite of this name")
     groups = [group for problem in problems for group in _groups(problem, levels)]

@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from math import gcd, lgamma, log, log2
 from typing import Annotated, Any, Self, TypeAlias, TypeVar, get_args, get_origin
 
-from ..core.checks import check_int, short_repr
+from ..core.checks import check_int, plain, short_repr
 from ..core.instance import Instance
 from ..core.parameters import Range, parameter_types
 from .table import Data
@@ -167,7 +167,7 @@ class TypedInstance(Instance):
             check_int(f"each of {field.name}" if isinstance(value, tuple) else field.name, number, low, top)
 
     def relabelled(self, order: Sequence[int]) -> Self:
-        changed: dict[str, Any] = {}
+        order, changed = plain(order), dict[str, Any]()
         for field in field_types(type(self)):
             value = getattr(self, field.name)
             if field.shape.ends:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.answer import wrap_answer
-from ..core.checks import check_choice, check_int, plain, short_repr
+from ..core.checks import check_choice, check_int, plain, plain_data, short_repr
 from ..core.problem import I, Problem, S
 from ..core.verdict import Violation
 from .reading import NAME
@@ -305,9 +305,7 @@ class Kind(Problem[I, S], Generic[I, S]):
         return self.write(instance, plain(solution), self.names_of(instance))
 
     def violations(self, instance: I, solution: S) -> tuple[Violation, ...]:
-        if type(solution) is not tuple:  # a list or an array
-            solution = plain(solution)
-        of_form, cleaned = self.clean(instance, solution)
+        of_form, cleaned = self.clean(instance, solution := plain_data(solution))
         return (*of_form, *self.broken(instance, cleaned))
 
     def heuristic(self, instance: I, rng: np.random.Generator | None = None, epsilon: float = 0.0) -> S:

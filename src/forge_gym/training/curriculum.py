@@ -58,7 +58,10 @@ class WindowConfig:
     def __post_init__(self) -> None:
         for count in ("width", "groups"):
             object.__setattr__(self, count, check_int(count, getattr(self, count), 1))
-        check_share("up", self.up, self.down + 0.4)
+        for share in ("feasible", "down", "zero_pass"):
+            object.__setattr__(self, share, check_share(share, getattr(self, share)))
+        object.__setattr__(self, "skill", check_share("skill", self.skill, -1.0))
+        object.__setattr__(self, "up", check_share("up", self.up, self.down + 0.4))
 
 
 @dataclass

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ...core.answer import THOUGHTS, Thoughts, ThoughtsLike
-from ...core.checks import short_repr
+from ...core.checks import as_int, short_repr
 from ...core.registry import from_spec
 from ...core.rewards import Group, Scheme, group_rewards
 from ...core.rewards import reward as reward_scheme
@@ -110,7 +110,7 @@ class RewardFunction:
         if learns and trainer_state is not self._run:
             self.restore(trainer_state, self._name)
         none = [None] * len(spec)
-        draws = draw if self.stream is not None and draw else none
+        draws = none if self.stream is None or draw is None else [*map(as_int, draw)]
         replies = zip(completions, kept_reply or none, environments or none, strict=True)
         lengths = [len(ids) for ids in completion_ids or ()] or [0] * len(spec)
         rows = [*zip(spec, draws, [_reply(*reply) for reply in replies], lengths, strict=True)]
@@ -246,7 +246,7 @@ def _check_whole(rows: Sequence[tuple[Any, ...]], scheme: str) -> None:
 
 def _report(stream: Stream, groups: Sequence[JudgedGroup], drawn: Sequence[tuple[Any, str]]) -> None:
     """Tell the curriculum what became of its rows, in the order in which all processes drew them."""
-    own = [(*row, group.verdicts) for row, group in zip(drawn, groups, strict=True) if type(row[0]) is int]
+    own = [(*row, group.verdicts) for row, group in zip(drawn, groups, strict=True) if row[0] is not None]
     # A group may be spread over processes.
     for (draw, spec), parts in groupby(sorted(_gather(own), key=itemgetter(0, 1)), key=itemgetter(0, 1)):
         row = stream.answered(draw, spec)
