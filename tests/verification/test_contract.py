@@ -32,6 +32,17 @@ HOOKS: dict[str, tuple[str, str]] = {
         "solve(self, x, start, limit)",
         "if x.n > 60: raise KeyError('large')\n        return super().solve(x, start, limit)",
     ),
+    ", and ended as without a limit: solve (": (
+        "solve(self, x, start, limit)",
+        "return super().solve(x, start, max(limit, 10**6))",
+    ),
+    "failed: exit status 0": ("solve(self, x, start, limit)", "import os; os._exit(0)"),
+    r"failed: ValueError: \x1b[31mred second: solve (": (
+        "solve(self, x, start, limit)",
+        "raise ValueError('\\x1b[31mred\\nsecond')",
+    ),
+    "solve must return a Certificate, got None: solve (": ("solve(self, x, start, limit)", "return None"),
+    "a prompt must be a text, got None: prompt (": ("prompt(self, x)", "return None"),
     "failed: exit status 3": ("solve(self, x, start, limit)", "sys.exit(3)"),
     "and every hook end": ("generate(self, rng)", "while True: pass"),
     "neighbour (": (
@@ -66,6 +77,8 @@ HOOKS: dict[str, tuple[str, str]] = {
 CLASSES = {
     "own must be a tuple of names, got 'covered'": "own = 'covered'",
     "family must be one of": "family = ['graph']",
+    "version must be an integer of at least 0, got '1'": "version = '1'",
+    "instance_type must be a subclass of Instance, got 3": "instance_type = 3",
     "sense must be one of ['min', 'max'], got 'minimum': did you mean 'min'?": "sense = 'minimum'",
 }
 FILES = {

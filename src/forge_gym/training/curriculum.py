@@ -32,7 +32,7 @@ PASS = 0.75
 
 
 _LOG = logging.getLogger(__name__)
-_MOST = 2**53
+MOST = 2**53
 """Largest count in a state: a run never reaches it."""
 
 
@@ -83,7 +83,7 @@ class Window:
         """Raise ``ValueError`` unless these are values that a window can have."""
         check_int("top", self.top, 0, self.ceiling)
         for name in ("promotions", "demotions"):
-            check_int(name, getattr(self, name), 0, _MOST)
+            check_int(name, getattr(self, name), 0, MOST)
         if self.ceiling is not None:
             check_int("ceiling", self.ceiling, 0)
         check_choice("weak", self.weak, (False, True))
@@ -92,7 +92,7 @@ class Window:
         for group in self.seen:
             if not isinstance(group, list) or len(group) != 3:
                 raise ValueError(f"a group must be three numbers, got {short_repr(group)}")
-            rollouts = check_int("rollouts", group[0], 1, _MOST)
+            rollouts = check_int("rollouts", group[0], 1, MOST)
             for count in group[1:]:
                 check_int("a count of rollouts", count, 0, rollouts)
 
@@ -283,7 +283,7 @@ class Curriculum:
             if state.keys() != own.keys():
                 raise ValueError(f"state must have the keys {[*own]}, got {[*state]}")
             windows = {name: self._window(name, state["windows"][name]) for name in self.problems}
-            following = {key: check_int(f"next of {key}", index, 0, _MOST) for key, index in state["next"].items()}
+            following = {key: check_int(f"next of {key}", index, 0, MOST) for key, index in state["next"].items()}
             for key in following:
                 name, _, level = key.partition(" ")
                 self.problems[name].at_level(int(level))

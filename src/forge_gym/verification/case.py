@@ -231,7 +231,9 @@ def raised(error: BaseException, problem: Problem[Any, Any]) -> str:
     if isinstance(error, Overtime):
         return f"{frame.name} ({Path(frame.filename).name}, line {frame.lineno}) {error}"
     said = " ".join(traceback.format_exception_only(error)[-1].split())  # not every error can be made a text
-    return f"{frame.name} ({Path(frame.filename).name}, line {frame.lineno}) raised {short_repr(said, 300)[1:-1]}"
+    of_class = "" if frame.filename == source else f": {place(type(problem))}"
+    where = f"{frame.name} ({Path(frame.filename).name}, line {frame.lineno})"
+    return f"{where} raised {short_repr(said, 300)[1:-1]}{of_class}"
 
 
 def place(cls: type, hook: str = "") -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -18,7 +18,7 @@ from ..core.answer import ANSWER_FORMATS
 from ..core.checks import did_you_mean, short_repr
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.reference import CertificateError
+from ..core.reference import Certificate, CertificateError
 from ..kinds import Kind, as_kind
 from ..kinds.table import STYLES
 from .case import RAISED, Findings, at_most, child, place, raised
@@ -31,6 +31,8 @@ LEVEL = 30
 """Level of the instance that is searched: far too large for a search without a limit."""
 _LEVELS = (0, 3, 7, 12)
 """Levels at which all hooks are called, beside the given parameters."""
+_SOLVED = 8
+"""Instances that are solved with one step and with all."""
 _ANSWERS = 60
 """Random answers to each instance whose violations are looked at."""
 _SLOTS = {"tags": "<answer>", "line": "Answer:", "raw": ""}
@@ -40,7 +42,7 @@ _CALL = re.compile(r'File "(.*)", line (\d+),? in (\w+)')
 def contract(problem: Problem[Any, Any]) -> Findings:
     """Return what breaks the contract, in one line each, with file and line."""
     findings = Findings(faults=declarations(type(problem)))
-    for part in (_limit, _hooks, _families, _prompt, _levels):
+    for part in (_limit, _hooks, _families, _prompt, _levels, _ignored):
         if findings.faults:  # what comes next would say the same in other words
             break
         try:
@@ -73,6 +75,11 @@ def declarations(cls: type[Problem[Any, Any]]) -> list[str]:
         if value not in valid:
             hint = did_you_mean(str(value), valid)
             faults.append(f"{name} must be one of {list(valid)}, got {short_repr(value)}: {hint} {place(cls)}")
+    for name in ("version", "work_limit", "most"):
+        if type(value := getattr(cls, name)) is not int or value < 0:
+            faults.append(f"{name} must be an integer of at least 0, got {short_repr(value)}: {place(cls)}")
+    if not (isinstance(made := cls.instance_type, type) and issubclass(made, Instance)):
+        faults.append(f"instance_type must be a subclass of Instance, got {short_repr(made)}: {place(cls)}")
     if issubclass(cls, Kind) and (strangers := set(cls.mendable) - set(cls.constraints)):
         rule = f"mendable must be some of the families {list(cls.constraints)}"
         faults.append(f"{rule}, got {sorted(strangers)}: {place(cls)}")
@@ -91,7 +98,11 @@ def _shapes(problem: Problem[Any, Any]) -> Iterator[tuple[Problem[Any, Any], Ins
 def _hooks(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
     rng, cls = np.random.default_rng(0), type(problem)
     for shaped, x in _shapes(problem):
-        shaped.certify(x, shaped.certificate(x, limit=1))
+        found: object = shaped.certificate(x, limit=1)
+        if not isinstance(found, Certificate):
+            yield f"solve must return a Certificate, got {short_repr(found)}", place(cls, "solve")
+            return
+        shaped.certify(x, found)
         solutions = {"random": shaped.random(x, rng), "trivial": shaped.trivial(x), "heuristic": shaped.heuristic(x)}
         solutions["neighbour"] = shaped.neighbour(x, solutions["random"], rng)
         for hook, solution in solutions.items():
@@ -147,6 +158,9 @@ def _prompt(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
             shaped = replace(as_kind(problem), **form, answer_format=answer_format)
             instance = shaped.instance()
             prompt, slot = shaped.prompt(instance), _SLOTS[answer_format]
+            if type(prompt) is not str:
+                yield f"a prompt must be a text, got {short_repr(prompt)}", place(type(problem), "prompt")
+                return
             if form["style"] == "compact":  # a few bare words
                 continue
             # Once where it is asked for, and once in the example.
@@ -169,14 +183,15 @@ def _levels(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
 def _limit(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
     program = (
         f"\nfor level in (None, 0, {_last_level(problem)}):\n"
-        "    print(level, flush=True)\n"
+        "    print(f'\\nlevel {level}', flush=True)\n"
         "    shaped = problem if level is None else problem.at_level(level)\n"
-        "    shaped.certificate(shaped.instance(), limit=1)"
+        "    shaped.certificate(shaped.instance(), limit=1)\n"
+        "print('\\nlevel end')"
     )
     run = child(problem, replace(problem, names=0).spec(), program, SECONDS)
-    if not run.returncode:
+    level = (re.findall(r"^level (\w+)$", run.stdout, re.MULTILINE) or ["None"])[-1]
+    if not run.returncode and level == "end":  # and not ended by a hook
         return
-    level = (run.stdout.split() or ["None"])[-1]
     called = f"solve(..., limit=1) {'with the given parameters' if level == 'None' else f'at level {level}'}"
     # Of what ran too long the innermost call comes first, of an error last.
     late, source = run.stderr.startswith("Timeout"), inspect.getsourcefile(type(problem))
@@ -188,8 +203,21 @@ def _limit(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
         rule = "solve must stop after limit steps of work, and every hook end"
         yield f"{rule}: {called} ran for more than {SECONDS:.0f} s", where
     else:
-        said = run.stderr.strip().rpartition("\n")[2] or f"exit status {run.returncode}"
+        words = takewhile(lambda line: not line.startswith(" "), reversed(run.stderr.strip().splitlines()))
+        said = short_repr(" ".join([*words][::-1]), 300)[1:-1] or f"exit status {run.returncode}"
         yield f"{called} failed: {said}", where
+
+
+def _ignored(problem: Problem[Any, Any]) -> Iterator[tuple[str, str]]:
+    """Look for a solver that is quick and does not care for the limit: it finds the same with one step as with all."""
+    shaped = problem.at_level(_LEVELS[1])
+    for index in range(_SOLVED):
+        x = shaped.instance(index)
+        short = shaped.certificate(x, limit=1)
+        if short.work <= 1 or short != shaped.certificate(x):
+            return
+    rule = "solve must stop after limit steps of work"
+    yield f"{rule}: solve(..., limit=1) took {short.work}, and ended as without a limit", place(type(problem), "solve")
 
 
 def _last_level(problem: Problem[Any, Any]) -> int:

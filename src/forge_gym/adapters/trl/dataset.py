@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.checks import check_choice, check_int, short_repr
 from ...core.problem import MAX_UNGRADED, Problem
 from ...data.rows import Row, samples
-from ...training.curriculum import Curriculum
+from ...training.curriculum import MOST, Curriculum
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -147,14 +147,14 @@ class Stream:
         """Continue from what `state_dict` returned; raise ``ValueError`` if ``state`` is damaged or of other data."""
         try:
             drawn, curriculum = state["drawn"], state["curriculum"]
-            drawn = check_int("drawn", drawn, 0)
+            drawn = check_int("drawn", drawn, 0, MOST)
             pending: dict[int, tuple[str, int, int]] = {}
             for number, name, level, index in state["pending"]:
                 check_choice("problem", name, self.curriculum.problems)
                 level = check_int("level", level, 0)
                 self.curriculum.problems[name].at_level(level)
-                pending[check_int("number", number, 0, drawn - 1)] = name, level, check_int("index", index, 0)
-            if len(pending) < len(state["pending"]):
+                pending[check_int("number", number, 0, drawn - 1)] = name, level, check_int("index", index, 0, MOST)
+            if not isinstance(state["pending"], list) or len(pending) < len(state["pending"]):
                 raise ValueError(f"rows must be pending once, got {short_repr(state['pending'])}")
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise ValueError(f"state of a stream is damaged: {error!r}") from None
