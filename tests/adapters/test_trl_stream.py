@@ -157,8 +157,8 @@ def test_streams_are_not_shuffled_and_not_read_by_workers() -> None:
         {"drawn": "2"}, {"drawn": True}, {"drawn": 1}, {"pending": None}, {"pending": [[0, "TSP", 0]]},
         {"pending": [["0", "TSP", 0, 0]]}, {"pending": [[0, "TPS", 0, 0]]}, {"pending": [[0, "TSP", -1, 0]]},
         {"pending": [[0, "TSP", 0, 0.5]]}, {"pending": [[[0], "TSP", 0, 0]]}, {"curriculum": {}},
-        {"pending": [[0, "TSP", 9999, 0]]}, {"pending": [[0, "TSP", 0, 0], [0, "TSP", 0, 1]]}, {"pending": 1}, {"pending": ""},
-        {"drawn": 2**60}, {"pending": [[0, "TSP", 0, 2**60]]},
+        {"pending": [[0, "TSP", 9999, 0]]}, {"pending": [[0, "TSP", 0, 0], [0, "TSP", 0, 1]]}, {"pending": 1},
+        {"pending": ""}, {"drawn": 2**60}, {"pending": [[0, "TSP", 0, 2**60]]},
     ],
 )  # fmt: skip
 def test_damaged_states_are_refused_and_change_nothing(change: dict[str, Any]) -> None:
