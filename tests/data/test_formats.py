@@ -315,6 +315,7 @@ def test_graphs(path: Path, name: str, text: str) -> None:
         ("4 4", "4 8", "line 2: the number of edges must be that of the lines 'e u v', 4, got '8'"),
         ("4 4", "3 4", "line 5: a vertex must be an integer from 1 to 3, got '4'"),
         ("4 4", "4", "line 2: a line 'p edge vertices edges' must stand once, got 'p edge 4'"),
+        ("4 4", "1e9 4", "line 2: the number of vertices must be an integer from 1 to 100000, got '1e9'"),
         ("p edge", "p cnf", "line 2: a line 'p edge vertices edges' must stand once, got 'p cnf 4 4'"),
         (
             "p edge 4 4\n",
@@ -424,7 +425,9 @@ def test_covers(path: Path) -> None:
             COVER.replace("\n1\n4\n", "\n0\n"),
             "line 8: how many columns row 3 has must be an integer from 1 to 4",
         ),
-        ("3 5\n2 3 4 5 9\n2\n1 2\n3\n1 3\n4\n1\n4\n", "column 5 must cover a row, got none"),
+        ("3 5\n2 3 4 5 9\n2\n1 2\n3\n1 3\n4\n1\n4\n", "line 1: each column must cover a row, and column 5 covers none"),
+        (RAIL.replace("2 2 3", "1 2"), "line 1: each row must be covered, and row 3 is not, got '3 4'"),
+        (RAIL.replace("3 4", "1000000000000 4"), "line 1: each row must be covered, and row 4 is not"),
         ("3 1000000000\n1 1 1\n", "line 1: the number of columns must be an integer from 1 to 1000000, got"),
         (RAIL.replace("5 2 2 3", "5 2 2 4"), "line 5: a row of column 4 must be an integer from 1 to 3, got '4'"),
         (RAIL.replace("5 2 2 3", "5 2 2 2"), "line 5: a row of column 4 must stand once, got '2'"),

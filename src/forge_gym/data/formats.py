@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, NoReturn
 from ..core.checks import short_repr
 from ..core.instance import Instance
 from ..core.registry import problem_class
+from ..kinds.graph import MAX_VERTICES
 from ..kinds.points import MAX_COORDINATE
 
 Fields = dict[str, Any]
@@ -406,7 +407,7 @@ DISTANCES: dict[str, Callable[[Point, Point], int]] = {
 
 def _cycle(lines: Iterable[_Line]) -> Fields:
     file = _Tsplib(lines, "HCP")
-    n = _integer(file.value("DIMENSION"), "DIMENSION", 1)
+    n = _integer(file.value("DIMENSION"), "DIMENSION", 1, MAX_VERTICES)
     layout = file.choice("EDGE_DATA_FORMAT", ["EDGE_LIST", "ADJ_LIST"])
     numbers = _Stream(file.rows("EDGE_DATA_SECTION", n)[1:], "EDGE_DATA_SECTION, which -1 must close")
     pairs: list[tuple[int, int]] = []
@@ -456,7 +457,7 @@ def _dimacs(lines: Iterable[_Line]) -> Fields:
         if kind == "p":
             if stated or len(words) != 3 or words[0].lower() not in ("edge", "edges", "col", "clq"):
                 raise _fault(line, "a line 'p edge vertices edges' must stand once")
-            stated, n = words, _integer(words[1], "the number of vertices", 1)
+            stated, n = words, _integer(words[1], "the number of vertices", 1, MAX_VERTICES)
         elif kind == "e" and stated:
             if len(words) != 2:
                 raise _fault(line, "a line 'e u v' must have two ends and nothing more")
@@ -606,7 +607,11 @@ def _covers(lines: list[_Line], *, by_column: bool) -> Fields:
     numbers.finish(f"the file must end after {rows} rows and {columns} columns")
     for column, elements in enumerate(covered):
         if not elements:
-            raise ValueError(f"column {column + 1} must cover a row, got none")
+            raise _fault(lines[0], f"each column must cover a row, and column {column + 1} covers none")
+    reached = set[int]().union(*covered)
+    for row in range(rows):
+        if row not in reached:
+            raise _fault(lines[0], f"each row must be covered, and row {row + 1} is not")
     return {"universe": rows, "subsets": tuple(map(tuple, covered)), "costs": tuple(costs)}
 
 

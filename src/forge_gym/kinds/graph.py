@@ -16,7 +16,7 @@ from ..core.parameters import Range
 from .instance import Pairs, TypedInstance, WeightedPairs
 from .table import Data, Names, Table
 
-_MAX_VERTICES = 10**5
+MAX_VERTICES = 10**5
 """Bit masks of all neighbours take n^2 / 8 bytes: 1.25 GB here."""
 
 
@@ -24,7 +24,7 @@ _MAX_VERTICES = 10**5
 class Graph(TypedInstance):
     """An undirected graph without loops."""
 
-    n: Annotated[int, Range(1, _MAX_VERTICES)]
+    n: Annotated[int, Range(1, MAX_VERTICES)]
     """Number of vertices."""
     edges: Pairs
     """(m, 2) pairs u < v of vertices counted from 0, sorted, each once."""
