@@ -137,6 +137,7 @@ def test_streams_are_not_shuffled_and_not_read_by_workers() -> None:
         lambda rows: rows.map(lambda row: row | {"more": 1}),
         lambda rows: rows.filter(lambda _: True).select_columns(["prompt", "spec", "draw"]),
         lambda rows: rows.rename_column("level", "difficulty").with_format("torch"),
+        lambda rows: rows.shard(1, 0),
     ]
     for change in changes:
         own = stream()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,9 @@ class Stream:
         from datasets import IterableDataset
 
         dataset = IterableDataset.from_generator(self.rows)
-        dataset._ex_iterable.shuffle_data_sources = _no_shuffling  # asked before any shuffling, of mapped rows too
+        source = dataset._ex_iterable
+        source.shuffle_data_sources = _no_shuffling  # asked before any shuffling, of mapped rows too
+        source.shard_data_sources = partial(_whole, source)  # or a part of it could be shuffled
         return dataset
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -168,6 +171,10 @@ class Stream:
 
 def _no_shuffling(_: Any) -> None:
     raise ValueError("a stream must not be shuffled, and has one epoch: set shuffle_dataset=False")
+
+
+def _whole(source: Any, *_: Any, **__: Any) -> Any:
+    return source
 
 
 def _unreadable(_: int) -> None:
