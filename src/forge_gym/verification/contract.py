@@ -78,7 +78,8 @@ def declarations(cls: type[Problem[Any, Any]]) -> list[str]:
     for name in ("version", "work_limit", "most"):
         if type(value := getattr(cls, name)) is not int or value < 0:
             faults.append(f"{name} must be an integer of at least 0, got {short_repr(value)}: {place(cls)}")
-    if not (isinstance(made := cls.instance_type, type) and issubclass(made, Instance)):
+    made: Any = cls.instance_type
+    if not (isinstance(made, type) and issubclass(made, Instance)):
         faults.append(f"instance_type must be a subclass of Instance, got {short_repr(made)}: {place(cls)}")
     if issubclass(cls, Kind) and (strangers := set(cls.mendable) - set(cls.constraints)):
         rule = f"mendable must be some of the families {list(cls.constraints)}"
