@@ -40,6 +40,8 @@ FEW_BITS = 40
 of 3 in 10 million."""
 _PILOTS = 8
 """Instances that show whether a stream has few shapes."""
+_PILOT_SPLITS = 64
+"""Draws that show whether a stream of few shapes has some for each split."""
 _MAX_MISSES = 1000
 """Instances in a row of other splits after which there is none of this one."""
 _MIN_OBJECTIVES = 4
@@ -202,11 +204,12 @@ class Problem(ABC, Generic[I, S]):
         split
             ``train``, ``validation`` or ``test``. They share no instance; where a stream has few shapes, see
             `FEW_BITS`, none is isomorphic to one of another split either: draws go on to the first of this split.
+            Where hardly any shape exists, all instances are for training.
 
         Raises
         ------
         ValueError
-            If an argument is wrong, or there are so few shapes that the split has none.
+            If an argument is wrong, or the split has no instance since there is hardly any shape.
 
         Examples
         --------
@@ -218,10 +221,12 @@ class Problem(ABC, Generic[I, S]):
         rng = instance_generator(self._stream, seed, index, split)
         instance = self.generate(rng)
         if has_few_shapes(self):
-            misses = 0
-            while split_of(instance.isomorphism_key()) != split:
+            divided, misses = reaches_all_splits(self), 0
+            if split == "train" and not divided:
+                return instance
+            while not divided or split_of(instance.isomorphism_key()) != split:
                 misses += 1
-                if misses * (1 + instance.size**2 // 2000) >= _MAX_MISSES:  # keys of large instances take long
+                if not divided or misses >= _patience(instance, _MAX_MISSES):
                     raise ValueError(
                         f"parameters of {self.name} must leave different instances to each split, got none for "
                         f"{split} in {misses} draws from {short_repr(self)}: try a larger size or level"
@@ -521,3 +526,21 @@ def has_few_shapes(problem: Problem[Any, Any]) -> bool:
         if bits < FEW_BITS or bits > 4 * FEW_BITS:
             return bits < FEW_BITS
     return False
+
+
+@lru_cache(maxsize=1024)
+def reaches_all_splits(problem: Problem[Any, Any]) -> bool:
+    """Whether some draws of a stream of few shapes belong to each split; otherwise all are for training."""
+    found: set[str] = set()
+    rng = instance_generator(problem._stream, 0, 0, "train")
+    for draws in range(_PILOT_SPLITS):
+        instance: Instance = problem.generate(rng)
+        found.add(split_of(instance.isomorphism_key()))
+        if len(found) == len(SPLITS) or draws >= _patience(instance, _PILOT_SPLITS):
+            break
+    return len(found) == len(SPLITS)
+
+
+def _patience(instance: Instance, draws: int) -> int:
+    """Return how many of ``draws`` are worth their time: keys of large instances take long."""
+    return 1 + draws // (1 + instance.size**2 // 2000)
