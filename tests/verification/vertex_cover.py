@@ -208,8 +208,8 @@ class Curt(VertexCover):
     """Does not say how to answer."""
 
     def prompt(self, instance: Graph) -> str:
-        *question, _, example = super().prompt(instance).split("\n\n")
-        return "\n\n".join([*question, example])
+        parts = super().prompt(instance).split("\n\n")
+        return "\n\n".join([part for part in parts if "JSON list" not in part])
 
 
 class Floats(VertexCover):
@@ -230,7 +230,7 @@ class Generous(VertexCover):
     """Calls all vertices the optimum, where greedy finds less."""
 
     def solve(self, instance: Graph, start: Chosen, limit: int) -> Certificate[Chosen]:
-        return Certificate(self.trivial(instance), instance.n, instance.n, "all", 0)
+        return Certificate(tuple(range(instance.n)), instance.n, instance.n, "all", 0)
 
 
 class Backwards(VertexCover):
