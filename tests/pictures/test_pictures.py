@@ -253,6 +253,7 @@ def test_the_rendered_frame_and_the_file_of_a_command_are_that_picture(
         best = problem.reference(instance).solution
         expected = problem.picture.image(problem, instance, best, format=format, dpi=150)
         assert (tmp_path / file).read_bytes() == expected
+        (tmp_path / file).unlink()
         main([*command, "--reply", "<answer>[0, 1, 1, 99]</answer>"])
         expected = problem.picture.image(problem, instance, (0, 1, 1, 99), format=format, dpi=150)
         assert (tmp_path / file).read_bytes() == expected
