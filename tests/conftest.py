@@ -26,8 +26,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a 
 QUICK = ("core", "envs", "kinds", "pictures", "solvers", "training", "wrappers")
 """Folders whose tests are quick, of one problem for each kind."""
 SECONDS = (
-    *("test_branch_and_cut_tsp.py", "test_curriculum.py", "test_limits.py", "test_pictures.py", "test_seeding.py"),
-    *("test_relabel.py", "test_vector.py", "test_skin.py", "test_human_render.py", "test_training_kit.py"),
+    *("test_branch_and_cut_tsp.py", "test_curriculum.py", "test_human_render.py", "test_limits.py", "test_pictures.py"),
+    *("test_preflight.py", "test_relabel.py", "test_seeding.py", "test_skin.py", "test_training_kit.py"),
+    "test_vector.py",
 )
 """Files in them that take longer."""
 
