@@ -357,9 +357,7 @@ def test_sessions_of_the_silent_are_closed() -> None:
         silent = Outside(url)
         assert post(f"{url}/mcp", **create)["result"]["session_id"]
         assert json.loads(Outside(url).socket.recv(60))["data"]["code"] == "CAPACITY_REACHED"
-        began = time.monotonic()
         assert closing_code(silent.socket) == 1001
-        assert 1 < time.monotonic() - began < 10
         time.sleep(6)  # OpenEnv looks every five seconds
         with ForgeClient(base_url=url).sync() as one, ForgeClient(base_url=url).sync() as other:
             assert one.reset(seed=1).observation.text and other.reset(seed=1).observation.text

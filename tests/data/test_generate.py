@@ -248,8 +248,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path, way: signal.Signals) 
     assert content(tmp_path / "cut") == content(tmp_path / "whole")
 
 
-def test_half_a_line_and_a_lost_file_are_made_good(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = content(generate(problems(), tmp_path / "whole", {"train": 60}))
+def whole_and_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Generate ``whole``, and ``cut`` up to its parts; return the content of the first."""
+    expected = content(generate(problems(), folder / "whole", {"train": 60}))
 
     def stop(*given: Any) -> None:
         raise KeyboardInterrupt
@@ -257,7 +258,12 @@ def test_half_a_line_and_a_lost_file_are_made_good(here: Here, tmp_path: Path, m
     with monkeypatch.context() as patched:
         patched.setattr(module, "_join", stop)
         with pytest.raises(KeyboardInterrupt):
-            generate(problems(), tmp_path / "cut", {"train": 60})
+            generate(problems(), folder / "cut", {"train": 60})
+    return expected
+
+
+def test_half_a_line_and_a_lost_file_are_made_good(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = whole_and_cut(tmp_path, monkeypatch)
     half, lost = sorted((tmp_path / "cut" / ".forge" / "parts").glob("*.jsonl"))
     half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
     lost.unlink()
@@ -485,15 +491,7 @@ def test_a_file_cut_short_is_made_again_and_named(here: Here, tmp_path: Path, sp
 
 
 def test_a_damaged_part_is_made_again_and_named(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = content(generate(problems(), tmp_path / "whole", {"train": 60}))
-
-    def stop(*given: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(module, "_join", stop)
-        with pytest.raises(KeyboardInterrupt):
-            generate(problems(), tmp_path / "cut", {"train": 60})
+    expected = whole_and_cut(tmp_path, monkeypatch)
     part, other = sorted((tmp_path / "cut" / ".forge" / "parts").glob("*.jsonl"))
     whole = part.read_bytes().splitlines(keepends=True)
     part.write_bytes(b"".join([*whole[:5], b"\0" * 400 + b"\n", *whole[7:]]))
