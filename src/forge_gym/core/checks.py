@@ -84,11 +84,11 @@ def plain(value: Any) -> Any:
 
 
 def plain_data(value: Any) -> Any:
-    """Return ``plain(value)``, at once where the first number is Python's own: then all are."""
-    first = value
-    while type(first) is tuple and first:
-        first = first[0]
-    return value if type(first) in (int, tuple) else plain(value)
+    """Return ``plain(value)``, at once where the last number is Python's own: then all of a solution's are."""
+    last = value
+    while type(last) is tuple and last:
+        last = last[-1]
+    return value if type(last) is int else plain(value)
 
 
 def as_int(value: Any) -> int | None:

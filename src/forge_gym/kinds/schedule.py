@@ -93,8 +93,6 @@ class Schedule(Kind[I, Plan]):
         return " ".join(words.get(element, "-") for element in range(instance.size))
 
     def clean(self, instance: I, solution: Plan) -> tuple[list[Violation], Plan]:
-        if solution and type(solution[0][2]) is not int:  # redundant: texts have no NumPy integers, whose sets overflow
-            solution = plain(solution)
         n, resources, end = instance.size, len(self.domains(instance)[0]), self.horizon(instance)
         known = [row for row in solution if 0 <= row[0] < n and 0 <= row[1] < resources]
         known = [row for row in known if 0 <= row[2] < end]  # redundant: a problem refuses other times too
