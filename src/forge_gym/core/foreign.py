@@ -28,6 +28,9 @@ MAX_DEPTH = 32
 """Lists and objects within each other."""
 MAX_DIGITS = 100
 """Digits of a number: every float of it is finite, its square's too."""
+_ABOVE = 10**MAX_DIGITS
+_HUGE = re.compile("[0-9]{4301}")
+"""An integer that Python itself refuses to read."""
 _MOST_BLANK = 100
 """Empty lines at the end of a file."""
 _EXACT = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}(/[1-9][0-9]{{0,{MAX_DIGITS - 1}}})?")
@@ -45,19 +48,36 @@ def load_json(text: str | bytes) -> Any:
     Traceback (most recent call last):
     ValueError: an object must have each name once, got 'n' twice
     """
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
     try:
-        data = json.loads(
-            text, parse_int=_integer, parse_float=_float, parse_constant=_float, object_pairs_hook=_object
-        )
+        data = _DECODER.decode(text)
     except RecursionError:
         raise _too_deep() from None
-    depth, level = 0, [data]
-    while level := [part for part in level if isinstance(part, (list, dict))]:
-        depth += 1
-        if depth > MAX_DEPTH:
+    except ValueError:
+        if _HUGE.search(text):
+            raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got more") from None
+        raise
+    depth, level = 0, [data] if isinstance(data, (list, dict)) else [[data]]
+    while level:
+        if (depth := depth + 1) > MAX_DEPTH:
             raise _too_deep()
-        level = [inner for part in level for inner in (part.values() if isinstance(part, dict) else part)]
+        inner: list[Any] = []
+        for part in level:
+            values = part.values() if isinstance(part, dict) else part
+            kinds = {*map(type, values)}  # mostly integers alone: a question a list, not a question a number
+            if int in kinds:
+                _check_digits([*values] if kinds == {int} else [value for value in values if type(value) is int])
+            if list in kinds or dict in kinds:
+                inner += [value for value in values if isinstance(value, (list, dict))]
+        level = inner
     return data
+
+
+def _check_digits(numbers: list[int]) -> None:
+    for number in (min(numbers), max(numbers)):
+        if abs(number) >= _ABOVE:
+            raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got {len(str(abs(number)))}")
 
 
 def _too_deep() -> ValueError:
@@ -72,16 +92,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return whole
 
 
-def _integer(text: str) -> int:
-    if (digits := len(text.lstrip("-"))) > MAX_DIGITS:
-        raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got {digits}")
-    return int(text)
-
-
 def _float(text: str) -> float:
     if not isfinite(value := float(text)):
         raise ValueError(f"a number must be finite, got {short_repr(text)}")
     return value
+
+
+_DECODER = json.JSONDecoder(parse_float=_float, parse_constant=_float, object_pairs_hook=_object)
 
 
 def exact(value: Any) -> Number:
@@ -92,7 +109,7 @@ def exact(value: Any) -> Number:
     >>> exact(7), exact("-7"), exact("7/2")
     (7, -7, Fraction(7, 2))
     """
-    if type(value) is int and abs(value) < 10**MAX_DIGITS:
+    if type(value) is int and abs(value) < _ABOVE:
         return value
     if not (isinstance(value, str) and _EXACT.fullmatch(value)):
         raise ValueError(f"an exact number must be an integer or a text such as '7/2', got {short_repr(value)}")

@@ -483,10 +483,42 @@ class Problem(ABC, Generic[I, S]):
             raise CertificateError(f"{self.name}: greedy must not be worse than trivial, got {anchors}")
         return reference
 
+    def accept(self, instance: I, certificate: Certificate[Any]) -> None:
+        """Take ``certificate``, which others state, for that of ``instance`` from now on, after checking it.
+
+        Nothing is solved: the witness is judged, the anchors are found again, and the bound must not be beaten.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not as stated.
+        """
+        try:
+            reference = self.certify(instance, certificate)
+        except (CertificateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            # Not as for our own certificates: what others state is no bug of ours.
+            raise ValueError(f"the certificate fails: {error}") from error
+        if isinstance(certificate, Reference):
+            found, stated = [(anchors.trivial, anchors.greedy) for anchors in (reference, certificate)]
+            if found != stated:
+                raise ValueError(
+                    f"trivial and greedy are {found[0]} and {found[1]}, not {stated[0]} and {stated[1]}"
+                )
+        self.keep_reference(instance, reference)
+
     # ---------------------------------------------------------------- specs
 
-    def spec(self, seed: int = 0, index: int = 0, split: str = "train", level: int | None = None) -> str:
+    def spec(
+        self,
+        seed: int = 0,
+        index: int = 0,
+        split: str = "train",
+        level: int | None = None,
+        certificate: Certificate[S] | None = None,
+    ) -> str:
         """Return a JSON string that rebuilds problem and instance anywhere; see `forge_gym.from_spec`.
+
+        With a ``certificate``, a proven one, nobody needs to solve the instance again.
 
         Examples
         --------
@@ -500,7 +532,8 @@ class Problem(ABC, Generic[I, S]):
             "seed": check_int("seed", seed, 0),
             "index": check_int("index", index, 0),
         }
-        return json.dumps({"problem": self.name, "version": self.version, "parameters": problem.parameters, **drawn})
+        spec = {"problem": self.name, "version": self.version, "parameters": problem.parameters, **drawn}
+        return json.dumps(spec if certificate is None else {**spec, "certificate": certificate.stated})
 
     def to_json(self, instance: I) -> str:
         """Return ``instance`` as canonical JSON: equal instances give equal text."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from .checks import plain, short_repr
+from .foreign import exact
 from .verdict import Number, Verdict
 
 S = TypeVar("S")
@@ -57,6 +61,46 @@ class Certificate(Generic[S]):
     def proven(self) -> bool:
         """Whether ``value`` is the optimum."""
         return self.value == self.bound
+
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The certificate as JSON-ready data."""
+        return {
+            "value": stated(self.value),
+            "bound": stated(self.bound),
+            "solver": self.solver,
+            "work": self.work,
+            "solution": self.solution,
+        }
+
+    @staticmethod
+    def read(data: Mapping[str, Any]) -> Certificate[Any]:
+        """Return the certificate that ``data`` states, as `stated` does; whether it is right is another question.
+
+        Raises
+        ------
+        ValueError
+            If one of its parts is missing, or of another type.
+        """
+        for name, kind in {"solver": str, "work": int, "solution": list}.items():
+            if type(data.get(name)) is not kind:
+                raise ValueError(f"{name} must be of type {kind.__name__}, got {short_repr(data.get(name))}")
+        if not _integral(data["solution"]):
+            raise ValueError(f"solution must hold integers alone, got {short_repr(data['solution'])}")
+        value, bound = exact(data.get("value")), exact(data.get("bound"))
+        return Certificate(plain(data["solution"]), value, bound, data["solver"], data["work"])
+
+
+def stated(value: Number) -> int | str:
+    """Return an objective as JSON-ready data: what `forge_gym.core.foreign.exact` reads."""
+    return str(value) if isinstance(value, Fraction) and value.denominator != 1 else int(value)
+
+
+def _integral(value: list[Any]) -> bool:
+    """Whether nested lists hold nothing but integers."""
+    if {*map(type, value)} <= {int}:
+        return True
+    return all([_integral(part) if type(part) is list else type(part) is int for part in value])
 
 
 @dataclass(frozen=True)

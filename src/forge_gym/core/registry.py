@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .checks import check_int, check_known, did_you_mean, plain, short_repr
+from .foreign import load_json
+from .reference import Certificate
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -125,29 +127,59 @@ def from_spec(spec: str) -> tuple[Problem[Any, Any], Instance]:
     """Rebuild the problem and the instance that a spec string names; see `Problem.spec`.
 
     The last 8,192 are remembered, so all rollouts of a group share one instance and its reference. Specs of other
-    versions of the problem are refused.
+    versions of the problem are refused. Where the spec has a certificate, it is checked, and nothing is solved.
 
     Examples
     --------
     >>> tsp = problem("TSP", n=6)
     >>> rebuilt, instance = from_spec(tsp.spec(seed=7, index=2))
-    >>> rebuilt == tsp, instance == tsp.instance(seed=7, index=2)
-    (True, True)
+    >>> rebuilt == tsp, instance == tsp.instance(seed=7, index=2), tsp.has_reference(instance)
+    (True, True, False)
+    >>> rebuilt, instance = from_spec(tsp.spec(seed=7, index=2, certificate=tsp.reference(instance)))
+    >>> tsp.has_reference(instance)
+    True
     """
-    keys = {"problem", "version", "parameters", "split", "seed", "index"}
     try:
-        data = json.loads(spec)
-    except (ValueError, TypeError, RecursionError):
+        data = load_json(spec)
+    except (ValueError, TypeError):
         data = None
-    if not isinstance(data, dict) or set(data) != keys or not isinstance(data["parameters"], dict):
+    keys = {"problem", "version", "parameters", "split", "seed", "index"}
+    if not isinstance(data, dict) or {*data} - {"certificate"} != keys or not isinstance(data["parameters"], dict):
         raise ValueError(f"a spec must be a JSON object with the keys {sorted(keys)}, got {short_repr(spec)}")
-    parameters = {key: plain(value) for key, value in data["parameters"].items()}
-    cls = problem_class(data["problem"])
-    check_known(cls.name, "parameter", parameters, [field.name for field in fields(cls)])
-    rebuilt = cls(**parameters)
+    rebuilt = _stated(json.dumps([data["problem"], data["parameters"]]))
     if data["version"] != rebuilt.version:
         raise ValueError(
             f"a spec of {rebuilt.name} must be of version {rebuilt.version}, got {short_repr(data['version'])}: "
             "its instances, prompts or rewards were others"
         )
-    return rebuilt, rebuilt.instance(data["seed"], data["index"], data["split"])
+    instance = rebuilt.instance(data["seed"], data["index"], data["split"])
+    if "certificate" in data:
+        try:
+            certificate = Certificate.read(data["certificate"])
+            if not certificate.proven:  # with another limit of work, solving could find a better one
+                raise ValueError(f"it proves nothing: value {certificate.value}, bound {certificate.bound}")
+            rebuilt.accept(instance, certificate)
+        except (ValueError, AttributeError) as error:
+            raise ValueError(f"the certificate of {place_of(spec)}: {error}") from error
+    return rebuilt, instance
+
+
+@lru_cache(maxsize=1024)
+def _stated(spec: str) -> Problem[Any, Any]:
+    """Return the problem that name and parameters as JSON state: one for all instances, as its tables are."""
+    name, stated = json.loads(spec)
+    cls, parameters = problem_class(name), {key: plain(value) for key, value in stated.items()}
+    check_known(cls.name, "parameter", parameters, [field.name for field in fields(cls)])
+    return cls(**parameters)
+
+
+def place_of(spec: str) -> str:
+    """Return a spec without its certificate: the same in every run.
+
+    Examples
+    --------
+    >>> tsp = problem("TSP")
+    >>> place_of(tsp.spec(certificate=tsp.reference(tsp.instance()))) == tsp.spec()
+    True
+    """
+    return json.dumps({name: value for name, value in json.loads(spec).items() if name != "certificate"})

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import cycle
 from pathlib import Path
 from typing import IO, Any, overload
@@ -19,20 +18,19 @@ from ..core.foreign import exact, load_json
 from ..core.instance import Instance
 from ..core.mixture import Mixture
 from ..core.problem import MAX_UNGRADED, Problem
-from ..core.reference import CertificateError, Reference
+from ..core.reference import Certificate, Reference, stated
 from ..core.registry import from_spec
 from ..core.registry import problem as make_problem
 from ..core.seeding import SPLITS
-from ..core.verdict import Number, Verdict
+from ..core.verdict import Verdict
 from ..registration import problem_name, stated_name
 
 # ------------------------------------------------------------------------------------------ one row
 
 _TYPES: dict[str, type] = {
-    **dict.fromkeys(("id", "hash", "solver"), str),
-    **dict.fromkeys(("level", "work"), int),
+    **dict.fromkeys(("id", "hash"), str),
+    "level": int,
     **dict.fromkeys(("source", "instance"), dict),
-    "solution": list,
 }
 """The columns of a row that say more than its problem."""
 MAX_ID, MAX_LEVEL = 200, 10**6
@@ -90,8 +88,11 @@ class Row:
 
     @property
     def spec(self) -> str:
-        """A string that rebuilds problem and instance; see `forge_gym.from_spec`. Only of drawn instances."""
-        return self.problem.spec(**self.source)
+        """A string that rebuilds problem, instance and reference; see `forge_gym.from_spec`. Only of drawn instances.
+
+        A reference that is not proven stays behind, since another limit of work may find a better one.
+        """
+        return self.problem.spec(**self.source, certificate=self.reference if self.reference.proven else None)
 
     @property
     def distribution(self) -> str:
@@ -109,13 +110,9 @@ class Row:
             "level": self.level,
             "source": self.source,
             "hash": self.hash,
-            "trivial": _plain(reference.trivial),
-            "greedy": _plain(reference.greedy),
-            "value": _plain(reference.value),
-            "bound": _plain(reference.bound),
-            "solver": reference.solver,
-            "work": reference.work,
-            "solution": reference.solution,
+            "trivial": stated(reference.trivial),
+            "greedy": stated(reference.greedy),
+            **reference.stated,
             "instance": json.loads(self.problem.to_json(self.instance)),
         }
 
@@ -156,11 +153,8 @@ class Row:
         level = check_int("level", level, -1, MAX_LEVEL)
         if not (baseline is None or type(baseline) in (int, float)):
             raise ValueError(f"baseline of the source must be a number, got {short_repr(baseline)}")
-        if not _integral(data["solution"]):
-            raise ValueError(f"solution must hold integers alone, got {short_repr(data['solution'])}")
-        value, bound, trivial, greedy = [exact(data.get(key)) for key in ("value", "bound", "trivial", "greedy")]
-        witness, how = plain(data["solution"]), (data["solver"], data["work"])
-        reference = Reference(witness, value, bound, *how, problem.sense, trivial, greedy)
+        anchors = exact(data.get("trivial")), exact(data.get("greedy"))
+        reference = Reference(**vars(Certificate.read(data)), sense=problem.sense, trivial=anchors[0], greedy=anchors[1])
         try:
             instance = problem.from_json(json.dumps(data["instance"]))
         except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
@@ -173,18 +167,14 @@ class Row:
         Raises
         ------
         ValueError
-            If the witness or a bound is wrong.
+            If the witness, an anchor or the bound is wrong.
         """
         if not self.problem.has_reference(self.instance):
-            self.problem.keep_reference(self.instance, self._certified())
+            try:
+                self.problem.accept(self.instance, self.reference)
+            except ValueError as error:
+                raise ValueError(f"row {short_repr(self.id)}: {error}") from error
         return self.instance
-
-    def _certified(self) -> Reference[Any]:
-        try:
-            return self.problem.certify(self.instance, self.reference)
-        except (CertificateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            # Not as for our own certificates: what stands in a file is no bug of ours.
-            raise ValueError(f"the certificate fails: {error}") from error
 
     def faults(self) -> Iterator[str]:
         """Say what is not so, without solving: hash, origin, witness, proof, anchors, grades."""
@@ -195,16 +185,12 @@ class Row:
         try:
             if drawn and self.problem.instance(**self.source) != self.instance:
                 yield "the stream has another instance at the stated place"
-            reference = self._certified()
+            self.problem.accept(self.instance, self.reference)
         except (ValueError, TypeError) as error:
             yield str(error)
             return
-        if not reference.proven:
-            yield f"the optimum is not proven: value {reference.value}, bound {reference.bound}"
-        stated = self.reference.trivial, self.reference.greedy
-        if (reference.trivial, reference.greedy) != stated:
-            yield f"trivial and greedy are {reference.trivial} and {reference.greedy}, not {stated[0]} and {stated[1]}"
-        self.problem.keep_reference(self.instance, reference)
+        if not self.reference.proven:
+            yield f"the optimum is not proven: value {self.reference.value}, bound {self.reference.bound}"
         if drawn and not self.problem.is_graded(self.instance):
             yield "the instance leaves no room between trivial, greedy and optimum"
 
@@ -236,15 +222,6 @@ def stated_problem(data: Any) -> Problem[Any, Any]:
         stated = f"version {short_repr(version)} of {name}, which is at version {problem.version}"
         raise ValueError(f"it is of {stated}")
     return problem
-
-
-def _integral(value: Any) -> bool:
-    """Whether nested lists hold nothing but integers."""
-    return all(map(_integral, value)) if isinstance(value, list) else type(value) is int
-
-
-def _plain(value: Number) -> int | str:
-    return str(value) if isinstance(value, Fraction) and value.denominator != 1 else int(value)
 
 
 # ------------------------------------------------------------------------------------------ streams
@@ -342,7 +319,6 @@ class Dataset(Sequence[dict[str, Any]]):
         check_choice("split", split, SPLITS)
         self.mixture, self.size, self.seed, self.split = mixture, size, seed, split
         self._rows: dict[int, Row] = {}
-        self._posed: dict[str, tuple[Problem[Any, Any], Instance]] = {}
 
     def __len__(self) -> int:
         return self.size
@@ -364,8 +340,7 @@ class Dataset(Sequence[dict[str, Any]]):
         number = range(self.size)[at]
         if number not in self._rows:
             member = self.mixture.draw(self.seed, number, self.split)
-            row = own_row(member.problem, member.level, self.seed, number, self.split)
-            self._rows[number], self._posed[row.spec] = row, (row.problem, row.instance)
+            self._rows[number] = own_row(member.problem, member.level, self.seed, number, self.split)
         return self._rows[number]
 
     def verify(self, row: int | Mapping[str, Any], reply: str) -> Verdict:
@@ -376,8 +351,10 @@ class Dataset(Sequence[dict[str, Any]]):
         IndexError, ValueError
             If there is no such row.
         """
-        spec = row.get("spec", "") if isinstance(row, Mapping) else self._row(row).spec
-        problem, instance = self._posed.get(spec) or from_spec(spec)
+        if isinstance(row, Mapping):
+            problem, instance = from_spec(row.get("spec", ""))
+        else:
+            problem, instance = self._row(row).problem, self._row(row).instance
         return problem.verify(instance, reply)
 
 

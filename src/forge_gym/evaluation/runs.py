@@ -100,7 +100,7 @@ def _use(row: Row, place: str) -> None:
     try:
         row.use()
     except ValueError as error:
-        raise SuiteError(f"{place}: {short_repr(row.id)}: {error}") from error
+        raise SuiteError(f"{place}: {error}") from error
 
 
 def env_questions(
