@@ -44,7 +44,7 @@ class TrivialAgent(_Solver):
     name: ClassVar = "trivial"
 
     def solution(self, task: Task) -> Any:
-        return task.problem.trivial(task.instance)
+        return task.problem.baseline(task.instance)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class GreedyAgent(_Solver):
     name: ClassVar = "greedy"
 
     def solution(self, task: Task) -> Any:
-        return task.problem.heuristic(task.instance)
+        return task.problem.anchors(task.instance)[1]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def climb(
     problem: Problem[Any, Any], instance: Instance, rng: np.random.Generator, moves: int
 ) -> Iterator[tuple[Any, Number]]:
     """Yield the heuristic's solution, then each that a random move reaches and that is no worse, with its value."""
-    solution = problem.heuristic(instance)
+    solution = problem.anchors(instance)[1]
     value = problem.objective(instance, solution)
     yield solution, value
     for _ in range(moves * instance.size):

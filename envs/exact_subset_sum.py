@@ -117,7 +117,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
 
         No guarantee, but never worse than the fewest, which a dynamic programme finds.
         """
-        return pair_exchange(instance.numbers, instance.by_size, self.trivial(instance), choose)
+        return pair_exchange(instance.numbers, instance.by_size, self.baseline(instance), choose)
 
     def extensions(self, instance: ExactSubsetSumInstance, partial: Chosen) -> list[int]:
         """Return the numbers after which others can still hit the target."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
@@ -41,7 +40,9 @@ class KnapsackInstance(TypedInstance):
     @cached_property
     def by_density(self) -> tuple[int, ...]:
         """The items by falling value per weight, exactly; of equal ones the more valuable first."""
-        density = [Fraction(v, w) for w, v in zip(self.weights, self.values, strict=True)]
+        # Two fractions of denominators up to w differ by at least 1 / w ** 2: so far apart, their floors differ too.
+        scale = max(self.weights) ** 2
+        density = [value * scale // weight for weight, value in zip(self.weights, self.values, strict=True)]
         return tuple(sorted(range(self.size), key=lambda i: (-density[i], -self.values[i], i)))
 
     def features(self) -> Features:

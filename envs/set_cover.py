@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from itertools import accumulate
 from operator import or_
@@ -162,22 +161,25 @@ class SetCover(Subset[SetCoverInstance]):
 
         At most H(d) times the optimum, d the size of the largest subset.
         """
-        uncovered = (1 << instance.universe) - 1
+        masks, uncovered = instance.masks, (1 << instance.universe) - 1
+        # Two fractions of denominators up to d differ by at least 1 / d ** 2: so far apart, their floors differ too.
+        scale = max(map(len, instance.subsets)) ** 2
+        dearness = [cost * scale for cost in instance.costs]
 
-        def price(j: int) -> Fraction | None:
-            fresh = (instance.masks[j] & uncovered).bit_count()
-            return Fraction(instance.costs[j], fresh) if fresh else None
+        def price(j: int) -> int | None:
+            fresh = (masks[j] & uncovered).bit_count()
+            return dearness[j] // fresh if fresh else None
 
         for j in lazy_greedy(range(instance.size), price, choose):
-            uncovered &= ~instance.masks[j]
+            uncovered &= ~masks[j]
             yield j
 
     def complete(self, instance: SetCoverInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        chosen = list(start)
+        chosen, masks = list(start), instance.masks
         held = instance.union(chosen)
         for j in order:
-            if instance.masks[j] & ~held:
-                held |= instance.masks[j]
+            if masks[j] | held != held:
+                held |= masks[j]
                 chosen.append(j)
         return chosen
 

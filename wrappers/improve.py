@@ -80,7 +80,7 @@ class Improve(NumericView):
         if self.start == "random":  # of the instance, not of the environment: the same seed, the same start
             start = problem.random(instance, keyed_generator(problem.digest(instance)))
         else:
-            start = problem.heuristic(instance) if self.start == "greedy" else problem.trivial(instance)
+            start = problem.anchors(instance)[self.start == "greedy"]
         self.best, self._taken = start, 0
         self._value = self._best_value = float(problem.objective(instance, start))
         self._paid = self._score(start)[0]

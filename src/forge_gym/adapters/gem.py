@@ -33,8 +33,9 @@ from gymnasium.error import ResetNeeded
 from ..core.answer import THOUGHTS, ThoughtsLike
 from ..core.checks import check_choice, check_int, check_known, short_repr
 from ..core.episode import Episode, Protocol
+from ..core.instance import Instance
+from ..core.registry import from_spec, problem_class, problems
 from ..core.registry import problem as make_problem
-from ..core.registry import problem_class, problems
 from ..core.seeding import SPLITS, instance_generator, stream_of
 
 _OWN = ("seed", "turns", "keep", "reward", "thoughts", "split")
@@ -99,12 +100,13 @@ class ForgeGemEnv(Env):
             self._next = seed, 0
         super().reset(seed)  # seeds the global generators, as every environment of GEM does
         stream, start = self._next
-        index, _ = next(self.problem.graded_instances(stream, self.split, start))
-        episode = self._begin(stream, index)
+        index, instance = next(self.problem.graded_instances(stream, self.split, start))
+        episode = self._begin(stream, index, instance)
         return episode.prompt, {"spec": episode.spec}
 
-    def _begin(self, stream: int, index: int) -> Episode:
-        self._episode = Episode.of_spec(self.problem.spec(stream, index, self.split), self.protocol)
+    def _begin(self, stream: int, index: int, instance: Instance) -> Episode:
+        self._episode = Episode(self.problem, instance, self.protocol)
+        self._episode.spec = self.problem.spec(stream, index, self.split)
         self._next, self._replies = (stream, index + 1), []
         self._random = instance_generator(_STREAM, stream, index, self.split)
         return self._episode
@@ -149,7 +151,8 @@ class ForgeGemEnv(Env):
                 f"a state must be get_state's, of {self.problem!r} and the split {self.split!r}, "
                 f"got {short_repr(state, 300)}"
             )
-        self._begin(stream, index)
+        known = self._episode is not None and self._episode.spec == state["spec"]
+        self._begin(stream, index, self._running().instance if known else from_spec(state["spec"])[1])
         for reply in replies:
             self.step(reply)
 
@@ -157,6 +160,7 @@ class ForgeGemEnv(Env):
         """Return another environment with the same arguments but for ``kwargs``, in the same state if asked."""
         child = type(self)(**self._arguments | kwargs)
         if same_state:
+            child._episode = self._episode  # the instance and its reference are the same
             child.set_state(self.get_state())
         elif child.seed == self.seed:
             warnings.warn("the seed is the same, and so will be the instances: give another", stacklevel=2)

@@ -23,6 +23,7 @@ from ..core import registry
 from ..core.answer import THOUGHTS, ThoughtsLike
 from ..core.checks import check_choice, check_int
 from ..core.episode import Episode, Protocol
+from ..core.registry import place_of
 from ..core.verdict import METRICS
 from ..data.rows import Row, ladder, samples
 from ..data.suite import BENCHMARK
@@ -127,7 +128,7 @@ def _task(rows: Iterable[Row], turns: int, thoughts: ThoughtsLike, **origin: Any
         Sample(
             row.prompt,
             id=row.id,
-            metadata={"problem": row.problem.name, "level": row.level, **(origin or {"spec": row.spec})},
+            metadata={"problem": row.problem.name, "level": row.level, **(origin or {"spec": _remembered(row)})},
         )
         for row in rows
     ]
@@ -140,11 +141,23 @@ def _rows(suite: str) -> dict[str, Row]:
     return {row.id: row for row in suite_questions(suite).rows}
 
 
+_drawn: dict[str, Row] = {}
+"""The rows of this process's tasks by their specs: their references are known."""
+
+
+def _remembered(row: Row) -> str:
+    """Return a spec of the row without its solution, which no log must hold."""
+    spec = place_of(row.spec)
+    _drawn[spec] = row
+    return spec
+
+
 def _episode(state: TaskState, protocol: Protocol) -> Episode:
     """Return a sample's episode; in the event loop, so that a suite is read once."""
-    if spec := state.metadata.get("spec"):
+    spec = state.metadata.get("spec")
+    if spec is not None and spec not in _drawn:  # a log of another process is scored again
         return Episode.of_spec(spec, protocol)
-    row = _rows(state.metadata["suite"])[str(state.sample_id)]
+    row = _drawn[spec] if spec is not None else _rows(state.metadata["suite"])[str(state.sample_id)]
     return Episode(row.problem, row.use(), protocol)
 
 

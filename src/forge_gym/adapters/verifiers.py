@@ -15,7 +15,7 @@ from verifiers.v1.harnesses import NullHarnessConfig
 
 from ..core.checks import check_choice, check_int
 from ..core.episode import Episode, Protocol
-from ..core.registry import from_spec, problems
+from ..core.registry import from_spec, place_of, problems
 from ..core.registry import problem as make_problem
 from ..core.seeding import SPLITS
 from ..data.rows import Row, samples
@@ -28,7 +28,7 @@ class ForgeData(vf.TaskData):
     """What a task is, frozen and JSON-ready."""
 
     spec: str
-    """Rebuilds problem and instance; see `forge_gym.from_spec`."""
+    """Rebuilds problem, instance and reference; see `forge_gym.from_spec`."""
     problem: str
     level: int
     """Difficulty; -1 for the problem's own parameters."""
@@ -55,8 +55,8 @@ class ForgeTask(vf.Task[ForgeData, vf.State, ForgeTaskConfig]):
 
     @property
     def key(self) -> str:
-        """The spec: the same in every run, whatever the position in the stream."""
-        return str(self.data.spec)
+        """Where the instance comes from: the same in every run, whatever the position in the stream."""
+        return place_of(self.data.spec)
 
     @vf.reward
     async def forge(self, trace: Any) -> float:

@@ -67,7 +67,7 @@ def _play(env: HumanRender, inner: TextEnv) -> None:
         if command == "help":
             print(_HELP)
         elif command == "hint":
-            print(f"greedy reaches {problem.objective(instance, problem.heuristic(instance))}")
+            print(f"greedy reaches {problem.objective(instance, problem.anchors(instance)[1])}")
         elif command in ("next", "n"):
             over = False
             print()

@@ -159,11 +159,12 @@ class TextEnv(gym.Env[str, str]):
         problem = self.problem_at(stream, index)
         instance = given if given is not None else problem.instance(stream, index, self.split)
         episode = Episode(problem, instance, self.protocol)
+        prompt = episode.prompt
         super().reset(seed=seed)  # refuses a seed that is out of range; from here on nothing fails
         if seed is None and self._seed is None:
             self.np_random.integers(_SEEDS)  # the draw of above
         self.problem, self.episode, self._seed, self._index = problem, episode, stream, index
-        return episode.prompt
+        return prompt
 
     def problem_at(self, seed: int, index: int) -> Problem[Any, Any]:
         """Return the problem that number ``index`` of the stream ``seed`` is an instance of."""

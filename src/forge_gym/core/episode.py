@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 from .answer import THOUGHTS, Thoughts, ThoughtsLike
@@ -103,7 +104,6 @@ class Episode:
         self.problem, self.instance, self.protocol = problem, instance, protocol or Protocol()
         self.scheme, self.thoughts = single_reward(self.protocol.reward), Thoughts.of(self.protocol.thoughts)
         self._reads_text = hasattr(self.scheme, "group")
-        self.prompt = problem.prompt(instance)
         self.turn, self.over = 0, False
         self.paid = 0.0
         """What the last reply was paid."""
@@ -124,6 +124,11 @@ class Episode:
         episode = cls(*from_spec(spec), protocol)
         episode.spec = spec
         return episode
+
+    @cached_property
+    def prompt(self) -> str:
+        """The question; written when it is first asked for, since who only judges does not ask."""
+        return self.problem.prompt(self.instance)
 
     @property
     def kept_reply(self) -> str:

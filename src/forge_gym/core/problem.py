@@ -410,9 +410,13 @@ class Problem(ABC, Generic[I, S]):
         pick: Callable[..., S] = max if self.sense == "max" else min
         return pick(solutions, key=lambda solution: self.objective(instance, solution))
 
+    def baseline(self, instance: I) -> S:
+        """Return the trivial solution; found once, then remembered."""
+        return self._derived(instance, "baseline", self.trivial)
+
     def anchors(self, instance: I) -> tuple[S, S]:
         """Return the trivial and the greedy solution; found once, then remembered."""
-        return self._derived(instance, "anchors", lambda it: (self.trivial(it), self.heuristic(it)))
+        return self._derived(instance, "anchors", lambda it: (self.baseline(it), self.heuristic(it)))
 
     def certificate(self, instance: I, limit: int | None = None) -> Certificate[S]:
         """Solve ``instance`` from the heuristic's solution on; see `solve`."""
@@ -501,9 +505,7 @@ class Problem(ABC, Generic[I, S]):
         if isinstance(certificate, Reference):
             found, stated = [(anchors.trivial, anchors.greedy) for anchors in (reference, certificate)]
             if found != stated:
-                raise ValueError(
-                    f"trivial and greedy are {found[0]} and {found[1]}, not {stated[0]} and {stated[1]}"
-                )
+                raise ValueError(f"trivial and greedy are {found[0]} and {found[1]}, not {stated[0]} and {stated[1]}")
         self.keep_reference(instance, reference)
 
     # ---------------------------------------------------------------- specs

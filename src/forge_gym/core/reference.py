@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -74,7 +73,7 @@ class Certificate(Generic[S]):
         }
 
     @staticmethod
-    def read(data: Mapping[str, Any]) -> Certificate[Any]:
+    def read(data: Any) -> Certificate[Any]:
         """Return the certificate that ``data`` states, as `stated` does; whether it is right is another question.
 
         Raises
@@ -82,6 +81,8 @@ class Certificate(Generic[S]):
         ValueError
             If one of its parts is missing, or of another type.
         """
+        if not isinstance(data, dict):
+            raise ValueError(f"a certificate must be a JSON object, got {short_repr(data)}")
         for name, kind in {"solver": str, "work": int, "solution": list}.items():
             if type(data.get(name)) is not kind:
                 raise ValueError(f"{name} must be of type {kind.__name__}, got {short_repr(data.get(name))}")

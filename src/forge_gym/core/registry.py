@@ -159,7 +159,7 @@ def from_spec(spec: str) -> tuple[Problem[Any, Any], Instance]:
             if not certificate.proven:  # with another limit of work, solving could find a better one
                 raise ValueError(f"it proves nothing: value {certificate.value}, bound {certificate.bound}")
             rebuilt.accept(instance, certificate)
-        except (ValueError, AttributeError) as error:
+        except ValueError as error:
             raise ValueError(f"the certificate of {place_of(spec)}: {error}") from error
     return rebuilt, instance
 

@@ -154,7 +154,9 @@ class Row:
         if not (baseline is None or type(baseline) in (int, float)):
             raise ValueError(f"baseline of the source must be a number, got {short_repr(baseline)}")
         anchors = exact(data.get("trivial")), exact(data.get("greedy"))
-        reference = Reference(**vars(Certificate.read(data)), sense=problem.sense, trivial=anchors[0], greedy=anchors[1])
+        reference = Reference(
+            **vars(Certificate.read(data)), sense=problem.sense, trivial=anchors[0], greedy=anchors[1]
+        )
         try:
             instance = problem.from_json(json.dumps(data["instance"]))
         except (TypeError, LookupError, AttributeError, ArithmeticError) as error:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..core.answer import wrap_answer
 from ..core.checks import check_choice, check_int, plain, plain_data, short_repr
-from ..core.problem import I, Problem, S
+from ..core.problem import PRESENTATION, I, Problem, S
 from ..core.verdict import Violation
 from .reading import NAME
 from .table import STYLES, Data, Names, plural
@@ -176,7 +176,7 @@ class Kind(Problem[I, S], Generic[I, S]):
         """Return greedy's objective when this share of the constraints was missing, for shaped rewards."""
 
         def derive(instance: I) -> tuple[list[float], list[float]]:
-            greedy: Any = self.heuristic(instance)
+            greedy: Any = self.anchors(instance)[1]
             partials = [greedy[:k] for k in range(len(greedy), 0, -1)] or [greedy]
             values = [float(self.objective(instance, partial)) for partial in partials]
             return [self.missing(instance, partial) for partial in partials], values
@@ -271,6 +271,14 @@ class Kind(Problem[I, S], Generic[I, S]):
         return f"{instance.size} {plural(self.noun)}, {self.names_of(instance)}"
 
     def prompt(self, instance: I) -> str:
+        return self._derived(instance, self._presentation, self._text)
+
+    @cached_property
+    def _presentation(self) -> str:
+        """The parameters that change the text of an instance, and nothing else of what is remembered of it."""
+        return f"prompt {[getattr(self, name) for name in PRESENTATION]}"
+
+    def _text(self, instance: I) -> str:
         # Rule and example both name the slot of the answer, so a reply that echoes the prompt states two: malformed.
         names, data = self.names_of(instance), self.table(instance)
         if self.style == "compact":
@@ -317,7 +325,7 @@ class Kind(Problem[I, S], Generic[I, S]):
             second = rng is not None and len(best) == 2 and rng.random() < epsilon
             return best[second] if best else None
 
-        greedy, trivial = self.assemble(instance, self.greedy(instance, choose)), self.trivial(instance)
+        greedy, trivial = self.assemble(instance, self.greedy(instance, choose)), self.baseline(instance)
         worse = self.better(self.objective(instance, trivial), self.objective(instance, greedy))
         return trivial if worse else greedy
 

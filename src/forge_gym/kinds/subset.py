@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
@@ -39,11 +38,12 @@ class Subset(Listing[I]):
 
     def trivial(self, instance: I) -> Chosen:
         """Return the best of eight fixed orders, each taken as far as it fits, or until nothing is lacking."""
-        end = 0 if self.mendable else None  # what is lacking where an order has gone far enough, or too far
 
         def beginning(order: Chosen) -> Chosen:
-            lengths = range(not self.mendable, instance.size + 1)
-            return order[: bisect_left(lengths, True, key=lambda k: self._lack(instance, order[:k]) == end)]
+            taken = self.complete(instance, (), order)
+            if self.mendable:
+                return order[: order.index(taken[-1]) + 1] if taken else ()
+            return order[: next((k for k, (one, other) in enumerate(zip(order, taken)) if one != other), len(taken))]
 
         return tuple(sorted(self.best(instance, map(beginning, fixed_permutations(instance.size)[:8]))))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.instance import Instance
 from ..core.problem import Problem
-from ..core.verdict import STATUSES, Verdict
+from ..core.verdict import STATUSES, Malformed, Verdict
 from .curriculum import PASS
 
 _LISTS = re.compile(r"\[[^][]*(?:\[[^][]*\][^][]*)*\]")
@@ -63,7 +63,7 @@ class JudgedGroup:
     def anchors(self) -> tuple[Any, Any]:
         """Canonical solutions that are the trivial and the greedy answer."""
         problem, instance = self.problem, self.instance
-        trivial, greedy = problem.trivial(instance), problem.heuristic(instance)
+        trivial, greedy = problem.anchors(instance)
         return problem.canonical(instance, trivial), problem.canonical(instance, greedy)
 
 
@@ -125,4 +125,9 @@ def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
 def _salvageable(problem: Problem[Any, Any], instance: Instance, text: str) -> bool:
     """Whether the last list in a malformed reply would have been feasible: right answer, wrong form."""
     lists = _LISTS.findall(text[-_SEARCHED:])
-    return bool(lists) and replace(problem, answer_format="raw").verify(instance, lists[-1]).feasible
+    if not lists:
+        return False
+    try:
+        return problem.feasible(instance, problem.parse_answer(instance, lists[-1]))
+    except Malformed:
+        return False

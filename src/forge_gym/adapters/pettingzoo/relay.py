@@ -156,7 +156,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
         self.agents = []
         self._board.reset(seed=seed, options=own(options))
         problem, instance = self.problem, self.instance
-        self.solution = problem.heuristic(instance) if self.start == "greedy" else problem.trivial(instance)
+        self.solution = problem.anchors(instance)[self.start == "greedy"]
         self._said, self._taken, self._accepted, self._solved = "", 0, True, False
         self.agents = self.possible_agents[:]
         if self.owned:

@@ -1,4 +1,4 @@
-"""Rows for ``GRPOTrainer``: a prompt, and the spec that rebuilds problem and instance anywhere."""
+"""Rows for ``GRPOTrainer``: a prompt, and the spec that rebuilds problem, instance and reference anywhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.checks import check_choice, check_int, short_repr
 from ...core.problem import MAX_UNGRADED, Problem
+from ...core.registry import place_of
 from ...data.rows import Row, samples
 from ...training.curriculum import MOST, Curriculum
 
@@ -134,7 +135,7 @@ class Stream:
         if number not in self._pending:
             return None
         (name, level, index), curriculum = self._pending[number], self.curriculum
-        if spec != curriculum.problems[name].spec(curriculum.seed, index, curriculum.split, level):
+        if place_of(spec) != curriculum.problems[name].spec(curriculum.seed, index, curriculum.split, level):
             return None
         return self._pending.pop(number)
 

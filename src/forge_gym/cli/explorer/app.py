@@ -110,7 +110,7 @@ class Asked:
             return {"objective": value, "answer": text, "picture": self.picture(solution)}
 
         proof = {"bound": str(reference.bound), "proven": reference.proven, "solver": reference.solver}
-        greedy, optimum = stated(problem.heuristic(instance)), stated(reference.solution)
+        greedy, optimum = stated(problem.anchors(instance)[1]), stated(reference.solution)
         return {"trivial": str(reference.trivial), "greedy": greedy, "optimum": {**optimum, **proof}}
 
 
