@@ -43,7 +43,7 @@ class Subset(Listing[I]):
             taken = self.complete(instance, (), order)
             if self.mendable:
                 return order[: order.index(taken[-1]) + 1] if taken else ()
-            return order[: next((k for k, (one, other) in enumerate(zip(order, taken)) if one != other), len(taken))]
+            return order[: next((k for k, (one, other) in enumerate(zip(order, taken, strict=False)) if one != other), len(taken))]
 
         return tuple(sorted(self.best(instance, map(beginning, fixed_permutations(instance.size)[:8]))))
 
