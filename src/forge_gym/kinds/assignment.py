@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import plain
+from ..core.checks import plain, plain_data
 from ..core.problem import I
 from ..core.verdict import Violation
 from .forms import every_list, members
@@ -92,7 +92,7 @@ class Assignment(Kind[I, Labels]):
         return tuple([labels[element] for element in sorted(labels)])
 
     def canonical(self, instance: I, solution: Labels) -> Labels:
-        labels: Labels = plain(solution)
+        labels: Labels = plain_data(solution)
         if not self.interchangeable:
             return labels
         ranks: dict[int, int] = {}

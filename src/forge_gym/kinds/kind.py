@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.answer import wrap_answer
-from ..core.checks import check_choice, check_int, plain, plain_data, short_repr
+from ..core.checks import check_choice, check_int, plain_data, short_repr
 from ..core.problem import PRESENTATION, I, Problem, S
 from ..core.verdict import Violation
 from .reading import NAME
@@ -310,7 +310,7 @@ class Kind(Problem[I, S], Generic[I, S]):
         return self.read(instance, text, self.names_of(instance))
 
     def format_answer(self, instance: I, solution: S) -> str:
-        return self.write(instance, plain(solution), self.names_of(instance))
+        return self.write(instance, plain_data(solution), self.names_of(instance))
 
     def violations(self, instance: I, solution: S) -> tuple[Violation, ...]:
         of_form, cleaned = self.clean(instance, solution := plain_data(solution))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import plain
+from ..core.checks import plain_data
 from ..core.problem import I
 from .forms import (
     canonical_cycle,
@@ -48,7 +48,7 @@ class Listing(Kind[I, Listed]):
         return tuple(parts)
 
     def canonical(self, instance: I, solution: Listed) -> Listed:
-        listed: Listed = plain(solution)
+        listed: Listed = plain_data(solution)
         return canonical_cycle(listed) if self.cyclic else listed
 
     def permute(self, solution: Listed, order: Sequence[int]) -> Listed:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import plain
+from ..core.checks import plain, plain_data
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
 from .forms import fixed_selections, pair_name, pair_names, random_selection
@@ -112,7 +112,7 @@ class Schedule(Kind[I, Plan]):
         return tuple(sorted(parts))
 
     def canonical(self, instance: I, solution: Plan) -> Plan:
-        return tuple(sorted(plain(solution)))
+        return tuple(sorted(plain_data(solution)))
 
     def permute(self, solution: Plan, order: Sequence[int]) -> Plan:
         return tuple([(int(order[element]), resource, time) for element, resource, time in plain(solution)])

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations
+from operator import eq
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.checks import plain
+from ..core.checks import plain_data
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
 from .forms import elements, fixed_permutations, listed_once, pair_name, read_elements, write_elements
@@ -43,7 +44,7 @@ class Subset(Listing[I]):
             taken = self.complete(instance, (), order)
             if self.mendable:
                 return order[: order.index(taken[-1]) + 1] if taken else ()
-            return order[: next((k for k, (one, other) in enumerate(zip(order, taken, strict=False)) if one != other), len(taken))]
+            return order[: sum(map(eq, order, taken))]  # behind one that did not fit, all stand at other places
 
         return tuple(sorted(self.best(instance, map(beginning, fixed_permutations(instance.size)[:8]))))
 
@@ -104,7 +105,7 @@ class Subset(Listing[I]):
         return tuple(sorted(parts))
 
     def canonical(self, instance: I, solution: Chosen) -> Chosen:
-        return tuple(sorted(plain(solution)))
+        return tuple(sorted(plain_data(solution)))
 
     def extensions(self, instance: I, partial: Chosen) -> Sequence[int]:
         lack, inside = self._lack(instance, partial), set(partial)
