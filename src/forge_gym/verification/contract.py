@@ -42,7 +42,7 @@ _CALL = re.compile(r'File "(.*)", line (\d+),? in (\w+)')
 def contract(problem: Problem[Any, Any]) -> Findings:
     """Return what breaks the contract, in one line each, with file and line."""
     findings = Findings(faults=declarations(type(problem)))
-    for part in (_limit, _hooks, _families, _prompt, _levels, _ignored):
+    for part in (_limit, _families, _hooks, _prompt, _levels, _ignored):
         if findings.faults:  # what comes next would say the same in other words
             break
         try:
