@@ -179,7 +179,7 @@ def test_a_killed_worker_costs_its_chunk(tmp_path: Path) -> None:
             os.kill(victim, signal.SIGKILL)
 
     found = generate(problems(), tmp_path / "killed", ROWS, levels=[6], workers=2, progress=kill)
-    assert len(killed) == 3
+    assert killed  # up to three: they may be done before
     assert content(found) == expected
 
 

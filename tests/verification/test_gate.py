@@ -303,13 +303,13 @@ BROKEN = {
     "Breaks": "neighbour (vertex_cover.py, line ",
     "Generous": "Generous: solve proves a bound of 18, but a solution is worth",
     "Backwards": "Backwards: greedy must not be worse than trivial, got greedy is worth 18, trivial",
-    "Endless": "and every hook end: solve(..., limit=1) at level 30 ran for more than 8 s",
+    "Endless": "must stop after limit steps of work, and every hook end: solve(..., limit=1) ",
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_contract_is_refused_in_one_line(name: str, toys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "SECONDS", 8.0)
+    monkeypatch.setattr(contract, "SECONDS", 8.0 if name == "Endless" else 120.0)  # wall clock, beside other work
     gate = quick(getattr(toys, name)())
     (refused,) = gate.checks  # what builds on the contract waits
     (fault,) = refused.faults
