@@ -17,6 +17,7 @@ from forge_gym.core import registry
 from forge_gym.core.verdict import Violation
 from forge_gym.envs.graph_coloring import GraphColoring
 from forge_gym.kinds import Kind, as_kind
+from forge_gym.verification import mutation
 from forge_gym.verification.definitions import Definition, definition_of, graph_coloring
 from forge_gym.verification.mutation import REDUNDANT, Mutant, functions, mutants, table
 
@@ -136,3 +137,15 @@ def test_a_mutant_that_survives_refuses_the_problem(
     shown = capsys.readouterr().out
     assert "VertexCover: passed" in shown
     assert "mutants: no test notices VertexCover.broken, line" in shown
+
+
+def test_a_mutant_that_loops_without_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loops:
+        name = "a loop"
+
+        def passes(self) -> bool:
+            while True:
+                pass
+
+    monkeypatch.setattr(mutation, "_MUTANT_S", 0.05)
+    assert mutation._killer([Loops()]) == "ran for more than 0 s"  # type: ignore[list-item]

@@ -26,7 +26,7 @@ from ..core.checks import short_repr
 from ..core.problem import Problem
 from ..kinds import Kind, as_kind
 from .attacks import ROWS, F, Outcome
-from .case import Case, Reply
+from .case import Case, Overtime, Reply, at_most
 from .definitions import Definition
 from .exhaustive import answers, small
 from .fuzz import forms, mutated
@@ -36,6 +36,8 @@ _SHARED = (extract_answer.__module__, kinds.__name__)
 _PACKAGES = (*_SHARED, solvers.__name__)
 REDUNDANT = "# redundant: "
 """Begins the comment that says why a check is redundant."""
+_MUTANT_S = 60.0
+"""Seconds after which a mutant is dead, since it loops."""
 _REPLIES = 3_000
 _LONG = 5_000
 """Characters from which a reply takes longer to judge than most mutants live."""
@@ -255,11 +257,20 @@ def mutants(
             if place in skip:
                 continue
             with _in_place(function, tree):
-                killer = next((test.name for test in tests if not test.passes()), "")
+                killer = _killer(tests)
             excuse = "" if killer else source[line - 1].partition(REDUNDANT)[2].strip()
             results.append(Mutant(*place, killer, excuse, _is_shared(function)))
             progress(1)
     return results
+
+
+def _killer(tests: Sequence[Reply]) -> str:
+    """Return the name of the first test that fails; nothing where all pass. A mutant may loop without end."""
+    try:
+        with at_most(_MUTANT_S):
+            return next((test.name for test in tests if not test.passes()), "")
+    except Overtime as late:
+        return str(late)
 
 
 def table(problem: str, found: Sequence[Mutant]) -> Table:
