@@ -11,6 +11,8 @@ References
    graphs", SIAM Journal on Scientific Computing 20(1), 1998.
 .. [3] T. Bui, S. Chaudhuri, F. Leighton, M. Sipser, "Graph bisection algorithms with good average case
    behavior", Combinatorica 7(2), 1987.
+.. [4] F. Rendl, G. Rinaldi, A. Wiegele, "Solving max-cut to optimality by intersecting semidefinite and
+   polyhedral relaxations", Mathematical Programming 121, 2010.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
 
     Problem: min sum of w[u, v] over the edges uv with exactly one end in S, S of n // 2 vertices. Trivial: the best
     of sixteen fixed halves. Heuristic: greedy graph growing [2]_. Reference: enumeration in two parts; beyond its
-    reach swap descents for the witness and a semidefinite relaxation for the bound.
+    reach branch and bound on a semidefinite relaxation with triangle inequalities [4]_.
 
     Examples
     --------
@@ -52,7 +54,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
     own: ClassVar = ("balanced",)
     mendable: ClassVar = ("balanced",)
     instance_type: ClassVar = WeightedGraph
-    work_limit: ClassVar = 250_000_000
+    work_limit: ClassVar = 6_000_000_000
     smallest: ClassVar = 12
     scratch: ClassVar = {"n": 10, "largest": 5}
     picture: ClassVar = Halves()
@@ -140,7 +142,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
         return [] if full else [v for v in range(instance.n) if v not in partial]
 
     def solve(self, instance: WeightedGraph, start: Chosen, limit: int) -> Certificate[Chosen]:
-        """Enumerate all halves if they are few; else search, bound, and enumerate after all.
+        """Enumerate all halves if they are few; else branch and bound.
 
         A step is one half enumerated, one pair looked at for a swap, or an n**3-th of a decomposition of
         the matrix of the bound.

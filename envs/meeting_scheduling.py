@@ -12,6 +12,8 @@ References
    complexity classes", ACL 2024.
 .. [4] R. Kolisch, "Serial and parallel resource-constrained project scheduling methods revisited",
    European Journal of Operational Research 90(2), 1996.
+.. [5] J. Sousa, L. Wolsey, "A time indexed formulation of non-preemptive single machine scheduling problems",
+   Mathematical Programming 54, 1992.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from ..kinds import Choose, Data, Plan, Row, Schedule, Table, Value
 from ..kinds.encoding import Features, columns, scaled
 from ..kinds.instance import Shape, TypedInstance, canonical_form
 from ..pictures.gantt import Meetings
-from ..solvers.meetings import Timetable, block, by_classes, first_bit, fits
+from ..solvers.meetings import Timetable, block, first_bit, fits, most_attended
 
 Interval: TypeAlias = tuple[int, int]
 """Minutes of the day from the first up to and without the second."""
@@ -129,7 +131,8 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     Problem: max sum of the attendees of the scheduled meetings; everybody is available throughout and in
     one meeting at a time, a room seats all attendees and holds one meeting at a time. Trivial: one meeting after
     another in the largest room.
-    Heuristic: first fit, largest meeting first [4]_. Reference: CP-SAT, optional intervals per class of equal rooms.
+    Heuristic: first fit, largest meeting first [4]_. Reference: CP-SAT on time-indexed literals [5]_,
+    at first with rooms counted only.
 
     Examples
     --------
@@ -147,7 +150,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     ranges: ClassVar = "rooms 0 to {}, starts minutes of the day"
     own: ClassVar = ("grid", "capacity", "available", "room", "person")
     instance_type: ClassVar = MeetingSchedulingInstance
-    work_limit: ClassVar = 800_000
+    work_limit: ClassVar = 10_000_000
     smallest: ClassVar = 6
     scratch: ClassVar = {"n": 5}
     picture: ClassVar = Meetings()
@@ -323,8 +326,8 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return table.schedule
 
     def solve(self, instance: MeetingSchedulingInstance, start: Plan, limit: int) -> Certificate[Plan]:
-        """CP-SAT on optional intervals; a step is a microsecond of its deterministic time."""
-        return by_classes(instance, start, limit)
+        """CP-SAT on a literal for each meeting and start; a step is a microsecond of its deterministic time."""
+        return most_attended(instance, start, limit)
 
     def canonical(self, instance: MeetingSchedulingInstance, solution: Plan) -> Plan:
         names: dict[int, int] = {}  # rooms of equal size are taken in order of their first meeting's number

@@ -1,4 +1,4 @@
-"""Lightest bisections of weighted graphs: by enumeration in two parts, or by descent and a semidefinite bound.
+"""Lightest bisections of weighted graphs: by enumeration in two parts, or by semidefinite branch and bound.
 
 Everything is proven in exact integers or not at all: a bound that floating point gives is rounded down with a margin.
 
@@ -17,6 +17,8 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from heapq import heappop, heappush
 from itertools import combinations
 from math import ceil, comb
 from typing import Any, TypeAlias
@@ -29,10 +31,10 @@ from ..core.reference import Certificate
 Floats: TypeAlias = NDArray[np.float64]
 Half: TypeAlias = tuple[int, ...]
 
-_ENUMERATED = 25_000_000
-"""Bisections that are enumerated at most: some seconds."""
+_ENUMERATED = 200_000
+"""Bisections up to which all are enumerated: some milliseconds, quicker than a bound."""
 _LARGEST = 150
-"""Vertices up to which the semidefinite bound is computed: its eigenvalues take n^3 steps each time."""
+"""Vertices up to which there is a semidefinite bound: its eigenvalues take n^3 steps each time."""
 
 # The values below are choices. They decide how long a proof takes, never what is proven: each half is weighed exactly,
 # and each dual point is a bound.
@@ -40,8 +42,11 @@ _DESCENTS = 8
 """Swap descents for each vertex, from fresh random halves."""
 _ROUNDS, _CUTS, _VIOLATION = 60, 6, 0.02
 """Rounds of triangle inequalities, new ones in a round for each vertex, and the least violation that counts."""
-_PENALTY_FACTOR, _LEAST_PENALTY = 0.6, 1e-3
-"""Factor of the penalty from one round to the next, and its least value as a share of the first."""
+_PENALTY_FACTOR, _FIRST_PENALTY, _LEAST_PENALTY = 0.6, 4e-3, 1e-3
+"""Factor of the penalty from one round to the next; where it begins below the root, and its least value, as shares of
+the first at the root."""
+_STALLED = 4
+"""A node is branched on once so many rounds like the last would not prove it."""
 _STEPS, _HALVINGS, _PAIRS = 60, 14, 8
 """Steps of L-BFGS in a round, halvings of a step in a line search, and pairs of differences that are remembered."""
 
@@ -59,23 +64,16 @@ def lightest_bisection(weights: Floats, start: Half, limit: int) -> Certificate[
     """
     n = len(weights)
     count = comb(n - 1, n // 2 - 1) if n % 2 == 0 else comb(n, n // 2)
-    best, bound, work = start, 0, 0
-    solver = "greedy graph growing"
-    if count > min(limit, _ENUMERATED):
-        half, work = descend(weights, best, limit // 8)
-        best, solver = _canonical(n, half), "swap descent"
-    if work and n <= _LARGEST:
-        share = limit // 8 if count <= limit // 2 else limit - work
-        bound, spent = semidefinite_bound(weights, _cut(weights, best), share)
-        work += spent
-        solver = "swap descent, semidefinite bound"
-    value = _cut(weights, best)
-    if bound < value and count <= limit - work:
+    if count <= min(limit, _ENUMERATED):
         best = _canonical(n, lightest(weights))
-        value = bound = _cut(weights, best)
-        work += count
-        solver = "enumeration in two parts"
-    return Certificate(best, value, bound, solver, work)
+        value = _cut(weights, best)
+        return Certificate(best, value, value, "enumeration in two parts", count)
+    best, work = descend(weights, start, limit // 8)
+    bound, solver = 0, "swap descent"
+    if n <= _LARGEST:
+        best, bound, spent = branch_and_bound(weights, best, limit - work)
+        work, solver = work + spent, "semidefinite branch and bound"
+    return Certificate(_canonical(n, best), _cut(weights, best), bound, solver, work)
 
 
 def _cut(weights: Floats, half: Half) -> int:
@@ -126,93 +124,192 @@ def lightest(weights: Floats) -> Half:
 
 def descend(weights: Floats, start: Half, limit: int) -> tuple[Half, int]:
     """Return the best half of descents by the best swap [2]_, from ``start`` and random halves; and the steps."""
-    n, work = len(weights), 0
-    rng = np.random.default_rng(0)
-    best, value = start, np.inf
+    n, rng = len(weights), np.random.default_rng(0)
+    best, value, work = start, _cut(weights, start), 0
     half = np.array(start)
     for _ in range(_DESCENTS * n + 1):
-        side = np.full(n, -1.0)
-        side[half] = 1
-        while True:
-            pull = side * (weights @ side)  # weight to the own half minus weight to the other
-            one, other = np.flatnonzero(side > 0), np.flatnonzero(side < 0)
-            loss = pull[one][:, None] + pull[other] + 2 * weights[np.ix_(one, other)]
-            at = int(loss.argmin())
-            work += n * n
-            if loss.flat[at] >= 0 or work > limit:
-                break
-            side[one[at // len(other)]], side[other[at % len(other)]] = -1, 1
-        cut = -side @ weights @ side
-        if cut < value:
-            best, value = tuple(np.flatnonzero(side > 0).tolist()), cut
+        found, steps = _swaps(weights, half, limit - work)
+        work += steps
+        if (cut := _cut(weights, found)) < value:
+            best, value = found, cut
         if work > limit:
             break
         half = rng.permutation(n)[: n // 2]
     return best, work
 
 
-def semidefinite_bound(weights: Floats, target: int, limit: int) -> tuple[int, int]:
-    """Return a lower bound on every bisection, at most ``target``, and the steps it took.
-
-    With x[v] = +-1 for the halves and X = x x', the cut is <C, X>, C a quarter of the Laplacian. The
-    relaxation [3]_ keeps that X is positive semidefinite, has a unit diagonal, X 1 = 0 (a lone vertex
-    makes n even) and satisfies the triangle inequalities s.(X[i, j], X[i, k], X[j, k]) >= -1, of which
-    violated ones are added in rounds. Any multipliers y and z >= 0 prove the bound
-    sum y - sum z + n min(0, smallest eigenvalue of S), where S is C less what they multiply, on the
-    complement of the vector 1. Good ones come from maximising the dual with a quadratic penalty alpha
-    on X [4]_, which is smooth, for a falling alpha.
-    """
-    n = len(weights) + len(weights) % 2
-    cost = np.zeros((n, n))
-    cost[: len(weights), : len(weights)] = -weights / 4
-    np.fill_diagonal(cost, -cost.sum(axis=1))
-    triples = np.array(list(combinations(range(n), 3)))
-    signs = np.array([(1.0, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
-    used = np.zeros(0, dtype=np.int64)  # the triangle inequalities in use, as numbers of signs and of triples
-    corners, sign = np.zeros((0, 3), dtype=np.int64), np.zeros((0, 3))
-    best, work = 0.0, 0
-
-    def entries(matrix: Floats, corners: NDArray[np.int64]) -> Floats:
-        i, j, k = corners.T
-        return np.stack([matrix[i, j], matrix[i, k], matrix[j, k]], axis=1)
-
-    def dual(at: Floats) -> tuple[float, Floats, Floats]:
-        """Value and gradient of the penalised dual, and its X; every call also proves a bound."""
-        nonlocal best, work
-        work += n**3
-        y, z = at[:n], at[n:]
-        slack = cost - np.diag(y)
-        for (a, b), share in zip(((0, 1), (0, 2), (1, 2)), (z[:, None] * sign / 2).T, strict=True):
-            np.subtract.at(slack, (corners[:, a], corners[:, b]), share)
-            np.subtract.at(slack, (corners[:, b], corners[:, a]), share)
-        slack -= slack.mean(axis=0)
-        slack -= slack.mean(axis=1)[:, None]
-        values, vectors = np.linalg.eigh((slack + slack.T) / 2)
-        linear = float(y.sum() - z.sum())
-        size = float(abs(y).sum() + z.sum() + n * abs(values).max() + weights.sum())
-        margin = 1e-6 + 1e-10 * n * size  # rounding errs by some n * 1e-16 of each sum and eigenvalue
-        best = max(best, linear + n * min(0.0, float(values[0])) - margin)
-        negative = -values[values < 0]
-        basis = vectors[:, : len(negative)]
-        x = (basis * (negative / alpha)) @ basis.T
-        gradient = np.concatenate([1 - np.diag(x), -1 - (sign * entries(x, corners)).sum(axis=1)])
-        return linear - float((negative**2).sum()) / (2 * alpha), gradient, x
-
-    alpha = scale = float(np.abs(cost).sum()) / n**2
-    at = np.zeros(n)
-    for _ in range(_ROUNDS):
-        if work >= limit or ceil(best) >= target or scale == 0:
+def _swaps(weights: Floats, half: NDArray[np.int64], limit: int) -> tuple[Half, int]:
+    """Follow the best swap of two vertices between the halves as long as it gains; return the half and the steps."""
+    n, work = len(weights), 0
+    side = np.full(n, -1.0)
+    side[half] = 1
+    while work <= limit:
+        pull = side * (weights @ side)  # weight to the own half minus weight to the other
+        one, other = np.flatnonzero(side > 0), np.flatnonzero(side < 0)
+        loss = pull[one][:, None] + pull[other] + 2 * weights[np.ix_(one, other)]
+        at = int(loss.argmin())
+        work += n * n
+        if loss.flat[at] >= 0:
             break
-        at, x = _climb(dual, at, n, alpha, lambda: work >= limit or ceil(best) >= target)
-        kept = at[n:] > 1e-6 * scale
-        excess = (entries(x, triples) @ signs.T).T.ravel() + 1  # below 0 where violated
-        worst = np.argsort(excess, kind="stable")[: _CUTS * n]
-        fresh = worst[(excess[worst] < -_VIOLATION) & ~np.isin(worst, used[kept])]
-        used = np.concatenate([used[kept], fresh])
-        corners, sign = triples[used % len(triples)], signs[used // len(triples)]
-        at = np.concatenate([at[:n], at[n:][kept], np.zeros(len(fresh))])
-        alpha = max(_PENALTY_FACTOR * alpha, _LEAST_PENALTY * scale)
-    return min(target, ceil(best)), work
+        side[one[at // len(other)]], side[other[at % len(other)]] = -1, 1
+    return tuple(np.flatnonzero(side > 0).tolist()), work
+
+
+_SIGNS = np.array([(1.0, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
+"""Signs s of the triangle inequalities s.(X[i, j], X[i, k], X[j, k]) >= -1."""
+_JOINING = np.array([[-1, 0, 1], [0, -1, 2], [1, 2, -1]])
+"""Which of its three entries joins two corners of a triangle."""
+
+
+@dataclass
+class _Node:
+    """Bisections in which some vertices are tied to others, and a point of the dual of their relaxation [3]_.
+
+    With x[v] = +-1 for the halves and X = x x', the cut is <C, X>, C a quarter of the Laplacian. The relaxation
+    keeps that X is positive semidefinite, has a unit diagonal, X a = 0 (a lone vertex makes n even) and satisfies
+    triangle inequalities. Tied vertices are one row, whose weight ``a`` counts those of one side less those of the
+    other. Any multipliers y and z >= 0 prove the bound sum y - sum z + n min(0, smallest eigenvalue of S), where S is C
+    less what they multiply, on the complement of a. Good ones come from maximising the dual with a quadratic
+    penalty on X [4]_, which is smooth, for a falling penalty; violated triangle inequalities are added in rounds.
+    """
+
+    cost: Floats
+    a: Floats
+    rows: NDArray[np.int64]
+    """(n,) the row of each vertex."""
+    sides: Floats
+    """(n,) 1 where a vertex is on the side of its row, -1 where it is on the other."""
+    y: Floats
+    z: Floats
+    corners: NDArray[np.int64]
+    """(len(z), 3) rows of each triangle inequality in use, rising, and its signs."""
+    signs: Floats
+    x: Floats
+    """The relaxation's X at the last point; of the node above while there is none."""
+    bound: float = 0.0
+
+    def tighten(self, target: int, scale: float, penalty: float, limit: int) -> int:
+        """Improve the dual point until it proves ``target`` or stalls; return the steps it took, about ``limit``."""
+        n, work, best = len(self.cost), 0, self.bound
+        total, norm = float(np.abs(self.cost).sum()), float(self.a @ self.a) or 1.0
+        triples = np.array(list(combinations(range(n), 3)), dtype=np.int64).reshape(-1, 3)
+        numbers = _entries(triples, n)
+
+        def dual(at: Floats) -> tuple[float, Floats, Floats]:
+            """Value and gradient of the penalised dual, and its X; every call also proves a bound."""
+            nonlocal best, work
+            work += n**3
+            y, z = at[:n], at[n:]
+            shares = np.bincount(used.ravel(), (z[:, None] * self.signs / 2).ravel(), n * n).reshape(n, n)
+            slack = self.cost - np.diag(y) - shares - shares.T
+            slack -= np.outer(slack @ self.a / norm, self.a)
+            slack -= np.outer(self.a, self.a @ slack / norm)
+            values, vectors = np.linalg.eigh((slack + slack.T) / 2)
+            linear = float(y.sum() - z.sum())
+            size = float(abs(y).sum() + z.sum() + n * abs(values).max()) + total
+            margin = 1e-6 + 1e-12 * n * size  # rounding errs by some n * 1e-16 of each sum and eigenvalue
+            best = max(best, linear + n * min(0.0, float(values[0])) - margin)
+            negative = -values[values < 0]
+            basis = vectors[:, : len(negative)]
+            x = (basis * (negative / penalty)) @ basis.T
+            gradient = np.concatenate([1 - np.diag(x), -1 - (self.signs * x.ravel()[used]).sum(axis=1)])
+            return linear - float((negative**2).sum()) / (2 * penalty), gradient, x
+
+        for round in range(_ROUNDS):
+            before, used = best, _entries(self.corners, n)
+            at = np.concatenate([self.y, self.z])
+            at, self.x = _climb(dual, at, n, penalty, lambda: work >= limit or ceil(best) >= target)
+            self.y, self.z, self.bound = at[:n], at[n:], best
+            stalled = round > 1 and best + _STALLED * (best - before) < target - 1
+            if stalled or work >= limit or ceil(best) >= target:
+                break
+            excess = (self.x.ravel()[numbers] @ _SIGNS.T + 1).ravel()  # below 0 where violated
+            violated = np.flatnonzero(excess < -_VIOLATION)
+            worst = violated[np.argsort(excess[violated], kind="stable")[: _CUTS * n]]
+            kept = self.z > 1e-5 * scale
+            self._keep(kept, triples[worst // 4], _SIGNS[worst % 4])
+            penalty = max(_PENALTY_FACTOR * penalty, _LEAST_PENALTY * scale)
+        return work
+
+    def _keep(self, kept: NDArray[np.bool_], corners: NDArray[np.int64], signs: Floats) -> None:
+        """Keep some triangle inequalities, and add those that are not among them."""
+        keys = self._keys(self.corners[kept], self.signs[kept])
+        fresh = ~np.isin(self._keys(corners, signs), keys)
+        self.corners = np.concatenate([self.corners[kept], corners[fresh]])
+        self.signs = np.concatenate([self.signs[kept], signs[fresh]])
+        self.z = np.concatenate([self.z[kept], np.zeros(int(fresh.sum()))])
+
+    def _keys(self, corners: NDArray[np.int64], signs: Floats) -> NDArray[np.int64]:
+        """Return a number for each triangle inequality."""
+        n = len(self.cost)
+        keys: NDArray[np.int64] = corners @ np.array([4 * n * n, 4 * n, 4]) + (signs[:, :2] < 0) @ np.array([2, 1])
+        return keys
+
+    def tied(self, i: int, j: int, side: int) -> _Node:
+        """Return the node below this one in which row j > i is ``side`` times row i, with the same multipliers."""
+        left = np.arange(len(self.cost)) != j
+        cost, a, y = self.cost.copy(), self.a.copy(), self.y.copy()
+        cost[i] += side * cost[j]
+        cost[:, i] += side * cost[:, j]
+        a[i] += side * a[j]
+        y[i] += y[j]
+        kept = ~((self.corners == i).any(axis=1) & (self.corners == j).any(axis=1))  # these say nothing any more
+        corners, signs, z = self.corners[kept], self.signs[kept], self.z[kept]
+        moved = corners == j
+        signs = signs * np.where(moved[:, [0, 0, 1]] | moved[:, [1, 2, 2]], side, 1)
+        corners = np.where(moved, i, corners)
+        rank = np.argsort(corners, axis=1, kind="stable")
+        corners = np.take_along_axis(corners, rank, axis=1)
+        signs = np.take_along_axis(signs, _JOINING[rank[:, [0, 0, 1]], rank[:, [1, 2, 2]]], axis=1)
+        rows, sides = np.where(self.rows == j, i, self.rows), np.where(self.rows == j, side * self.sides, self.sides)
+        rows, corners, cost = rows - (rows > j), corners - (corners > j), cost[np.ix_(left, left)]
+        child = _Node(cost, a[left], rows, sides, y[left], z, corners, signs, self.x, self.bound)
+        _, once, same = np.unique(child._keys(corners, signs), return_index=True, return_inverse=True)
+        child.corners, child.signs = corners[once], signs[once]
+        child.z = np.bincount(same, z, len(once)).astype(np.float64)
+        return child
+
+
+def _entries(corners: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return the places in an n x n matrix of the three entries of each triangle."""
+    return corners[:, [0, 0, 1]] * n + corners[:, [1, 2, 2]]
+
+
+def branch_and_bound(weights: Floats, best: Half, limit: int) -> tuple[Half, int, int]:
+    """Return the best half and bound by tying the pair of vertices that is least decided [3]_, and the steps it took.
+
+    ``best`` is a half to begin with. Nodes are looked at by rising bound. Where they are decided, the sides of the
+    vertices against the first round to a half, which swaps improve.
+    """
+    size, n = len(weights), len(weights) + len(weights) % 2
+    cost = np.zeros((n, n))
+    cost[:size, :size] = -weights / 4
+    np.fill_diagonal(cost, -cost.sum(axis=1))
+    scale = float(np.abs(cost).sum()) / n**2
+    none, ones, value, work = np.zeros((0, 3)), np.ones(n), _cut(weights, best), 0
+    waiting = [_Node(cost, ones, np.arange(n), ones, 0 * ones, none[:, 0], none.astype(np.int64), none, cost)]
+    nodes: list[tuple[float, int, _Node]] = []
+    penalty, made = scale, 0
+    while waiting or (nodes and ceil(nodes[0][0]) < value and work < limit):
+        if not waiting:
+            _, _, node = heappop(nodes)
+            rows = np.stack(np.triu_indices(len(node.cost), 1), axis=1)
+            i, j = rows[int(np.abs(node.x[rows[:, 0], rows[:, 1]]).argmin())].tolist()
+            waiting = [node.tied(i, j, side) for side in (1, -1)]
+        node = waiting.pop()
+        if 2 * np.abs(node.a).max() > np.abs(node.a).sum():  # no halves of one size
+            continue
+        if value:
+            work += node.tighten(value, scale, penalty, limit - work)
+        first = np.argsort(-node.sides * node.x[0, node.rows], kind="stable")[: n // 2]
+        half, steps = _swaps(weights, first[first < size], limit)
+        work += steps
+        if _cut(weights, half) < value:
+            best, value = half, _cut(weights, half)
+        if len(node.cost) > 1:
+            heappush(nodes, (node.bound, made, node))
+        penalty, made = _FIRST_PENALTY * scale, made + 1
+    return best, min([value, *(ceil(bound) for bound, _, _ in nodes)]), work
 
 
 def _climb(dual: Any, at: Floats, free: int, step: float, done: Any) -> tuple[Floats, Floats]:

@@ -1,11 +1,17 @@
-"""Rooms and times for meetings: a timetable in bit masks, and the most attendees with CP-SAT."""
+"""Rooms and times for meetings: a timetable in bit masks, and the most attendees with CP-SAT.
+
+References
+----------
+.. [1] J. Sousa, L. Wolsey, "A time indexed formulation of non-preemptive single machine scheduling problems",
+   Mathematical Programming 54, 1992.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import gcd
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,9 +22,6 @@ from . import cpsat
 Row: TypeAlias = tuple[int, int, int]
 """A meeting, its room, and the minute of its start."""
 Schedule: TypeAlias = tuple[Row, ...]
-
-_LARGEST = 200
-"""Meetings that are searched at most: with more, most of CP-SAT's time is not counted as deterministic time."""
 
 
 def first_bit(mask: int) -> int:
@@ -103,82 +106,110 @@ class Timetable:
                 self.place(meeting, room, slot)
 
 
-def by_classes(instance: Any, start: Schedule, limit: int) -> Certificate[Schedule]:
+def most_attended(instance: Any, start: Schedule, limit: int) -> Certificate[Schedule]:
     """Return the schedule with most attendees and its proof, or the best one and the best bound within ``limit``.
 
-    The model has one optional interval per meeting and class of equal rooms. A class holds as many meetings at once as
-    it has rooms; intervals that never overlap more often can always be spread over the rooms. Counts over all rooms of
-    at least a size are redundant, but tighten. Where all times share a divisor, starts at its multiples suffice:
-    moving every meeting as early as it can go ends there.
+    At first rooms are only counted: at no time do more meetings need a room of a size or a larger one than there are.
+    That bounds what can be held. Then rooms are assigned at the starts that were found, and only where a meeting finds
+    none the whole is searched with rooms.
 
-    ``instance`` has what `forge_gym.envs.meeting_scheduling` gives it; ``limit`` is CP-SAT's deterministic time in
-    millionths. Of more than `_LARGEST` meetings, those that fit a room and a time are counted, and nothing is searched.
+    Where all times share a divisor, starts at its multiples suffice: moving every meeting as early as it can go
+    ends there. ``instance`` has what `forge_gym.envs.meeting_scheduling` gives it; ``limit`` is CP-SAT's deterministic
+    time in millionths.
     """
-    if len(instance.meetings) > _LARGEST:
-        held = sum(len(instance.meetings[meeting][1]) for meeting, _, _ in start)
-        possible = zip(instance.meetings, instance.suitable, instance.starts, strict=True)
-        bound = sum(len(people) for (_, people), rooms, starts in possible if rooms and starts)
-        return Certificate(start, held, bound, "first fit", 0)
     times = [minute for free in instance.availability for interval in free for minute in interval]
     unit = gcd(*times, *(duration for duration, _ in instance.meetings))
     if unit % instance.step == 0:
         instance = replace(instance, step=unit)
+    starts = [bits(mask) if rooms else [] for rooms, mask in zip(instance.suitable, instance.starts, strict=True)]
+    sizes = [len(people) for _, people in instance.meetings]
+    bound = sum([size for size, slots in zip(sizes, starts, strict=True) if slots])
+    best, name, work = start, "first fit", 0
+
+    def held(schedule: Schedule) -> int:
+        return sum([sizes[meeting] for meeting, _, _ in schedule])
+
+    counted = _search(instance, starts, False, best, limit - limit // 4)
+    if counted.feasible:
+        work, name, bound = counted.work, counted.name, min(bound, counted.bound)
+        placed = _search(instance, [counted.starts.get(meeting, []) for meeting in range(len(sizes))], True, (), limit)
+        best, work = max(best, placed.schedule, key=held), work + placed.work
+        if held(best) < bound:
+            whole = _search(instance, starts, True, best, limit - work)
+            best, work = max(best, whole.schedule, key=held), work + whole.work
+            bound = min(bound, whole.bound)
+    return Certificate(best, held(best), bound, name, work)
+
+
+class _Found(NamedTuple):
+    """What a search found."""
+
+    feasible: bool
+    schedule: Schedule
+    """In rooms, if they were searched."""
+    starts: dict[int, list[int]]
+    """The step at which each meeting that is held starts."""
+    bound: int
+    work: int
+    name: str
+
+
+def _search(instance: Any, starts: Sequence[Sequence[int]], in_rooms: bool, hint: Schedule, limit: int) -> _Found:
+    """Hold meetings at some of their ``starts``, in classes of equal rooms or, if not ``in_rooms``, counted only.
+
+    A time-indexed model: a literal for each meeting, start and class. Its linear relaxation is strong [1]_.
+    Intervals that never overlap more often than a class has rooms can always be spread over them.
+    """
+    meetings, slots = instance.meetings, instance.slots
+    entries = sum([slots[m] * len(meetings[m][1]) * len(steps) for m, steps in enumerate(starts)])
+    limit -= entries  # no deterministic time is counted while a model is built
+    if limit <= 0:
+        return _Found(False, (), {}, 0, 0, "")
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    classes = sorted(set(instance.rooms))
-    members = {seats: [r for r, other in enumerate(instance.rooms) if other == seats] for seats in classes}
-    in_class: dict[int, list[Any]] = {seats: [] for seats in classes}
-    from_class: dict[int, list[Any]] = {seats: [] for seats in classes}
-    of_person: list[list[Any]] = [[] for _ in instance.availability]
-    chosen: dict[int, tuple[Any, dict[int, Any]]] = {}
-    hint = {meeting: (room, time) for meeting, room, time in start}
-    worth: list[Any] = []
-    for meeting, (_, attendees) in enumerate(instance.meetings):
-        fitting = [seats for seats in classes if seats >= len(attendees)]
-        if not fitting or not instance.starts[meeting]:
-            continue
-        slot = model.new_int_var_from_domain(cp_model.Domain.from_values(bits(instance.starts[meeting])), "")
-        length, held = instance.slots[meeting], model.new_bool_var("")
-        interval = model.new_optional_fixed_size_interval_var(slot, length, held, "")
-        for person in attendees:
-            of_person[person].append(interval)
-        takes = {seats: model.new_bool_var("") for seats in fitting}
-        model.add(sum(takes.values()) == held)
-        if meeting in hint:
-            model.add_hint(slot, hint[meeting][1] // instance.step)
-        for seats, literal in takes.items():
-            in_class[seats].append(model.new_optional_fixed_size_interval_var(slot, length, literal, ""))
-            model.add_hint(literal, meeting in hint and instance.rooms[hint[meeting][0]] == seats)
-        model.add_hint(held, meeting in hint)
-        for seats in classes[: classes.index(fitting[0]) + 1]:
-            from_class[seats].append(interval)
-        chosen[meeting] = slot, takes
-        worth.append(len(attendees) * held)
-    for intervals in of_person:
-        model.add_no_overlap(intervals)
-    for seats in classes:
-        model.add_cumulative(in_class[seats], [1] * len(in_class[seats]), len(members[seats]))
-        at_least = sum(len(rooms) for other, rooms in members.items() if other >= seats)
-        model.add_cumulative(from_class[seats], [1] * len(from_class[seats]), at_least)
-    model.maximize(sum(worth))
-    solved = cpsat.solve(model, limit, maximise=True)
-    rows, bound = list(start), sum(len(instance.meetings[meeting][1]) for meeting in chosen)
+    members: dict[int, list[int]] = {}
+    for room in sorted(range(len(instance.rooms)), key=lambda room: (-instance.rooms[room], room)):
+        members.setdefault(instance.rooms[room], []).append(room)
+    people: dict[tuple[int, int], list[Any]] = {}
+    rooms: dict[int, dict[int, list[Any]]] = {}  # for each step and class, the literals that need a room
+    literals: dict[tuple[int, int, int], Any] = {}
+    hinted = {(meeting, time // instance.step) for meeting, _, time in hint}
+    for meeting, (_, attendees) in enumerate(meetings):
+        fitting = [seats for seats in members if seats >= len(attendees)]
+        for start in starts[meeting]:
+            for seats in fitting if in_rooms else fitting[-1:]:
+                literal = literals[start, meeting, seats] = model.new_bool_var("")
+                for step in range(start, start + slots[meeting]):
+                    rooms.setdefault(step, {}).setdefault(seats, []).append(literal)
+                    for person in attendees:
+                        people.setdefault((person, step), []).append(literal)
+                if hint and not in_rooms:
+                    model.add_hint(literal, (meeting, start) in hinted)
+    of_meeting: dict[int, list[Any]] = {}
+    for (_, meeting, _), literal in literals.items():
+        of_meeting.setdefault(meeting, []).append(literal)
+    for exclusive in (*of_meeting.values(), *people.values()):
+        model.add_at_most_one(exclusive)
+    for needed in rooms.values():
+        needing: list[Any] = []
+        available = 0
+        for seats, equal in members.items():
+            needing = needed.get(seats, []) if in_rooms else needing + needed.get(seats, [])
+            available = len(equal) if in_rooms else available + len(equal)
+            if len(needing) > available:
+                model.add(sum(needing) <= available)
+    model.maximize(sum(len(meetings[meeting][1]) * literal for (_, meeting, _), literal in literals.items()))
+    solved = cpsat.solve(model, limit, maximise=True, linearization_level=2)
+    rows, found, until = [], {}, [0] * len(instance.rooms)
     if solved.feasible:
-        rows, bound = [], min(bound, solved.bound)
-        until = [0] * len(instance.rooms)
-        for slot, meeting, seats in sorted(
-            (solved.value(slot), meeting, seats)
-            for meeting, (slot, takes) in chosen.items()
-            for seats, literal in takes.items()
-            if solved.value(literal)
-        ):
-            room = next(r for r in members[seats] if until[r] <= slot)
-            until[room] = slot + instance.slots[meeting]
-            rows.append((meeting, room, slot * instance.step))
-        rows.sort()
-    value = sum(len(instance.meetings[meeting][1]) for meeting, _, _ in rows)
-    return Certificate(tuple(rows), value, bound, solved.name, solved.work)
+        for start, meeting, seats in sorted(place for place, literal in literals.items() if solved.value(literal)):
+            found[meeting] = [start]
+            if in_rooms:
+                room = next(room for room in members[seats] if until[room] <= start)
+                until[room] = start + slots[meeting]
+                rows.append((meeting, room, start * instance.step))
+    return _Found(solved.feasible, tuple(sorted(rows)), found, solved.bound, solved.work + entries, solved.name)
 
 
 def block(start: int, stop: int) -> int:
