@@ -32,7 +32,8 @@ class GraphColoring(Assignment[Graph]):
     """Colour the vertices with as few colours as possible, adjacent ones differently.
 
     Problem: min number of distinct colours, c[u] != c[v] on every edge. Trivial: next fit, each colour as long as it
-    fits. Heuristic: first fit in the order of the vertices [3]_. Reference: DSATUR branch and bound, then CP-SAT.
+    fits. Heuristic: first fit in the order of the vertices [3]_. Reference: DSATUR, then branch
+    and price.
 
     Examples
     --------
@@ -49,7 +50,7 @@ class GraphColoring(Assignment[Graph]):
     interchangeable: ClassVar = True
     own: ClassVar = ("proper",)
     instance_type: ClassVar = Graph
-    work_limit: ClassVar = 15_000_000
+    work_limit: ClassVar = 30_000_000
     smallest: ClassVar = 12
     scratch: ClassVar = {"n": 10, "p": 0.4}
     picture: ClassVar = ColoredVertices()
@@ -151,5 +152,5 @@ class GraphColoring(Assignment[Graph]):
         return self.objective(instance, partial)
 
     def solve(self, instance: Graph, start: Labels, limit: int) -> Certificate[Labels]:
-        """DSATUR branch and bound for a tenth of the steps, then CP-SAT, a step of which is its microsecond."""
+        """DSATUR branch and bound, branch and price, then CP-SAT; a step is some tenths of a microsecond in each."""
         return fewest_colors(instance.neighbours, start, limit)

@@ -1,4 +1,4 @@
-"""Fewest colours of graphs: DSATUR branch and bound, then CP-SAT where that takes too long.
+"""Fewest colours of graphs: DSATUR branch and bound, then branch and price, or CP-SAT.
 
 References
 ----------
@@ -8,16 +8,18 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from ..core.bitset import bits
 from ..core.reference import Certificate
 from . import cpsat
-
-Colouring: TypeAlias = tuple[int, ...]
+from .branch_and_price_coloring import Colouring, branch_and_price, maximal_independent_sets
 
 _LARGEST = 400
 """Vertices of the largest graph that is searched: each step of a larger one takes too long."""
+_DSATUR_SHARE = 20
+"""The part of the steps that is for DSATUR: small graphs need no more."""
+_SETS_SHARE = 10
+"""The part of the steps within which all maximal independent sets are found, where these are few enough."""
 _LOOKS = 2_000_000
 """Vertices looked at while cliques are grown: below a second, and far more than small graphs need."""
 
@@ -25,9 +27,10 @@ _LOOKS = 2_000_000
 def fewest_colors(neighbours: Sequence[int], start: Colouring, limit: int) -> Certificate[Colouring]:
     """Return a colouring with the fewest colours and its proof, or the best one and the best bound.
 
-    ``neighbours`` has a bit mask for each vertex, and ``start`` is a colouring to begin with. A tenth of the steps of
-    ``limit`` are for DSATUR, each a vertex looked at; the others are CP-SAT's, see `cpsat.solve`. Of large graphs
-    only the bound of a clique is known.
+    ``neighbours`` has a bit mask for each vertex, and ``start`` is a colouring to begin with. A part of the steps of
+    ``limit`` is for DSATUR, each a vertex looked at. The next are for `branch_and_price` where few independent sets
+    are maximal, as in dense graphs. What it leaves is CP-SAT's, see `cpsat.solve`. Of large graphs only the bound of a
+    clique is known.
 
     Examples
     --------
@@ -37,7 +40,9 @@ def fewest_colors(neighbours: Sequence[int], start: Colouring, limit: int) -> Ce
     clique = greedy_clique(neighbours)
     if len(neighbours) > _LARGEST:
         return Certificate(start, len(set(start)), len(clique), "first fit, greedy clique", 0)
-    coloring = dsatur(neighbours, clique, start, limit // 10)
+    coloring = dsatur(neighbours, clique, start, limit // _DSATUR_SHARE)
+    if not coloring.proven and (sets := maximal_independent_sets(neighbours, limit // _SETS_SHARE)):
+        coloring = branch_and_price(neighbours, sets, coloring, limit - coloring.work)
     return coloring if coloring.proven else assign(neighbours, clique, coloring, limit - coloring.work)
 
 
