@@ -24,6 +24,7 @@ from gymnasium.error import ResetNeeded
 import forge_gym
 from forge_gym.adapters.gem import ForgeGemEnv, register
 from forge_gym.core.episode import Protocol
+from forge_gym.core.registry import problem_class
 
 NAMES = forge_gym.problems()
 
@@ -285,3 +286,22 @@ def test_a_conversation() -> None:
     prompt, _ = env.reset(seed=3)
     seen, _, _, _, info = env.step("no idea")
     assert seen == f"{prompt}|assistant: no idea|user: {info['feedback']}"
+
+
+def test_an_instance_that_was_found_graded_is_not_solved_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    cover = problem_class("SetCover")
+    solve, solved = cover.solve, list[str]()
+
+    def counted(self: Any, instance: Any, *rest: Any) -> Any:
+        solved.append(instance.to_json())
+        return solve(self, instance, *rest)
+
+    monkeypatch.setattr(cover, "solve", counted)
+    env = made("SetCover", seed=11, turns=2)
+    env.reset()
+    env.step(env.sample_random_action())
+    spawned = env.spawn(same_state=True)
+    spawned.set_state(env.get_state())
+    spawned.step(spawned.sample_random_action())
+    env.set_state(env.get_state())
+    assert len(solved) == len(set(solved)) > 0 and spawned._episode is not env._episode

@@ -63,7 +63,8 @@ def test_tasks_are_the_stream() -> None:
     ]  # fmt: skip
     tsp = forge_gym.problem("TSP", level=1)
     for task, (index, instance) in zip(tasks[::4], tsp.graded_instances(5, "test"), strict=False):
-        assert task.data.spec == task.key == tsp.spec(5, index, "test")
+        assert task.key == tsp.spec(5, index, "test")
+        assert task.data.spec == tsp.spec(5, index, "test", certificate=tsp.reference(instance))
         assert task.data.prompt == tsp.prompt(instance)
     assert len({task.key for task in tasks}) == len({task.data.name for task in tasks}) == 9
     assert [task.data.idx for task in tasks] == list(range(9))

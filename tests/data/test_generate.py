@@ -172,14 +172,14 @@ def test_a_killed_worker_costs_its_chunk(tmp_path: Path) -> None:
 
     def kill(done: int) -> None:
         children = multiprocessing.active_children()
-        if done and len(killed) < 3 and children:
+        if done and len(killed) < 2 and children:  # a chunk that is lost three times ends the run
             victim = children[0].pid
             assert victim is not None
             killed.append(victim)
             os.kill(victim, signal.SIGKILL)
 
     found = generate(problems(), tmp_path / "killed", ROWS, levels=[6], workers=2, progress=kill)
-    assert killed  # up to three: they may be done before
+    assert killed  # up to two: they may be done before
     assert content(found) == expected
 
 

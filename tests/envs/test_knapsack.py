@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import forge_gym
 from forge_gym.core.parameters import choices
 from forge_gym.data.formats import read_instance
 from forge_gym.envs.knapsack import Knapsack, KnapsackInstance
@@ -92,3 +94,11 @@ def test_distributions_are_pisingers() -> None:
 def test_published_optima(classic: Path, name: str, optimum: int) -> None:
     reference = Knapsack().reference(read_instance("Knapsack", classic / "knapsack" / f"{name}.txt"))
     assert reference.proven and reference.value == optimum
+
+
+def test_items_stand_in_the_order_of_their_exact_densities() -> None:
+    for index in range(300):
+        pack = forge_gym.problem("Knapsack", n=14, largest=2 + index, distribution="uncorrelated").instance(1, index)
+        density = [Fraction(v, w) for v, w in zip(pack.values, pack.weights, strict=True)]  # type: ignore[attr-defined]
+        by = sorted(range(pack.size), key=lambda i: (-density[i], -pack.values[i], i))  # type: ignore[attr-defined]
+        assert pack.by_density == tuple(by)  # type: ignore[attr-defined]

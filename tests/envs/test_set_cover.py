@@ -187,3 +187,16 @@ def test_the_published_benchmark(published: list[dict[str, Any]]) -> None:
         assert verdict.optimal and verdict.objective == row["proven_optimum"], row["id"]
         reference = cover.reference(instance)
         assert reference.proven and reference.value == row["proven_optimum"], row["id"]
+
+
+def test_greedy_keys_are_in_the_order_of_the_exact_prices() -> None:
+    for index in range(300):
+        cover = forge_gym.problem("SetCover", n=20 + index % 9, largest=1 + index % 20)
+        instance = cover.instance(seed=9, index=index)
+        held, chosen = 0, list[int]()
+        while held.bit_count() < instance.universe:
+            fresh = [(j, (mask & ~held).bit_count()) for j, mask in enumerate(instance.masks)]
+            best = min((Fraction(instance.costs[j], count), j) for j, count in fresh if count)[1]
+            chosen.append(best)
+            held |= instance.masks[best]
+        assert [*cover.greedy(instance, lambda ranked: next(iter(ranked), None))] == chosen  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ from .rows import Row, found_by, hold, ladder, replacing
 CHUNK_S = 1.0
 """Seconds that a chunk of work should take, less for the first ones of a stream: what is lost with a worker."""
 _PROBE = 4
-"""Instances of a stream's first chunk, which shows how long one takes."""
+"""Instances of a stream's first chunk, which shows how long one takes, and of its last ones."""
 _ATTEMPTS = 3
 """Times that a chunk may be lost."""
 _STATE = ".forge"
@@ -208,15 +208,18 @@ class _Stream:
         self.keys.add(int(key, 16))
         self._last = int(index)
 
-    def next(self) -> Chunk | None:
-        """Return what to do next; None if that depends on what is under way, or there are rows enough."""
+    def next(self, workers: int) -> Chunk | None:
+        """Return what to do next; None if that depends on what is under way, or there are rows enough.
+
+        The last chunks are small, so that all ``workers`` end at about the same time.
+        """
         missing = self.want - len(self.keys)
         if self._counted:  # the share of the next instances that become rows is that of those before
             missing = round(missing * self._counted / max(len(self.keys), 1)) - (self._end - self._counted)
         if missing <= 0 or (self._end and not self._counted):
             return None
-        start, size = self._end, max(1, round(CHUNK_S * self._speed))
-        self._end += min(missing, size)
+        start, size = self._end, min(CHUNK_S * self._speed, max(_PROBE, missing / (2 * workers)))
+        self._end += min(missing, max(1, round(size)))
         return replace(self._first, start=start, stop=self._end)
 
     def store(self, chunk: Chunk, lines: bytes, seconds: float) -> int:
@@ -434,7 +437,7 @@ def _draw(streams: Sequence[_Stream], crew: Local | Ray, progress: Callable[[int
         idle = 0
         while len(running) < crew.workers and idle < len(streams):
             stream = next(turns)
-            chunk = stream.next()
+            chunk = stream.next(crew.workers)
             idle = idle + 1 if chunk is None else 0
             if chunk is not None:
                 running[crew.submit(chunk)] = stream, chunk, time.perf_counter()
