@@ -26,7 +26,7 @@ import numpy as np
 from ..core import Certificate, Range, Share, Violation, check_int
 from ..kinds import Choose, Chosen, Subset, WeightedGraph
 from ..kinds.forms import fixed_permutations
-from ..kinds.random_graphs import edges_of, random_adjacency
+from ..kinds.random_graphs import community_edges, pairs_of, random_edges
 from ..pictures.graph import Halves
 from ..solvers.bisection import lightest_bisection
 from ..solvers.greedy import two_least
@@ -63,7 +63,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
     n: int = 16
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "planted"] = "gnp"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: ``k`` hidden
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``k`` hidden
     communities [3]_, an edge of probability 1.5 ``p`` inside one and 0.5 ``p`` between two."""
     p: Share = 0.4
     """Density, or probability of an edge."""
@@ -80,11 +80,10 @@ class BalancedMinCut(Subset[WeightedGraph]):
         n = self.n
         if self.distribution == "planted":
             communities = rng.permutation(n) % self.k  # in random order: vertex numbers tell nothing
-            alike = communities[:, None] == communities
-            adjacent = np.triu(rng.random((n, n)) < np.where(alike, 1.5 * self.p, 0.5 * self.p), 1)
+            edges = community_edges(rng, communities, 1.5 * self.p, 0.5 * self.p)
         else:
-            adjacent = random_adjacency(rng, self.distribution, n, self.p)
-        pairs = edges_of(adjacent)
+            edges = random_edges(rng, self.distribution, n, self.p)
+        pairs = pairs_of(n, edges)
         weights = rng.integers(1, self.largest + 1, size=len(pairs)).tolist()
         return WeightedGraph(n, tuple([(*pair, w) for pair, w in zip(pairs, weights, strict=True)]))
 

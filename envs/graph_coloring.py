@@ -22,7 +22,7 @@ import numpy as np
 
 from ..core import Certificate, Range, Share, Violation, bits, check_int
 from ..kinds import Assignment, Choose, Graph, Labels, Partial
-from ..kinds.random_graphs import edges_of, random_adjacency
+from ..kinds.random_graphs import ends_of, pairs_of, random_edges
 from ..pictures.graph import ColoredVertices
 from ..solvers.coloring import fewest_colors
 
@@ -60,7 +60,7 @@ class GraphColoring(Assignment[Graph]):
     n: int = 20
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "planted"] = "gnp"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: the edges of
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: the edges of
     ``gnp`` between the classes of a hidden balanced ``k``-colouring only."""
     p: Share = 0.5
     """Density, or probability of an edge."""
@@ -72,12 +72,13 @@ class GraphColoring(Assignment[Graph]):
             check_int("k", self.k, 2, self.n)
 
     def generate(self, rng: np.random.Generator) -> Graph:
-        n = self.n
-        if self.distribution != "planted":
-            return Graph(n, edges_of(random_adjacency(rng, self.distribution, n, self.p)))
-        classes = rng.permutation(n) % self.k  # in random order: vertex numbers tell nothing
-        present = random_adjacency(rng, "gnp", n, self.p) & (classes[:, None] != classes)
-        return Graph(n, edges_of(present))
+        n, planted = self.n, self.distribution == "planted"
+        edges = random_edges(rng, "gnp" if planted else self.distribution, n, self.p)
+        if planted:
+            classes = rng.permutation(n) % self.k  # in random order: vertex numbers tell nothing
+            tails, heads = classes[ends_of(n, edges)]
+            edges = edges[tails != heads]
+        return Graph(n, pairs_of(n, edges))
 
     def domain(self, instance: Graph) -> range:
         return range(instance.n)

@@ -27,7 +27,7 @@ import numpy as np
 from ..core import Between, Certificate, Violation, bits
 from ..kinds import Choose, Graph, Sequence, Walk
 from ..kinds.forms import elements
-from ..kinds.random_graphs import edges_of, paired_adjacency, random_adjacency
+from ..kinds.random_graphs import edges_between, paired_edges, pairs_of, random_edges
 from ..pictures.graph import Route
 from ..solvers import longest_cycle as cycles
 
@@ -88,8 +88,8 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     n: int = 16
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "regular", "planted"] = "gnp"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``regular``: degrees that
-    differ by at most 1, see `paired_adjacency`; ``planted``: a hidden Hamiltonian cycle and the edges of
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``regular``: degrees that
+    differ by at most 1, see `paired_edges`; ``planted``: a hidden Hamiltonian cycle and the edges of
     ``gnp`` beyond it. A forest gets the edges of a random triangle."""
     degree: Annotated[float, Between(2.0, 10.0**6)] = 3.5
     """Mean number of neighbours, as far as the number of vertices allows."""
@@ -97,18 +97,19 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     def generate(self, rng: np.random.Generator) -> HamiltonianCycleInstance:
         n = self.n
         if self.distribution == "regular":
-            adjacent = paired_adjacency(rng, n, self.degree)
+            edges = paired_edges(rng, n, self.degree)
         elif self.distribution == "planted":
             order = rng.permutation(n)
-            adjacent = random_adjacency(rng, "gnp", n, min(1.0, (self.degree - 2) / (n - 1)))
-            adjacent[order, np.roll(order, 1)] = True
+            others = random_edges(rng, "gnp", n, min(1.0, (self.degree - 2) / (n - 1)))
+            edges = edges_between(n, order, np.roll(order, 1), others)
         else:
-            adjacent = random_adjacency(rng, self.distribution, n, min(1.0, self.degree / (n - 1)))
-        instance = HamiltonianCycleInstance(n, edges_of(np.triu(adjacent | adjacent.T, 1)))
-        if instance.blocks:
+            edges = random_edges(rng, self.distribution, n, min(1.0, self.degree / (n - 1)))
+        instance = HamiltonianCycleInstance(n, pairs_of(n, edges))
+        if len(edges) >= n or instance.blocks:  # a forest has fewer edges than vertices
             return instance
-        a, b, c = sorted(rng.choice(n, size=3, replace=False).tolist())
-        return HamiltonianCycleInstance(n, tuple(sorted({*instance.edges, (a, b), (a, c), (b, c)})))
+        corners = rng.permutation(n)[:3]
+        edges = edges_between(n, corners, np.roll(corners, 1), edges)
+        return HamiltonianCycleInstance(n, pairs_of(n, edges))
 
     def question(self, instance: HamiltonianCycleInstance) -> str:
         return (

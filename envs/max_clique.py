@@ -25,7 +25,7 @@ import numpy as np
 
 from ..core import Between, Certificate, Share, Violation
 from ..kinds import Choose, Chosen, Graph, GraphSubset, pairs_without
-from ..kinds.random_graphs import edges_of, planted_set, random_adjacency
+from ..kinds.random_graphs import pairs_of, planted_edges, random_edges
 from ..pictures.graph import ChosenVertices
 from ..solvers import clique
 
@@ -59,7 +59,7 @@ class MaxClique(GraphSubset[Graph]):
     n: int = 45
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "planted"] = "planted"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: ``gnp`` with a
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with a
     hidden clique [4]_. Greedy mostly finds the largest clique of ``scale_free`` graphs, among their hubs;
     on ``geometric`` ones it is no better than a random maximal clique."""
     p: Share = 0.5
@@ -70,10 +70,10 @@ class MaxClique(GraphSubset[Graph]):
 
     def generate(self, rng: np.random.Generator) -> Graph:
         if self.distribution == "planted":
-            adjacent = planted_set(rng, self.n, self.p, self.hidden, adjacent=True)
+            edges = planted_edges(rng, self.n, self.p, self.hidden, adjacent=True)
         else:
-            adjacent = random_adjacency(rng, self.distribution, self.n, self.p)
-        return Graph(self.n, edges_of(adjacent))
+            edges = random_edges(rng, self.distribution, self.n, self.p)
+        return Graph(self.n, pairs_of(self.n, edges))
 
     def question(self, instance: Graph) -> str:
         return (

@@ -25,7 +25,7 @@ import numpy as np
 
 from ..core import Between, Certificate, Share, Violation, bits
 from ..kinds import Choose, Chosen, Graph, GraphSubset, pairs_without
-from ..kinds.random_graphs import edges_of, planted_set, random_adjacency
+from ..kinds.random_graphs import pairs_of, planted_edges, random_edges
 from ..pictures.graph import ChosenVertices
 from ..solvers import clique
 from ..solvers.greedy import lazy_greedy
@@ -61,7 +61,7 @@ class MaxIndependentSet(GraphSubset[Graph]):
     n: int = 55
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "planted"] = "planted"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_adjacency`; ``planted``: ``gnp`` with
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with
     a hidden independent set, as [4]_ hide a clique."""
     p: Share = 0.2
     """Density, or probability of an edge."""
@@ -71,10 +71,10 @@ class MaxIndependentSet(GraphSubset[Graph]):
 
     def generate(self, rng: np.random.Generator) -> Graph:
         if self.distribution == "planted":
-            adjacent = planted_set(rng, self.n, self.p, self.hidden, adjacent=False)
+            edges = planted_edges(rng, self.n, self.p, self.hidden, adjacent=False)
         else:
-            adjacent = random_adjacency(rng, self.distribution, self.n, self.p)
-        return Graph(self.n, edges_of(adjacent))
+            edges = random_edges(rng, self.distribution, self.n, self.p)
+        return Graph(self.n, pairs_of(self.n, edges))
 
     def question(self, instance: Graph) -> str:
         return (

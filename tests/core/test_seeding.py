@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+import math
+import pickle
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,18 +28,20 @@ from forge_gym.training.curriculum import Curriculum
 from forge_gym.training.demonstrations import Demonstrations
 from forge_gym.wrappers.episode import episode_generator
 
+STREAM = stream_of("TSP", 0, {})
 COLLIDED = (5 + 7 * 2**32, 9), (5, 7 + 9 * 2**32)
-"""Two names that NumPy's own way from integers to words takes for one."""
+"""Two names that NumPy's own way from integers to words would take for one."""
 words = st.lists(st.sampled_from([0, 1, 2, 3, 2**32 - 1]) | st.integers(0, 2**32 - 1), min_size=1, max_size=5)
 numbers = words.map(lambda low_first: sum(word << 32 * i for i, word in enumerate(low_first)))
-streams = st.sampled_from([stream_of("TSP", 0, {}), stream_of("TSP", 0, {"n": 5}), stream_of("TSP", 1, {}), [0, 0]])
+streams = st.sampled_from([stream_of("TSP", 0, {}), stream_of("TSP", 0, {"n": 5}), stream_of("TSP", 1, {}), bytes(32)])
 names = st.tuples(streams, numbers, numbers, st.sampled_from(SPLITS))
 
 
-def entropy(rng: np.random.Generator) -> tuple[int, ...]:
-    """Return the words that a generator was made from."""
+def entropy(rng: np.random.Generator) -> bytes:
+    """Return the bits that a generator was made from."""
     seeds: Any = rng.bit_generator.seed_seq
-    return tuple(seeds.entropy.tolist())
+    digest: bytes = seeds.digest
+    return digest
 
 
 @given(names, names)
@@ -45,17 +51,44 @@ def test_no_two_names_share_their_random_numbers(one: Any, other: Any) -> None:
     assert (rngs[0].integers(2**63) == rngs[1].integers(2**63)) == (one == other)
 
 
-@given(st.lists(numbers, min_size=3, max_size=3), st.lists(numbers, min_size=3, max_size=3))
-def test_words_tell_numbers_apart(one: list[int], other: list[int]) -> None:
-    assert (entropy(generator([1, 2], *one)) == entropy(generator([1, 2], *other))) == (one == other)
+@given(st.lists(numbers, min_size=1, max_size=3), st.lists(numbers, min_size=1, max_size=3))
+def test_numbers_are_told_apart(one: list[int], other: list[int]) -> None:
+    assert (entropy(generator(STREAM, *one)) == entropy(generator(STREAM, *other))) == (one == other)
 
 
-@pytest.mark.parametrize(("seed", "index"), [(0, 0), (7, 3), (2**32 - 1, 2**32 - 1)])
-def test_the_stream_of_small_seeds_is_that_of_a_seed_sequence(seed: int, index: int) -> None:
-    stream = stream_of("TSP", 0, {})
-    sequence = np.random.SeedSequence([SEEDING_VERSION, *stream, SPLITS.index("test"), seed], spawn_key=(index,))
-    drawn = instance_generator(stream, seed, index, "test").integers(2**63, size=4)
-    assert (drawn == np.random.default_rng(sequence).integers(2**63, size=4)).all()
+def test_the_scheme_is_that_of_this_version() -> None:
+    """A BLAKE2b hash of the numbers, in hexadecimal, whose key is the stream's, seeds a PCG64."""
+    hashed = hashlib.blake2b(b"2,7,2540be400", digest_size=32, key=STREAM).digest()
+    rng = instance_generator(STREAM, 7, 10**10, "test")
+    assert SEEDING_VERSION == 2 and entropy(rng) == hashed
+    assert rng.integers(2**63, size=2).tolist() == [6164951648294452239, 801417519738034897]
+
+
+def test_generators_are_independent_of_each_other() -> None:
+    """Whoever draws from several in turn, or makes new ones in between, gets from each what it gives alone."""
+    alone = [instance_generator(STREAM, seed, 0, "train").random(20).tolist() for seed in range(3)]
+    rngs = [instance_generator(STREAM, seed, 0, "train") for seed in range(3)]
+    assert list(map(list, zip(*[[rng.random() for rng in rngs] for _ in range(20)], strict=True))) == alone
+    assert pickle.loads(pickle.dumps(rngs[0])).random() == copy.deepcopy(rngs[0]).random() == rngs[0].random()
+
+
+@pytest.mark.parametrize("count", [10**5, pytest.param(10**6, marks=pytest.mark.slow)])
+def test_first_draws_of_many_seeds_look_random(count: int) -> None:
+    """No two are equal, and those of neighbouring seeds, indices, splits and streams are uncorrelated."""
+    side = math.isqrt(count)
+    others = [(STREAM, "test"), (stream_of("TSP", 1, {}), "train")]
+    grid = np.array(
+        [[instance_generator(STREAM, seed, index, "train").random() for index in range(side)] for seed in range(side)]
+    )
+    assert len(np.unique(grid)) == side * side
+    pairs = [(grid[1:], grid[:-1]), (grid[:, 1:], grid[:, :-1])]
+    for stream, split in others:
+        drawn = np.array([instance_generator(stream, seed, 0, split).random() for seed in range(side)])
+        pairs.append((drawn, grid[:, 0]))
+    for one, other in pairs:
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 4 / math.sqrt(one.size)
+    counts = np.bincount((grid.ravel() * 1000).astype(int), minlength=1000)
+    assert abs(((counts - counts.mean()) ** 2).sum() / counts.mean() - 999) < 4 * math.sqrt(2 * 999)
 
 
 @pytest.mark.parametrize("bad", [-1, -(2**40), 1.0, "1", None, True])
@@ -64,14 +97,12 @@ def test_other_seeds_are_refused(argument: str, bad: Any) -> None:
     with pytest.raises(ValueError, match=f"{argument} must be an integer"):
         forge_gym.problem("TSP").instance(**{argument: bad})
     with pytest.raises(ValueError, match="must not be negative"):
-        generator([1, 2], -1, 2**40)
+        generator(STREAM, -1, 2**40)
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.uint64])
 def test_integers_of_numpy_name_what_others_name(kind: Any) -> None:
-    stream = stream_of("TSP", 0, {})
-    assert entropy(generator(stream, kind(7), 2**40)) == entropy(generator(stream, 7, 2**40))
-    assert entropy(generator(stream, kind(7), kind(3))) == entropy(generator(stream, 7, 3))
+    assert entropy(generator(STREAM, kind(7), kind(3))) == entropy(generator(STREAM, 7, 3))
 
 
 def _of_a_demonstration(seed: int, index: int) -> Any:

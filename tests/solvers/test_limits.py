@@ -11,7 +11,7 @@ import pytest
 
 import forge_gym
 from forge_gym.kinds import Graph
-from forge_gym.kinds.random_graphs import edges_of
+from forge_gym.kinds.random_graphs import pairs_of, random_edges
 from forge_gym.solvers.coloring import fewest_colors, greedy_clique
 from forge_gym.solvers.knapsack import nemhauser_ullmann
 
@@ -72,8 +72,7 @@ def test_references_of_hard_levels_are_bounded_by_work() -> None:
 def test_cliques_are_grown_for_so_long() -> None:
     rng = np.random.default_rng(0)
     n = 900
-    adjacent = np.triu(rng.random((n, n)) < 0.97, 1)
-    graph = Graph(n, edges_of(adjacent))
+    graph = Graph(n, pairs_of(n, random_edges(rng, "gnp", n, 0.97)))
     clique = greedy_clique(graph.neighbours)
     assert len(clique) > 50
     assert all(graph.neighbours[u] >> v & 1 for u in clique for v in clique if u != v)

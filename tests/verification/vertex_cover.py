@@ -14,7 +14,7 @@ import numpy as np
 
 from forge_gym.core import Certificate, Share, Violation
 from forge_gym.kinds import Choose, Chosen, Graph, GraphSubset, Names
-from forge_gym.kinds.random_graphs import edges_of, random_adjacency
+from forge_gym.kinds.random_graphs import ends_of, pairs_of, random_edges
 from forge_gym.pictures.graph import ChosenVertices
 from forge_gym.solvers.clique import max_clique
 
@@ -43,7 +43,7 @@ class VertexCover(GraphSubset[Graph]):
     p: Share = 0.3
 
     def generate(self, rng: np.random.Generator) -> Graph:
-        return Graph(self.n, edges_of(random_adjacency(rng, "gnp", self.n, self.p)))
+        return Graph(self.n, pairs_of(self.n, random_edges(rng, "gnp", self.n, self.p)))
 
     def question(self, instance: Graph) -> str:
         return f"Choose as few vertices as possible that touch every edge. There are {self.counted(instance)}"
@@ -186,9 +186,8 @@ class InOrder(VertexCover):
 
     def generate(self, rng: np.random.Generator) -> Graph:
         hidden = self.n // 2
-        adjacent = random_adjacency(rng, "gnp", self.n, 0.5)
-        adjacent[hidden:, hidden:] = False
-        return Graph(self.n, edges_of(adjacent))
+        edges = random_edges(rng, "gnp", self.n, 0.5)
+        return Graph(self.n, pairs_of(self.n, edges[ends_of(self.n, edges)[0] < hidden]))
 
 
 class Misfiled(VertexCover):

@@ -191,7 +191,7 @@ class Problem(ABC, Generic[I, S]):
     # ---------------------------------------------------------------- instances
 
     @cached_property
-    def _stream(self) -> list[int]:
+    def _stream(self) -> bytes:
         return stream_of(self.name, self.version, self._shaping)
 
     def instance(self, seed: int = 0, index: int = 0, split: str = "train") -> I:

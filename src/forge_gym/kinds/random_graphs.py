@@ -1,4 +1,4 @@
-"""Random graphs, as upper triangles of their adjacency matrices.
+"""Random graphs, as the sorted numbers of their edges: 0 is (0, 1), then come (0, 2), ..., (1, 2), and so on.
 
 References
 ----------
@@ -13,22 +13,27 @@ References
 
 from __future__ import annotations
 
-from math import sqrt
+from functools import lru_cache
+from math import comb, sqrt
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Adjacency: TypeAlias = NDArray[np.bool_]
-"""(n, n) upper triangle of an adjacency matrix."""
-_ROWS = 512
-"""Rows of a matrix that are drawn at a time: random numbers take eight times the room of the graph."""
+from ..core.seeding import floats
+
+Numbers: TypeAlias = NDArray[np.int64]
+"""(m,) numbers of edges, rising."""
+_KEPT = 128
+"""Up to this many vertices, all pairs are kept by their numbers: 0.8 MB here."""
+_SPARSE = 0.05
+"""Probability of an edge below which drawing the gaps between edges is faster than a coin for every pair."""
 _UNIFORM = 0.05
 """Share of uniform attachments in a scale-free graph. Without any, vertices of degree 0 could never be found, and few
 distinct ends would make the draw of several long. The value is a choice of this suite."""
 
 
-def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) -> Adjacency:
+def random_edges(rng: np.random.Generator, family: str, n: int, p: float) -> Numbers:
     """Draw a graph of expected density ``p``, its vertices in random order.
 
     ``gnp``: every edge with probability p [1]_; ``scale_free``: vertices arrive one by one and attach to
@@ -36,63 +41,113 @@ def random_adjacency(rng: np.random.Generator, family: str, n: int, p: float) ->
     random points in the unit square [3]_.
     """
     if family == "gnp":
-        adjacent = np.empty((n, n), dtype=bool)
-        for i in range(0, n, _ROWS):
-            np.less(rng.random((min(_ROWS, n - i), n)), p, out=adjacent[i : i + _ROWS])
-        return np.logical_and(adjacent, upper_triangle(n), out=adjacent)
-    adjacent = np.zeros((n, n), dtype=bool)
+        return _gnp(rng, comb(n, 2), p)
     if family == "geometric":
-        points = rng.random((n, 2))
-        distances = ((points[:, None] - points[None]) ** 2).sum(axis=2)
-        tails, heads = np.triu_indices(n, 1)
-        closest = np.argsort(distances[tails, heads], kind="stable")[: round(p * len(tails))]
-        adjacent[tails[closest], heads[closest]] = True
-        return adjacent
+        tails, heads = rng.random((n, 2))[_all_ends(n)]
+        distances = ((tails - heads) ** 2).sum(axis=1)
+        count = round(p * len(distances))
+        farthest = np.partition(distances, count - 1)[count - 1] if count else -1.0
+        return (distances <= farthest).nonzero()[0]
     attachments = max(1, round(p * (n - 1) / 2))
-    ends: list[int] = []  # every vertex as often as it has edges
+    draws, names = floats(rng), rng.permutation(n)
+    ends: list[int] = []  # both ends of every edge in turn
     for v in range(1, n):
         chosen: set[int] = set()
         while len(chosen) < min(attachments, v):
-            uniform = not ends or rng.random() < _UNIFORM
-            chosen.add(int(rng.integers(v)) if uniform else ends[int(rng.integers(len(ends)))])
+            among = range(v) if not ends or next(draws) < _UNIFORM else ends
+            chosen.add(among[int(next(draws) * len(among))])
         for u in sorted(chosen):
-            adjacent[u, v] = True
             ends += [u, v]
-    return shuffled(rng, adjacent)
+    return edges_between(n, names[ends[::2]], names[ends[1::2]])
 
 
-def planted_set(rng: np.random.Generator, n: int, p: float, hidden: float, adjacent: bool) -> Adjacency:
+def _gnp(rng: np.random.Generator, pairs: int, p: float) -> Numbers:
+    """Draw each of the first numbers with probability ``p``."""
+    if p >= _SPARSE:
+        return (rng.random(pairs) < p).nonzero()[0]
+    drawn, last = [np.empty(0, dtype=np.int64)], -1
+    while p and last < pairs:  # gaps until one reaches over the last pair; mostly all at once
+        expected = (pairs - last) * p
+        gaps = rng.geometric(p, size=int(expected + 4 * sqrt(expected)) + 4)
+        drawn.append(last + np.minimum(gaps, pairs + 1).cumsum())  # so that no sum of long gaps overflows
+        last = int(drawn[-1][-1])
+    numbers = np.concatenate(drawn)
+    return numbers[: numbers.searchsorted(pairs)]
+
+
+def planted_edges(rng: np.random.Generator, n: int, p: float, hidden: float, adjacent: bool) -> Numbers:
     """Draw from G(n, p) with a hidden set of ``hidden`` sqrt(n) vertices that are all adjacent, or all not [4]_."""
-    drawn = random_adjacency(rng, "gnp", n, p)
-    size = round(hidden * sqrt(n))
-    drawn[:size, :size] = adjacent
-    return shuffled(rng, drawn & upper_triangle(n))
+    edges = _gnp(rng, comb(n, 2), p)
+    inside = rng.permutation(n) < round(hidden * sqrt(n))
+    if adjacent:
+        members = inside.nonzero()[0]
+        return _merged(n, edges, _numbers(n, *members[_all_ends(len(members))]))
+    tails, heads = inside[ends_of(n, edges)]
+    return edges[~(tails & heads)]
 
 
-def paired_adjacency(rng: np.random.Generator, n: int, degree: float) -> Adjacency:
+def community_edges(rng: np.random.Generator, groups: NDArray[np.int64], within: float, across: float) -> Numbers:
+    """Draw edges of probability ``within`` between vertices of one group, and ``across`` between those of two."""
+    n, most = len(groups), min(1.0, max(within, across))
+    edges = _gnp(rng, comb(n, 2), most)
+    tails, heads = groups[ends_of(n, edges)]
+    return edges[most * rng.random(len(edges)) < np.where(tails == heads, within, across)]
+
+
+def paired_edges(rng: np.random.Generator, n: int, degree: float) -> Numbers:
     """Pair the ends of edges at random [5]_, degrees differing by at most 1; drop loops and repetitions."""
     pairs = round(min(degree, n - 1) * n / 2)
     stubs = rng.permutation(np.resize(rng.permutation(n), 2 * pairs))
-    adjacent = np.zeros((n, n), dtype=bool)
-    adjacent[stubs[:pairs], stubs[pairs:]] = True
-    return np.triu(adjacent | adjacent.T, 1)
+    return edges_between(n, stubs[:pairs], stubs[pairs:])
 
 
-def upper_triangle(n: int) -> Adjacency:
-    """Return the (n, n) upper triangle without the diagonal, in a third of the time of ``np.triu``."""
-    vertices = np.arange(n)
-    triangle: Adjacency = vertices[:, None] < vertices
-    return triangle
+def edges_between(n: int, some: NDArray[np.int64], others: NDArray[np.int64], known: Numbers | None = None) -> Numbers:
+    """Return the edges, in any order, that join ``some`` vertices to ``others``, and the ``known`` ones; no loops."""
+    numbers = _numbers(n, np.minimum(some, others), np.maximum(some, others))[some != others]
+    return _merged(n, numbers) if known is None else _merged(n, known, numbers)
 
 
-def shuffled(rng: np.random.Generator, adjacent: Adjacency) -> Adjacency:
-    """Return the same graph with its vertices in random order, so that their numbers tell nothing."""
-    order = rng.permutation(len(adjacent))
-    both = adjacent | adjacent.T
-    return both[order][:, order] & upper_triangle(len(adjacent))
+def ends_of(n: int, edges: Numbers) -> NDArray[np.int64]:
+    """Return (2, m) the lower and the higher end of each edge."""
+    if n <= _KEPT:
+        ends: NDArray[np.int64] = _kept(n)[0][:, edges]
+        return ends
+    tails = np.arange(n)
+    firsts = _numbers(n, tails, tails + 1)
+    tails = firsts.searchsorted(edges, side="right") - 1
+    return np.stack([tails, edges - firsts[tails] + tails + 1])
 
 
-def edges_of(adjacent: Adjacency) -> tuple[tuple[int, int], ...]:
-    """Return the sorted edges of an upper triangle."""
-    tails, heads = adjacent.nonzero()
-    return tuple(zip(tails.tolist(), heads.tolist(), strict=True))
+def pairs_of(n: int, edges: Numbers) -> tuple[tuple[int, int], ...]:
+    """Return the edges as pairs, sorted."""
+    if n <= _KEPT:
+        return tuple(_kept(n)[1][edges].tolist())
+    return tuple(zip(*ends_of(n, edges).tolist(), strict=True))
+
+
+@lru_cache(maxsize=16)
+def _kept(n: int) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Return all pairs of vertices, as (2, m) ends and as (m,) tuples: these, shared by all graphs, cost nothing."""
+    ends = np.array(np.triu_indices(n, 1))
+    pairs = np.empty(ends.shape[1], dtype=object)
+    pairs[:] = [*zip(*ends.tolist(), strict=True)]
+    return ends, pairs
+
+
+def _all_ends(n: int) -> NDArray[np.int64]:
+    return _kept(n)[0] if n <= _KEPT else np.array(np.triu_indices(n, 1))
+
+
+def _numbers(n: int, low: NDArray[np.int64], high: NDArray[np.int64]) -> Numbers:
+    """Return the numbers of edges by their ends, the lower ones and the higher ones."""
+    return low * (2 * n - 3 - low) // 2 + high - 1
+
+
+def _merged(n: int, *numbers: Numbers) -> Numbers:
+    """Return all numbers in rising order, each once."""
+    every = np.concatenate(numbers)
+    if n > _KEPT:
+        return np.unique(every)
+    present = np.zeros(comb(n, 2), dtype=bool)  # in half the time
+    present[every] = True
+    return present.nonzero()[0]
