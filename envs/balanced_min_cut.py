@@ -26,7 +26,7 @@ import numpy as np
 from ..core import Certificate, Range, Share, Violation, check_int
 from ..kinds import Choose, Chosen, Subset, WeightedGraph
 from ..kinds.forms import fixed_permutations
-from ..kinds.random_graphs import community_edges, pairs_of, random_edges
+from ..kinds.random_graphs import grouped_edges, pairs_of, random_edges
 from ..pictures.graph import Halves
 from ..solvers.bisection import lightest_bisection
 from ..solvers.greedy import two_least
@@ -80,7 +80,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
         n = self.n
         if self.distribution == "planted":
             communities = rng.permutation(n) % self.k  # in random order: vertex numbers tell nothing
-            edges = community_edges(rng, communities, 1.5 * self.p, 0.5 * self.p)
+            edges = grouped_edges(rng, communities, 1.5 * self.p, 0.5 * self.p)
         else:
             edges = random_edges(rng, self.distribution, n, self.p)
         pairs = pairs_of(n, edges)

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..core import Certificate, Range, Share, Violation, bits, check_int
 from ..kinds import Assignment, Choose, Graph, Labels, Partial
-from ..kinds.random_graphs import ends_of, pairs_of, random_edges
+from ..kinds.random_graphs import grouped_edges, pairs_of, random_edges
 from ..pictures.graph import ColoredVertices
 from ..solvers.coloring import fewest_colors
 
@@ -72,13 +72,12 @@ class GraphColoring(Assignment[Graph]):
             check_int("k", self.k, 2, self.n)
 
     def generate(self, rng: np.random.Generator) -> Graph:
-        n, planted = self.n, self.distribution == "planted"
-        edges = random_edges(rng, "gnp" if planted else self.distribution, n, self.p)
-        if planted:
-            classes = rng.permutation(n) % self.k  # in random order: vertex numbers tell nothing
-            tails, heads = classes[ends_of(n, edges)]
-            edges = edges[tails != heads]
-        return Graph(n, pairs_of(n, edges))
+        if self.distribution == "planted":
+            classes = rng.permutation(self.n) % self.k  # in random order: vertex numbers tell nothing
+            edges = grouped_edges(rng, classes, 0.0, self.p)
+        else:
+            edges = random_edges(rng, self.distribution, self.n, self.p)
+        return Graph(self.n, pairs_of(self.n, edges))
 
     def domain(self, instance: Graph) -> range:
         return range(instance.n)

@@ -102,8 +102,9 @@ class Knapsack(Subset[KnapsackInstance]):
             values = np.maximum(1, weights + rng.integers(-tenth, tenth + 1, size=n))
         else:
             values = weights + (tenth if self.distribution == "strong" else 0)
-        capacity = max(int(weights.min()), int(self.tightness * int(weights.sum())))
-        return KnapsackInstance(capacity, tuple(weights.tolist()), tuple(values.tolist()))
+        loads = tuple(weights.tolist())
+        capacity = max(min(loads), int(self.tightness * sum(loads)))
+        return KnapsackInstance(capacity, loads, tuple(values.tolist()))
 
     def question(self, instance: KnapsackInstance) -> str:
         return (

@@ -18,16 +18,18 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import accumulate, chain
 from math import gcd
+from operator import and_, xor
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core import Certificate, Range, Violation, bits
+from ..core.seeding import floats
 from ..kinds import Choose, Data, Plan, Row, Schedule, Table, Value
 from ..kinds.encoding import Features, columns, scaled
 from ..kinds.instance import Shape, TypedInstance, canonical_form
@@ -39,6 +41,8 @@ Interval: TypeAlias = tuple[int, int]
 _DAY = 24 * 60
 _OPEN, _CLOSE = 540, 1020
 """Working hours, 9:00 to 17:00."""
+_QUARTERS = (_CLOSE - _OPEN) // 15
+"""Quarters of an hour between them."""
 _DURATIONS, _SEATS = (30, 45, 60, 90, 120), (3, 4, 5, 6)
 _MEETINGS_PER_ROOM = {"office": 8, "scattered": 8, "crowded": 16}
 """Choices of this suite: meetings and rooms of a small office, so few rooms that some meetings have none."""
@@ -166,38 +170,53 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     """Meetings start at multiples of so many minutes; 1 in the published benchmark [2]_."""
 
     def generate(self, rng: np.random.Generator) -> MeetingSchedulingInstance:
-        n = self.n
+        n, draws = self.n, floats(rng)
+
+        def below(count: int) -> int:
+            return int(next(draws) * count)
+
         people = max(6, 3 * n // 2)
-        availability = tuple(self._free(rng) for _ in range(people))
-        open_quarters = np.array([sum(_quarters(*interval) for interval in free) for free in availability])
-        rooms = rng.choice(_SEATS, size=max(1, -(-n // _MEETINGS_PER_ROOM[self.distribution])))
-        rooms[rng.integers(len(rooms))] = max(_SEATS)
+        availability = tuple([self._free(below) for _ in range(people)])
+        changes = [0] * (_QUARTERS + 1)
+        for person, intervals in enumerate(availability):
+            for minute in chain(*intervals):
+                changes[(minute - _OPEN) // 15] ^= 1 << person
+        free = list(accumulate(changes, xor))  # for each quarter of an hour the people, as a bit mask
+        rooms = [_SEATS[below(len(_SEATS))] for _ in range(max(1, -(-n // _MEETINGS_PER_ROOM[self.distribution])))]
+        rooms[below(len(rooms))] = max(_SEATS)
         meetings = []
         for _ in range(n):  # a time at which somebody is free, and attendees among all who are free then
-            intervals = availability[rng.integers(people)]
-            low, high = intervals[rng.integers(len(intervals))]
-            duration = min(int(rng.choice(_DURATIONS)), high - low)
-            start = low + 15 * int(rng.integers((high - duration - low) // 15, endpoint=True))
-            needed = _quarters(start, start + duration)
-            free = np.flatnonzero(open_quarters & needed == needed)
-            size = min(len(free), int(rng.integers(2, max(_SEATS), endpoint=True)))
-            attendees = rng.choice(free, size=size, replace=False)
-            meetings.append((duration, tuple(sorted(attendees.tolist()))))
-        return MeetingSchedulingInstance(tuple(meetings), availability, tuple(rooms.tolist()), self.step)
+            intervals = availability[below(people)]
+            low, high = intervals[below(len(intervals))]
+            duration = min(_DURATIONS[below(len(_DURATIONS))], high - low)
+            start = low + 15 * below((high - duration - low) // 15 + 1)
+            together = reduce(and_, free[(start - _OPEN) // 15 : (start + duration - _OPEN) // 15])
+            size = min(together.bit_count(), 2 + below(max(_SEATS) - 1))
+            attendees: set[int] = set()
+            while len(attendees) < size:
+                person = below(people)
+                if together >> person & 1:
+                    attendees.add(person)
+            meetings.append((duration, tuple(sorted(attendees))))
+        return MeetingSchedulingInstance(tuple(meetings), availability, tuple(rooms), self.step)
 
-    def _free(self, rng: np.random.Generator) -> tuple[Interval, ...]:
+    def _free(self, below: Callable[[int], int]) -> tuple[Interval, ...]:
         """Draw the free intervals of one person, between multiples of 15 minutes."""
-        quarters = (_CLOSE - _OPEN) // 15
         if self.distribution == "scattered":
-            ends = np.sort(rng.choice(np.arange(1, quarters), size=6, replace=False))
-            return _times(np.concatenate([[0], ends, [quarters]]))
-        busy = np.zeros(quarters + 1, dtype=bool)
-        lunch = int(rng.integers(10, 15))
-        busy[lunch : lunch + 4] = busy[-1] = True
-        for _ in range(2):
-            begin = int(rng.integers(quarters))
-            busy[begin : begin + int(rng.integers(2, 7))] = True
-        return _times(np.flatnonzero(np.diff(busy, prepend=True)))
+            inside: set[int] = set()
+            while len(inside) < 6:
+                inside.add(1 + below(_QUARTERS - 1))
+            ends = [0, *sorted(inside), _QUARTERS]
+        else:
+            lunch = 10 + below(5)
+            busy = block(lunch, lunch + 4)
+            for _ in range(2):
+                begin = below(_QUARTERS)
+                busy |= block(begin, begin + 2 + below(5))
+            free = block(0, _QUARTERS) & ~busy
+            ends = bits(free ^ free << 1)
+        minutes = [_OPEN + 15 * quarter for quarter in ends]
+        return tuple(zip(minutes[::2], minutes[1::2], strict=True))
 
     def domains(self, instance: MeetingSchedulingInstance) -> tuple[range, range]:
         return range(len(instance.rooms)), instance.times
@@ -338,14 +357,3 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
                 names[room] = unused[instance.rooms[room]].pop(0)
             rows.append((meeting, names[room], start))
         return tuple(rows)
-
-
-def _times(quarters: NDArray[np.int64]) -> tuple[Interval, ...]:
-    """Return the intervals whose ends are alternately so many quarters of an hour after opening."""
-    minutes = (_OPEN + 15 * quarters).tolist()
-    return tuple(zip(minutes[::2], minutes[1::2], strict=True))
-
-
-def _quarters(start: int, end: int) -> int:
-    """Return the bit mask of the quarters of an hour after opening from minute ``start`` to ``end``."""
-    return block((start - _OPEN) // 15, (end - _OPEN) // 15)

@@ -19,13 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from operator import or_
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from ..core import Certificate, Range, Violation, check_int, mask_of
+from ..core.seeding import floats
 from ..kinds import Choose, Chosen, Data, Sets, Subset, Table, TypedInstance, Value, Vector
 from ..pictures.matrix import Incidence
 from ..solvers.covering import cheapest_cover
@@ -115,7 +116,12 @@ class SetCover(Subset[SetCoverInstance]):
         sizes = [members] * n
         if self.distribution == "skewed":
             sizes = rng.integers(max(1, members // 2), members * 3 // 2, size=n, endpoint=True).tolist()
-        subsets = [set(rng.choice(universe, min(size, universe), replace=False).tolist()) for size in sizes]
+        drawn, subsets = (int(number * universe) for number in floats(rng)), []
+        for size in sizes:
+            subset = set(islice(drawn, min(size, universe)))
+            while len(subset) < min(size, universe):
+                subset.add(next(drawn))
+            subsets.append(subset)
         for element in sorted(set(range(universe)).difference(*subsets)):
             subsets[int(rng.integers(n))].add(element)
         costs = [1] * n

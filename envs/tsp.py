@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
@@ -98,8 +99,7 @@ class TSP(Permutation[TSPInstance]):
             upper = np.triu(rng.integers(1, grid + 1, size=(n, n)), 1)
             return TSPInstance(matrix=tuple(map(tuple, (upper + upper.T).tolist())))
         draw = uniform_points if self.distribution == "uniform" else clustered_points
-        points = draw(rng, n, grid)
-        return TSPInstance(xy=tuple(map(tuple, (points * self.spacing).tolist())))
+        return TSPInstance(xy=tuple([(x * self.spacing, y * self.spacing) for x, y in draw(rng, n, grid)]))
 
     def question(self, instance: TSPInstance) -> str:
         return (
@@ -146,12 +146,7 @@ class TSP(Permutation[TSPInstance]):
         return " ".join([instance.words[city] for city in solution[start + 1 :] + solution[:start]])
 
     def tiny(self, instance: TSPInstance) -> tuple[TSPInstance, Order]:
-        tour: Order
-        square = ((0, 0), (4, 3), (4, 0), (0, 3))
-        tiny, tour = TSPInstance(xy=square), (0, 2, 1, 3)
-        if instance.size == 4:  # a tour of another length is never an answer to this instance
-            tiny, tour = TSPInstance(xy=(*square, (2, 5))), (0, 2, 1, 4, 3)
-        return (tiny, tour) if instance.xy else (TSPInstance(matrix=tiny.rows), tour)
+        return _tiny(bool(instance.xy), instance.size == 4)
 
     def objective(self, instance: TSPInstance, solution: Order) -> int:
         return instance.length(solution)
@@ -174,3 +169,14 @@ class TSP(Permutation[TSPInstance]):
     def solve(self, instance: TSPInstance, start: Order, limit: int) -> Certificate[Order]:
         """Held-Karp in n^2 2^n steps up to 11 cities, else branch and cut."""
         return shortest_tour(instance.rows, start, limit)
+
+
+@cache
+def _tiny(with_points: bool, longer: bool) -> tuple[TSPInstance, Order]:
+    """Return a worked example; one with a matrix takes longer to make than the text around it."""
+    tour: Order
+    square = ((0, 0), (4, 3), (4, 0), (0, 3))
+    tiny, tour = TSPInstance(xy=square), (0, 2, 1, 3)
+    if longer:  # a tour of another length is never an answer to this instance
+        tiny, tour = TSPInstance(xy=(*square, (2, 5))), (0, 2, 1, 4, 3)
+    return (tiny, tour) if with_points else (TSPInstance(matrix=tiny.rows), tour)

@@ -117,7 +117,7 @@ def potential(problem: Kind[Any, Any], instance: Instance, partial: Any, reward:
     >>> _, instance = next(tsp.graded_instances())
     >>> tour, greedy = tsp.reference(instance).solution, tsp.heuristic(instance)
     >>> [round(potential(tsp, instance, tour[:k], forge_gym.reward("linear")), 2) for k in range(1, 7)]
-    [0.0, -0.22, -0.24, -0.15, -0.23, 1.0]
+    [0.0, -0.25, -0.25, -0.25, -0.25, 1.0]
     >>> {potential(tsp, instance, greedy[:k], forge_gym.reward("linear")) for k in range(1, 7)}
     {0.0}
     """

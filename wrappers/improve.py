@@ -45,10 +45,10 @@ class Improve(NumericView):
     >>> env = Improve(gym.make("Forge/TSP-v0", n=6))
     >>> observation, info = env.reset(seed=4)
     >>> env.solution, env.moves[3]
-    ((0, 4, 1, 5, 2, 3), 'reverse places 0 to 4')
+    ((0, 3, 2, 4, 5, 1), 'reverse places 0 to 4')
     >>> observation, reward, terminated, truncated, info = env.step(3)
     >>> env.solution
-    (2, 5, 1, 4, 0, 3)
+    (5, 4, 2, 3, 0, 1)
     """
 
     def __init__(

@@ -40,7 +40,7 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     >>> env = Relabel(gym.make("Forge/TSP-v0", n=5))
     >>> prompt, info = env.reset(seed=3)
     >>> env.order
-    (0, 4, 3, 1, 2)
+    (4, 0, 1, 3, 2)
     >>> env.restore(env.order)
     (0, 1, 2, 3, 4)
 
@@ -49,10 +49,10 @@ class Relabel(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorArgs):
     >>> env = Relabel(gym.make("Forge/Knapsack-v0", n=4), names=True)
     >>> prompt, info = env.reset(seed=3)
     >>> print(prompt.splitlines()[1])
-    There are 4 items, named tali, vari, sane, lusu: one line per item, with its name, its weight and its value.
-    >>> feedback, *_ = env.step('<answer>["lusu", "moon"]</answer>')
+    There are 4 items, named resu, niro, matu, noka: one line per item, with its name, its weight and its value.
+    >>> feedback, *_ = env.step('<answer>["noka", "moon"]</answer>')
     >>> print(feedback)
-    Your answer is infeasible: items are tali, vari, sane, lusu, got 1 others.
+    Your answer is infeasible: items are resu, niro, matu, noka, got 1 others.
     """
 
     def __init__(self, env: gym.Env[str, str], *, names: bool = False) -> None:

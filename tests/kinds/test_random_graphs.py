@@ -13,7 +13,7 @@ import pytest
 
 from forge_gym.kinds import random_graphs
 from forge_gym.kinds.random_graphs import (
-    community_edges,
+    grouped_edges,
     edges_between,
     ends_of,
     paired_edges,
@@ -117,7 +117,7 @@ def test_a_planted_set_is_any_set(p: float, adjacent: bool, n: int) -> None:
 def test_communities_have_their_own_densities(n: int) -> None:
     rng, groups = np.random.default_rng(4), np.arange(n) % 3
     for within, across in ((0.06, 0.02), (0.3, 0.1), (1.5, 0.5), (0.01, 0.04)):
-        drawn = np.concatenate([community_edges(rng, groups, within, across) for _ in range(2000)])
+        drawn = np.concatenate([grouped_edges(rng, groups, within, across) for _ in range(2000)])
         frequency = np.bincount(drawn, minlength=comb(n, 2)) / 2000
         tails, heads = groups[ends_of(n, np.arange(comb(n, 2)))]
         for share, found in ((within, frequency[tails == heads]), (across, frequency[tails != heads])):

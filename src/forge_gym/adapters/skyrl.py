@@ -55,8 +55,8 @@ class ForgeSkyRLEnv(BaseTextEnv):
     >>> output["reward"], output["done"], output["observations"][0]["role"]
     (-1.0, False, 'user')
     >>> output = env.step("<answer>[0, 1, 2, 3, 4]</answer>")
-    >>> output["done"], output["observations"], round(output["reward"] - 1 - env.get_metrics()["score"], 9)
-    (True, [], 0.0)
+    >>> output["done"], output["observations"], round(output["reward"] - env.get_metrics()["score"], 9)
+    (True, [], 1.0)
     """
 
     def __init__(self, env_config: Any = None, extras: Mapping[str, Any] | None = None) -> None:

@@ -144,7 +144,7 @@ def result(episode: Episode) -> str:
     >>> episode = Episode(tsp, tsp.instance(seed=1))
     >>> feedback = episode.step(tsp.format(episode.instance, tsp.heuristic(episode.instance)))
     >>> print(result(episode))
-    Your best answer: 273 (quality 0.924, skill 0.000). Greedy: 273. Proven optimum: 263.
+    Your best answer: 317 (quality 0.280, skill 0.000). Greedy: 317. Proven optimum: 281.
     Type next for another instance, or quit.
     """
     reference, kept = episode.problem.reference(episode.instance), episode.kept

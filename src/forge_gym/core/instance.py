@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from math import inf
@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from .checks import check_known, plain, plain_data, short_repr
 from .foreign import load_json
+from .seeding import shape_hash
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Instance(ABC):
     @abstractmethod
     def isomorphism_key(self) -> Any:
         """Return JSON-ready data that isomorphic instances always share, and others rarely."""
+
+    def rough_key(self) -> Hashable:
+        """Return what isomorphic instances share too, quickly, but more others than of `isomorphism_key`."""
+        return shape_hash(self.isomorphism_key())
 
     def shape_bits(self) -> float:
         """Return the logarithm, to base 2, of about how many instances of this make are not isomorphic.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cached_property, lru_cache
@@ -41,7 +42,9 @@ of 3 in 10 million."""
 _PILOTS = 8
 """Instances that show whether a stream has few shapes."""
 _PILOT_SPLITS = 64
-"""Draws that show whether a stream of few shapes has some for each split."""
+"""Draws that show by which key a stream of few shapes can be divided."""
+_FREQUENT = 16
+"""Of them, those that may have one rough key: more would leave a split to chance."""
 _MAX_MISSES = 1000
 """Instances in a row of other splits after which there is none of this one."""
 _MIN_OBJECTIVES = 4
@@ -221,12 +224,12 @@ class Problem(ABC, Generic[I, S]):
         rng = instance_generator(self._stream, seed, index, split)
         instance = self.generate(rng)
         if has_few_shapes(self):
-            divided, misses = reaches_all_splits(self), 0
-            if split == "train" and not divided:
+            find_split, misses = splitter(self), 0
+            if split == "train" and find_split is None:
                 return instance
-            while not divided or split_of(instance.isomorphism_key()) != split:
+            while find_split is None or find_split(instance) != split:
                 misses += 1
-                if not divided or misses >= _patience(instance, _MAX_MISSES):
+                if find_split is None or misses >= _patience(instance, _MAX_MISSES):
                     raise ValueError(
                         f"parameters of {self.name} must leave different instances to each split, got none for "
                         f"{split} in {misses} draws from {short_repr(self)}: try a larger size or level"
@@ -564,16 +567,32 @@ def has_few_shapes(problem: Problem[Any, Any]) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def reaches_all_splits(problem: Problem[Any, Any]) -> bool:
-    """Whether some draws of a stream of few shapes belong to each split; otherwise all are for training."""
-    found: set[str] = set()
+def splitter(problem: Problem[Any, Any]) -> Callable[[Any], str] | None:
+    """Return what finds the split of an instance in a stream of few shapes: by the rough key, where no value is frequent.
+
+    Otherwise by the exact one; None where its draws do not reach each split either, so that all are for training.
+    """
     rng = instance_generator(problem._stream, 0, 0, "train")
-    for draws in range(_PILOT_SPLITS):
-        instance: Instance = problem.generate(rng)
-        found.add(split_of(instance.isomorphism_key()))
+    drawn: list[Instance] = [problem.generate(rng) for _ in range(_PILOT_SPLITS)]
+    if max(Counter(instance.rough_key() for instance in drawn).values()) <= _FREQUENT:
+        return _rough_split
+    found: set[str] = set()
+    for draws, instance in enumerate(drawn):
+        found.add(_exact_split(instance))
         if len(found) == len(SPLITS) or draws >= _patience(instance, _PILOT_SPLITS):
             break
-    return len(found) == len(SPLITS)
+    return _exact_split if len(found) == len(SPLITS) else None
+
+
+def _rough_split(instance: Instance) -> str:
+    return _split_of(instance.rough_key())
+
+
+_split_of = lru_cache(maxsize=4096)(split_of)
+
+
+def _exact_split(instance: Instance) -> str:
+    return split_of(instance.isomorphism_key())
 
 
 def _patience(instance: Instance, draws: int) -> int:

@@ -404,7 +404,7 @@ def dataset(
     >>> data = forge_gym.dataset("TSP", "Knapsack", levels=(0, 1, 2), size=100, weights=(3, 1))
     >>> row = data[41]
     >>> len(data), row["problem"], row["level"], row["prompt"][:12]
-    (100, 'Knapsack', 2, '0/1 knapsack')
+    (100, 'Knapsack', 1, '0/1 knapsack')
     >>> data.verify(row, row["answer"]).quality, data.verify(41, "no idea").quality
     (1.0, 0.0)
     """

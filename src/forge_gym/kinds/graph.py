@@ -42,6 +42,14 @@ class Graph(TypedInstance):
         """Return the neighbours of ``v``."""
         return bits(self.neighbours[v])
 
+    def rough_key(self) -> tuple[int, ...]:
+        """Return the degrees in order."""
+        degrees = [0] * self.n
+        for u, v in self.edges:
+            degrees[u] += 1
+            degrees[v] += 1
+        return tuple(sorted(degrees))
+
     @cached_property
     def complement(self) -> tuple[int, ...]:
         """(n,) bit masks of the complement: bit u of ``complement[v]`` is set where u and v are not adjacent."""

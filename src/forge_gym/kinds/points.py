@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise
 from math import isqrt, log2
 from typing import Annotated, Any, TypeAlias
 
@@ -110,19 +110,21 @@ def least_grid(n: int) -> int:
     return isqrt(2 * n - 1) + 1
 
 
-def uniform_points(rng: np.random.Generator, n: int, grid: int) -> Points:
+def uniform_points(rng: np.random.Generator, n: int, grid: int) -> list[tuple[int, int]]:
     """Draw n distinct points of a ``grid`` by ``grid`` lattice."""
-    cells = rng.choice(grid * grid, size=n, replace=False)
-    return np.stack([cells // grid, cells % grid], axis=1)
+    cells: dict[int, None] = {}
+    while len(cells) < n:
+        cells.update(dict.fromkeys(rng.integers(grid * grid, size=n).tolist()))
+    return [divmod(cell, grid) for cell in islice(cells, n)]
 
 
-def clustered_points(rng: np.random.Generator, n: int, grid: int) -> Points:
+def clustered_points(rng: np.random.Generator, n: int, grid: int) -> list[tuple[int, int]]:
     """Draw n distinct points, normally spread around one centre for every five of them, in random order.
 
     The spread is a twentieth of the grid, and widens by a tenth where a small grid fills up around the centres.
     """
     centres = rng.integers(grid, size=(-(-n // 5), 2))
-    chosen: dict[tuple[int, ...], None] = {}
+    chosen: dict[tuple[int, int], None] = {}
     spread = grid / 20
     while len(chosen) < n:
         around = centres[rng.integers(len(centres), size=n)]
@@ -130,7 +132,8 @@ def clustered_points(rng: np.random.Generator, n: int, grid: int) -> Points:
         inside = drawn[((drawn >= 0) & (drawn < grid)).all(axis=1)]
         chosen.update(dict.fromkeys(map(tuple, inside.tolist())))
         spread *= 1.1
-    return rng.permutation(np.array(list(chosen)[:n], dtype=np.int64))
+    points = list(chosen)
+    return [points[i] for i in rng.permutation(n).tolist()]
 
 
 def rounded_lengths(offsets: Points) -> NDArray[np.int64]:

@@ -77,18 +77,16 @@ def _gnp(rng: np.random.Generator, pairs: int, p: float) -> Numbers:
 
 def planted_edges(rng: np.random.Generator, n: int, p: float, hidden: float, adjacent: bool) -> Numbers:
     """Draw from G(n, p) with a hidden set of ``hidden`` sqrt(n) vertices that are all adjacent, or all not [4]_."""
-    edges = _gnp(rng, comb(n, 2), p)
-    inside = rng.permutation(n) < round(hidden * sqrt(n))
-    if adjacent:
-        members = inside.nonzero()[0]
-        return _merged(n, edges, _numbers(n, *members[_all_ends(len(members))]))
-    tails, heads = inside[ends_of(n, edges)]
-    return edges[~(tails & heads)]
+    groups = np.maximum(rng.permutation(n), round(hidden * sqrt(n)) - 1)  # of all others, each is a group of its own
+    return grouped_edges(rng, groups, float(adjacent), p)
 
 
-def community_edges(rng: np.random.Generator, groups: NDArray[np.int64], within: float, across: float) -> Numbers:
+def grouped_edges(rng: np.random.Generator, groups: NDArray[np.int64], within: float, across: float) -> Numbers:
     """Draw edges of probability ``within`` between vertices of one group, and ``across`` between those of two."""
-    n, most = len(groups), min(1.0, max(within, across))
+    n, most = len(groups), max(within, across)
+    if most >= _SPARSE:
+        tails, heads = groups[_all_ends(n)]
+        return (rng.random(len(tails)) < np.where(tails == heads, within, across)).nonzero()[0]
     edges = _gnp(rng, comb(n, 2), most)
     tails, heads = groups[ends_of(n, edges)]
     return edges[most * rng.random(len(edges)) < np.where(tails == heads, within, across)]
@@ -112,10 +110,9 @@ def ends_of(n: int, edges: Numbers) -> NDArray[np.int64]:
     if n <= _KEPT:
         ends: NDArray[np.int64] = _kept(n)[0][:, edges]
         return ends
-    tails = np.arange(n)
-    firsts = _numbers(n, tails, tails + 1)
-    tails = firsts.searchsorted(edges, side="right") - 1
-    return np.stack([tails, edges - firsts[tails] + tails + 1])
+    before = _before(n)
+    tails = (before + np.arange(1, n + 1)).searchsorted(edges, side="right") - 1
+    return np.stack([tails, edges - before[tails]])
 
 
 def pairs_of(n: int, edges: Numbers) -> tuple[tuple[int, int], ...]:
@@ -140,7 +137,14 @@ def _all_ends(n: int) -> NDArray[np.int64]:
 
 def _numbers(n: int, low: NDArray[np.int64], high: NDArray[np.int64]) -> Numbers:
     """Return the numbers of edges by their ends, the lower ones and the higher ones."""
-    return low * (2 * n - 3 - low) // 2 + high - 1
+    return _before(n)[low] + high
+
+
+@lru_cache(maxsize=16)
+def _before(n: int) -> NDArray[np.int64]:
+    """Return for each vertex what its edges' numbers have beyond the higher end."""
+    low = np.arange(n)
+    return low * (2 * n - 3 - low) // 2 - 1
 
 
 def _merged(n: int, *numbers: Numbers) -> Numbers:

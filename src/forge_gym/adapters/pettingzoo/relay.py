@@ -108,8 +108,8 @@ class Relay(Table, AECEnv[str, Any, Any]):
     >>> prompt, reward, termination, truncation, info = relay.last()
     >>> print(prompt.split("\n\n")[-1])
     You are agent_1, one of 2 who take turns at one shared solution.
-    The shared solution: [1, 3, 7]
-    Its objective: 131
+    The shared solution: [3, 7]
+    Its objective: 120
     The answer of agent_0 just now could not be read: the answer is stated once, between <answer> and </answer>, got 0
     and 0 of these, so the shared solution stays as it was.
     Answer with a whole solution: it becomes the shared one if it is feasible and no worse. Turns left, this one
