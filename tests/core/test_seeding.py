@@ -61,7 +61,7 @@ def test_the_scheme_is_that_of_this_version() -> None:
     hashed = hashlib.blake2b(b"2,7,2540be400,", digest_size=32, key=STREAM).digest()
     rng = instance_generator(STREAM, 7, 10**10, "test")
     assert SEEDING_VERSION == 2 and entropy(rng) == hashed
-    assert rng.integers(2**63, size=2).tolist() == [6164951648294452239, 801417519738034897]
+    assert rng.integers(2**63, size=2).tolist() == [5031870720721868649, 168546907846044816]
 
 
 def test_generators_are_independent_of_each_other() -> None:

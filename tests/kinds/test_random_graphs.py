@@ -13,9 +13,9 @@ import pytest
 
 from forge_gym.kinds import random_graphs
 from forge_gym.kinds.random_graphs import (
-    grouped_edges,
     edges_between,
     ends_of,
+    grouped_edges,
     paired_edges,
     pairs_of,
     planted_edges,
@@ -72,7 +72,9 @@ def test_every_pair_is_an_edge_with_probability_p(p: float) -> None:
     law = np.array([comb(pairs, k) * p**k * (1 - p) ** (pairs - k) for k in range(pairs + 1)]) * draws
     usual = law >= 5
     assert not too_far(np.bincount(sizes, minlength=pairs + 1)[usual], law[usual])
-    both = Counter(zero + one for zero, one in ((int(0 in e), int(1 in e)) for e in map(set, (d.tolist() for d in drawn))))
+    both = Counter(
+        zero + one for zero, one in ((int(0 in e), int(1 in e)) for e in map(set, (d.tolist() for d in drawn)))
+    )
     assert abs(both[2] - draws * p * p) < 4 * sqrt(draws * p * p) + 1
 
 
@@ -139,7 +141,9 @@ def test_degrees_of_the_other_families(n: int) -> None:
 def test_early_vertices_of_a_scale_free_graph_have_high_degrees() -> None:
     """In proportion to degrees, but for the uniform share: far more skewed than a coin for every pair."""
     rng, n = np.random.default_rng(6), 300
-    free = [np.bincount(ends_of(n, random_edges(rng, "scale_free", n, 4 / 299)).ravel(), minlength=n) for _ in range(20)]
+    free = [
+        np.bincount(ends_of(n, random_edges(rng, "scale_free", n, 4 / 299)).ravel(), minlength=n) for _ in range(20)
+    ]
     coins = [np.bincount(ends_of(n, random_edges(rng, "gnp", n, 4 / 299)).ravel(), minlength=n) for _ in range(20)]
     assert np.mean([d.max() for d in free]) > 2 * np.mean([d.max() for d in coins])
     assert abs(np.mean(free) - np.mean(coins)) < 0.1

@@ -568,9 +568,9 @@ def has_few_shapes(problem: Problem[Any, Any]) -> bool:
 
 @lru_cache(maxsize=1024)
 def splitter(problem: Problem[Any, Any]) -> Callable[[Any], str] | None:
-    """Return what finds the split of an instance in a stream of few shapes: by the rough key, where no value is frequent.
+    """Return what finds the split of an instance in a stream of few shapes; None where all are for training.
 
-    Otherwise by the exact one; None where its draws do not reach each split either, so that all are for training.
+    By the rough key where no value of it is frequent; else by the exact one, where some draws belong to each split.
     """
     rng = instance_generator(problem._stream, 0, 0, "train")
     drawn: list[Instance] = [problem.generate(rng) for _ in range(_PILOT_SPLITS)]

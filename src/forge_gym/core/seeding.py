@@ -44,10 +44,11 @@ def generator(stream: bytes, *numbers: int) -> np.random.Generator:
     """Return the random numbers that ``numbers``, of any size, name in a ``stream``; other numbers name others."""
     if min(numbers) < 0:
         raise ValueError(f"seeds must not be negative, got {min(numbers)}")
-    return np.random.Generator(np.random.PCG64(_Hashed(stream, "%x," * len(numbers) % numbers)))
+    seed = _Hashed(stream, "%x," * len(numbers) % numbers)
+    return np.random.Generator(np.random.PCG64(seed))  # type: ignore[arg-type] # NumPy's stubs know one such class
 
 
-def instance_generator(stream: Sequence[int], seed: int, index: int, split: str) -> np.random.Generator:
+def instance_generator(stream: bytes, seed: int, index: int, split: str) -> np.random.Generator:
     """Return the random numbers from which instance ``(seed, index, split)`` of a stream is drawn."""
     check_int("seed", seed, 0)
     check_int("index", index, 0)

@@ -47,7 +47,8 @@ def random_edges(rng: np.random.Generator, family: str, n: int, p: float) -> Num
         distances = ((tails - heads) ** 2).sum(axis=1)
         count = round(p * len(distances))
         farthest = np.partition(distances, count - 1)[count - 1] if count else -1.0
-        return (distances <= farthest).nonzero()[0]
+        closest: Numbers = (distances <= farthest).nonzero()[0]
+        return closest
     attachments = max(1, round(p * (n - 1) / 2))
     draws, names = floats(rng), rng.permutation(n)
     ends: list[int] = []  # both ends of every edge in turn
