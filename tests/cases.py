@@ -54,9 +54,11 @@ def small(name: str) -> list[Problem[Any, Any]]:
 
 
 def transcript(path: Path) -> list[dict[str, Any]]:
-    """Return header and lines of a transcript but for times, in one order."""
+    """Return header, rows and lines of a transcript but for times, in one order."""
     header, *lines = map(json.loads, path.read_text().splitlines())
+    count = header["rows"]["count"] if header["rows"] else 0
+    rows, lines = lines[:count], lines[count:]
     for line in lines:
         line.pop("seconds"), line.pop("attempts")
     header.pop("started")
-    return [header, *sorted(lines, key=lambda line: (line["row"], line["sample"], line["turn"]))]
+    return [header, *rows, *sorted(lines, key=lambda line: (line["row"], line["sample"], line["turn"]))]

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -98,6 +99,8 @@ def test_a_transcript_says_everything(envs: Questions, tmp_path: Path) -> None:
     options = {"temperature": 0.5}
     run = record(Remote(), envs, path, turns=2, samples=2, options=options)
     header, *lines = map(json.loads, path.read_text().splitlines())
+    rows, lines = lines[:12], lines[12:]
+    assert rows == [json.loads(row.to_json()) for row in envs.rows] and header["rows"]["count"] == 12
     assert header["agent"] == "remote" and header["options"] == options and header["suite"] is None
     assert [env["problem"] for env in header["env"]] == ["TSP", "Knapsack"] and header["turns"] == 2
     first = lines[0]
@@ -302,11 +305,11 @@ def test_damage_in_the_middle_names_file_and_line(
     path = tmp_path / "a.jsonl"
     record(GreedyAgent(), envs, path)
     lines = path.read_text().splitlines(keepends=True)
-    lines[4] = damage(lines[4].rstrip("\n")) + "\n"
+    lines[16] = damage(lines[16].rstrip("\n")) + "\n"  # after header and rows
     path.write_text("".join(lines))
     before = path.read_bytes()
     for using in (read_run, lambda path: record(GreedyAgent(), envs, path)):
-        with pytest.raises(ValueError, match=re.escape(f"{path}, line 5, is damaged")):
+        with pytest.raises(ValueError, match=re.escape(f"{path}, line 17, is damaged")):
             using(path)
     assert path.read_bytes() == before
 
@@ -341,6 +344,38 @@ def test_a_header_that_was_being_written(envs: Questions, tmp_path: Path) -> Non
     path = tmp_path / "a.jsonl"
     path.write_text('{"forge_gym": "0.1.0", "form')
     assert record(GreedyAgent(), envs, path).missing == 0 and read_run(path).missing == 0
+
+
+def test_rows_that_were_being_written(envs: Questions, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    record(GreedyAgent(), envs, path)
+    whole, lines = transcript(path), path.read_bytes().splitlines(keepends=True)
+    for kept in (1, 2, 12):
+        for cut in (0, 1, 40):
+            path.write_bytes(b"".join(lines[:kept]) + lines[kept][:cut])
+            with pytest.raises(ValueError, match=f"has {kept - 1} of its 12 rows"):
+                read_run(path)
+            assert record(GreedyAgent(), envs, path).missing == 0 and transcript(path) == whole
+    path.write_bytes(b"".join(lines).replace(b'"value":', b'"valve":', 1))
+    with pytest.raises(ValueError, match=re.escape(f"{path}, line 2, is damaged: an exact number")):
+        read_run(path)
+
+
+def test_a_run_keeps_little_of_an_episode(tmp_path: Path) -> None:
+    """Nothing of rows and replies, however long: only numbers, so that 100,000 episodes fit into 200 MB."""
+
+    class Wordy(GreedyAgent):
+        def answer(self, tasks: Sequence[Task]) -> list[str]:
+            return [" " * 5000 + text for text in super().answer(tasks)]
+
+    tsp, grown = forge_gym.problem("TSP", n=6), []
+    for count in (20, 20, 70):  # the first fills what all share
+        tracemalloc.start()
+        run = record(Wordy(), env_questions([tsp], count), tmp_path / f"{len(grown)}.jsonl", batch_size=10)
+        grown.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+        assert run.finished == count
+    assert grown[2] - grown[1] < 50 * 1200
 
 
 def test_a_transcript_needs_no_other_file(
@@ -390,7 +425,7 @@ def test_what_others_appended_is_not_cut_off(envs: Questions, tmp_path: Path, la
         assert record(GreedyAgent(), envs, path).missing == 0
         return
     for using in (read_run, lambda path: record(GreedyAgent(), envs, path)):
-        with pytest.raises(ValueError, match=re.escape(f"{path}, line 14, is damaged")):
+        with pytest.raises(ValueError, match=re.escape(f"{path}, line 26, is damaged")):
             using(path)
     assert path.read_text() == text
 
@@ -452,13 +487,13 @@ def altered(path: Path, row: str, **verdict: Any) -> None:
 def test_verdicts_that_changed_are_found(few: Questions, tmp_path: Path) -> None:
     path, new = tmp_path / "a.jsonl", tmp_path / "new.jsonl"
     run = record(RandomAgent(), few, path)
-    before = path.read_bytes()
+    before, calls = path.read_bytes(), said(run)
     assert read_run(path).changes == []
     altered(path, "TSP-3-0", status="malformed", objective=None, quality=0.0)
     altered(path, "Knapsack-2-0", quality=0.999)
     altered(path, "SetCover-1-0", reason="other words")
     again = read_run(path)
-    assert [line.row for line, _ in again.changes] == ["Knapsack-2-0", "TSP-3-0"] and said(again) == said(run)
+    assert [line.row for line, _ in again.changes] == ["Knapsack-2-0", "TSP-3-0"] and said(again) == calls
     assert notes(again) == ["2 recorded verdicts were others: `forge-gym rescore` lists them"]
     assert "TSP-3-0, sample 0, turn 0: malformed -> feasible, quality 0.0 -> " in changes(again)[1]
     assert changes(again, 1)[1:] == ["and 1 more"]

@@ -47,5 +47,5 @@ def command(
         return
     for other in others:
         console().print(comparison_table(other, first), "")
-    if len(rows) < len(runs[0].rows):
-        say(f"{len(rows)} of {len(runs[0].rows)} instances have an answer in every run; the others do not count")
+    if len(rows) < len(runs[0].asked):
+        say(f"{len(rows)} of {len(runs[0].asked)} instances have an answer in every run; the others do not count")

@@ -169,7 +169,7 @@ def command(
         print_json(runs_to_dict(ordered))
     else:
         _print_tables(ordered, questions, by)
-        named = own_of(row.problem for row in questions.rows)
+        named = own_of(row.problem for row in questions.asked)
         _print_end([runs[name] for name in agents if name not in CONTROLS], list(paths.values()), named)
     return int(any(run.missing for run in ordered))
 
@@ -192,9 +192,9 @@ def _run(
 
     def watch(run: Run) -> None:
         nonlocal first
-        if first and run.calls:  # before anything is asked
+        if first and run.replies:  # before anything is asked
             left = "continuing" if run.missing else "nothing is asked; another --out starts a new run"
-            there = f"{run.finished} of {len(run.episodes)} episodes are finished"
+            there = f"{run.finished} of {len(run.verdicts)} episodes are finished"
             say(f"{path}: {there}, {left}", error=True)
         first = False
         tell(run)
@@ -238,7 +238,7 @@ def _print_tables(runs: Sequence[Run], questions: Questions, by: str | None) -> 
         return
     evaluations = [run.evaluation(rows) for run in runs]
     groupings = BY[:-1] if by == "all" else (by,) if by else ()
-    for table in evaluation_tables(evaluations, questions.name, questions.rows, groupings):
+    for table in evaluation_tables(evaluations, questions.name, questions.asked, groupings):
         console().print(table, "")
 
 

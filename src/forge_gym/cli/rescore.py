@@ -46,11 +46,11 @@ def command(
             for line, call in run.changes
         ]
         today = evaluation.to_dict() if evaluation else None
-        print_json({"replies": len(run.calls), "changed": changed, "today": today})
+        print_json({"replies": run.replies, "changed": changed, "today": today})
         return int(bool(run.changes))
-    judged = f"{len(run.calls)} replies of {run.agent} judged again"
+    judged = f"{run.replies} replies of {run.agent} judged again"
     say(f"{transcript}: {judged}, {len(run.changes)} verdicts changed", *changes(run))
     if evaluation:
         means = ", ".join(f"{metric} {evaluation.estimate(metric).mean:.4f}" for metric in METRICS)
-        say(f"today: {means} over {len(evaluation.rows)} of {len(run.rows)} instances")
+        say(f"today: {means} over {len(evaluation.rows)} of {len(run.asked)} instances")
     return int(bool(run.changes))

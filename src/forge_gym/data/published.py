@@ -33,7 +33,7 @@ from ..kinds.sequence import Walk
 from ..kinds.subset import Chosen
 from ..kinds.table import Names
 from .formats import read_text
-from .rows import MAX_ID, Row
+from .rows import MAX_ID, Asked, Row
 from .suite import SuiteError
 
 Data = dict[str, Any]
@@ -440,21 +440,17 @@ def _told(data: Any, goal: Any) -> str:
 # ----------------------------------------------------------------------------------------- metric
 
 
-def published_ratio(verdict: Verdict, row: Row) -> float:
-    """Return value over baseline, or its inverse; 0 if infeasible. As published, it is not clipped.
-
-    The baseline is the one that came with the row, or the certified optimum.
-    """
-    if verdict.objective is None:
+def published_ratio(verdict: Verdict, row: Row | Asked) -> float:
+    """Return value over baseline, or its inverse; 0 if infeasible. As published, it is not clipped."""
+    value, baseline = verdict.objective, row.baseline
+    if value is None:
         return 0.0
-    baseline, value = row.source.get("baseline"), verdict.objective
-    baseline = float(row.reference.value if baseline is None else baseline)
     if row.problem.sense == "max":
         return float(value) / baseline if baseline else float(value == baseline)
     return baseline / float(value) if value else float(value == baseline)
 
 
-def published_scores(rows: Sequence[Row], verdicts: Sequence[Sequence[Verdict]]) -> dict[str, Score]:
+def published_scores(rows: Sequence[Row | Asked], verdicts: Sequence[Sequence[Verdict]]) -> dict[str, Score]:
     """Return ``SR`` and ``QR`` in [0, inf), the published success rate and quality ratio, of the best of all samples.
 
     They are those of each problem, of each domain (the mean of its problems) and ``overall`` (the unweighted mean of

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, Any, NamedTuple, overload
 
 from ..core.checks import check_choice, check_int, plain, short_repr
 from ..core.foreign import exact, load_json
@@ -99,6 +99,12 @@ class Row:
         """The family of instances that this one was drawn from; ``imported`` for others."""
         return str(getattr(self.problem, "distribution", "")) if "seed" in self.source else "imported"
 
+    @property
+    def baseline(self) -> float:
+        """What published ratios divide by: the baseline that came with the row, or its value."""
+        stated = self.source.get("baseline")
+        return float(self.reference.value if stated is None else stated)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what the row states, ready for JSON."""
         reference = self.reference
@@ -139,11 +145,11 @@ class Row:
             raise ValueError(f"a row cannot be read, {short_repr(text)}: {error}") from error
 
     @classmethod
-    def from_dict(cls, data: Any) -> Row:
-        """Return the row that `to_dict` wrote; a ``ValueError`` where it is none."""
+    def from_dict(cls, data: Any, problem: Problem[Any, Any] | None = None) -> Row:
+        """Return the row that `to_dict` wrote, of ``problem`` where it is known; a ``ValueError`` where it is none."""
         if isinstance(data, dict) and isinstance(data.get("certified"), str):  # a trainer's row
             data = load_json(data["certified"])
-        problem = stated_problem(data)
+        problem = problem or stated_problem(data)
         for name, kind in _TYPES.items():
             if type(data.get(name)) is not kind:
                 raise ValueError(f"{name} must be of type {kind.__name__}, got {short_repr(data.get(name))}")
@@ -195,6 +201,24 @@ class Row:
             yield f"the optimum is not proven: value {self.reference.value}, bound {self.reference.bound}"
         if drawn and not self.problem.is_graded(self.instance):
             yield "the instance leaves no room between trivial, greedy and optimum"
+
+
+class Asked(NamedTuple):
+    """What is kept of a row that was asked: all that tables need, and neither instance nor witness."""
+
+    id: str
+    hash: str
+    problem: Problem[Any, Any]
+    level: int
+    distribution: str
+    baseline: float
+    proven: bool
+
+    @classmethod
+    def of(cls, row: Row) -> Asked:
+        """Return what is kept of ``row``."""
+        proven = row.reference.proven
+        return cls(row.id, row.hash, row.problem, row.level, row.distribution, row.baseline, proven)
 
 
 def found_by(problem: Problem[Any, Any]) -> str:

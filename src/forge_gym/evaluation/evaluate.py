@@ -14,8 +14,8 @@ from ..core.episode import Episode, Judged, Protocol
 from ..core.instance import Instance
 from ..core.problem import Problem
 from ..core.verdict import Malformed, Verdict
-from ..data.rows import Row
-from .statistics import Evaluation
+from ..data.rows import Asked, Row
+from .statistics import Evaluation, brief
 
 
 def held_out(problem: Problem[Any, Any], episodes: int, seed: int = 0, split: str = "test") -> list[Instance]:
@@ -68,14 +68,14 @@ def evaluate(
     >>> result.estimate("skill"), result.estimate("success").mean
     (Estimate(mean=0.0, low=0.0, high=0.0), 1.0)
     """
-    rows = [Row.of(problem, instance, {}, id=f"{problem.name}-{i}") for i, instance in enumerate(instances)]
+    rows = (Row.of(problem, instance, {}, id=f"{problem.name}-{i}") for i, instance in enumerate(instances))
     protocol = Protocol(turns, reward=reward, thoughts=thoughts_of(agent))
     return evaluate_rows(agent, rows, protocol, samples=samples, batch_size=batch_size, progress=progress)
 
 
 def evaluate_rows(
     agent: Agent | AsyncAgent,
-    rows: Sequence[Row],
+    rows: Iterable[Row],
     protocol: Protocol | None = None,
     *,
     samples: int = 1,
@@ -85,24 +85,23 @@ def evaluate_rows(
     """Let ``agent`` play ``samples`` episodes on each row, as `evaluate` does."""
     samples = check_int("samples", samples, 1)
     protocol = protocol or Protocol(thoughts=thoughts_of(agent))
-    episodes = [Conversation(row, protocol, sample) for row in rows for sample in range(samples)]
+    asked: dict[str, Asked] = {}
+    kept: dict[str, list[Verdict]] = {}
+
+    def episodes() -> Iterator[Conversation]:
+        for row in rows:
+            asked[row.id], kept[row.id] = Asked.of(row), [Verdict("malformed")] * samples
+            yield from (Conversation(row, protocol, sample) for sample in range(samples))
 
     def judged(answered: Sequence[Conversation]) -> None:
-        if over := sum(episode.over for episode in answered):
-            progress(over)
+        over = [episode for episode in answered if episode.over]
+        for episode in over:
+            kept[episode.row.id][episode.sample] = brief(episode.kept_call.judged.verdict)
+        if over:
+            progress(len(over))
 
-    play(agent, episodes, judged, batch_size=batch_size)
-    return evaluation_of(agent.name, episodes)
-
-
-def evaluation_of(agent: str, episodes: Iterable[Conversation]) -> Evaluation:
-    """Return what episodes came to that are over, the samples of a row together."""
-    rows: dict[str, Row] = {}
-    verdicts: dict[str, list[Verdict]] = {}
-    for episode in episodes:
-        rows.setdefault(episode.row.id, episode.row)
-        verdicts.setdefault(episode.row.id, []).append(episode.kept_call.judged.verdict)
-    return Evaluation(agent, tuple(rows.values()), tuple(map(tuple, verdicts.values())))
+    play(agent, episodes(), judged, batch_size=batch_size)
+    return Evaluation(agent.name, tuple(asked.values()), tuple(map(tuple, kept.values())))
 
 
 class Call(NamedTuple):

@@ -21,9 +21,9 @@ from .._version import __version__
 from ..agents import CONTROLS, make_agent
 from ..core.checks import check_int
 from ..core.foreign import visible
-from ..core.verdict import METRICS, Verdict
+from ..core.verdict import METRICS
 from ..core.verdict_class import VerdictClass, verdict_class, verdict_classes
-from ..data.rows import Row, write
+from ..data.rows import Asked, Row, write
 from .evaluate import Conversation, evaluate_rows
 from .report import notes
 from .runs import Run, common_rows
@@ -144,11 +144,10 @@ class Player:
         """The classes of its marks: a colour for runs, a dash for controls."""
         self.marker = (number + number // COLOURS) % COLOURS if run else None
         """The shape of its points; of runs with one colour it differs."""
-        episodes = run.of_rows(evaluation.rows) if run else []
-        replies = [call.reply for episode in episodes for call in episode.calls]
-        self.cost = sum(reply.cost for reply in replies)
-        tokens = sum(reply.prompt_tokens + reply.completion_tokens for reply in replies)
-        self.tokens = tokens / max(len(episodes), 1)
+        numbers = [number for row in evaluation.rows for number in run.numbers(row)] if run else []
+        self.cost = sum(run.took["cost"][number] for number in numbers) if run else 0.0
+        counted = [run.took[kind] for kind in ("prompt_tokens", "completion_tokens")] if run else []
+        self.tokens = sum(tokens[number] for tokens in counted for number in numbers) / max(len(numbers), 1)
         """Mean of an episode, prompts and replies."""
 
 
@@ -161,8 +160,10 @@ def _players(runs: Sequence[Run], progress: Progress) -> list[Player]:
         Player(i, name if taken[name] == 1 else f"{name} (run {i + 1})", run.evaluation(common), run)
         for i, (run, name) in enumerate(zip(runs, names, strict=True))
     ]
+    wanted = {row.id for row in common}
     for i, name in enumerate(CONTROLS):
-        players.append(Player(i, name, evaluate_rows(make_agent(name), common)))
+        rows = (runs[0].rows[at] for at, row in enumerate(runs[0].asked) if row.id in wanted)
+        players.append(Player(i, name, evaluate_rows(make_agent(name), rows)))
         progress(1)
     return players
 
@@ -202,46 +203,48 @@ class Answer(NamedTuple):
     """An answer of the gallery: the call of an episode that counts."""
 
     player: Player
-    episode: Conversation
+    row: Asked
+    number: int
+    """Of the episode in the run."""
     verdict_class: VerdictClass
 
     @property
-    def verdict(self) -> Verdict:
-        """Its verdict."""
-        return self.episode.kept_call.judged.verdict
-
-    @property
-    def status(self) -> str:
-        """What the page's filter knows it by."""
-        return "optimal" if self.verdict.optimal else self.verdict.status
+    def episode(self) -> Conversation:
+        """What was said."""
+        assert self.player.run is not None
+        return self.player.run.episodes[self.number]
 
 
-def _examples(player: Player, rows: Sequence[Row], shown: Container[str]) -> Iterator[Answer]:
+def _examples(player: Player, rows: Sequence[Asked], shown: Container[str]) -> Iterator[Answer]:
     """Yield an answer of each class of verdicts that occurs, the commonest classes first.
 
     Of a class, one is taken whose row is ``shown`` anyway, or else the first, which is the easiest.
     """
-    assert player.run is not None
+    run = player.run
+    assert run is not None
     families = rows[0].problem.constraints
     classes: dict[VerdictClass, list[Answer]] = {each: [] for each in verdict_classes(families)}
-    for episode in player.run.of_rows(rows):
-        its_class = verdict_class(episode.kept_call.judged.verdict, families)
-        classes[its_class].append(Answer(player, episode, its_class))
+    for row in rows:
+        for number in run.numbers(row):
+            verdict = run.verdicts[number]
+            assert verdict is not None  # every run has answered the rows of the page
+            its_class = verdict_class(verdict, families)
+            classes[its_class].append(Answer(player, row, number, its_class))
     for answers in sorted(filter(None, classes.values()), key=len, reverse=True):  # equals: the worst first
-        yield next((answer for answer in answers if answer.episode.row.id in shown), answers[0])
+        yield next((answer for answer in answers if answer.row.id in shown), answers[0])
 
 
-def _gallery(players: Sequence[Player], rows: Sequence[Row], count: int) -> list[tuple[Row, list[Answer]]]:
+def _gallery(players: Sequence[Player], rows: Sequence[Asked], count: int) -> list[list[Answer]]:
     """Return up to ``count`` answers to one problem's rows, by row, of the runs in turn."""
     chosen: dict[str, list[Answer]] = {}
     waiting = deque(_examples(player, rows, chosen) for player in players)
     while waiting and count:
         examples = waiting.popleft()
         for answer in islice(examples, 1):
-            chosen.setdefault(answer.episode.row.id, []).append(answer)
+            chosen.setdefault(answer.row.id, []).append(answer)
             waiting.append(examples)
             count -= 1
-    return [(row, chosen[row.id]) for row in rows if row.id in chosen]
+    return [chosen[row.id] for row in rows if row.id in chosen]
 
 
 def _image(row: Row, solution: Any) -> str:
@@ -279,8 +282,8 @@ class Page:
         }
         suite = runs[0].header["suite"]
         self.title = str(suite["name"]) if suite else " + ".join(self.by_problem)
-        self.proven = sum(row.reference.proven for row in self.rows)
-        asked = {(row.id, row.hash) for run in runs for row in run.rows}
+        self.proven = sum(row.proven for row in self.rows)
+        asked = {(row.id, row.hash) for run in runs for row in run.asked}
         self.left_out = len(asked) - len(self.rows)
         """Rows that some run was asked and that another has not answered."""
         self.has_levels = any(row.level >= 0 for row in self.rows)
@@ -316,8 +319,9 @@ class Page:
         for one, other in combinations(self.runs, 2):
             yield one, other, compare(one.evaluation, other.evaluation)
 
-    def drawn(self, cases: Sequence[tuple[Row, list[Answer]]]) -> Iterator[tuple[Row, list[Answer], str]]:
+    def drawn(self, cases: Sequence[list[Answer]]) -> Iterator[tuple[Row, list[Answer], str]]:
         """Yield rows with their answers and the picture of the optimum, and tell of each that was drawn."""
-        for row, answers in cases:
+        for answers in cases:
+            row = answers[0].episode.row
             yield row, answers, _image(row, row.reference.solution)
             self.progress(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
@@ -20,7 +19,7 @@ from rich.text import Text
 from ..core.checks import short_repr
 from ..core.foreign import visible
 from ..core.verdict import METRICS
-from ..data.rows import Row
+from ..data.rows import Asked
 from .runs import Run, common_rows, described
 from .statistics import COMPARED, Estimate, Evaluation, compare, groups
 
@@ -100,7 +99,7 @@ def quality_table(evaluations: Sequence[Evaluation], title: str) -> Group:
 
 
 def evaluation_tables(
-    evaluations: Sequence[Evaluation], title: str, asked: Sequence[Row], by: Sequence[str] = ()
+    evaluations: Sequence[Evaluation], title: str, asked: Sequence[Asked], by: Sequence[str] = ()
 ) -> list[Group]:
     """Return the tables that ``forge-gym eval`` prints.
 
@@ -146,19 +145,18 @@ def comparison_table(one: Evaluation, other: Evaluation) -> Group:
 
 def shortfalls(run: Run) -> dict[str, int]:
     """Return how many replies were cut off, were empty, or hold only thoughts."""
-    counts = Counter(call.shortfall for call in run.calls)
-    return {name: counts[name] for name in _ADVICE}
+    return {name: run.shortfalls[name] for name in _ADVICE}
 
 
 def notes(run: Run) -> list[str]:
     """Return what a reader of a run's scores must know, and what to change."""
-    options, total = run.header["options"], len(run.calls)
+    options, total = run.header["options"], run.replies
     limit = options.get("max_tokens", options.get("max_new_tokens"))
     at = f" at {limit} tokens" if limit else ""
     counts = shortfalls(run).items()
     lines = [_ADVICE[name].format(count=count, total=total, limit=at) for name, count in counts if count]
     if run.missing:
-        lines.append(f"{run.missing} of {len(run.episodes)} episodes have no answer and are not scored")
+        lines.append(f"{run.missing} of {len(run.verdicts)} episodes have no answer and are not scored")
     if run.changes:
         lines.append(f"{len(run.changes)} recorded verdicts were others: `forge-gym rescore` lists them")
     return lines
@@ -166,7 +164,7 @@ def notes(run: Run) -> list[str]:
 
 def summary(run: Run) -> list[str]:
     """Return lines on what a run took, and its `notes`."""
-    parts = [f"{len(run.calls)} replies"]
+    parts = [f"{run.replies} replies"]
     tokens = run.total("prompt_tokens"), run.total("completion_tokens")
     if any(tokens):
         parts.append(f"{tokens[0]:.0f} prompt and {tokens[1]:.0f} completion tokens")
@@ -191,12 +189,12 @@ def runs_to_dict(runs: Sequence[Run]) -> dict[str, Any]:
         for run in runs
     ]
     asked = {key: runs[0].header[key] for key in ("suite", "env")}
-    return {**asked, "asked": len(runs[0].rows), "instances": len(rows), "results": records}
+    return {**asked, "asked": len(runs[0].asked), "instances": len(rows), "results": records}
 
 
 def _standing(run: Run) -> str:
     """Return one line on the scores, the costs and the failures of a run so far."""
-    verdicts = [episode.kept_call.judged.verdict for episode in run.episodes if episode.over]
+    verdicts = [verdict for verdict in run.verdicts if verdict is not None]
     parts = [f"{name} {fmean(map(METRICS[name], verdicts)):.3f}" for name in ("success", "quality") if verdicts]
     if tokens := run.total("prompt_tokens") + run.total("completion_tokens"):
         parts.append(f"{tokens:.0f} tokens")
@@ -223,14 +221,14 @@ def watching(title: str, console: Console) -> Iterator[Callable[[Run], object]]:
     def tell(run: Run) -> None:
         nonlocal bar, told_at
         if console.is_terminal and bar is None:  # what an earlier process did does not count for the speed
-            bar = progress.add_task(visible(title), total=len(run.episodes), completed=run.finished, said="")
+            bar = progress.add_task(visible(title), total=len(run.verdicts), completed=run.finished, said="")
         if time.monotonic() - told_at < _EVERY_S[console.is_terminal]:
             return
         told_at = time.monotonic()
         if bar is not None:
             progress.update(bar, completed=run.finished, said=_standing(run))
         else:
-            stands = f"{run.finished} of {len(run.episodes)}, {_standing(run)}"
+            stands = f"{run.finished} of {len(run.verdicts)}, {_standing(run)}"
             print(f"{visible(title)}: {stands}", file=sys.stderr, flush=True)
 
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

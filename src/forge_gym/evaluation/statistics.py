@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, sqrt
 from typing import Any, NamedTuple
 
@@ -12,18 +12,18 @@ import numpy as np
 from ..core.checks import check_int
 from ..core.verdict import METRICS, STATUSES, Verdict
 from ..data.published import published_scores
-from ..data.rows import Row
+from ..data.rows import Asked, Row
 
 _Z = 1.959964
 """The standard normal's 97.5 % quantile."""
-RESAMPLES, BLOCK = 2000, 200
-"""Bootstrap samples, and how many are drawn at a time, so that memory stays small."""
+RESAMPLES, BLOCK = 2000, 10**6
+"""Bootstrap samples, and how many values are drawn at a time, so that memory stays small."""
 PUBLISHED_K = 3
 """The published metric takes the best of three samples."""
 COMPARED = ("quality", "skill", "success")
 """The metrics of a comparison."""
 
-GROUPINGS: dict[str, Callable[[Row], str]] = {
+GROUPINGS: dict[str, Callable[[Row | Asked], str]] = {
     "overall": lambda row: "overall",
     "problem": lambda row: row.problem.name,
     "family": lambda row: f"family {row.problem.family}",
@@ -33,7 +33,7 @@ GROUPINGS: dict[str, Callable[[Row], str]] = {
 """Ways to group rows: the name of each, and what the group of a row is called."""
 
 
-def groups(rows: Sequence[Row], by: str) -> dict[str, list[int]]:
+def groups(rows: Sequence[Row | Asked], by: str) -> dict[str, list[int]]:
     """Return the positions of the rows of each group; ``by`` is a key of `GROUPINGS`."""
     positions: dict[str, list[int]] = {}
     for i, row in enumerate(rows):
@@ -77,8 +77,9 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
         raise ValueError("values must hold at least one number, got none")
     data = np.asarray(values, dtype=float)
     rng = np.random.default_rng(np.random.SeedSequence(seed))
-    size = BLOCK, len(data)
-    means = [data[rng.integers(len(data), size=size)].mean(axis=1) for _ in range(RESAMPLES // BLOCK)]
+    step = max(1, BLOCK // len(data))  # of any size: the numbers drawn are the same
+    sizes = [min(step, RESAMPLES - done) for done in range(0, RESAMPLES, step)]
+    means = [data[rng.integers(len(data), size=(size, len(data)))].mean(axis=1) for size in sizes]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return Estimate(float(data.mean()), float(low), float(high))
 
@@ -136,14 +137,26 @@ def best_of(values: Sequence[float], k: int) -> float:
     return float(sum(comb(i - 1, k - 1) * x for i, x in ranked if i >= k) / comb(len(values), k))
 
 
+def brief(verdict: Verdict) -> Verdict:
+    """Return a verdict without solution and words: all that tables need, and small.
+
+    Examples
+    --------
+    >>> brief(Verdict("malformed", "it has no number")) == Verdict("malformed")
+    True
+    """
+    wordless = tuple(replace(violation, reason="") for violation in verdict.violations)
+    return verdict._replace(reason="", violations=wordless, solution=None)
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The verdicts of one agent on rows."""
 
     agent: str
-    rows: tuple[Row, ...]
+    rows: tuple[Asked, ...]
     verdicts: tuple[tuple[Verdict, ...], ...]
-    """For each row the kept verdict of every sample, all the same number."""
+    """For each row the kept verdict of every sample, all the same number; without solutions and words, see `brief`."""
 
     @property
     def samples(self) -> int:

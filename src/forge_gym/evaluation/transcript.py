@@ -1,8 +1,9 @@
-"""Transcripts: a header that says what was asked of whom, then one line of JSON per judged reply.
+"""Transcripts: a header that says what was asked of whom, the rows, then one line of JSON per judged reply.
 
 Lines are appended whole and are on the disk before the episode goes on. What a killed process leaves is at worst one
-line that is not whole, which is cut off; any other damage is an error that names its line. The header holds the rows
-that were asked, except those of a suite in the package: nobody needs another file to read a transcript.
+line that is not whole, which is cut off; any other damage is an error that names its line. The rows are those that
+were asked, unless they are of a suite in the package: nobody needs another file to read a transcript. Lines are read
+when they are wanted, and only their places are kept.
 """
 
 from __future__ import annotations
@@ -10,24 +11,29 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+import weakref
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, overload
 
 from ..agents.agent import Reply
 from ..core.checks import check_int, short_repr
-from ..core.foreign import bounded, load_json, numbered
+from ..core.foreign import MAX_LINE, load_json, numbered
+from ..core.problem import Problem
 from ..core.verdict import Verdict
-from ..data.rows import hold
+from ..data.rows import Asked, Row, hold
 from .evaluate import Conversation
 
-FORMAT = 2
+FORMAT = 3
 MAX_EPISODES = 100_000
 """Episodes of a run: rows times samples."""
-_TOOK = tuple(field.name for field in fields(Reply))[1:]
-"""The fields of a reply but its text."""
+TOOK = ("prompt_tokens", "completion_tokens", "cost", "seconds", "attempts")
+"""What a reply took: its fields but text and finish."""
 _TYPES: dict[str, Any] = {
     **dict.fromkeys(("row", "reply", "finish"), str),
     **dict.fromkeys(("sample", "turn", "prompt_tokens", "completion_tokens", "attempts"), int),
@@ -44,7 +50,7 @@ _HEADER: dict[str, Any] = {
     **dict.fromkeys(("options", "thoughts"), dict),
 }
 """The fields of a header that are read again."""
-_OPENING, _LINE = b'{"forge_gym": ', b'{"row": '
+_OPENING, _ROW, _LINE = b'{"forge_gym": ', b'{"id":', b'{"row": '
 
 
 class Line(NamedTuple):
@@ -86,7 +92,7 @@ def read_line(text: str | bytes) -> Line:
     for name, kind in _TYPES.items():
         if kind is not str and kind is not dict and not abs(data[name]) <= _LARGEST:
             raise ValueError(f"{name} must be at most {_LARGEST}, got {short_repr(data[name])}")
-    reply = Reply(data["reply"], **{name: data[name] for name in _TOOK})
+    reply = Reply(data["reply"], finish=data["finish"], **{name: data[name] for name in TOOK})
     return Line(data["row"], data["sample"], data["turn"], reply, data["score"], data["verdict"])
 
 
@@ -112,8 +118,9 @@ def _read_header(text: str | bytes) -> dict[str, Any]:
         _check_types(suite, {"name": str, "sha256": str})
     elif not (isinstance(env, list) and all(isinstance(asked, dict) for asked in env)):
         raise ValueError("it must say of a suite or of environments, what it asked")
-    if not (rows is None or isinstance(rows, list)):
-        raise ValueError(f"rows is {short_repr(rows)}")
+    if rows is not None:
+        _check_types(rows, {"count": int, "sha256": str})
+        check_int("count of rows", rows["count"], 1, MAX_EPISODES)
     check_int("samples", header["samples"], 1, MAX_EPISODES)
     return header
 
@@ -127,37 +134,139 @@ def verdict_to_dict(verdict: Verdict) -> dict[str, Any]:
     return data
 
 
-def parse(path: Path, file: IO[bytes]) -> tuple[dict[str, Any] | None, list[Line], int]:
-    """Return header and lines of a transcript, and the length in bytes of what is whole.
+# ------------------------------------------------------------------------------------- files of lines
 
-    A last line without an end counts if it is whole, and is no damage if it is the beginning of one of ours. Empty
-    lines at the end are no damage either.
 
-    Raises
-    ------
-    ValueError
-        If anything else is damaged; the message names file and line.
-    """
-    header: dict[str, Any] | None = None
-    lines: list[Line] = []
-    end, at = 0, 1
-    try:
-        for at, text in numbered(bounded(file)):
-            try:
+class Lines:
+    """An open file of lines, each of which is found by its place: its first byte."""
+
+    def __init__(self, file: IO[bytes] | None = None) -> None:
+        self.use(file or tempfile.TemporaryFile())  # noqa: SIM115 - closed when nobody wants it
+
+    def use(self, file: IO[bytes]) -> None:
+        """Go on with ``file``, which holds the same lines; it is closed when nobody wants it any more."""
+        self.file = file
+        weakref.finalize(self, file.close)
+
+    def at(self, place: int) -> bytes:
+        """Return the line that begins at ``place``; nothing at the end."""
+        self.file.seek(place)
+        return self.file.readline(MAX_LINE + 1)
+
+    def append(self, lines: Iterable[str | bytes]) -> list[int]:
+        """Write lines to the end, and return their places."""
+        place, places = self.file.seek(0, os.SEEK_END), []
+        for line in lines:
+            text = line.encode() if isinstance(line, str) else line
+            places.append(place)
+            place += self.file.write(text + b"\n")
+        return places
+
+    def __iter__(self) -> Iterator[bytes]:
+        place = at = 0
+        while text := self.at(place):
+            at, place = at + 1, place + len(text)
+            if len(text) > MAX_LINE:
+                raise ValueError(f"line {at}: it must have at most {MAX_LINE} bytes, got more")
+            yield text
+
+
+class StoredRows(Sequence[Row]):
+    """Rows in a file, each of which is read when it is wanted."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines, self.places = lines, array("q")
+        self.asked: list[Asked] = []
+        self._problems: dict[Problem[Any, Any], Problem[Any, Any]] = {}
+
+    def add(self, place: int, row: Row) -> None:
+        """Note that ``row`` is at ``place``; rows of equal problems share one."""
+        problem = self._problems.setdefault(row.problem, row.problem)
+        self.asked.append(Asked.of(row)._replace(problem=problem))
+        self.places.append(place)
+
+    def texts(self) -> Iterator[bytes]:
+        """Yield the lines of all rows."""
+        return (self.lines.at(place).rstrip(b"\n") for place in self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Row]: ...
+
+    def __getitem__(self, at: int | slice) -> Row | list[Row]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        return Row.from_dict(json.loads(self.lines.at(self.places[at])), self.asked[at].problem)
+
+
+class Transcript(Lines):
+    """The file of a run; without a ``path`` a temporary one."""
+
+    def __init__(self, path: Path | None = None, file: IO[bytes] | None = None) -> None:
+        super().__init__(file)
+        self.path = path
+        self.end = 0
+        """Bytes of what is whole, as far as it was read."""
+
+    def append(self, lines: Iterable[str | bytes]) -> list[int]:
+        """Write lines to the end, and return their places when they are on the disk."""
+        places = super().append(lines)
+        if self.path is not None:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+        return places
+
+    def read(self) -> Iterator[tuple[int, int, Any]]:
+        """Yield number, place and content of every line: the header, the data of rows, and each `Line`.
+
+        A last line without an end counts if it is whole, and is no damage if it is the beginning of one of ours. Empty
+        lines at the end are no damage either.
+
+        Raises
+        ------
+        ValueError
+            If anything else is damaged; the message names file and line.
+        """
+        at = rows = 0
+        try:
+            for at, text in numbered(self):
+                read: Callable[[bytes], Any]
                 if at == 1:
-                    header = _read_header(text)
+                    read, start = _read_header, _OPENING
                 else:
-                    lines.append(read_line(text))
-            except ValueError:
-                if text.endswith(b"\n") or not _was_being_written(text, _OPENING if at == 1 else _LINE):
-                    raise
-                break
-            end += len(text)
-    except ValueError as error:
-        found = re.fullmatch("line ([0-9]+): (.*)", str(error))  # one that is empty or too long
-        place, fault = found.groups() if found else (at, error)
-        raise ValueError(f"{path}, line {place}, is damaged: {fault}") from None
-    return header, lines, end
+                    read, start = (load_json, _ROW) if at <= rows else (read_line, _LINE)
+                try:
+                    data: Any = read(text)
+                except ValueError:
+                    if text.endswith(b"\n") or not _was_being_written(text, start):
+                        raise
+                    break
+                if at == 1 and data["rows"]:
+                    rows = 1 + data["rows"]["count"]
+                place, self.end = self.end, self.end + len(text)
+                yield at, place, data
+        except ValueError as error:
+            found = re.fullmatch("line ([0-9]+): (.*)", str(error))  # one that is empty or too long
+            where, fault = found.groups() if found else (at, error)
+            raise damaged(self.path, where, fault) from None
+
+    def mend(self) -> None:
+        """Cut off a line that was being written when a process was killed, and end the last one that is whole."""
+        self.file.seek(self.end - 1)
+        unfinished = self.file.read(1) != b"\n"
+        self.file.truncate(self.end)
+        if unfinished:
+            self.append([b""])
+
+
+def damaged(path: Path | None, at: object, fault: object) -> ValueError:
+    """Return the error of a line that is not as we wrote it."""
+    return ValueError(f"{path}, line {at}, is damaged: {fault}")
 
 
 def _was_being_written(text: bytes, start: bytes) -> bool:
@@ -169,10 +278,6 @@ def _was_being_written(text: bytes, start: bytes) -> bool:
     except RecursionError:
         pass
     return False
-
-
-Append = Callable[[Iterable[str]], None]
-"""Writes lines to the disk, and returns when they are there."""
 
 
 def check_transcript(path: Path) -> None:
@@ -188,51 +293,56 @@ def check_transcript(path: Path) -> None:
 
 
 @contextmanager
-def appending(path: Path, header: dict[str, Any]) -> Iterator[tuple[dict[str, Any], list[Line], Append]]:
-    """Hold the transcript of a run, which no other process may do; yield its header, its lines, and what adds lines.
-
-    A line that was being written when a process was killed is cut off.
+def appending(
+    path: Path | None, header: dict[str, Any], rows: Iterable[str | bytes]
+) -> Iterator[tuple[dict[str, Any], Transcript, Iterator[tuple[int, int, Line]]]]:
+    """Hold the transcript of a run, which no other process may do; yield its header, itself, and its lines.
 
     Parameters
     ----------
     path
-        A new file, or a transcript of the same settings.
+        A new file, or a transcript of the same settings; None for a temporary file.
     header
-        Of the run that is to be recorded; written to a new file.
+        Of the run that is to be recorded; it and ``rows`` are written to a new file.
+    rows
+        The lines of the rows, where the header counts them.
 
     Raises
     ------
     ValueError
         If the file is something else, of other settings, or held by another process.
     """
+    if path is None:
+        transcript = Transcript()
+        transcript.append(chain([json.dumps(header)], rows))
+        transcript.end = transcript.file.tell()
+        yield header, transcript, iter(())
+        return
     check_transcript(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         hold(path, file)
-
-        def append(lines: Iterable[str]) -> None:
-            file.write("".join(f"{line}\n" for line in lines).encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-        file.seek(0)
-        stored, lines, end = parse(path, file)
-        if stored is not None:
+        transcript = Transcript(path, file)
+        pieces = transcript.read()
+        if first := next(pieces, None):
+            stored = first[2]
             _check_same(path, stored, header)
-            file.seek(end - 1)
-            unfinished = file.read(1) != b"\n"
-            file.truncate(end)
-            if unfinished:
-                append([""])
+            count = stored["rows"]["count"] if stored["rows"] else 0
+            begun = sum(1 for _ in islice(pieces, count)) < count
         else:
             file.seek(0)
-            begun, ours = file.read(), json.dumps(header)
+            text, ours = file.read(), json.dumps(header)
             known = ours[: ours.rindex(', "started"')].encode()
-            if not (known.startswith(begun) or begun.startswith(known)):
+            if not (known.startswith(text) or text.startswith(known)):
                 raise ValueError(f"{path} is no transcript of this run, and is left as it is")
+            stored, begun = header, True
+        if begun:  # nothing was asked yet
             file.truncate(0)
-            append([ours])
-        yield stored or header, lines, append
+            transcript.append(chain([json.dumps(stored)], rows))
+            transcript.end = file.tell()
+            pieces = iter(())
+        yield stored, transcript, pieces
+    transcript.use(path.open("rb"))
 
 
 def _check_same(path: Path, stored: dict[str, Any], header: dict[str, Any]) -> None:
@@ -254,7 +364,7 @@ def _settings(header: dict[str, Any]) -> dict[str, Any]:
     """Return what decides a run's questions and answers, by name, from JSON or not."""
     settings: dict[str, Any] = json.loads(json.dumps(header))
     settings |= settings.pop("options", {})
-    settings["rows"] = settings["suite"] or [row.get("hash") for row in settings["rows"] or () if isinstance(row, dict)]
+    settings["rows"] = settings["suite"] or settings["rows"]
     # The same model may answer from elsewhere.
     irrelevant = ("forge_gym", "format", "started", "rescored", "base_url")
     return {name: value for name, value in settings.items() if name not in irrelevant}
