@@ -523,4 +523,4 @@ def test_eval_of_a_language_model(tiny_model: Path, tmp_path: Path, capsys: pyte
     assert [json.loads(line)["turn"] for line in whole[4:]] == [0, 0, 1, 1, 0, 1]  # after header and rows
     path.write_text("".join(whole[:7]))
     run_cli(capsys, *arguments[:-4], "--batch-size", "3", *arguments[-2:])
-    assert len(read_run(path).calls) == len(found.calls) and read_run(path).missing == 0
+    assert read_run(path).replies == found.replies and read_run(path).missing == 0

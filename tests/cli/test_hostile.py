@@ -180,10 +180,9 @@ def test_a_header_opens_draws_and_solves_nothing(
 
 def test_a_file_runs_no_code(folder: Path) -> None:
     (folder / "evil.py").write_text("import pathlib\npathlib.Path('ran').touch()\n")
-    first, *others = (folder / "run.jsonl").read_text().splitlines()
-    header = json.loads(first)
-    header["rows"][0]["problem"] = "evil:Thing"
-    (folder / "code.jsonl").write_text("\n".join([json.dumps(header), *others, ""]))
+    header, first, *others = (folder / "run.jsonl").read_text().splitlines()
+    evil = json.loads(first) | {"problem": "evil:Thing"}
+    (folder / "code.jsonl").write_text("\n".join([header, json.dumps(evil), *others, ""]))
     row = json.loads((folder / "suite.jsonl").read_text().splitlines()[0]) | {"problem": "evil:Thing"}
     (folder / "code_suite.jsonl").write_text(json.dumps(row) + "\n")
     for words in (
