@@ -23,6 +23,7 @@ from forge_gym.agents import make_agent
 from forge_gym.agents.sb3 import SB3Agent
 from forge_gym.core.env import TextEnv
 from forge_gym.evaluation.evaluate import evaluate, held_out
+from forge_gym.evaluation.statistics import brief
 from forge_gym.training.element_policy import ElementPolicy, MaskableElementPolicy, Scores
 from forge_gym.wrappers import Construct, Improve
 
@@ -65,7 +66,8 @@ def test_the_reply_is_what_the_policy_builds() -> None:
         observation, _, over, *_ = env.step(action)
     agent = SB3Agent(model)
     found = evaluate(agent, problem, [instance] * 3)
-    assert {verdicts[0] for verdicts in found.verdicts} == {env.text_env.verdict}
+    assert env.text_env.verdict is not None
+    assert {verdicts[0] for verdicts in found.verdicts} == {brief(env.text_env.verdict)}
 
 
 @pytest.mark.parametrize(
