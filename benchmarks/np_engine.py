@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from answers import AnyProblem, certified, different, ours, spoilt, theirs, thought
+from answers import AnyProblem, certified, different, forget, ours, spoilt, theirs, thought
 from timing import Race
 
 from forge_gym.core.instance import Instance
@@ -27,50 +27,43 @@ from forge_gym.data.published import convert
 
 @dataclass(frozen=True)
 class Task:
-    """One of its tasks, our instances of the same size, and floors."""
+    """One of its tasks, and our instances of the same size."""
 
     folder: str
     title: str
     """What its prompts call the task."""
     drawn: dict[str, Any]
     """Parameters of ours that draw instances of the same size."""
-    score: float = 1.5
-    gen: float | None = None
-    rendered: float | None = None
     write: Callable[[Any], str] | None = None
     """The answer's text, where it is not ours."""
     extra: int = 0
     """What its objective has beyond ours."""
 
 
-# fmt: off
 TASKS = {
-    "tsp": Task(
-        "TSP", "TSP", {"n": 50, "distribution": "matrix"}, 10.0, 8.0, 3.0, lambda tour: str([*tour, tour[0]])
-    ),
-    "knapsack": Task("knapsack", "knapsack", {"n": 68, "largest": 200}, 1.5, 8.0, 3.0),
-    "maximum_clique": Task("maximum_clique_problem", "maximum_clique_problem", {"n": 18}, 10.0, 8.0, 3.0),
-    "maximum_independent_set": Task("maximum_set", "maximum-set", {"n": 45, "p": 0.4}, 10.0, 8.0, 3.0),
+    "tsp": Task("TSP", "TSP", {"n": 50, "distribution": "matrix"}, lambda tour: str([*tour, tour[0]])),
+    "knapsack": Task("knapsack", "knapsack", {"n": 68, "largest": 200}),
+    "maximum_clique": Task("maximum_clique_problem", "maximum_clique_problem", {"n": 18}),
+    "maximum_independent_set": Task("maximum_set", "maximum-set", {"n": 45, "p": 0.4}),
     "graph_coloring": Task(
-        "GCP_D", "GCP-D", {"n": 36, "distribution": "planted", "k": 7}, 1.5, 8.0, 3.0,
+        "GCP_D",
+        "GCP-D",
+        {"n": 36, "distribution": "planted", "k": 7},
         lambda colours: str([colour + 1 for colour in colours]),
     ),
-    "set_cover": Task(
-        "set_cover", "set-cover", {"n": 25, "elements": 35, "distribution": "skewed", "members": 7}
-    ),
+    "set_cover": Task("set_cover", "set-cover", {"n": 25, "elements": 35, "distribution": "skewed", "members": 7}),
     "subset_sum": Task("subset_sum", "subset-sum", {"n": 18, "largest": 15, "tightness": 0.7}),
     "hamiltonian_cycle": Task(
         "hamiltonian_cycle", "hamiltonian-cycle", {"n": 45, "distribution": "planted", "degree": 23.0}, extra=1
     ),
     "meeting_schedule": Task(
-        "meeting_schedule", "meeting-schedule", {"n": 9}, write=lambda rows: str([tuple(row) for row in rows])
+        "meeting_schedule", "meeting-schedule", {"n": 9}, lambda rows: str([tuple(row) for row in rows])
     ),
-    "minimum_bisection": Task(
-        "minimum_cut", "minimum-cut", {"n": 50, "distribution": "planted", "p": 0.28}, 10.0, None, 20.0
-    ),
+    "minimum_bisection": Task("minimum_cut", "minimum-cut", {"n": 50, "distribution": "planted", "p": 0.28}),
 }
-# fmt: on
 """By the names that `forge_gym.data.published` knows them by."""
+EACH = 1.4
+"""Goal of judging, of each task."""
 
 
 def races(root: Path) -> Iterator[Race]:
@@ -118,7 +111,7 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
     problem, instance = convert(name, questions[0])
     row = (problem.name, task.drawn["n"], "NP-Engine")
     drawn: AnyProblem = replace(problem, **task.drawn)
-    yield Race("GEN", *row, lambda: drawn.instance(next(seeds)), generate, task.gen)
+    yield Race("GEN", *row, lambda: drawn.instance(next(seeds)), generate)
 
     page = root / prompts.create_md_dict()[task.title]
     if page.exists():
@@ -127,7 +120,7 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
             generate()
             prompts.get_prompt(task.title, prompts.extract_markdown_content_NP(page), questions[0])
 
-        yield Race("GEN+PROMPT", *row, lambda: drawn.prompt(drawn.instance(next(seeds))), ask, task.rendered)
+        yield Race("GEN+PROMPT", *row, lambda: drawn.prompt(drawn.instance(next(seeds))), ask)
 
     def write(instance: Instance, solution: Any) -> str:
         return f"Answer: {task.write(solution) if task.write else problem.format_answer(instance, solution)}"
@@ -143,23 +136,23 @@ def of_task(root: Path, prompts: ModuleType, name: str, task: Task) -> Iterator[
             found.append((instance, question, text, spelt))
         asked.append(found)
 
-    for characters, label, floor in ((500, "", task.score), (8000, ", 8,000 characters", None)):
+    for characters, label, goal in ((500, "", EACH), (8000, ", 8,000 characters", None)):
         some = [each for found in asked for each in found[:8]]
         we = ours(problem, [(instance, thought(characters) + text) for instance, _, text, _ in some])
         they = theirs(validate, [(question, thought(characters) + spelt) for _, question, _, spelt in some])
-        yield Race(f"SCORE{label}", *row, we, they, floor, len(some))
+        yield Race(f"SCORE{label}", *row, we, they, goal, len(some))
 
     instance, texts = asked[0][0][0], [text for _, _, text, _ in asked[0]]
-    memory = certified(problem, instance)._judged
+    reference = certified(problem, instance)
 
     def group() -> None:
-        memory.clear()
+        forget(reference)
         problem.verify_many(instance, texts)
 
     they = theirs(validate, [(question, spelt) for _, question, _, spelt in asked[0]])
     yield Race("GROUP-64", *row, group, they, None, len(texts))
 
-    best = certified(problem, instance).solution
+    best = reference.solution
     wrong = {"prose": ("I give up.", "I give up.")}
     for mistake, solution in spoilt(problem, instance.size, best).items():
         wrong[mistake] = problem.format(instance, solution), write(instance, solution)

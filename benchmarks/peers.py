@@ -1,24 +1,26 @@
 """Race the peers: the same work by a peer and by us, by turns in one process.
 
-    python benchmarks/peers.py [--np-engine PATH] [--rlve PATH] [--repeats 7] [--json FILE] [--only TEXT]
+    python benchmarks/peers.py [--np-engine PATH] [--rlve PATH] [--repeats 7] [--only "NP-Engine SCORE"] [--json FILE]
 
-PATH is a checkout of the peer's repository; reasoning-gym and GEM are imported where they are installed. A
+PATH is a checkout of the peer's repository; reasoning-gym, GEM and Jumanji are imported where they are installed. A
 peer that is absent is left out, with a word. Nothing of a peer is stored here.
 
 Every answer is checked before it is timed: both sides find it feasible and of the same objective. Mistakes are
 timed too; where the peer accepts one, the row says so. Our verdicts also carry credit, skill and reasons, and
-nothing of an answer is remembered from the call before. References and answers are there before timing starts.
+nothing of an answer is remembered from the call before. References and answers are there before timing starts. Times
+are process CPU time; goals, floors and shares are those of ``timing.py``.
 
 GEN is an instance from a seed; of NP-Engine's minimum cut it includes the searches that its generator makes.
 GEN+PROMPT adds the question's text. SCORE is a reply of 500 or 8,000 characters to parsed answer, feasibility,
 objective and quality, of reasoning-gym, which looks for no answer in a text, the bare answer; GROUP-64 is the same
 of 64 different bare answers to one instance. EP1 and EPV-64 are a whole episode, from reset to verdict, alone and
-among 64. COLD is an import in a fresh interpreter.
+among 64, on instances from a pool, as GEM has them: drawn before, with their prompts, and new replies to them. STEP is
+a step of `Construct` and of Jumanji's compiled environment, resets included: one environment, and for STEP-64 each of
+64, which Jumanji steps at once and we one after another. COLD is an import in a fresh interpreter.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.util
 import itertools
@@ -27,27 +29,35 @@ import math
 import statistics
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import np_engine
-from answers import AnyProblem, certified, different, ours, theirs, thought
-from timing import Race, Row, imports, judged
+from answers import AnyProblem, certified, different, forget, ours, theirs, thought
+from timing import Race, Row, Work, held, imports, judged, program, wanted
 
 import forge_gym
 from forge_gym.core.instance import Instance
 
-SCORE_FLOORS = {"NP-Engine": 5.0, "RLVE": 1.5}
-"""Floors of the geometric mean of a peer's SCORE ratios."""
-COLD_FLOOR = 3.0
+FIVE = ("TSP", "Knapsack", "MaxClique", "MaxIndependentSet", "GraphColoring")
+MEANS: dict[tuple[str, str], tuple[float, tuple[str, ...] | None]] = {
+    ("NP-Engine", "GEN"): (8.0, FIVE),
+    ("NP-Engine", "GEN+PROMPT"): (4.5, FIVE),
+    ("NP-Engine", "SCORE"): (6.0, None),
+    ("NP-Engine", "GROUP-64"): (6.0, None),
+    ("RLVE", "SCORE"): (2.5, None),
+}
+"""Goals of geometric means of a peer's ratios, of all problems where none are named."""
+COLD_GOAL = 3.0
 
 
 def reasoning_gym() -> Iterator[Race]:
     """Race reasoning-gym's graph colouring."""
     import reasoning_gym as peer
 
-    for n, p, colours, rendered, scored in ((10, 0.1, 3, 2.0, 2.0), (40, 0.5, 12, 2.5, 12.0)):
+    for n, p, colours, goals in ((10, 0.1, 3, (2.0, 2.0)), (40, 0.5, 12, (2.5, 12.0))):
         problem: AnyProblem = forge_gym.problem("GraphColoring", n=n, p=p)
         sizes = {"num_colors": colours, "edge_probability": p, "min_num_vertices": n, "max_num_vertices": n}
         data = peer.create_dataset("graph_color", size=10**9, seed=1, **sizes)
@@ -59,7 +69,7 @@ def reasoning_gym() -> Iterator[Race]:
         def they(data: Any = data, seeds: Iterator[int] = seeds) -> None:
             data[next(seeds)]
 
-        yield Race("GEN+PROMPT", *row, we, they, rendered)
+        yield Race("GEN+PROMPT", *row, we, they, goals[0])
         texts, answers = [], []
         for entry in (data[i] for i in range(16)):
             graph, colouring = entry["metadata"]["puzzle"], entry["metadata"]["possible_answer"]
@@ -71,34 +81,34 @@ def reasoning_gym() -> Iterator[Race]:
             certified(problem, instance)
             assert problem.verify(instance, text).objective == len(set(colouring.values())) <= colours
             assert data.score_answer(*answers[-1]) == 1.0
-        yield Race("SCORE", *row, ours(problem, texts), theirs(data.score_answer, answers), scored, len(texts))
+        yield Race("SCORE", *row, ours(problem, texts), theirs(data.score_answer, answers), goals[1], len(texts))
 
 
-_SEEDS, _KEPT = range(64), 16
+_TOGETHER, _BATCHES = 64, 16
 
 
-def referenced(problem: AnyProblem) -> dict[tuple[int, int], str]:
-    """Make ``_KEPT`` instances of each seed come round with references; return greedy answers by seed and index."""
-    draw, references, texts = problem.instance, {}, {}
-    for key in itertools.product(_SEEDS, range(_KEPT)):
-        instance = draw(*key)
-        references[key] = certified(problem, instance)
-        texts[key] = problem.format(instance, problem.heuristic(instance))
-        assert problem.verify(instance, texts[key]).feasible
+class Pool:
+    """Instances that are there before an episode begins: ``problem`` draws them in turn, with their references."""
 
-    def again(seed: int, index: int = 0, split: str = "train") -> Instance:
-        instance: Instance = draw(seed, index % _KEPT, split)
-        reference = references[seed, index % _KEPT]
-        problem.keep_reference(instance, reference)
-        reference._judged.clear()
-        return instance
+    def __init__(self, problem: AnyProblem, count: int) -> None:
+        self.instances = [problem.instance(seed) for seed in range(count)]
+        self.references = [certified(problem, instance) for instance in self.instances]
+        self.texts = [problem.format(instance, problem.heuristic(instance)) for instance in self.instances]
+        self.next = 0
+        for instance, text in zip(self.instances, self.texts, strict=True):
+            assert problem.verify(instance, text).feasible
+        object.__setattr__(problem, "instance", self.draw)
 
-    object.__setattr__(problem, "instance", again)
-    return texts
+    def draw(self, *place: Any) -> Instance:
+        """Return the next instance, to which no reply is remembered."""
+        at = self.next % len(self.instances)
+        self.next += 1
+        forget(self.references[at])
+        return self.instances[at]
 
 
 def gem() -> Iterator[Race]:
-    """Race GEM's episodes of reasoning-gym's graph colouring."""
+    """Race GEM's episodes of reasoning-gym's graph colouring, whose instances are from a list."""
     import gem as peer
 
     name, row = "Forge/GraphColoring-v0", ("GraphColoring", 10, "GEM")
@@ -108,48 +118,43 @@ def gem() -> Iterator[Race]:
         return f"\\boxed{{{json.dumps(entry['metadata']['possible_answer'])}}}"
 
     env, other = gym.make(name, **sizes), peer.make("rg:graph_color")
-    texts = referenced(env.unwrapped.problem)  # type: ignore[attr-defined]
-    replies = []
-    for seed in _SEEDS:
-        other.reset(seed=seed)
-        replies.append(boxed(other.data))
-        assert other.step(replies[-1])[1] == 1.0
+    pool = Pool(env.unwrapped.problem, _TOGETHER)  # type: ignore[attr-defined]
+    replies = [boxed(other.ds[index]) for index in range(_TOGETHER)]
 
     def episodes() -> None:
-        for seed in _SEEDS:
-            env.reset(seed=seed)
-            env.step(texts[seed, 0])
+        for text in pool.texts:
+            env.reset()
+            assert env.step(text)[4]["status"] == 2
 
     def their_episodes() -> None:
-        for seed in _SEEDS:
-            other.reset(seed=seed)
-            other.step(replies[seed])
+        other.idx, other.ds_iter = 0, iter(other.ds)  # or it makes a list of others
+        for reply in replies:
+            other.reset()
+            assert other.step(reply)[1] == 1.0
 
-    yield Race("EP1", *row, episodes, their_episodes, 2.3, len(_SEEDS))
+    yield Race("EP1", *row, episodes, their_episodes, 2.3, _TOGETHER)
 
-    envs: Any = gym.make_vec(name, len(_SEEDS), autoreset_mode="SameStep", **sizes)
-    greedy = referenced(envs.envs[0].problem)
-    batches = [[greedy[seed, index] for seed in _SEEDS] for index in range(_KEPT)]
-    others = peer.make_vec(["rg:graph_color"] * len(_SEEDS))
-    pages = [[boxed(one.ds[index]) for one in others.envs] for index in range(_KEPT)]
+    envs: Any = gym.make_vec(name, _TOGETHER, autoreset_mode="SameStep", **sizes)
+    batch_pool = Pool(envs.envs[0].problem, _TOGETHER * _BATCHES)
+    assert all(one.problem is envs.envs[0].problem for one in envs.envs)
+    batches = [batch_pool.texts[k * _TOGETHER :][:_TOGETHER] for k in range(_BATCHES)]
+    others = peer.make_vec(["rg:graph_color"] * _TOGETHER)
+    pages = [[boxed(one.ds[index]) for one in others.envs] for index in range(_BATCHES)]
 
     def steps() -> None:
-        envs.reset(seed=0)
+        batch_pool.next = 0
+        envs.reset()
         for batch in batches:
-            envs.step(batch)
+            assert (envs.step(batch)[4]["final_info"]["status"] == 2).all()
 
     def their_steps() -> None:
         for one in others.envs:
-            one.ds_iter = iter(one.ds)
+            one.idx, one.ds_iter = 0, iter(one.ds)
         others.reset()
         for page in pages:
-            others.step(page)
+            assert (others.step(page)[1] == 1.0).all()
 
-    envs.reset(seed=0)
-    others.reset()
-    for batch, page in zip(batches, pages, strict=True):
-        assert (envs.step(batch)[4]["final_info"]["status"] == 2).all() and (others.step(page)[1] == 1.0).all()
-    yield Race("EPV-64", *row, steps, their_steps, 2.0, len(_SEEDS) * _KEPT)
+    yield Race("EPV-64", *row, steps, their_steps, 2.0, _TOGETHER * _BATCHES)
 
 
 RLVE: dict[str, tuple[str, Callable[[Any], tuple[Any, ...]]]] = {
@@ -165,10 +170,7 @@ def rlve(root: Path) -> Iterator[Race]:
     sys.path.append(str(root))
 
     def environment(name: str, size: int) -> Any:
-        module, kind = (
-            importlib.import_module(f"Gym.environments.{name}"),
-            f"{name.replace('_', '')}_environment",
-        )
+        module, kind = importlib.import_module(f"Gym.environments.{name}"), f"{name.replace('_', '')}_environment"
         made = next(value for key, value in vars(module).items() if key.lower() == kind)()
         assert made.generator(0, {"N": size, "edge_density": 0.5})
         return made
@@ -201,70 +203,101 @@ def rlve(root: Path) -> Iterator[Race]:
         yield Race("SCORE", title, size, "RLVE", ours(problem, texts), theirs(judge, replies), per=len(texts))
 
 
-def cold(peer: str, module: str, repeats: int, path: Path | None) -> Row:
+JUMANJI = {"TSP": ("TSP-v1", 20), "Knapsack": ("Knapsack-v1", 50), "GraphColoring": ("GraphColoring-v1", 20)}
+"""Its environment and size, by our problem."""
+_STEPS = 64
+
+
+def jumanji() -> Iterator[Race]:
+    """Race Jumanji's environments of the same problems and sizes; both take the first action that is allowed."""
+    import jax
+    import jumanji as peer
+    import numpy as np
+
+    from forge_gym.wrappers import Construct
+
+    first = jax.jit(lambda observation: observation.action_mask.argmax(axis=-1))
+    keys = jax.random.split(jax.random.PRNGKey(0), _TOGETHER)
+    for name, (title, n) in JUMANJI.items():
+        other, env = peer.make(title), gym.make(f"Forge/{name}-v0", n=n)
+        Pool(env.unwrapped.problem, _TOGETHER)  # type: ignore[attr-defined]
+        construct = Construct(env)
+
+        def one(env: Any = construct, steps: int = _STEPS) -> None:
+            over = True
+            for _ in range(steps):
+                if over:
+                    shown, over = env.reset()[0], False
+                shown, _, over, _, _ = env.step(shown["action_mask"].argmax())
+
+        def theirs(begin: Any, act: Any, key: Any) -> Work:
+            begin, act = jax.jit(begin), jax.jit(act)
+
+            def work() -> None:
+                state, shown = begin(key)
+                for _ in range(_STEPS):
+                    if np.all(shown.last()):
+                        state, shown = begin(key)
+                    state, shown = act(state, first(shown.observation))
+
+            return work
+
+        alone = theirs(other.reset, other.step, keys[0])
+        yield Race("STEP", name, n, "Jumanji", one, alone, per=_STEPS)
+        every = theirs(jax.vmap(other.reset), jax.vmap(other.step), keys)
+        many = partial(one, steps=_STEPS * _TOGETHER)
+        yield Race("STEP-64", name, n, "Jumanji", many, every, per=_STEPS * _TOGETHER)
+
+
+def cold(peer: str, module: str, repeats: int) -> Row:
     """Return the row of an import."""
-    sides = imports(["forge_gym", module], repeats, path)
+    sides = list(imports(["forge_gym", module], repeats))
     us, them = ([time for time, _ in side] for side in sides)
     megabytes = " and ".join(f"{statistics.median(size for _, size in side):.0f}" for side in sides)
     row: Row = {"id": "COLD", "problem": "", "size": 0, "peer": peer, "note": f"{megabytes} MB"}
-    return row | judged(us, them, COLD_FLOOR)
+    return row | judged(us, them, COLD_GOAL)
 
 
-def measure(repeats: int = 7, np_root: Path | None = None, rlve_root: Path | None = None, only: str = "") -> list[Row]:
-    """Return the rows of all races against peers that are here; with ``only``, of ids that contain it."""
-    peers: dict[str, tuple[Path | str | None, str | None, Callable[[], Iterator[Race]]]] = {
-        "NP-Engine": (np_root, None, lambda: np_engine.races(Path(np_root or "").resolve())),
-        "reasoning-gym": (_installed("reasoning_gym"), "reasoning_gym", reasoning_gym),
-        "GEM": (_installed("gem"), "gem", gem),
-        "RLVE": (rlve_root, None, lambda: rlve(Path(rlve_root or "").resolve())),
+def measure(given: Any) -> Iterator[Row]:
+    """Yield the rows of all races against peers that are here."""
+    peers: dict[str, tuple[str | None, bool, Callable[[], Iterator[Race]]]] = {
+        "NP-Engine": (None, given.np_engine is not None, lambda: np_engine.races(given.np_engine.resolve())),
+        "reasoning-gym": ("reasoning_gym", installed("reasoning_gym"), reasoning_gym),
+        "GEM": ("gem", installed("gem"), gem),
+        "RLVE": (None, given.rlve is not None, lambda: rlve(given.rlve.resolve())),
+        "Jumanji": ("jumanji", installed("jumanji"), jumanji),
     }
-    rows: list[Row] = []
-    for peer, (where, module, races) in peers.items():
-        if where is None:
+    for peer, (module, here, races) in peers.items():
+        if not here:
             print(f"{peer} is not here, so it is left out", file=sys.stderr)
             continue
-        measured = [race.run(repeats) for race in races() if only in race.id]
-        scores = [row["ratio"] for row in measured if row["id"] == "SCORE"]
-        if scores and peer in SCORE_FLOORS:
-            mean, floor = statistics.geometric_mean(scores), SCORE_FLOORS[peer]
-            row: Row = {"id": "SCORE, geometric mean", "problem": "", "size": 0, "peer": peer, "note": ""}
-            measured.append(row | {"ratio": mean, "floor": floor, "ok": mean >= floor})
-        if module and only in "COLD":
-            measured.append(cold(peer, module, repeats, where if isinstance(where, Path) else None))
-        rows += measured
-    return rows
+        rows = []
+        for race in races():
+            if wanted(given.only, peer, race.problem, race.id):
+                rows.append(race.run(given.repeats))
+                yield rows[-1]
+        for (whose, id), (goal, problems) in MEANS.items():
+            ratios = [
+                row["ratio"] for row in rows if row["id"] == id and (problems is None or row["problem"] in problems)
+            ]
+            if whose == peer and len(ratios) > 1:
+                mean = statistics.geometric_mean(ratios)
+                row = {"id": f"{id}, mean of {len(ratios)}", "problem": "", "size": 0, "peer": peer, "ratio": mean}
+                yield row | held(mean, goal)
+        if module and wanted(given.only, peer, "COLD"):
+            yield cold(peer, module, given.repeats)
 
 
-def _installed(module: str) -> str | None:
-    return module if importlib.util.find_spec(module) else None
+def installed(module: str) -> bool:
+    """Whether a module can be imported."""
+    return importlib.util.find_spec(module) is not None
 
 
-def line(row: Row) -> str:
-    """Return a row as a line of the table."""
-    times = f"{row['ours_us']:10.1f} {row['peer_us']:10.1f} us" if "ours_us" in row else " " * 24
-    floor = "" if row["floor"] is None else f"floor {row['floor']:g}: {'ok' if row['ok'] else 'MISSED'}"
-    named = f"{row['peer']:13} {row['problem']:17} {row['size'] or '':>3} {row['id']:25}"
-    return f"{named} {times} {row['ratio']:7.2f} x  {floor}  {row['note']}".rstrip()
-
-
-def main() -> int:
-    """Print the table; exit with 1 where a floor does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--np-engine", type=Path, help="checkout of NP-Engine")
-    parser.add_argument("--rlve", type=Path, help="checkout of RLVE")
-    parser.add_argument("--repeats", type=int, default=7, help="at least 2")
-    parser.add_argument("--only", default="", help="only rows whose id contains this")
-    parser.add_argument("--json", type=Path, help="write the rows there too")
-    arguments = parser.parse_args()
-    if arguments.repeats < 2:
-        parser.error(f"--repeats must be at least 2 for a spread, got {arguments.repeats}")
-    rows = measure(arguments.repeats, arguments.np_engine, arguments.rlve, arguments.only)
-    for row in rows:
-        print(line(row))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1))
-    return int(not all(row["ok"] for row in rows))
+def arguments(parser: Any) -> None:
+    """Add what only this program takes."""
+    parser.add_argument("--np-engine", type=Path, metavar="PATH", help="checkout of NP-Engine")
+    parser.add_argument("--rlve", type=Path, metavar="PATH", help="checkout of RLVE")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, measure, arguments))
