@@ -122,6 +122,11 @@ class MeetingSchedulingInstance(TypedInstance):
         return tuple(masks)
 
     @cached_property
+    def alike(self) -> dict[int, list[int]]:
+        """The rooms of each number of seats, which are interchangeable."""
+        return {seats: [r for r, other in enumerate(self.rooms) if other == seats] for seats in self.rooms}
+
+    @cached_property
     def suitable(self) -> tuple[tuple[int, ...], ...]:
         """The rooms with seats enough for each meeting, smallest first."""
         rooms = sorted(range(len(self.rooms)), key=lambda r: (self.rooms[r], r))
@@ -350,10 +355,10 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
 
     def canonical(self, instance: MeetingSchedulingInstance, solution: Plan) -> Plan:
         names: dict[int, int] = {}  # rooms of equal size are taken in order of their first meeting's number
-        unused = {seats: [r for r, other in enumerate(instance.rooms) if other == seats] for seats in instance.rooms}
+        unused = {seats: iter(rooms) for seats, rooms in instance.alike.items()}
         rows = []
         for meeting, room, start in super().canonical(instance, solution):
             if room not in names:
-                names[room] = unused[instance.rooms[room]].pop(0)
+                names[room] = next(unused[instance.rooms[room]])
             rows.append((meeting, names[room], start))
         return tuple(rows)

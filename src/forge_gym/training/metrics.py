@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import sqrt
 from statistics import fmean
 from typing import Any
 
@@ -43,7 +45,10 @@ class JudgedGroup:
     def deviation(self) -> float:
         """Standard deviation of the rewards: what a group-relative method learns from."""
         paid = [reward for reward in self.rewards if reward is not None]
-        return float(np.std(paid)) if len(paid) > 1 else 0.0
+        if len(paid) < 2:
+            return 0.0
+        mean = fmean(paid)
+        return sqrt(fmean([(reward - mean) ** 2 for reward in paid]))
 
     @property
     def passes(self) -> int:
@@ -107,10 +112,9 @@ def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
         numbers["quality_of_feasible"] = fmean([verdict.quality for verdict in judged if verdict.feasible])
         numbers["trivial"] = fmean(copied)
     if broken := [verdict for verdict in judged if verdict.status != "malformed"]:
+        violated = Counter([violation.family for verdict in broken for violation in verdict.violations])
         for family in sorted({family for group in groups for family in group.problem.constraints}):
-            numbers[f"violated/{family}"] = fmean(
-                [any(v.family == family for v in verdict.violations) for verdict in broken]
-            )
+            numbers[f"violated/{family}"] = violated[family] / len(broken)
     # Texts have no verdict where there was a fault.
     if malformed := [
         _salvageable(group.problem, group.instance, text)
@@ -128,6 +132,6 @@ def _salvageable(problem: Problem[Any, Any], instance: Instance, text: str) -> b
     if not lists:
         return False
     try:
-        return problem.feasible(instance, problem.parse_answer(instance, lists[-1]))
+        return not problem.violations(instance, problem.parse_answer(instance, lists[-1]))
     except Malformed:
         return False
