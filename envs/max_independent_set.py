@@ -101,10 +101,10 @@ class MaxIndependentSet(GraphSubset[Graph]):
 
         At least the sum of 1 / (d + 1) over the degrees d of the vertices. The set need not be maximal.
         """
-        left = (1 << instance.n) - 1
+        left, neighbours = (1 << instance.n) - 1, instance.neighbours
 
         def degree(v: int) -> int | None:
-            return -(instance.neighbours[v] & left).bit_count() or None
+            return -(neighbours[v] & left).bit_count() or None
 
         for deleted in lazy_greedy(range(instance.n), degree, choose):
             left ^= 1 << deleted

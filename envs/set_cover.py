@@ -181,11 +181,13 @@ class SetCover(Subset[SetCoverInstance]):
             yield j
 
     def complete(self, instance: SetCoverInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        chosen, masks = list(start), instance.masks
+        chosen, masks, universe = list(start), instance.masks, (1 << instance.universe) - 1
         held = instance.union(chosen)
         for j in order:
-            if masks[j] | held != held:
-                held |= masks[j]
+            if held == universe:
+                break
+            if (now := held | masks[j]) != held:
+                held = now
                 chosen.append(j)
         return chosen
 

@@ -321,8 +321,10 @@ class Kind(Problem[I, S], Generic[I, S]):
             raise ValueError(f"epsilon must be 0 without a generator, got {epsilon}: give rng too")
 
         def choose(ranked: Iterable[Any]) -> Any:
-            best = list(islice(ranked, 1 if rng is None else 2))
-            second = rng is not None and len(best) == 2 and rng.random() < epsilon
+            if rng is None:
+                return next(iter(ranked), None)
+            best = list(islice(ranked, 2))
+            second = len(best) == 2 and rng.random() < epsilon
             return best[second] if best else None
 
         greedy, trivial = self.assemble(instance, self.greedy(instance, choose)), self.baseline(instance)

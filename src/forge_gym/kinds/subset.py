@@ -41,10 +41,14 @@ class Subset(Listing[I]):
         """Return the best of eight fixed orders, each taken as far as it fits, or until nothing is lacking."""
 
         def beginning(order: Chosen) -> Chosen:
-            taken = self.complete(instance, (), order)
             if self.mendable:
+                taken = self.complete(instance, (), order)
                 return order[: order.index(taken[-1]) + 1] if taken else ()
-            return order[: sum(map(eq, order, taken))]  # behind one that did not fit, all stand at other places
+            for part in (order[:8], order):  # most end soon
+                fitting = sum(map(eq, part, self.complete(instance, (), part)))
+                if fitting < len(part):  # behind one that does not fit, all stand at other places
+                    break
+            return order[:fitting]
 
         return tuple(sorted(self.best(instance, map(beginning, fixed_permutations(instance.size)[:8]))))
 
