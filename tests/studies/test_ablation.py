@@ -18,6 +18,7 @@ page_writer: Any = import_module("page")
 TINY = {"problem": "TSP", "steps": 1, "prompts": 2, "group": 4, "test_episodes": 8}
 
 
+@pytest.mark.slow
 def test_a_study_runs_once_and_fills_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     arms = {"tiered": {}, "binary, KL": {"reward": "binary", "grpo": ablation.KL}}
     warm = {"sft_steps": 3, "sft_batch": 8}

@@ -69,9 +69,9 @@ def test_every_released_problem_passes(name: str, capsys: pytest.CaptureFixture[
 
 @every_problem
 def test_no_answer_that_ignores_the_data_pays_at_low_levels(name: str) -> None:
-    found = list(constants.best_constants(forge_gym.problem(name), range(4), 60))
-    assert {best.level for best in found} == {None, 0, 1, 2, 3}
-    assert len(found) >= 4 * len(families(forge_gym.problem(name)))  # the given parameters may be those of a level
+    found = list(constants.best_constants(forge_gym.problem(name), (0, 2), 40))
+    assert {best.level for best in found} == {None, 0, 2}
+    assert len(found) >= 2 * len(families(forge_gym.problem(name)))  # the given parameters may be those of a level
     assert not [best.fault for best in found if best.fault]
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 import forge_gym
-from cases import PROBLEMS
+from cases import ONE_PER_KIND, PROBLEMS
 from forge_gym.cli import main
 from forge_gym.core import registry
 from forge_gym.core.verdict import Violation
@@ -65,12 +65,13 @@ def test_every_check_of_a_problem_is_needed(name: str) -> None:
     assert excused(type(problem), shared=False) <= used
 
 
-def test_every_check_of_reading_is_needed() -> None:
+@pytest.mark.parametrize("names", [ONE_PER_KIND, pytest.param(PROBLEMS, marks=pytest.mark.slow)], ids=len)
+def test_every_check_of_reading_is_needed(names: tuple[str, ...]) -> None:
     """What all problems share: each mutant is killed by the tests of one problem at least, or says why it is not."""
     killed: set[tuple[str, int, str]] = set()
     left: dict[tuple[str, int, str], str] = {}
     given: set[tuple[str, int]] = set()
-    for problem, definition in (*map(of, PROBLEMS), (Palette(), graph_coloring)):
+    for problem, definition in (*map(of, names), (Palette(), graph_coloring)):
         given |= excused(type(problem), shared=True)
         for mutant in mutants(problem, definition, shared=True, skip=killed):
             place = mutant.function, mutant.line, mutant.change
