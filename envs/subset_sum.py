@@ -38,6 +38,9 @@ class SubsetSumInstance(TypedInstance):
     numbers: Annotated[Vector, Range(1)]
     """(n,) numbers, equal ones allowed."""
 
+    def rough_key(self) -> tuple[int, ...]:
+        return (self.target, *sorted(self.numbers))
+
     @cached_property
     def by_size(self) -> tuple[int, ...]:
         """Positions by falling number; ties by position."""

@@ -21,13 +21,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
+from math import comb
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from ..core import Certificate, Malformed, Range, check_int
 from ..kinds import Choose, Data, Names, Order, Permutation, Table
-from ..kinds.points import MAX_COORDINATE, Places, clustered_points, least_grid, uniform_points
+from ..kinds.points import MAX_COORDINATE, Places, clustered_points, least_grid, pair_numbers, uniform_points
 from ..pictures.plane import Tour
 from ..solvers.branch_and_cut_tsp import shortest_tour
 from ..solvers.greedy import two_least
@@ -96,8 +97,8 @@ class TSP(Permutation[TSPInstance]):
     def generate(self, rng: np.random.Generator) -> TSPInstance:
         n, grid = self.n, self.grid
         if self.distribution == "matrix":
-            upper = np.triu(rng.integers(1, grid + 1, size=(n, n)), 1)
-            return TSPInstance(matrix=tuple(map(tuple, (upper + upper.T).tolist())))
+            distances = np.append(rng.integers(1, grid + 1, size=comb(n, 2)), 0)
+            return TSPInstance(matrix=tuple(map(tuple, distances[pair_numbers(n)].tolist())))
         draw = uniform_points if self.distribution == "uniform" else clustered_points
         return TSPInstance(xy=tuple([(x * self.spacing, y * self.spacing) for x, y in draw(rng, n, grid)]))
 

@@ -245,7 +245,7 @@ def test_most_instances_are_graded_and_policies_are_in_order(distribution: str) 
         HamiltonianCycle(distribution=distribution).at_level(5),
     ):
         graded = [x for x in map(longest.instance, range(50)) if longest.is_graded(x)]
-        assert len(graded) >= 30
+        assert len(graded) >= 25
         greedy = np.mean([longest.verify_solution(x, longest.heuristic(x)).quality for x in graded])
         random = np.mean([longest.verify_solution(x, longest.random(x, rng)).quality for x in graded])
         assert 0 < random < greedy - 0.1 < 0.9

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice, pairwise
-from math import isqrt, log2
+from math import comb, isqrt, log2
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -103,6 +103,15 @@ class Places(TypedInstance):
     def words(self) -> tuple[str, ...]:
         """The places' names in compact texts: ``x.y``, or their numbers where there are no points."""
         return tuple(f"{x}.{y}" for x, y in self.xy) or tuple(map(str, range(self.size)))
+
+
+@lru_cache(maxsize=4)
+def pair_numbers(n: int) -> NDArray[np.int32]:
+    """Return (n, n) the number of each pair of places, counted row by row; a place and itself have the last."""
+    numbers = np.full((n, n), comb(n, 2), dtype=np.int32)
+    tails, heads = np.triu_indices(n, 1)
+    numbers[tails, heads] = numbers[heads, tails] = np.arange(len(tails))
+    return numbers
 
 
 def least_grid(n: int) -> int:
