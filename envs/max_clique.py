@@ -49,7 +49,7 @@ class MaxClique(GraphSubset[Graph]):
     sense: ClassVar = "max"
     own: ClassVar = ("adjacent",)
     instance_type: ClassVar = Graph
-    work_limit: ClassVar = 20_000_000
+    work_limit: ClassVar = 100_000_000
     smallest: ClassVar = 27
     scratch: ClassVar = {"n": 16, "distribution": "gnp"}
     picture: ClassVar = ChosenVertices(adjacent=True)

@@ -51,7 +51,7 @@ class MaxIndependentSet(GraphSubset[Graph]):
     sense: ClassVar = "max"
     own: ClassVar = ("independent",)
     instance_type: ClassVar = Graph
-    work_limit: ClassVar = 20_000_000
+    work_limit: ClassVar = 100_000_000
     smallest: ClassVar = 32
     scratch: ClassVar = {"n": 16, "distribution": "gnp", "p": 0.4}
     picture: ClassVar = ChosenVertices(adjacent=False)

@@ -88,7 +88,7 @@ class SetCover(Subset[SetCoverInstance]):
     own: ClassVar = ("covered",)
     mendable: ClassVar = ("covered",)
     instance_type: ClassVar = SetCoverInstance
-    work_limit: ClassVar = 5_000_000
+    work_limit: ClassVar = 12_000_000
     smallest: ClassVar = 18
     scratch: ClassVar = {"n": 7, "elements": 6, "members": 3, "largest": 5}
     picture: ClassVar = Incidence("subsets", "universe", costs="costs")

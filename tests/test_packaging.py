@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -68,27 +69,44 @@ def test_a_plain_install_needs_no_torch(root: Path) -> None:
             assert name.startswith("forge-gym") or f"\n{name}==" in constraints, f"{name} has no tested version"
 
 
-@pytest.fixture(scope="module")
-def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built from a copy: a build leaves folders behind."""
-    folder = tmp_path_factory.mktemp("wheel")
-    ignored = shutil.ignore_patterns(".*", "build", "runs", "*.egg-info", "__pycache__", "site")
+def build_wheel(root: Path, folder: Path, **environment: str) -> Path:
+    """Build the wheel of this checkout from a copy, since a build leaves folders behind."""
+    ignored = shutil.ignore_patterns(".*", "build", "runs", "*.egg-info", "__pycache__", "site", "*.so")
     shutil.copytree(root, folder / "source", ignore=ignored)
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "-w",
-        str(folder),
-        str(folder / "source"),
-    ]
-    if subprocess.run(build).returncode != 0:
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(folder), str(folder / "source")]
+    if subprocess.run(build, env={**os.environ, **environment}).returncode != 0:
         pytest.skip("needs a package index")
     (path,) = folder.glob("*.whl")
     return path
+
+
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(root, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a compiler")
+def test_a_wheel_has_the_compiled_module_for_every_python(wheel: Path) -> None:
+    assert "-cp311-abi3-" in wheel.name
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if "/_clique." in name and not name.endswith(".pyi")]
+
+
+@pytest.mark.slow
+def test_a_wheel_that_was_built_without_a_compiler(root: Path, tmp_path: Path) -> None:
+    path = build_wheel(root, tmp_path, CC="/bin/false")
+    zipfile.ZipFile(path).extractall(tmp_path / "installed")
+    assert not list((tmp_path / "installed").rglob("*.so"))
+    program = """if True:
+        import forge_gym
+        from forge_gym.solvers import clique
+        problem = forge_gym.problem("MaxClique")
+        print(clique.search is clique.branch_and_bound, problem.reference(problem.instance(0)).proven)
+    """
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "True True\n", done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
