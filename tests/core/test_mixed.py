@@ -155,9 +155,9 @@ def test_vectors_are_gymnasiums(mode: AutoresetMode) -> None:
     for vectorization in ("sync", "async"):
         theirs = gym.make_vec("Forge/Mixed-v0", 4, vectorization, **others)
         try:
-            for one, other in zip(ours.reset(seed=3), theirs.reset(seed=3), strict=True):
+            for one, other in zip(ours.reset(seed=0), theirs.reset(seed=0), strict=True):
                 same(one, other)
-            assert len(set(ours.reset(seed=3)[1]["problem"])) == 2
+            assert len(set(ours.reset(seed=0)[1]["problem"])) == 2
             for step in range(5):
                 replies = ["<answer>[0]</answer>" if (step + i) % 2 else "no idea" for i in range(4)]
                 results = ours.step(replies), theirs.step(replies)
@@ -176,7 +176,7 @@ def test_pictures_show_the_problem_of_the_episode() -> None:
     pytest.importorskip("matplotlib")
     env = made(**TWO, render_mode="rgb_array", turns=2)
     pictures = {}
-    for _ in range(4):
+    for _ in range(8):
         env.reset() if pictures else env.reset(seed=7)
         picture = env.render()
         assert picture.dtype == np.uint8 and picture.ndim == 3
