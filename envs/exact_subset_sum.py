@@ -59,12 +59,12 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     instance_type: ClassVar = ExactSubsetSumInstance
     work_limit: ClassVar = 10_000_000
     most: ClassVar = 500
-    smallest: ClassVar = 12
+    smallest: ClassVar = 18
     scratch: ClassVar = {"n": 10, "largest": 20}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size", exact=True)
     published: ClassVar = "subset_sum"
 
-    n: int = 20
+    n: int = 26
     """How many numbers there are."""
     largest: Annotated[int, Range(0, 10**4)] = 0
     """Numbers are 1 to ``largest``; 0 stands for 3 n, which leaves greedy most room."""

@@ -79,13 +79,13 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     mendable: ClassVar = ("length", "adjacent")
     instance_type: ClassVar = HamiltonianCycleInstance
     work_limit: ClassVar = 2_500_000
-    smallest: ClassVar = 10
+    smallest: ClassVar = 16
     scratch: ClassVar = {"n": 8}
     picture: ClassVar = Route()
     formats: ClassVar = ("dimacs", "tsplib_hcp")
     published: ClassVar = "hamiltonian_cycle"
 
-    n: int = 16
+    n: int = 20
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "regular", "planted"] = "gnp"
     """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``regular``: degrees that

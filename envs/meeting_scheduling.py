@@ -44,7 +44,7 @@ _OPEN, _CLOSE = 540, 1020
 _QUARTERS = (_CLOSE - _OPEN) // 15
 """Quarters of an hour between them."""
 _DURATIONS, _SEATS = (30, 45, 60, 90, 120), (3, 4, 5, 6)
-_MEETINGS_PER_ROOM = {"office": 8, "scattered": 8, "crowded": 16}
+_MEETINGS_PER_ROOM = {"office": 8, "scattered": 16, "crowded": 16}
 """Choices of this suite: meetings and rooms of a small office, so few rooms that some meetings have none."""
 
 
@@ -160,7 +160,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     own: ClassVar = ("grid", "capacity", "available", "room", "person")
     instance_type: ClassVar = MeetingSchedulingInstance
     work_limit: ClassVar = 10_000_000
-    smallest: ClassVar = 6
+    smallest: ClassVar = 10
     scratch: ClassVar = {"n": 5}
     picture: ClassVar = Meetings()
     published: ClassVar = "meeting_schedule"
@@ -169,8 +169,8 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     """Number of meetings."""
     distribution: Literal["office", "scattered", "crowded"] = "office"
     """Who is free when, from 9:00 to 17:00. ``office``: all day except for a lunch hour and two appointments, with
-    one room for eight meetings; ``scattered``: all day except for three absences of any length; ``crowded``: as
-    in an office, with one room for sixteen meetings."""
+    one room for eight meetings; ``crowded``: likewise, with one room for sixteen meetings; ``scattered``: all day
+    except for three absences of any length, with one room for sixteen meetings."""
     step: Annotated[int, Range(1, _DAY)] = 15
     """Meetings start at multiples of so many minutes; 1 in the published benchmark [2]_."""
 

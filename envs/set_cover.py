@@ -89,8 +89,8 @@ class SetCover(Subset[SetCoverInstance]):
     mendable: ClassVar = ("covered",)
     instance_type: ClassVar = SetCoverInstance
     work_limit: ClassVar = 12_000_000
-    smallest: ClassVar = 18
-    scratch: ClassVar = {"n": 7, "elements": 6, "members": 3, "largest": 5}
+    smallest: ClassVar = 26
+    scratch: ClassVar = {"distribution": "costed", "n": 7, "elements": 6, "members": 3, "largest": 5}
     picture: ClassVar = Incidence("subsets", "universe", costs="costs")
     formats: ClassVar = ("orlib_scp",)
     published: ClassVar = "set_cover"
@@ -99,13 +99,15 @@ class SetCover(Subset[SetCoverInstance]):
     """Number of subsets."""
     elements: Annotated[int, Range(0, 10**5)] = 0
     """Number of elements; 0 stands for 4 n / 3, which leaves greedy room."""
-    distribution: Literal["costed", "uniform", "skewed"] = "costed"
+    distribution: Literal["planted", "costed", "uniform", "skewed"] = "planted"
     """``uniform``: random subsets of one size, their number counts; ``skewed``: likewise, of sizes from half
-    to one and a half times ``members``; ``costed``: as ``uniform``, with random costs as in [4]_."""
+    to one and a half times ``members``; ``costed``: as ``uniform``, with random costs as in [4]_; ``planted``: a hidden
+    exact cover [1]_, of ``members`` elements each, more or less by one, among subsets with one more on average, which
+    draw greedy away; costs are alike."""
     members: Annotated[int, Range(1, 10**5)] = 6
     """Mean number of elements of a subset; at most a quarter of all elements, or 2 where that is more."""
     largest: Annotated[int, Range(1, 10**9)] = 20
-    """Costs of ``costed`` are 1 to ``largest``."""
+    """Costs of ``costed`` are 1 to ``largest``, those of ``planted`` at least half of that."""
 
     def check(self) -> None:
         check_int("members", self.members, 1, 200_000 // self.n, rule=f"{self.n} subsets have at most 200,000 in all")
@@ -116,17 +118,24 @@ class SetCover(Subset[SetCoverInstance]):
         sizes = [members] * n
         if self.distribution == "skewed":
             sizes = rng.integers(max(1, members // 2), members * 3 // 2, size=n, endpoint=True).tolist()
+        elif self.distribution == "planted":
+            sizes = rng.integers(members, members + 2, size=n, endpoint=True).tolist()
         drawn, subsets = (int(number * universe) for number in floats(rng)), []
         for size in sizes:
             subset = set(islice(drawn, min(size, universe)))
             while len(subset) < min(size, universe):
                 subset.add(next(drawn))
             subsets.append(subset)
+        if self.distribution == "planted":
+            ends = rng.integers(max(1, members - 1), members + 1, size=n - 1, endpoint=True).cumsum()
+            parts = np.split(rng.permutation(universe), ends[ends < universe])
+            for j, part in zip(rng.permutation(n).tolist(), parts, strict=False):
+                subsets[j] = set(part.tolist())
         for element in sorted(set(range(universe)).difference(*subsets)):
             subsets[int(rng.integers(n))].add(element)
         costs = [1] * n
-        if self.distribution == "costed":
-            costs = rng.integers(1, self.largest + 1, size=n).tolist()
+        if least := {"planted": (self.largest + 1) // 2, "costed": 1}.get(self.distribution):
+            costs = rng.integers(least, self.largest + 1, size=n).tolist()
         return SetCoverInstance(universe, tuple(tuple(sorted(subset)) for subset in subsets), tuple(costs))
 
     def question(self, instance: SetCoverInstance) -> str:

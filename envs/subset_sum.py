@@ -73,7 +73,7 @@ class SubsetSum(Subset[SubsetSumInstance]):
     own: ClassVar = ("target",)
     instance_type: ClassVar = SubsetSumInstance
     work_limit: ClassVar = 10_000_000
-    smallest: ClassVar = 14
+    smallest: ClassVar = 16
     scratch: ClassVar = {"n": 8, "largest": 100}
     picture: ClassVar = Waterfall("numbers", "target", order="by_size")
 
@@ -82,14 +82,14 @@ class SubsetSum(Subset[SubsetSumInstance]):
     distribution: Literal["uniform", "planted", "even"] = "uniform"
     """``uniform`` [2]_: random numbers and target; ``planted``: the target is the sum of hidden numbers, as
     in knapsack ciphers [3]_; ``even`` [2]_: doubled numbers and an odd target, which no sum hits."""
-    largest: Annotated[int, Range(0, 10**9)] = 0
-    """Numbers are 1 to ``largest``; 0 stands for 1000."""
+    largest: Annotated[int, Range(1, 10**9)] = 100_000
+    """Numbers are 1 to ``largest``. Among smaller ones so many sums are near the target that a few exchanges hit it."""
     tightness: Annotated[float, Between(0.01, 0.99)] = 0.5
     """Target as a share of the sum of all numbers; of ``planted``, share of the numbers that are hidden."""
 
     def generate(self, rng: np.random.Generator) -> SubsetSumInstance:
         n = self.n
-        numbers = rng.integers(1, (self.largest or 1000) + 1, size=n)
+        numbers = rng.integers(1, self.largest + 1, size=n)
         if self.distribution == "even":
             numbers *= 2
         if self.distribution == "planted":

@@ -80,8 +80,6 @@ def test_distributions_are_pisingers() -> None:
             excess = np.array(instance.values) - np.array(instance.weights)
             if distribution == "strong":
                 assert (excess == 10).all()
-            elif distribution == "subset_sum":
-                assert (excess == 0).all()
             elif distribution == "weak":
                 assert (abs(excess) <= 10).all() and len(set(excess.tolist())) > 5
             else:

@@ -17,6 +17,16 @@ from forge_gym.envs.set_cover import SetCover, SetCoverInstance
 DISTRIBUTIONS = choices(SetCover, "distribution")
 
 
+def has_exact_cover(instance: SetCoverInstance) -> bool:
+    """Whether some subsets hold every element once."""
+
+    def some(left: int) -> bool:
+        first = left & -left
+        return not left or any(some(left ^ mask) for mask in instance.masks if mask & first and mask & left == mask)
+
+    return some((1 << instance.universe) - 1)
+
+
 def brute_force(instance: SetCoverInstance) -> int:
     """Least cost over all choices of subsets, from the definition."""
     costs = [
@@ -142,12 +152,29 @@ def test_greedy_is_better_than_random_covers_even_without_what_is_redundant(dist
 
 def test_distributions() -> None:
     for seed in range(20):
-        costed, uniform, skewed = (SetCover(distribution=d).instance(seed) for d in DISTRIBUTIONS)
+        planted, costed, uniform, skewed = (SetCover(distribution=d).instance(seed) for d in DISTRIBUTIONS)
+        assert set(map(len, planted.subsets)) <= set(range(1, 9)) and has_exact_cover(planted)  # a rest of 1 to 7
+        assert min(planted.costs) >= 10 and max(planted.costs) <= 20
         assert costed.costed and len(set(costed.costs)) > 5 and max(costed.costs) <= 20
         assert not uniform.costed and not skewed.costed
         assert {len(subset) for subset in uniform.subsets} <= {6, 7, 8, 9}  # 6, and repairs
         assert len({len(subset) for subset in skewed.subsets}) > 4
-        assert costed.universe == uniform.universe == skewed.universe == 40
+        assert planted.universe == costed.universe == uniform.universe == skewed.universe == 40
+
+
+@pytest.mark.parametrize("parameters", [{"members": 1}, {"members": 2}, {"elements": 3}, {"n": 4, "elements": 90}])
+def test_an_exact_cover_is_hidden_among_any_subsets(parameters: dict[str, Any]) -> None:
+    for seed in range(20):
+        assert has_exact_cover(SetCover(**{"n": 9, "distribution": "planted", **parameters}).instance(seed))
+
+
+def test_no_size_of_a_subset_tells_that_it_is_hidden() -> None:
+    cover = SetCover(distribution="planted")
+    for seed in range(20):
+        instance = cover.instance(seed)
+        for size in range(9):
+            smaller = tuple([j for j, subset in enumerate(instance.subsets) if len(subset) <= size])
+            assert not cover.verify_solution(instance, smaller).quality > 0.5
 
 
 def test_no_number_of_a_subset_tells_anything() -> None:
