@@ -55,7 +55,8 @@ class BalancedMinCut(Subset[WeightedGraph]):
     mendable: ClassVar = ("balanced",)
     instance_type: ClassVar = WeightedGraph
     work_limit: ClassVar = 6_000_000_000
-    smallest: ClassVar = 12
+    smallest: ClassVar = 14
+    doubling: ClassVar = 20
     scratch: ClassVar = {"n": 10, "largest": 5}
     picture: ClassVar = Halves()
     published: ClassVar = "minimum_bisection"

@@ -51,13 +51,14 @@ class GraphColoring(Assignment[Graph]):
     own: ClassVar = ("proper",)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 30_000_000
-    smallest: ClassVar = 12
+    smallest: ClassVar = 22
+    doubling: ClassVar = 20
     scratch: ClassVar = {"n": 10, "p": 0.4}
     picture: ClassVar = ColoredVertices()
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "graph_coloring"
 
-    n: int = 20
+    n: int = 24
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "planted"] = "gnp"
     """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: the edges of

@@ -10,8 +10,8 @@ References
    number", Theory of Computing 3, 2007.
 .. [3] I. Bomze, M. Budinich, P. Pardalos, M. Pelillo, "The maximum clique problem", Handbook of
    Combinatorial Optimization, 1999: sequential greedy heuristics.
-.. [4] N. Alon, M. Krivelevich, B. Sudakov, "Finding a large hidden clique in a random graph",
-   Random Structures & Algorithms 13, 1998.
+.. [4] M. Brockington, J. Culberson, "Camouflaging independent sets in quasi-random graphs", in Cliques,
+   Coloring, and Satisfiability, DIMACS Series 26, 1996.
 """
 
 from __future__ import annotations
@@ -50,23 +50,21 @@ class MaxClique(GraphSubset[Graph]):
     own: ClassVar = ("adjacent",)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 100_000_000
-    smallest: ClassVar = 27
-    scratch: ClassVar = {"n": 16, "distribution": "gnp"}
+    smallest: ClassVar = 30
+    scratch: ClassVar = {"n": 16, "distribution": "gnp", "p": 0.5}
     picture: ClassVar = ChosenVertices(adjacent=True)
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "maximum_clique"
 
-    n: int = 45
+    n: int = 40
     """Number of vertices."""
-    distribution: Literal["gnp", "scale_free", "geometric", "planted"] = "planted"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with a
-    hidden clique [4]_. Greedy mostly finds the largest clique of ``scale_free`` graphs, among their hubs;
-    on ``geometric`` ones it is no better than a random maximal clique."""
-    p: Share = 0.5
+    distribution: Literal["gnp", "geometric", "planted"] = "planted"
+    """``gnp`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with a hidden clique, whose
+    vertices have fewer neighbours elsewhere, so that greedy and exchanges miss it [4]_."""
+    p: Share = 0.7
     """Density, or probability of an edge."""
-    hidden: Annotated[float, Between(0.0, 100.0)] = 1.4
-    """Size of the hidden clique of ``planted``, in units of the square root of ``n``: the scale at which it
-    stands out among the vertices' degrees."""
+    hidden: Annotated[float, Between(0.0, 100.0)] = 1.7
+    """Size of the hidden clique of ``planted``, in units of the square root of ``n``."""
 
     def generate(self, rng: np.random.Generator) -> Graph:
         if self.distribution == "planted":

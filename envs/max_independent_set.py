@@ -10,8 +10,8 @@ References
    number", Theory of Computing 3, 2007.
 .. [3] J. Griggs, "Lower bounds on the independence number in terms of the degrees", J. Combinatorial
    Theory B 34, 1983.
-.. [4] N. Alon, M. Krivelevich, B. Sudakov, "Finding a large hidden clique in a random graph",
-   Random Structures & Algorithms 13, 1998.
+.. [4] M. Brockington, J. Culberson, "Camouflaging independent sets in quasi-random graphs", in Cliques,
+   Coloring, and Satisfiability, DIMACS Series 26, 1996.
 """
 
 from __future__ import annotations
@@ -52,22 +52,21 @@ class MaxIndependentSet(GraphSubset[Graph]):
     own: ClassVar = ("independent",)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 100_000_000
-    smallest: ClassVar = 32
+    smallest: ClassVar = 40
     scratch: ClassVar = {"n": 16, "distribution": "gnp", "p": 0.4}
     picture: ClassVar = ChosenVertices(adjacent=False)
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "maximum_independent_set"
 
-    n: int = 55
+    n: int = 50
     """Number of vertices."""
     distribution: Literal["gnp", "scale_free", "geometric", "planted"] = "planted"
-    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with
-    a hidden independent set, as [4]_ hide a clique."""
+    """``gnp``, ``scale_free`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with a hidden
+    independent set, whose vertices have more neighbours elsewhere, so that greedy and exchanges miss it [4]_."""
     p: Share = 0.2
     """Density, or probability of an edge."""
-    hidden: Annotated[float, Between(0.0, 100.0)] = 1.8
-    """Size of the hidden set of ``planted``, in units of the square root of ``n``: the scale at which it
-    stands out among the vertices' degrees."""
+    hidden: Annotated[float, Between(0.0, 100.0)] = 2.0
+    """Size of the hidden set of ``planted``, in units of the square root of ``n``."""
 
     def generate(self, rng: np.random.Generator) -> Graph:
         if self.distribution == "planted":

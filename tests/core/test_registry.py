@@ -160,7 +160,7 @@ def test_texts_that_are_no_specs_are_refused(text: str) -> None:
 
 
 def test_parameters_are_checked_at_the_size_of_the_level() -> None:
-    assert forge_gym.problem("GraphColoring", distribution="planted", k=25, level=20).n == 82  # type: ignore[attr-defined]
+    assert forge_gym.problem("GraphColoring", distribution="planted", k=25, level=20).n == 62  # type: ignore[attr-defined]
     assert forge_gym.problem("TSP", grid=5, level=0).grid == 5  # type: ignore[attr-defined]
     assert forge_gym.problem("GraphColoring", n=3).instance().size == 3
     assert "level sets n" in message(forge_gym.problem, "TSP", level=0, n=7)

@@ -135,7 +135,7 @@ def test_every_limit_leaves_a_true_bound() -> None:
 
 def test_greedy_keeps_its_guarantee_and_is_maximal() -> None:
     for seed in range(60):
-        problem = MaxClique(n=20, distribution=DISTRIBUTIONS[seed % 4])
+        problem = MaxClique(n=20, distribution=DISTRIBUTIONS[seed % len(DISTRIBUTIONS)])
         instance = problem.instance(seed)
         chosen = problem.heuristic(instance)
         degrees = [mask.bit_count() for mask in instance.neighbours]

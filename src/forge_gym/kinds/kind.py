@@ -53,6 +53,8 @@ class Kind(Problem[I, S], Generic[I, S]):
     """Families, of the kind's or of the problem's own, that an unfinished solution may break: adding mends them."""
     smallest: ClassVar[int]
     """Number of elements at level 0: a choice, few to read, and enough that greedy often misses the optimum."""
+    doubling: ClassVar[int] = 8
+    """Level at which two elements have been added a level: later where sizes that can be proven end soon."""
     scratch: ClassVar[Mapping[str, Any]] = {}
     """Parameters of instances, small and without end, on which a tiny model learns within minutes."""
     least: ClassVar[int] = 3
@@ -257,10 +259,10 @@ class Kind(Problem[I, S], Generic[I, S]):
         >>> [tsp.size_at_level(level) - tsp.smallest for level in (0, 1, 2, 3, 5, 10, 20)]
         [0, 1, 2, 4, 8, 22, 70]
         """
-        sizes = takewhile(cls.most.__ge__, (cls.smallest + k + k * k // 8 for k in count()))
+        sizes = takewhile(cls.most.__ge__, (cls.smallest + k + k * k // cls.doubling for k in count()))
         last = sum(1 for _ in sizes) - 1
         level = check_int("level", level, 0, last, rule=f"{cls.name} has at most {cls.most} {plural(cls.noun)}")
-        return cls.smallest + level + level * level // 8
+        return cls.smallest + level + level * level // cls.doubling
 
     def names_of(self, instance: I) -> Names:
         """Return what the elements of ``instance`` are called in texts."""

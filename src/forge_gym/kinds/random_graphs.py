@@ -5,8 +5,8 @@ References
 .. [1] P. Erdos, A. Renyi, "On random graphs I", Publicationes Mathematicae 6, 1959.
 .. [2] A.-L. Barabasi, R. Albert, "Emergence of scaling in random networks", Science 286, 1999.
 .. [3] M. Penrose, "Random Geometric Graphs", Oxford University Press, 2003.
-.. [4] N. Alon, M. Krivelevich, B. Sudakov, "Finding a large hidden clique in a random graph",
-   Random Structures & Algorithms 13, 1998.
+.. [4] M. Brockington, J. Culberson, "Camouflaging independent sets in quasi-random graphs", in Cliques,
+   Coloring, and Satisfiability, DIMACS Series 26, 1996.
 .. [5] B. Bollobas, "A probabilistic proof of an asymptotic formula for the number of labelled regular
    graphs", European J. Combinatorics 1, 1980.
 """
@@ -77,9 +77,16 @@ def _gnp(rng: np.random.Generator, pairs: int, p: float) -> Numbers:
 
 
 def planted_edges(rng: np.random.Generator, n: int, p: float, hidden: float, adjacent: bool) -> Numbers:
-    """Draw from G(n, p) with a hidden set of ``hidden`` sqrt(n) vertices that are all adjacent, or all not [4]_."""
-    groups = np.maximum(rng.permutation(n), round(hidden * sqrt(n)) - 1)  # of all others, each is a group of its own
-    return grouped_edges(rng, groups, float(adjacent), p)
+    """Draw from G(n, p) with a hidden set of ``hidden`` sqrt(n) vertices that are all adjacent, or all not.
+
+    Degrees do not give it away, since fewer, or more, edges lead to the others [4]_. They even err to the other side,
+    by sqrt(n) / 2: a standard deviation where p is one half.
+    """
+    size, linked = round(hidden * sqrt(n)), p if adjacent else 1 - p
+    across = max(0.0, (linked * (n - 1) - sqrt(n) / 2 - (size - 1)) / max(1, n - size))
+    tails, heads = (rng.permutation(n) < size).astype(int)[_all_ends(n)]
+    alike = rng.random(len(tails)) < np.array([linked, across, 1.0])[tails + heads]
+    return (alike == adjacent).nonzero()[0]
 
 
 def grouped_edges(rng: np.random.Generator, groups: NDArray[np.int64], within: float, across: float) -> Numbers:
