@@ -150,6 +150,20 @@ def test_planted_graphs_have_their_clique() -> None:
         assert problem.reference(problem.instance(seed)).value >= 12
 
 
+def test_degrees_do_not_give_a_hidden_clique_away() -> None:
+    """Neither does growing a clique by degree find it, nor by its opposite."""
+    problem, missed = MaxClique(n=60), 0
+    for seed in range(20):
+        instance = problem.instance(seed)
+        degrees = [neighbours.bit_count() for neighbours in instance.neighbours]
+        rising = sorted(range(60), key=degrees.__getitem__)
+        grown = [problem.complete(instance, (), order) for order in (rising, rising[::-1])]
+        missed += max(map(len, grown)) < 13 <= problem.reference(instance).value
+        hidden = [degrees[v] for v in problem.reference(instance).solution]
+        assert abs(sum(hidden) / len(hidden) - (0.7 * 59 - 3.9)) < 4
+    assert missed >= 16
+
+
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_the_order_of_vertices_tells_nothing(distribution: str) -> None:
     """Vertices of low and high number are as often in the optimum."""

@@ -101,13 +101,15 @@ def test_a_large_sparse_graph_takes_no_time() -> None:
 
 
 @pytest.mark.parametrize("adjacent", [True, False])
-@pytest.mark.parametrize("p", [0.03, 0.4])
+@pytest.mark.parametrize("p", [0.03, 0.4, 0.7])
 def test_a_planted_set_is_any_set(p: float, adjacent: bool, n: int) -> None:
     """Every vertex is in it equally often, so each pair is an edge with one probability."""
     rng, draws, size = np.random.default_rng(3), 3000, round(1.1 * sqrt(n))
     drawn = [planted_edges(rng, n, p, 1.1, adjacent) for _ in range(draws)]
-    inside = comb(size, 2) / comb(n, 2)
-    share = p * (1 - inside) + adjacent * inside
+    degree = (p if adjacent else 1 - p) * (n - 1) - sqrt(n) / 2  # of its vertices, or so many not adjacent to them
+    inside, across, linked = comb(size, 2), max(0.0, size * (degree - size + 1)), p if adjacent else 1 - p
+    alike = (inside + across + linked * comb(n - size, 2)) / comb(n, 2)
+    share = alike if adjacent else 1 - alike
     frequency = np.bincount(np.concatenate(drawn), minlength=comb(n, 2)) / draws
     assert abs(frequency.mean() - share) < 0.01
     assert (abs(frequency - share) < 5 * sqrt(share * (1 - share) / draws)).all()
