@@ -83,10 +83,11 @@ class Knapsack(Subset[KnapsackInstance]):
 
     n: int = 26
     """Number of items."""
-    distribution: Literal["uncorrelated", "weak", "strong"] = "weak"
-    """Value against weight w, with R = ``largest`` [2]_: ``uncorrelated``; ``weak``, w +- R/10; ``strong``, w + R/10,
-    where density says little: below some 30 items a random maximal pack is on average better than greedy."""
-    largest: Annotated[int, Range(2, 10**9)] = 100
+    distribution: Literal["uncorrelated", "weak", "strong", "subset_sum"] = "weak"
+    """Value against weight w, with R = ``largest`` [2]_: ``uncorrelated``; ``weak``, w +- R/10;
+    ``strong``, w + R/10; ``subset_sum``, w. In the last two density says little: below some 30 items a
+    random maximal pack is on average better than greedy."""
+    largest: Annotated[int, Range(2, 10**9)] = 1000
     """Weights are 1 to ``largest``."""
     tightness: Annotated[float, Between(0.01, 0.99)] = 0.4
     """Capacity as a share of the weight of all items."""
@@ -100,7 +101,7 @@ class Knapsack(Subset[KnapsackInstance]):
         elif self.distribution == "weak":
             values = np.maximum(1, weights + rng.integers(-tenth, tenth + 1, size=n))
         else:
-            values = weights + tenth
+            values = weights + (tenth if self.distribution == "strong" else 0)
         loads = tuple(weights.tolist())
         capacity = max(min(loads), int(self.tightness * sum(loads)))
         return KnapsackInstance(capacity, loads, tuple(values.tolist()))

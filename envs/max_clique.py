@@ -59,8 +59,9 @@ class MaxClique(GraphSubset[Graph]):
     n: int = 40
     """Number of vertices."""
     distribution: Literal["gnp", "geometric", "planted"] = "planted"
-    """``gnp`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with a hidden clique, whose
-    vertices have fewer neighbours elsewhere, so that greedy and exchanges miss it [4]_."""
+    """``gnp`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with a hidden clique, whose vertices
+    have fewer neighbours elsewhere, so that greedy and exchanges miss it [4]_. There are no ``scale_free`` graphs,
+    since greedy finds their largest cliques among the hubs."""
     p: Share = 0.7
     """Density, or probability of an edge."""
     hidden: Annotated[float, Between(0.0, 100.0)] = 1.7

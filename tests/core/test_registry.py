@@ -56,8 +56,8 @@ def test_nearest_names() -> None:
         ),
         (
             "GraphColoring",
-            {"k": 21, "distribution": "planted"},
-            ["k must be an integer from 2 to 20", "got 21", "did you mean 20?"],
+            {"k": 25, "distribution": "planted"},
+            ["k must be an integer from 2 to 24", "got 25", "did you mean 24?"],
         ),
     ],
 )

@@ -79,11 +79,13 @@ def test_distributions_are_pisingers() -> None:
             instance = Knapsack(n=40, distribution=distribution).instance(seed)
             excess = np.array(instance.values) - np.array(instance.weights)
             if distribution == "strong":
-                assert (excess == 10).all()
+                assert (excess == 100).all()
+            elif distribution == "subset_sum":
+                assert (excess == 0).all()
             elif distribution == "weak":
-                assert (abs(excess) <= 10).all() and len(set(excess.tolist())) > 5
+                assert (abs(excess) <= 100).all() and len(set(excess.tolist())) > 5
             else:
-                assert abs(excess).max() > 20
+                assert abs(excess).max() > 200
 
 
 @pytest.mark.parametrize(
