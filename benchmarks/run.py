@@ -1,114 +1,90 @@
-"""Measure what an episode costs: import, instances, prompts, verdicts, groups, vectors, references.
+"""Measure what an episode costs: import, instances, prompts, verdicts, groups, vectors, references, data sets.
 
-    python benchmarks/run.py [--peers] [--np-engine PATH] [--rlve PATH] [--repeats 7] [--json FILE]
+    python benchmarks/run.py [--repeats 7] [--only "TSP SCORE"] [--json FILE]
 
-Times are medians over the repeats of process CPU microseconds, so a busy machine changes them little. What is held
-against a peer is measured by turns with it, and its row has the ratio of the peer's time to ours; the peer here is
-Gymnasium, with ``--peers`` also other suites, see ``peers.py``. Every answer's verdict is checked before it is timed,
-and what is known of an objective is forgotten before each answer.
+Times are medians over the repeats of process CPU time, so a busy machine changes them little. The peer is Gymnasium;
+``peers.py`` has other suites. Every answer's verdict is checked before it is timed, and what is known of an objective
+is forgotten before each answer. Goals, floors and shares of a training step are those of ``timing.py``.
 
-GEN is an instance from a seed, PROMPT its text, COMPILE what is prepared for its first answer (reference aside), SCORE
-a reply of 500 or 8,000 characters to verdict, also of replies that are wrong in one of four ways, GROUP-g the same of g
-different replies to one instance, for each. EP1 is reset and step of the registered environment, EPV-n a step of n
-environments, for each, against Gymnasium's sync vector over the same id: replies are malformed, a group's (four kinds,
-all to one instance) or feasible ones of its own to an instance of its own. CHECK asks the action space for a text.
-LABEL is a proven optimum; ``labels.py`` has all levels, ``growth.py`` all sizes. COLD is the import in a fresh
-interpreter.
+GEN is an instance from a seed, GEN+PROMPT also its text, COMPILE what is prepared for its first answer, SCORE
+a reply of 500 or 8,000 characters to verdict, also of replies that are wrong in some way, GROUP-64 the same of 64
+different replies to one instance, for each. BATCH is a training step's judging, paying and metrics of 64 new rows of
+``forge-gym generate`` with 8 different replies each. EP1 is reset and step of the registered environment, EPV-n a step
+of n environments, for each, against Gymnasium's sync vector over the same id: replies are malformed, a group's (four
+kinds, all to one instance) or feasible ones of its own to an instance of its own. CONSTRUCT is an episode and IMPROVE
+a move of the numeric wrappers. LABEL is a proven optimum; ``labels.py`` has all levels, ``growth.py`` all sizes. CHECK
+asks the action space for a text. GENERATE writes a data set, the time of one worker beside that of two, in real time.
+COLD is the import in a fresh interpreter.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from timing import Row, imports, interleaved, judged, seconds, spread
+from answers import different, forget, spoilt, thought
+from timing import Row, imports, interleaved, judged, program, seconds, wanted
 
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction
 from forge_gym.core.env import TextEnv
-from forge_gym.core.problem import Problem
-from forge_gym.kinds.permutation import Permutation
-from forge_gym.kinds.schedule import Schedule
+from forge_gym.data.generate import Chunk, generate
 from forge_gym.wrappers import Construct, Improve
 
-COLD_FLOOR_S, COLD_FLOOR_MB = 0.2, 45.0
-EPV_FLOOR, EPV_SIZES = 2.0, (8, 64, 512)
-CHECK_FLOOR = 50.0
-GROUPS = (8, 16, 64)
-THOUGHT = "I compare the options. "
+COLD_S, COLD_MB = 0.2, 45.0
+BATCH_MS = 15.0
+"""The most that an import and a batch may take."""
+EPV_GOAL, EPV_SIZES, CHECK_GOAL, GENERATE_GOAL = 2.0, (8, 64, 512), 50.0, 1.7
+INSTANCES, ROLLOUTS, DATA_ROWS = 64, 8, 10_000
 
 
 def cold(repeats: int) -> Row:
     """Measure ``import forge_gym`` in fresh interpreters, above the start of the interpreter itself."""
     (times,) = imports(["forge_gym"], repeats)
     us, mb = statistics.median(time for time, _ in times), statistics.median(size for _, size in times)
-    ok = us <= COLD_FLOOR_S * 1e6 and mb <= COLD_FLOOR_MB
-    note = f"{mb:.0f} MB, at most {COLD_FLOOR_S} s and {COLD_FLOOR_MB:.0f} MB"
+    note = f"{mb:.0f} MB, at most {COLD_S} s and {COLD_MB:.0f} MB"
+    ok = us < COLD_S * 1e6 and mb < COLD_MB
     return {"id": "COLD", "problem": "", "size": 0, "ours_us": us, "note": note, "ok": ok}
 
 
-def thoughtful(answer: str, length: int) -> str:
-    """Return ``answer`` at the end of a reply of at least ``length`` characters."""
-    return THOUGHT * max(0, (length - len(answer)) // len(THOUGHT)) + answer
-
-
-def mistaken(problem: Problem[Any, Any], best: str) -> dict[str, str]:
-    """Return replies that are wrong, by how: in prose, with an element twice, a foreign one, or one missing."""
-    numbers = json.loads(best.partition("<answer>")[2].partition("</answer>")[0])
-    foreign = [999, 0, 0] if isinstance(problem, Schedule) else 999_999
-    found = {
-        "prose": "I would rather not say.",
-        "duplicate": [*numbers[:-1], numbers[0]],
-        "out of range": [*numbers[:-1], foreign],
-        "wrong length": numbers[:-1] if isinstance(problem, Permutation) else [],
-    }
-    return {how: wrong if isinstance(wrong, str) else f"<answer>{wrong}</answer>" for how, wrong in found.items()}
-
-
-def rows(name: str, repeats: int) -> list[Row]:
+def rows(name: str, repeats: int, only: str) -> Iterator[Row]:
     """Measure one problem at its default size."""
     problem = forge_gym.problem(name)
-    index, instance = next(problem.graded_instances())
+    _, instance = next(problem.graded_instances())
     reference = problem.reference(instance)
     best = problem.format(instance, reference.solution)
-    assert problem.verify(instance, thoughtful(best, 8000)).optimal
-    rng = np.random.default_rng(0)
-    answers = dict.fromkeys(problem.format(instance, problem.random(instance, rng)) for _ in range(256))
-    distinct = list(islice((text for text in answers if problem.verify(instance, text).feasible), max(GROUPS)))
-    distinct += [f"{distinct[i]} {i}" for i in range(max(GROUPS) - len(distinct))]
-    spec = [problem.spec(index=index)] * max(GROUPS)
-    reward, logged = RewardFunction(), dict[str, float]()
-    env = gym.make(f"Forge/{name}-v0")
-    seeds = iter(range(10**9))
+    distinct = [problem.format(instance, solution) for solution in different(problem, instance, 64)]
+    distinct += [f"{distinct[i]} {i}" for i in range(64 - len(distinct))]
+    mistakes = spoilt(problem, instance.size, reference.solution)
+    wrong = {how: problem.format(instance, mistake) for how, mistake in mistakes.items()}
+    env, seeds = gym.make(f"Forge/{name}-v0"), iter(range(10**9))
+    fresh = dict(instance.__getstate__())  # type: ignore[call-overload]
 
     def score(text: str) -> Callable[[], object]:
         def work() -> None:
-            reference._judged.clear()
+            forget(reference)
             problem.verify(instance, text)
 
         return work
 
-    def group(size: int) -> Callable[[], object]:
-        def work() -> None:
-            reference._judged.clear()
-            problem.verify_many(instance, distinct[:size])
-
-        return work
+    def group() -> None:
+        forget(reference)
+        problem.verify_many(instance, distinct)
 
     def compiled() -> None:
         instance.__dict__.clear()
         instance.__dict__.update(fresh)
         problem.keep_reference(instance, reference)
         problem.verify(instance, best)
-
-    fresh = {key: value for key, value in instance.__getstate__().items()}
 
     def episode() -> None:
         env.reset(options={"instance": instance})
@@ -129,51 +105,61 @@ def rows(name: str, repeats: int) -> list[Row]:
 
     work: dict[str, tuple[Callable[[], object], int]] = {
         "GEN": (lambda: problem.instance(next(seeds)), 1),
-        "PROMPT": (lambda: problem.prompt(instance), 1),
+        "GEN+PROMPT": (lambda: problem.prompt(problem.instance(next(seeds))), 1),
         "COMPILE and SCORE": (compiled, 1),
-        "SCORE 500": (score(thoughtful(best, 500)), 1),
-        "SCORE 8,000": (score(thoughtful(best, 8000)), 1),
-        **{f"SCORE {how}": (score(text), 1) for how, text in mistaken(problem, best).items()},
-        **{f"GROUP-{size}": (group(size), size) for size in GROUPS},
-        "TRL reward and metrics": (
-            lambda: reward(completions=distinct, spec=spec, log_metric=logged.__setitem__),
-            len(distinct),
-        ),
+        "SCORE 500": (score(thought(500) + best), 1),
+        "SCORE 8,000": (score(thought(8000) + best), 1),
+        "SCORE prose": (score("I would rather not say."), 1),
+        **{f"SCORE {how}": (score(text), 1) for how, text in wrong.items()},
+        "GROUP-64": (group, len(distinct)),
         "EP1, reference known": (episode, 1),
         "CONSTRUCT, an episode": (built, 1),
         "IMPROVE, a move": (moved, 1),
         "LABEL": (lambda: problem.solve(instance, problem.heuristic(instance), problem.work_limit), 1),
     }
-    measured = []
-    for key, (call, per) in work.items():
-        median, least, iqr = (time / per for time in spread(interleaved([call], repeats, 0.02)[0]))
-        row: Row = {"id": key, "problem": name, "size": instance.size, "ours_us": median}
-        measured.append(row | {"ours_min": least, "ours_iqr": iqr, "note": ""})
-    return measured
+    for id, (call, per) in work.items():
+        if wanted(only, name, id):
+            us = statistics.median(interleaved([call], repeats, 0.02)[0]) / per
+            yield {"id": id, "problem": name, "size": instance.size, "ours_us": us}
 
 
-def checks(repeats: int) -> list[Row]:
+def batch(name: str, repeats: int) -> Row:
+    """Measure a trainer's reward function on rows that it has never seen."""
+    problem, reward, spent = forge_gym.problem(name), RewardFunction(), []
+    for seed in range(repeats + 1):  # the first imports what the others have
+        lines, start = list[bytes](), 0
+        while len(lines) < INSTANCES:
+            lines += Chunk(problem, -1, 10**6 + seed, "train", "trl", start, start + INSTANCES).draw().splitlines()
+            start += INSTANCES
+        specs, texts = [], []
+        for line in lines[:INSTANCES]:
+            spec = json.loads(line.split(b" ", 2)[2])["spec"]
+            posed, instance = problem, problem.instance(10**6 + seed, json.loads(spec)["index"])
+            found = [posed.format(instance, each) for each in different(posed, instance, ROLLOUTS)]
+            texts += (found * ROLLOUTS)[:ROLLOUTS]
+            specs += [spec] * ROLLOUTS
+        logged: dict[str, float] = {}
+        judging = partial(reward, completions=texts, spec=specs, log_metric=logged.__setitem__)
+        spent.append(seconds(judging, 1) * 1e6)
+        assert logged["forge/quality"] > 0
+    us = statistics.median(spent[1:])
+    row: Row = {"id": "BATCH, 64 x 8 of new rows", "problem": name, "size": instance.size, "ours_us": us}
+    return row | {"note": f"at most {BATCH_MS:g} ms", "ok": us < BATCH_MS * 1000}
+
+
+def checks(repeats: int) -> Iterator[Row]:
     """Measure whether a text belongs to the action space, ours against Gymnasium's own."""
     space: Any = gym.make("Forge/TSP-v0").action_space
     plain = gym.spaces.Text(10_000, min_length=0, charset=frozenset(map(chr, range(32, 127))) | {"\n"})
-    measured = []
     for length in (2000, 8000):
-        text = (THOUGHT * length)[:length]
+        text = thought(length)
         assert space.contains(text) and plain.contains(text)
-
-        def ours(text: str = text) -> object:
-            return space.contains(text)
-
-        def theirs(text: str = text) -> object:
-            return plain.contains(text)
-
-        row: Row = {"id": f"CHECK {length:,}", "problem": "", "size": length, "peer": "Gymnasium", "note": ""}
-        us, them = interleaved([ours, theirs], repeats)
-        measured.append(row | judged(us, them, CHECK_FLOOR))
-    return measured
+        us, them = interleaved([partial(space.contains, text), partial(plain.contains, text)], repeats)
+        row: Row = {"id": f"CHECK {length:,}", "problem": "", "size": length, "peer": "Gymnasium"}
+        yield row | judged(us, them, CHECK_GOAL)
 
 
-def vectors(name: str, repeats: int) -> list[Row]:
+def vectors(name: str, repeats: int, only: str) -> Iterator[Row]:
     """Measure a step of many environments whose episodes do not end, by the kind of the replies."""
     problem = forge_gym.problem(name)
     instances = [instance for _, instance in islice(problem.graded_instances(), 64)]
@@ -181,11 +167,7 @@ def vectors(name: str, repeats: int) -> list[Row]:
 
     def texts(instance: Any) -> list[str]:
         """Return four kinds of reply, none of which ends an episode."""
-        solutions = [
-            problem.heuristic(instance),
-            problem.trivial(instance),
-            problem.null_answers(instance)[1],
-        ]
+        solutions = [problem.heuristic(instance), problem.trivial(instance), problem.null_answers(instance)[1]]
         return ["no idea", *(problem.format(instance, solution) for solution in solutions)]
 
     def distinct(instance: Any) -> str:
@@ -200,9 +182,10 @@ def vectors(name: str, repeats: int) -> list[Row]:
         "a group's": lambda i: group[i % 4],
         "of its own": lambda i: distinct(instances[i % 64]),
     }
-    measured = []
     for count in EPV_SIZES:
         for of, reply in kinds.items():
+            if not wanted(only, name, id := f"EPV-{count}, replies {of}"):
+                continue
             pair: list[Any] = [gym.make_vec(f"Forge/{name}-v0", count, mode, turns=10**9) for mode in (None, "sync")]
             for envs in pair:
                 envs.reset(options={"instance": instances[0]})
@@ -213,52 +196,44 @@ def vectors(name: str, repeats: int) -> list[Row]:
 
             def once(envs: Any, batches: list[list[str]] = batches) -> float:
                 for instance in instances:  # what was said of an objective before is forgotten
-                    problem.reference(instance)._judged.clear()
+                    forget(problem.reference(instance))
                 return seconds(lambda: [envs.step(actions) for actions in batches], 1) * 1e6
 
-            turns = [[once(envs) for envs in pair] for _ in range(repeats)]
-            floor = EPV_FLOOR if count == 64 and of != "of its own" else None
-            row: Row = {"id": f"EPV-{count}, replies {of}", "problem": name, "size": instances[0].size}
-            row |= {"peer": "sync vector", "note": ""}
+            turns = [[once(envs) / (len(batches) * count) for envs in pair] for _ in range(repeats)]
             us, them = zip(*turns, strict=True)
-            measured.append(row | judged(us, them, floor, len(batches) * count))
-    return measured
+            row: Row = {"id": id, "problem": name, "size": instances[0].size, "peer": "Gymnasium"}
+            yield row | judged(us, them, EPV_GOAL if count == 64 and of != "of its own" else None)
 
 
-def line(row: Row) -> str:
-    """Return a row as a line of the table."""
-    said = f"{row['problem']:18}{row['size'] or '':>5} {row['id']:30} {row['ours_us']:12.1f} us"
-    if "peer" in row:
-        floor = f", floor {row['floor']:g}" if row["floor"] else ""
-        said += f"  {row['peer']} {row['peer_us']:.1f} us: {row['ratio']:.2f}{floor}"
-    return f"{said}  {row['note']}{'' if row.get('ok', True) else '  MISSED'}".rstrip()
+def data_set(name: str, repeats: int) -> Row:
+    """Measure how much sooner two workers have written a data set than one."""
+
+    def took(workers: int) -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.perf_counter()
+            generate([forge_gym.problem(name)], Path(folder) / "rows", {"train": DATA_ROWS}, workers=workers)
+            return (time.perf_counter() - start) * 1e6 / DATA_ROWS
+
+    two, one = zip(*[(took(2), took(1)) for _ in range(repeats)], strict=True)
+    row: Row = {"id": "GENERATE, two workers", "problem": name, "size": 0, "peer": "one worker", "note": "real time"}
+    return row | judged(two, one, GENERATE_GOAL)
 
 
-def main() -> int:
-    """Print the table; exit with 1 where a floor does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers", action="store_true", help="race other suites too, where they are installed")
-    parser.add_argument("--np-engine", type=Path, help="checkout of NP-Engine")
-    parser.add_argument("--rlve", type=Path, help="checkout of RLVE")
-    parser.add_argument("--json", type=Path, help="write the rows there too")
-    parser.add_argument("--repeats", type=int, default=7)
-    arguments = parser.parse_args()
-    measured = [cold(arguments.repeats), *checks(arguments.repeats)]
+def measure(given: Any) -> Iterator[Row]:
+    """Yield the rows of everything that is asked for."""
+    only, repeats = given.only, given.repeats
+    if wanted(only, "COLD"):
+        yield cold(repeats)
+    if wanted(only, "CHECK"):
+        yield from checks(repeats)
     for name in forge_gym.problems():
-        measured += rows(name, arguments.repeats) + vectors(name, arguments.repeats)
-    for row in measured:
-        print(line(row))
-    if arguments.peers or arguments.np_engine or arguments.rlve:
-        import peers
-
-        raced = peers.measure(arguments.repeats, arguments.np_engine, arguments.rlve)
-        for row in raced:
-            print(peers.line(row))
-        measured += raced
-    if arguments.json:
-        arguments.json.write_text(json.dumps(measured, indent=1))
-    return int(any(not row.get("ok", True) for row in measured))
+        yield from rows(name, repeats, only)
+        if wanted(only, name, "BATCH"):
+            yield batch(name, min(repeats, 3))
+        yield from vectors(name, repeats, only)
+    if wanted(only, "Knapsack GENERATE"):
+        yield data_set("Knapsack", min(repeats, 3))
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(program(__doc__, measure))

@@ -25,7 +25,7 @@ FLOOR = 0.8
 """A floor as a share of the goal."""
 STEP_S = 512 * 1000 / 20_000
 """Seconds of a training step."""
-A_STEP = {"GEN": 64, "GEN,": 64, "PROMPT": 64, "GEN+PROMPT": 64, "COMPILE": 64, "LABEL": 64, "BATCH": 1, "COLD": 0}
+A_STEP = {"GEN": 64, "GEN+PROMPT": 64, "COMPILE": 64, "LABEL": 64, "BATCH": 1, "GENERATE": 0, "COLD": 0}
 """How often a step does what is timed, by its first word: where not given, for each of 512 rollouts."""
 _PROBE = "import time; print(time.process_time(), open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
 
@@ -76,7 +76,7 @@ def held(ratio: float, goal: float | None) -> Row:
 
 def share(id: str, us: float) -> float:
     """Return the part of a training step that work of ``us`` microseconds takes."""
-    return A_STEP.get(id.partition(" ")[0], 512) * us / 1e6 / STEP_S
+    return A_STEP.get(id.split()[0].rstrip(","), 512) * us / 1e6 / STEP_S
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ import pytest
 
 import forge_gym
 from forge_gym.data.suite import PROBLEMS
-from forge_gym.envs.knapsack import KnapsackInstance
 
 
 @pytest.fixture
@@ -38,22 +37,17 @@ def test_growth_measures_every_problem(benchmarks: dict[str, ModuleType], monkey
     assert len(rows) == 8 * len(list(growth.cases()))
     for row in rows:
         assert row["sizes"] == [12, 24] and len(row["mb" if "PEAK" in row["id"] else "us"]) == 2
-        assert (row["limit"] is None) == (row["id"] == "GROW CERTIFY")
+        assert (row["limit"] is None) == (row["id"] == "GROW ANCHORS")
         assert row["ok"] == (row["limit"] is None or row["exponent"] <= row["limit"])
         assert row["problem"] in growth.line(row)
     json.dumps(rows)
 
 
-def test_growth_stops_at_the_largest_size_a_problem_accepts(
-    benchmarks: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def check(instance: KnapsackInstance) -> None:
-        if instance.size > 20:
-            raise ValueError("at most 20 items")
-
-    monkeypatch.setattr(KnapsackInstance, "check", check)
+def test_growth_lifts_the_bound_of_sizes_and_puts_it_back(benchmarks: dict[str, ModuleType]) -> None:
     case = benchmarks["growth"].Case("Knapsack", "items")
-    assert all(row["sizes"] == [10, 20] for row in benchmarks["growth"].grow(case, (10, 20, 40), 2))
+    assert all(row["sizes"] == [900, 1800] for row in benchmarks["growth"].grow(case, (900, 1800), 2))
+    with pytest.raises(ValueError, match="1000"):
+        forge_gym.problem("Knapsack", n=1800)
 
 
 def test_labels_are_proven_in_every_row(benchmarks: dict[str, ModuleType]) -> None:
