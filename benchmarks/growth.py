@@ -3,9 +3,10 @@
     python benchmarks/growth.py [--json FILE] [--repeats 5] [--only TEXT]
 
 Sizes double up to 10,000 elements, ten times what problems accept elsewhere, where references would take too long. A
-problem stops earlier where one piece of work took more than 0.6 s. Times are the least of process CPU time, for more is due to others. An
-exponent is the slope of log cost over log characters of the prompt at the four largest sizes: 1 is linear in the input,
-whatever the number of elements. Up to 1.2 counts as linear, which leaves room for caches that are too small.
+problem stops earlier where one piece of work took more than 0.6 s. Times are process CPU time, the least of all
+repeats. An exponent is the slope of log cost over log characters of the prompt at the four largest sizes: 1 is linear
+in the input, whatever the number of elements. Up to 1.2 counts as linear, which leaves room for caches that are too
+small.
 
 GEN is an instance from a seed, PROMPT its question. SCORE is a reply to its verdict: the trivial answer, which is
 feasible; the same with a word too many, which is malformed; and of the answers that ignore the instance, such as

@@ -31,7 +31,7 @@ from ..kinds import Choose, Data, Names, Order, Permutation, Table
 from ..kinds.points import MAX_COORDINATE, Places, clustered_points, least_grid, pair_numbers, uniform_points
 from ..pictures.plane import Tour
 from ..solvers.branch_and_cut_tsp import shortest_tour
-from ..solvers.greedy import two_least
+from ..solvers.greedy import PointsLeft, two_least
 
 _NUMBER = r"(?:0|[1-9]\d{0,7})"
 _POINT = rf"(?:{_NUMBER}|-[1-9]\d{{0,7}})\.(?:{_NUMBER}|-[1-9]\d{{0,7}})"
@@ -157,12 +157,13 @@ class TSP(Permutation[TSPInstance]):
 
         At most (ceil(log2 n) + 1) / 2 times the optimum under the triangle inequality.
         """
-        left, city = list(range(1, instance.size)), 0
-        yield city
-        while left:
-            city = choose(two_least(left, instance.row(city).__getitem__))
+        left, city = list(range(instance.size)) if instance.all_kept else PointsLeft(instance.xy), 0
+        for _ in range(instance.size - 1):
             left.remove(city)
             yield city
+            near = two_least(left, instance.row(city).__getitem__) if isinstance(left, list) else left.nearest(city)
+            city = choose(near)
+        yield city
 
     def bound(self, instance: TSPInstance, partial: Order) -> int:
         return sum([instance.row(a)[b] for a, b in pairwise(partial)])

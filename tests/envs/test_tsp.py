@@ -206,3 +206,17 @@ def test_published_optima(classic: Path, name: str, optimum: int) -> None:
     assert tsp.from_json(tsp.to_json(instance)) == instance
     reference = tsp.reference(instance)
     assert reference.proven and reference.value == optimum == length(instance, reference.solution)
+
+
+@pytest.mark.parametrize("distribution", ["uniform", "clustered"])
+def test_a_tree_of_points_gives_the_tours_of_a_plain_loop(distribution: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many cities on one distance, the first comes; and the second choice is the same."""
+    for n, grid in ((4, 100), (9, 9), (40, 10), (40, 10_000), (200, 21)):
+        tsp = TSP(n=n, grid=grid, distribution=distribution)  # type: ignore[arg-type]
+        for seed in range(3):
+            tours = []
+            for most in (10**9, 1):
+                monkeypatch.setattr("forge_gym.kinds.points._TABLE", most)
+                instance = tsp.instance(seed)
+                tours.append([tuple(tsp.greedy(instance, lambda near, at=at: [*near][at])) for at in (0, -1)])  # type: ignore[misc]
+            assert tours[0] == tours[1]
