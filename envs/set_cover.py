@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from operator import or_
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
 from ..core import Certificate, Range, Violation, check_int, mask_of
-from ..core.seeding import floats
+from ..core.seeding import integers
 from ..kinds import Choose, Chosen, Data, Sets, Subset, Table, TypedInstance, Value, Vector
 from ..pictures.matrix import Incidence
 from ..solvers.covering import cheapest_cover
@@ -120,7 +120,7 @@ class SetCover(Subset[SetCoverInstance]):
             sizes = rng.integers(max(1, members // 2), members * 3 // 2, size=n, endpoint=True).tolist()
         elif self.distribution == "planted":
             sizes = rng.integers(members, members + 2, size=n, endpoint=True).tolist()
-        drawn, subsets = (int(number * universe) for number in floats(rng)), []
+        drawn, subsets = integers(rng, universe), []
         for size in sizes:
             subset = set(islice(drawn, min(size, universe)))
             while len(subset) < min(size, universe):
@@ -128,9 +128,9 @@ class SetCover(Subset[SetCoverInstance]):
             subsets.append(subset)
         if self.distribution == "planted":
             ends = rng.integers(max(1, members - 1), members + 1, size=n - 1, endpoint=True).cumsum()
-            parts = np.split(rng.permutation(universe), ends[ends < universe])
-            for j, part in zip(rng.permutation(n).tolist(), parts, strict=False):
-                subsets[j] = set(part.tolist())
+            order, edges = rng.permutation(universe).tolist(), [0, *ends[ends < universe].tolist(), universe]
+            for j, (start, end) in zip(rng.permutation(n).tolist(), pairwise(edges), strict=False):
+                subsets[j] = set(order[start:end])
         for element in sorted(set(range(universe)).difference(*subsets)):
             subsets[int(rng.integers(n))].add(element)
         costs = [1] * n

@@ -86,3 +86,9 @@ def floats(rng: np.random.Generator) -> Iterator[float]:
     """Yield random numbers from 0 up to and without 1, without end; drawn one by one, each takes a microsecond."""
     while True:
         yield from rng.random(_AT_ONCE).tolist()
+
+
+def integers(rng: np.random.Generator, top: int) -> Iterator[int]:
+    """Yield random integers from 0 up to and without ``top``, without end: those that `floats` gives."""
+    while True:
+        yield from (rng.random(_AT_ONCE) * top).astype(np.int64).tolist()
