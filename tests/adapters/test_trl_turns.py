@@ -61,6 +61,7 @@ def answers(problem: Any, seed: int = 5) -> tuple[str, list[str]]:
         problem.heuristic(instance),
         problem.reference(instance).solution,
     ]
+    solutions.sort(key=lambda found: problem.objective(instance, found), reverse=problem.sense == "min")
     return problem.spec(seed, index), ["no idea", *(problem.format(instance, found) for found in solutions)]
 
 
