@@ -35,8 +35,8 @@ class HumanRender(gym.Wrapper[str, str, str, str], gym.utils.RecordConstructorAr
     >>> _ = env.step("The first two: <answer>[0, 1]</answer>")
     <BLANKLINE>
     > The first two: <answer>[0, 1]</answer>
-    Your answer is infeasible: the weight is at most 83, got 103.
-    reward -0.507, quality 0.000
+    Your answer is infeasible: the weight is at most 828, got 1627.
+    reward -0.829, quality 0.000
     """
 
     def __init__(self, env: gym.Env[str, str], stream: TextIO | None = None) -> None:

@@ -38,7 +38,7 @@ class Mixture:
     >>> [(member.problem.name, member.level, member.share) for member in mixture.members]
     [('TSP', 0, 0.375), ('TSP', 2, 0.375), ('Knapsack', 0, 0.125), ('Knapsack', 2, 0.125)]
     >>> mixture.draw(seed=7, index=0).problem.n
-    16
+    26
     """
 
     members: tuple[Member, ...]

@@ -107,8 +107,8 @@ def search_trace(problem: Problem[Any, Any], instance: Instance, rng: np.random.
     >>> import forge_gym
     >>> knapsack = forge_gym.problem("Knapsack", n=6)
     >>> print(search_trace(knapsack, knapsack.instance(seed=2), np.random.default_rng(0)))
-    Greedy: [0, 2, 5], objective 85.
-    Better: [0, 2, 3], objective 86.
+    Greedy: [0, 2, 5], objective 843.
+    Better: [0, 2, 3], objective 844.
     <answer>[0, 2, 3]</answer>
     """
     better: dict[Any, Any] = {}

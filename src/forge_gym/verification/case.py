@@ -109,11 +109,11 @@ class Case:
         >>> from forge_gym.verification.definitions import knapsack
         >>> case = Case(forge_gym.problem("Knapsack", n=6), knapsack)
         >>> case.good, case.poor
-        ('[3, 5]', '[4, 5]')
+        ('[2, 4]', '[1, 4]')
         >>> case.filled("I take BEST | [INNER, 9]~HALF~Or not.")
-        ['I take [3, 5]', '[3, 5, 9]\n[3,\nOr not.']
+        ['I take [2, 4]', '[2, 4, 9]\n[2,\nOr not.']
         >>> case.filled("<think>BAD</think>GOOD")
-        ['<think><answer>[4, 5]</answer></think><answer>[3, 5]</answer>']
+        ['<think><answer>[1, 4]</answer></think><answer>[2, 4]</answer>']
         """
         words = {
             "BEST": self.good,

@@ -109,7 +109,7 @@ class Relay(Table, AECEnv[str, Any, Any]):
     >>> print(prompt.split("\n\n")[-1])
     You are agent_1, one of 2 who take turns at one shared solution.
     The shared solution: [3, 7]
-    Its objective: 120
+    Its objective: 1196
     The answer of agent_0 just now could not be read: the answer is stated once, between <answer> and </answer>, got 0
     and 0 of these, so the shared solution stays as it was.
     Answer with a whole solution: it becomes the shared one if it is feasible and no worse. Turns left, this one

@@ -137,7 +137,7 @@ def environment_factory(
     >>> environment.answer, round(environment.get_reward(), 3)
     ('[99]', -0.471)
     >>> print(environment.submit(environment.solve("exact")))
-    Your answer is feasible with objective 136: this is optimal.
+    Your answer is feasible with objective 1346: this is optimal.
     """
     problem_class(problem)  # refuses an unknown name
     protocol = Protocol(turns, keep, "tiered" if reward is None else reward)
