@@ -85,8 +85,8 @@ def planted_edges(rng: np.random.Generator, n: int, p: float, hidden: float, adj
     size, linked = round(hidden * sqrt(n)), p if adjacent else 1 - p
     across = max(0.0, (linked * (n - 1) - sqrt(n) / 2 - (size - 1)) / max(1, n - size))
     tails, heads = (rng.permutation(n) < size).astype(int)[_all_ends(n)]
-    alike = rng.random(len(tails)) < np.array([linked, across, 1.0])[tails + heads]
-    return (alike == adjacent).nonzero()[0]
+    alike: NDArray[np.bool_] = rng.random(len(tails)) < np.array([linked, across, 1.0])[tails + heads]
+    return (alike if adjacent else ~alike).nonzero()[0]
 
 
 def grouped_edges(rng: np.random.Generator, groups: NDArray[np.int64], within: float, across: float) -> Numbers:
