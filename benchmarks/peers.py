@@ -35,7 +35,7 @@ from typing import Any
 
 import gymnasium as gym
 import np_engine
-from answers import AnyProblem, certified, different, forget, ours, theirs, thought
+from answers import AnyProblem, certified, different, ours, theirs, thought
 from timing import Race, Row, Work, held, imports, judged, program, wanted
 
 import forge_gym
@@ -100,10 +100,9 @@ class Pool:
         object.__setattr__(problem, "instance", self.draw)
 
     def draw(self, *place: Any) -> Instance:
-        """Return the next instance, to which no reply is remembered."""
+        """Return the next instance."""
         at = self.next % len(self.instances)
         self.next += 1
-        forget(self.references[at])
         return self.instances[at]
 
 

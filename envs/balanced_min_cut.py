@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
@@ -25,10 +25,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Certificate, Range, Share, Violation, check_int
+from ..core import Certificate, Range, Share, check_int
 from ..kinds import Choose, Chosen, Subset, WeightedGraph
 from ..kinds.forms import fixed_permutations
 from ..kinds.random_graphs import grouped_edges, pairs_of, random_edges
+from ..kinds.rules import Half
 from ..pictures.graph import Halves
 from ..solvers.bisection import lightest_bisection
 from ..solvers.greedy import two_least
@@ -53,8 +54,7 @@ class BalancedMinCut(Subset[WeightedGraph]):
     family: ClassVar = "partition"
     sense: ClassVar = "min"
     noun: ClassVar = "vertex"
-    own: ClassVar = ("balanced",)
-    mendable: ClassVar = ("balanced",)
+    requires: ClassVar = (Half("balanced"),)
     instance_type: ClassVar = WeightedGraph
     work_limit: ClassVar = 6_000_000_000
     smallest: ClassVar = 14
@@ -106,12 +106,6 @@ class BalancedMinCut(Subset[WeightedGraph]):
     def tiny(self, instance: WeightedGraph) -> tuple[WeightedGraph, Chosen]:
         return WeightedGraph(4, ((0, 1, 2), (0, 3, 7), (1, 2, 6), (2, 3, 3))), (0, 3)
 
-    def broken(self, instance: WeightedGraph, half: frozenset[int]) -> Iterator[Violation]:
-        n, size = instance.n, len(half)
-        if size != n // 2:
-            reason = f"the half has {n // 2} vertices, got {size}"
-            yield Violation("balanced", abs(size - n // 2), n - n // 2, reason)
-
     def objective(self, instance: WeightedGraph, solution: Chosen) -> int:
         return instance.cut(solution)
 
@@ -131,18 +125,6 @@ class BalancedMinCut(Subset[WeightedGraph]):
             gain[added] = -np.inf
             yield (added := choose(two_least(range(instance.n), (-gain).tolist().__getitem__)))
             gain += 2 * weights[added]
-
-    def complete(self, instance: WeightedGraph, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        half = list(start)
-        rest = [v for v in order if v not in half]
-        return half + rest[: max(0, instance.n // 2 - len(half))]
-
-    def prune(self, instance: WeightedGraph, chosen: Sequence[int]) -> Chosen:
-        return tuple(sorted(chosen))  # a half needs all its vertices
-
-    def extensions(self, instance: WeightedGraph, partial: Chosen) -> list[int]:
-        full = len(partial) == instance.n // 2
-        return [] if full else [v for v in range(instance.n) if v not in partial]
 
     def solve(self, instance: WeightedGraph, start: Chosen, limit: int) -> Certificate[Chosen]:
         """Enumerate all halves if they are few; else branch and bound.

@@ -17,8 +17,9 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from ..core import Between, Certificate, Range, Violation, check_int
+from ..core import Between, Certificate, Range, check_int
 from ..kinds import Choose, Chosen, Data, Subset, Table, Value
+from ..kinds.rules import Exactly
 from ..pictures.bars import Waterfall
 from ..solvers.subset_sum import backtrack, dp_exact, is_reachable, most_numbers, pair_exchange
 from .subset_sum import SubsetSumInstance
@@ -54,8 +55,7 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
     family: ClassVar = "selection"
     sense: ClassVar = "max"
     noun: ClassVar = "position"
-    own: ClassVar = ("target",)
-    mendable: ClassVar = ("target",)
+    requires: ClassVar = (Exactly("target", "numbers", "target", "the sum"),)
     instance_type: ClassVar = ExactSubsetSumInstance
     work_limit: ClassVar = 10_000_000
     most: ClassVar = 500
@@ -98,13 +98,6 @@ class ExactSubsetSum(Subset[ExactSubsetSumInstance]):
 
     def tiny(self, instance: ExactSubsetSumInstance) -> tuple[ExactSubsetSumInstance, Chosen]:
         return ExactSubsetSumInstance(9, (3, 6, 2, 4, 5)), (0, 2, 3)
-
-    def broken(self, instance: ExactSubsetSumInstance, chosen: frozenset[int]) -> Iterator[Violation]:
-        total, target = sum([instance.numbers[i] for i in chosen]), instance.target
-        if total != target:
-            below = total < target  # redundant: it decides how wrong the sum is, not whether
-            scale = target if below else sum(instance.numbers) - target
-            yield Violation("target", abs(total - target), scale, f"the sum is equal to {target}, got {total}")
 
     def objective(self, instance: ExactSubsetSumInstance, solution: Chosen) -> int:
         return len(solution)

@@ -20,9 +20,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Certificate, Range, Share, Violation, bits, check_int
+from ..core import Certificate, Range, Share, bits, check_int
 from ..kinds import Assignment, Choose, Graph, Labels, Partial
 from ..kinds.random_graphs import grouped_edges, pairs_of, random_edges
+from ..kinds.rules import Differ
 from ..pictures.graph import ColoredVertices
 from ..solvers.coloring import fewest_colors
 
@@ -48,7 +49,7 @@ class GraphColoring(Assignment[Graph]):
     noun: ClassVar = "vertex"
     label: ClassVar = "colour"
     interchangeable: ClassVar = True
-    own: ClassVar = ("proper",)
+    requires: ClassVar = (Differ("proper", "edges", "adjacent vertices differ", "one colour"),)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 30_000_000
     smallest: ClassVar = 22
@@ -93,14 +94,6 @@ class GraphColoring(Assignment[Graph]):
         if instance.n == 4:  # a list of another length is never an answer to this instance
             return Graph(5, ((0, 1), (0, 3), (1, 2), (1, 3), (3, 4))), (0, 1, 0, 2, 0)
         return Graph(4, ((0, 1), (0, 3), (1, 2), (1, 3))), (0, 1, 0, 2)
-
-    def broken(self, instance: Graph, colours: Partial) -> Iterator[Violation]:
-        pairs = [(u, v) for u, v in instance.edges if colours[u] == colours[v]]
-        clashes = [uv for uv in pairs if colours[uv[0]] is not None]  # redundant: who has no colour is refused anyway
-        if clashes:
-            names, (u, v) = self.names_of(instance), clashes[0]
-            got = f"got {len(clashes)} edges with one colour, such as {names[u]}-{names[v]}"
-            yield Violation("proper", len(clashes), len(instance.edges), f"adjacent vertices differ, {got}")
 
     def objective(self, instance: Graph, solution: Labels) -> int:
         return len(set(solution))

@@ -18,16 +18,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from itertools import pairwise
 from operator import or_
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Between, Certificate, Violation, bits
+from ..core import Between, Certificate, bits
 from ..kinds import Choose, Graph, Sequence, Walk
-from ..kinds.forms import elements
 from ..kinds.random_graphs import edges_between, paired_edges, pairs_of, random_edges
+from ..kinds.rules import Along, Visits
 from ..pictures.graph import Route
 from ..solvers import longest_cycle as cycles
 
@@ -75,8 +74,10 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     sense: ClassVar = "max"
     noun: ClassVar = "vertex"
     cyclic: ClassVar = True
-    own: ClassVar = ("length", "adjacent")
-    mendable: ClassVar = ("length", "adjacent")
+    requires: ClassVar = (
+        Visits("length", "a cycle"),  # redundant: a cycle that short lacks edges too
+        Along("adjacent", "arcs", "consecutive vertices are adjacent", "a cycle"),
+    )
     instance_type: ClassVar = HamiltonianCycleInstance
     work_limit: ClassVar = 2_500_000
     smallest: ClassVar = 16
@@ -125,16 +126,6 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
 
     def tiny(self, instance: HamiltonianCycleInstance) -> tuple[HamiltonianCycleInstance, Walk]:
         return HamiltonianCycleInstance(5, ((0, 2), (0, 4), (1, 2), (1, 4), (2, 3))), (0, 2, 1, 4)
-
-    def broken(self, instance: HamiltonianCycleInstance, cycle: Walk) -> Iterator[Violation]:
-        visited = len(elements(instance.n).intersection(cycle))
-        if visited < 3:  # redundant: a cycle that short lacks edges too
-            yield Violation("length", 3 - visited, 3, f"a cycle has at least 3 vertices, got {visited}")
-        along = sum(map(instance.arcs.__contains__, pairwise((*cycle, *cycle[:1]))))
-        needed = max(3, len(cycle))  # as many edges as vertices; an answer that is too short lacks some
-        if along < needed:
-            reason = f"consecutive vertices are adjacent, got {along} edges of {needed} for a cycle"
-            yield Violation("adjacent", needed - along, needed, reason)
 
     def objective(self, instance: HamiltonianCycleInstance, solution: Walk) -> int:
         return len(solution)

@@ -12,18 +12,20 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Between, Certificate, Range, Violation
+from ..core import Between, Certificate, Range
 from ..kinds import Choose, Chosen, Data, Subset, Table, TypedInstance, Value, Vector
 from ..kinds.encoding import Features, columns, scaled
+from ..kinds.forms import pick
+from ..kinds.rules import AtMost
 from ..pictures.bars import Waterfall
-from ..solvers.knapsack import first_fit, nemhauser_ullmann
+from ..solvers.knapsack import nemhauser_ullmann
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Knapsack(Subset[KnapsackInstance]):
     family: ClassVar = "selection"
     sense: ClassVar = "max"
     noun: ClassVar = "item"
-    own: ClassVar = ("capacity",)
+    requires: ClassVar = (AtMost("capacity", "weights", "capacity", "the weight"),)
     instance_type: ClassVar = KnapsackInstance
     work_limit: ClassVar = 25_000_000
     smallest: ClassVar = 24
@@ -120,14 +122,8 @@ class Knapsack(Subset[KnapsackInstance]):
     def tiny(self, instance: KnapsackInstance) -> tuple[KnapsackInstance, Chosen]:
         return KnapsackInstance(10, (6, 5, 4, 5), (8, 6, 3, 6)), (1, 3)
 
-    def broken(self, instance: KnapsackInstance, chosen: frozenset[int]) -> Iterator[Violation]:
-        weight, capacity = sum([instance.weights[i] for i in chosen]), instance.capacity
-        if weight > capacity:
-            reason = f"the weight is at most {capacity}, got {weight}"
-            yield Violation("capacity", weight - capacity, sum(instance.weights) - capacity, reason)
-
     def objective(self, instance: KnapsackInstance, solution: Chosen) -> int:
-        return sum([instance.values[i] for i in solution])
+        return sum(pick(instance.values, solution))
 
     def greedy(self, instance: KnapsackInstance, choose: Choose) -> Iterator[int]:
         """By value per weight [3]_: take every item that still fits. Unbounded ratio in the worst case."""
@@ -136,13 +132,6 @@ class Knapsack(Subset[KnapsackInstance]):
             left.remove(taken := choose(left))
             room -= instance.weights[taken]
             yield taken
-
-    def complete(self, instance: KnapsackInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        return first_fit(instance.weights, instance.capacity, start, order)
-
-    def extensions(self, instance: KnapsackInstance, partial: Chosen) -> list[int]:
-        room = instance.capacity - sum([instance.weights[i] for i in partial])
-        return [i for i, w in enumerate(instance.weights) if w <= room and i not in partial]
 
     def bound(self, instance: KnapsackInstance, partial: Chosen) -> int:
         return self.objective(instance, self.with_all_that_fits(instance, partial))

@@ -16,16 +16,16 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import comb
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Between, Certificate, Share, Violation
-from ..kinds import Choose, Chosen, Graph, GraphSubset, pairs_without
+from ..core import Between, Certificate, Share
+from ..kinds import Choose, Chosen, Graph, GraphSubset
 from ..kinds.random_graphs import pairs_of, planted_edges, random_edges
+from ..kinds.rules import Pairwise
 from ..pictures.graph import ChosenVertices
 from ..solvers import clique
 
@@ -47,7 +47,7 @@ class MaxClique(GraphSubset[Graph]):
 
     family: ClassVar = "graph"
     sense: ClassVar = "max"
-    own: ClassVar = ("adjacent",)
+    requires: ClassVar = (Pairwise("adjacent", "complement", "every two vertices are adjacent", "are not"),)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 100_000_000
     smallest: ClassVar = 30
@@ -83,14 +83,6 @@ class MaxClique(GraphSubset[Graph]):
     def tiny(self, instance: Graph) -> tuple[Graph, Chosen]:
         return Graph(5, ((0, 1), (1, 2), (1, 4), (2, 3), (2, 4))), (1, 2, 4)
 
-    def broken(self, instance: Graph, chosen: frozenset[int]) -> Iterator[Violation]:
-        count, apart = pairs_without(instance.neighbours, chosen)
-        if count:
-            names, (u, v) = self.names_of(instance), next(apart)
-            pairs = comb(len(chosen), 2)
-            got = f"got {count} of {pairs} pairs that are not, such as {names[u]} and {names[v]}"
-            yield Violation("adjacent", count, pairs, f"every two vertices are adjacent, {got}")
-
     def objective(self, instance: Graph, solution: Chosen) -> int:
         return len(solution)
 
@@ -103,12 +95,6 @@ class MaxClique(GraphSubset[Graph]):
         while left:
             yield (added := choose(left))
             left = [v for v in left if instance.neighbours[added] >> v & 1]
-
-    def complete(self, instance: Graph, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        return clique.grow(instance.neighbours, start, order)
-
-    def extensions(self, instance: Graph, partial: Chosen) -> list[int]:
-        return clique.candidates(instance.neighbours, partial)
 
     def bound(self, instance: Graph, partial: Chosen) -> int:
         return len(self.with_all_that_fits(instance, partial))

@@ -16,16 +16,16 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import comb
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Between, Certificate, Share, Violation, bits
-from ..kinds import Choose, Chosen, Graph, GraphSubset, pairs_without
+from ..core import Between, Certificate, Share, bits
+from ..kinds import Choose, Chosen, Graph, GraphSubset
 from ..kinds.random_graphs import pairs_of, planted_edges, random_edges
+from ..kinds.rules import Pairwise
 from ..pictures.graph import ChosenVertices
 from ..solvers import clique
 from ..solvers.greedy import lazy_greedy
@@ -49,7 +49,7 @@ class MaxIndependentSet(GraphSubset[Graph]):
 
     family: ClassVar = "graph"
     sense: ClassVar = "max"
-    own: ClassVar = ("independent",)
+    requires: ClassVar = (Pairwise("independent", "neighbours", "no two vertices are adjacent", "are"),)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 100_000_000
     smallest: ClassVar = 40
@@ -84,14 +84,6 @@ class MaxIndependentSet(GraphSubset[Graph]):
     def tiny(self, instance: Graph) -> tuple[Graph, Chosen]:
         return Graph(5, ((0, 1), (0, 3), (1, 2), (1, 4), (3, 4))), (0, 2, 4)
 
-    def broken(self, instance: Graph, chosen: frozenset[int]) -> Iterator[Violation]:
-        count, adjacent = pairs_without(instance.complement, chosen)
-        if count:
-            names, (u, v) = self.names_of(instance), next(adjacent)
-            pairs = comb(len(chosen), 2)
-            got = f"got {count} of {pairs} pairs that are, such as {names[u]} and {names[v]}"
-            yield Violation("independent", count, pairs, f"no two vertices are adjacent, {got}")
-
     def objective(self, instance: Graph, solution: Chosen) -> int:
         return len(solution)
 
@@ -108,12 +100,6 @@ class MaxIndependentSet(GraphSubset[Graph]):
         for deleted in lazy_greedy(range(instance.n), degree, choose):
             left ^= 1 << deleted
         return bits(left)
-
-    def complete(self, instance: Graph, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        return clique.grow(instance.complement, start, order)
-
-    def extensions(self, instance: Graph, partial: Chosen) -> list[int]:
-        return clique.candidates(instance.complement, partial)
 
     def bound(self, instance: Graph, partial: Chosen) -> int:
         return len(self.with_all_that_fits(instance, partial))

@@ -23,18 +23,18 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import accumulate, chain
 from math import gcd
-from operator import and_, xor
+from operator import and_, or_, xor
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from ..core import Certificate, Range, Violation, bits
+from ..core import Certificate, Range, Violation, bits, mask_of
 from ..core.seeding import floats
 from ..kinds import Choose, Data, Plan, Row, Schedule, Table, Value
 from ..kinds.encoding import Features, columns, scaled
 from ..kinds.instance import Shape, TypedInstance, canonical_form
 from ..pictures.gantt import Meetings
-from ..solvers.meetings import Timetable, block, first_bit, fits, most_attended
+from ..solvers.meetings import Timetable, block, first_bit, most_attended
 
 Interval: TypeAlias = tuple[int, int]
 """Minutes of the day from the first up to and without the second."""
@@ -125,6 +125,11 @@ class MeetingSchedulingInstance(TypedInstance):
     def alike(self) -> dict[int, list[int]]:
         """The rooms of each number of seats, which are interchangeable."""
         return {seats: [r for r, other in enumerate(self.rooms) if other == seats] for seats in self.rooms}
+
+    @cached_property
+    def crowds(self) -> tuple[int, ...]:
+        """The attendees of each meeting, as bit masks."""
+        return tuple(mask_of(people) for _, people in self.meetings)
 
     @cached_property
     def suitable(self) -> tuple[tuple[int, ...], ...]:
@@ -264,37 +269,44 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return tiny, ((0, 1, 540), (1, 0, 600), (2, 0, 720))
 
     def broken(self, instance: MeetingSchedulingInstance, rows: Plan) -> Iterator[Violation]:
-        if fits(instance, rows):
-            return
-        off = standing = absent = clashes = doubles = people = 0
-        room_until: dict[int, int] = {}  # the latest end so far of each room's and each person's meetings
-        until: dict[int, int] = {}
+        step, meetings, seats = instance.step, instance.meetings, instance.rooms
+        starts, crowds = instance.starts, instance.crowds
+        off = standing = absent = clashes = doubles = latest = 0
+        held: list[tuple[int, int, int]] = []  # the end, the room and the attendees of each meeting so far
         for meeting, room, start in rows:
-            duration, attendees = instance.meetings[meeting]
-            end = start + duration
-            people += len(attendees)  # redundant: it only scales what is wrong
-            off += start % instance.step != 0  # redundant: `fits` has accepted what is right
-            standing += max(0, len(attendees) - instance.rooms[room])
-            clashes += start < room_until.get(room, start)  # redundant: as for `off`
-            room_until[room] = max(room_until.get(room, end), end)
-            for person in attendees:
-                free = instance.availability[person]
-                absent += not any(a <= start and end <= b for a, b in free)  # redundant: as for `off`
-                doubles += start < until.get(person, start)  # redundant: as for `off`
-                until[person] = max(until.get(person, end), end)
-        count, grid = len(rows), f"starts are multiples of {instance.step}"
-        for family, amount, scale, rule, got in (
-            ("grid", off, count, grid, "others"),
-            ("capacity", standing, people, "a room seats all attendees", "without a seat"),
-            ("available", absent, people, "attendees are available throughout", "who are not"),
-            ("room", clashes, count, "a room holds one meeting at a time", "that start during another"),
-            ("person", doubles, people, "people are in one meeting at a time", "attendances during another"),
-        ):
-            if amount:
-                yield Violation(family, amount, scale, f"{rule}, got {amount} {got}")
+            minutes, attendees = meetings[meeting]
+            end, crowd = start + minutes, crowds[meeting]
+            if start % step or not starts[meeting] >> start // step & 1:
+                off += start % step != 0
+                free = [instance.availability[person] for person in attendees]
+                absent += sum(not any(a <= start and end <= b for a, b in hours) for hours in free)
+            if len(attendees) > seats[room]:
+                standing += len(attendees) - seats[room]
+            if start < latest:  # others have not ended: redundant, what follows finds none
+                others = [(where, who) for until, where, who in held if start < until]
+                clashes += room in [where for where, _ in others]
+                doubles += (crowd & reduce(or_, [who for _, who in others], 0)).bit_count()
+            if end > latest:
+                latest = end
+            held.append((end, room, crowd))
+        amounts = (off, standing, absent, clashes, doubles)
+        if any(amounts):
+            grid, count = f"starts are multiples of {step}", len(rows)
+            attendances = sum(len(meetings[meeting][1]) for meeting, _, _ in rows)
+            wordings = (
+                (count, grid, "others"),
+                (attendances, "a room seats all attendees", "without a seat"),
+                (attendances, "attendees are available throughout", "who are not"),
+                (count, "a room holds one meeting at a time", "that start during another"),
+                (attendances, "people are in one meeting at a time", "attendances during another"),
+            )
+            for family, amount, (scale, rule, got) in zip(self.own, amounts, wordings, strict=True):
+                if amount:
+                    yield Violation(family, amount, scale, f"{rule}, got {amount} {got}")
 
     def objective(self, instance: MeetingSchedulingInstance, solution: Plan) -> int:
-        return sum([len(instance.meetings[meeting][1]) for meeting, _, _ in solution])
+        meetings = instance.meetings
+        return sum([len(meetings[meeting][1]) for meeting, _, _ in solution])
 
     def trivial(self, instance: MeetingSchedulingInstance) -> Plan:
         """Return the meetings in order, each in the largest room as soon as the last one is over and all can come."""

@@ -16,18 +16,20 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import accumulate, islice, pairwise
+from functools import cached_property, reduce
+from itertools import islice, pairwise
 from operator import or_
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Certificate, Range, Violation, check_int, mask_of
+from ..core import Certificate, Range, check_int, mask_of
 from ..core.seeding import integers
 from ..kinds import Choose, Chosen, Data, Sets, Subset, Table, TypedInstance, Value, Vector
+from ..kinds.forms import pick
+from ..kinds.rules import Covered
 from ..pictures.matrix import Incidence
 from ..solvers.covering import cheapest_cover
 from ..solvers.greedy import lazy_greedy
@@ -46,20 +48,13 @@ class SetCoverInstance(TypedInstance):
 
     def rules(self) -> Iterator[tuple[bool, str]]:
         yield all(self.subsets), "a subset must have an element, got an empty one"
-        held = self.union(range(self.size)).bit_count()
+        held = reduce(or_, self.masks, 0).bit_count()
         yield held == self.universe, f"the subsets must hold all {self.universe} elements, got {held}"
 
     @cached_property
     def masks(self) -> tuple[int, ...]:
         """(n,) bit masks: bit e of ``masks[j]`` is set where subset j holds element e."""
         return tuple(map(mask_of, self.subsets))
-
-    def union(self, chosen: Iterable[int]) -> int:
-        """Return the elements that the ``chosen`` subsets hold, as a bit mask."""
-        held, masks = 0, self.masks
-        for j in chosen:
-            held |= masks[j]
-        return held
 
     @property
     def costed(self) -> bool:
@@ -85,8 +80,7 @@ class SetCover(Subset[SetCoverInstance]):
     family: ClassVar = "selection"
     sense: ClassVar = "min"
     noun: ClassVar = "subset"
-    own: ClassVar = ("covered",)
-    mendable: ClassVar = ("covered",)
+    requires: ClassVar = (Covered("covered", "masks", "universe"),)
     instance_type: ClassVar = SetCoverInstance
     work_limit: ClassVar = 12_000_000
     smallest: ClassVar = 26
@@ -160,16 +154,8 @@ class SetCover(Subset[SetCoverInstance]):
             return SetCoverInstance(6, subsets, (4, 2, 3, 6)), (0, 1, 2)
         return SetCoverInstance(6, subsets, (1, 1, 1, 1)), (0, 3)
 
-    def broken(self, instance: SetCoverInstance, chosen: frozenset[int]) -> Iterator[Violation]:
-        held, universe = instance.union(chosen), instance.universe
-        missing = universe - held.bit_count()
-        if missing:
-            first = (~held & (held + 1)).bit_length() - 1
-            reason = f"each of {universe} elements is covered, missing {missing}, of which {first} is first"
-            yield Violation("covered", missing, universe, reason)
-
     def objective(self, instance: SetCoverInstance, solution: Chosen) -> int:
-        return sum([instance.costs[j] for j in solution])
+        return sum(pick(instance.costs, solution))
 
     def greedy(self, instance: SetCoverInstance, choose: Choose) -> Iterator[int]:
         """Chvatal's greedy [2]_: the subset with most uncovered elements per cost, ties by number.
@@ -188,30 +174,6 @@ class SetCover(Subset[SetCoverInstance]):
         for j in lazy_greedy(range(instance.size), price, choose):
             uncovered &= ~masks[j]
             yield j
-
-    def complete(self, instance: SetCoverInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        chosen, masks, universe = list(start), instance.masks, (1 << instance.universe) - 1
-        held = instance.union(chosen)
-        for j in order:
-            if held == universe:
-                break
-            if (now := held | masks[j]) != held:
-                held = now
-                chosen.append(j)
-        return chosen
-
-    def prune(self, instance: SetCoverInstance, chosen: Sequence[int]) -> Chosen:
-        needed, held = [], 0
-        later = list(accumulate([instance.masks[j] for j in reversed(chosen)], or_, initial=0))
-        for j, rest in zip(chosen, reversed(later[:-1]), strict=True):
-            if instance.masks[j] & ~(held | rest):
-                needed.append(j)
-                held |= instance.masks[j]
-        return tuple(sorted(needed))
-
-    def extensions(self, instance: SetCoverInstance, partial: Chosen) -> list[int]:
-        held = instance.union(partial)
-        return [j for j, mask in enumerate(instance.masks) if mask & ~held]
 
     def bound(self, instance: SetCoverInstance, partial: Chosen) -> int:
         return self.objective(instance, partial)

@@ -14,18 +14,19 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from ..core import Between, Certificate, Range, Violation
+from ..core import Between, Certificate, Range
 from ..kinds import Choose, Chosen, Data, Subset, Table, TypedInstance, Value, Vector
 from ..kinds.encoding import Features, columns, scaled
+from ..kinds.forms import pick
+from ..kinds.rules import AtMost
 from ..pictures.bars import Waterfall
-from ..solvers.knapsack import first_fit
 from ..solvers.subset_sum import largest_sum
 
 
@@ -70,7 +71,7 @@ class SubsetSum(Subset[SubsetSumInstance]):
     family: ClassVar = "selection"
     sense: ClassVar = "max"
     noun: ClassVar = "position"
-    own: ClassVar = ("target",)
+    requires: ClassVar = (AtMost("target", "numbers", "target", "the sum"),)
     instance_type: ClassVar = SubsetSumInstance
     work_limit: ClassVar = 10_000_000
     smallest: ClassVar = 16
@@ -118,14 +119,8 @@ class SubsetSum(Subset[SubsetSumInstance]):
     def tiny(self, instance: SubsetSumInstance) -> tuple[SubsetSumInstance, Chosen]:
         return SubsetSumInstance(10, (8, 5, 6, 4)), (2, 3)
 
-    def broken(self, instance: SubsetSumInstance, chosen: frozenset[int]) -> Iterator[Violation]:
-        total, target = sum([instance.numbers[i] for i in chosen]), instance.target
-        if total > target:
-            reason = f"the sum is at most {target}, got {total}"
-            yield Violation("target", total - target, sum(instance.numbers) - target, reason)
-
     def objective(self, instance: SubsetSumInstance, solution: Chosen) -> int:
-        return sum([instance.numbers[i] for i in solution])
+        return sum(pick(instance.numbers, solution))
 
     def greedy(self, instance: SubsetSumInstance, choose: Choose) -> Iterator[int]:
         """Largest first [2]_, each number if it fits: with first fit as the alternative, at least half the optimum."""
@@ -134,13 +129,6 @@ class SubsetSum(Subset[SubsetSumInstance]):
             left.remove(taken := choose(left))
             room -= instance.numbers[taken]
             yield taken
-
-    def complete(self, instance: SubsetSumInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        return first_fit(instance.numbers, instance.target, start, order)
-
-    def extensions(self, instance: SubsetSumInstance, partial: Chosen) -> list[int]:
-        room = instance.target - sum([instance.numbers[i] for i in partial])
-        return [i for i, number in enumerate(instance.numbers) if number <= room and i not in partial]
 
     def solve(self, instance: SubsetSumInstance, start: Chosen, limit: int) -> Certificate[Chosen]:
         """Whichever of the two methods takes fewer steps, a step being a word of 64 sums, or a sum."""

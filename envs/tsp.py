@@ -130,9 +130,7 @@ class TSP(Permutation[TSPInstance]):
         once = "each once (do not repeat the first city at the end)"
         return f"a JSON list of all {instance.size} city {one}s in the order of visit, {once},"
 
-    def read(self, instance: TSPInstance, text: str, names: Names) -> Order:
-        if self.style != "compact":
-            return super().read(instance, text, names)
+    def read_compact(self, instance: TSPInstance, text: str, names: Names) -> Order:
         words = text.split()  # of all cities but 0, which is the start
         for word in words:
             if not re.fullmatch(_POINT if instance.xy else _NUMBER, word):
@@ -140,9 +138,7 @@ class TSP(Permutation[TSPInstance]):
         numbers = {word: city for city, word in enumerate(instance.words)}
         return (0, *[numbers.get(word, -1) for word in words])
 
-    def write(self, instance: TSPInstance, solution: Order, names: Names) -> str:
-        if self.style != "compact":
-            return super().write(instance, solution, names)
+    def write_compact(self, instance: TSPInstance, solution: Order, names: Names) -> str:
         start = solution.index(0)
         return " ".join([instance.words[city] for city in solution[start + 1 :] + solution[:start]])
 

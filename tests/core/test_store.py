@@ -329,8 +329,8 @@ class AtMost(Knapsack):
         if len(chosen) > self.items:
             yield Violation("count", len(chosen) - self.items, instance.size, "too many")
 
-    def complete(self, instance: KnapsackInstance, start: Iterable[int], order: Iterable[int]) -> list[int]:
-        return super().complete(instance, start, order)[: self.items]
+    def complete(self, instance: KnapsackInstance, order: Iterable[int]) -> list[int]:
+        return super().complete(instance, order)[: self.items]
 
     def greedy(self, instance: KnapsackInstance, choose: Choose) -> Iterator[int]:
         return islice(super().greedy(instance, choose), self.items)

@@ -37,7 +37,7 @@ def command(
 ) -> int:
     """Check that the verifiers of problems are right.
 
-    The checks are: contract, battery, agreement, mutated replies, constants, calibration.
+    The checks are: contract, battery, agreement, mutated replies, quick verdicts, constants, calibration.
     """
     from ..verification.case import Overtime, at_most
     from ..verification.gate import check, find_definition
@@ -53,7 +53,7 @@ def command(
         raise ValueError(f"problems must be made in a minute: {told_with_place(error)}") from None
     for problem in made:
         found = find_definition(problem, definition)
-        with progress_bar(f"checking {problem.name}", 6) as advance:
+        with progress_bar(f"checking {problem.name}", 7) as advance:
             gate = check(problem, found, **options, progress=lambda name, advance=advance: advance(1))  # type: ignore[misc]
         gates.append(gate)
         if mutants and found is not None and gate.passed:

@@ -175,13 +175,26 @@ def _unfenced(text: str) -> str:
     return inside
 
 
+def stated(text: str) -> str | None:
+    """Return what stands between the tags where a reply ends with </answer>, and its first tag opens the answer.
+
+    Thoughts that end with </think> may come before that. Most replies are such; of all others, None.
+    """
+    if text[-9:] != CLOSE or len(text) > MAX_REPLY:
+        return None
+    start = text.find("<") + 8
+    if text[start - 8 : start] != OPEN:
+        thought = text.rfind("</think>") + 8
+        start = text.find("<", thought) + 8
+        if thought == 7 or text[start - 8 : start] != OPEN:
+            return None
+    body = text[start:-9]
+    return None if "<" in body or len(body) > MAX_ANSWER else body
+
+
 def _between_tags(text: str, thoughts: Thoughts) -> str:
-    # The quick path of most replies: the reply ends with </answer>, and its first "<" opens the answer.
-    if text[-9:] == CLOSE and (thoughts is THOUGHTS or thoughts.tagged):  # redundant: it only saves time
-        start = text.find("<") + 8
-        body = text[start:-9]
-        if text[start - 8 : start] == OPEN and "<" not in body:
-            return body
+    if thoughts is THOUGHTS and (body := stated(text)) is not None:  # redundant: it only saves time
+        return body
     text = thoughts.skip(text)
     openings, closings = text.count(OPEN), text.count(CLOSE)
     start = text.find(OPEN) + len(OPEN)

@@ -75,7 +75,7 @@ class Instance(ABC):
         return instance
 
     @cached_property
-    def memo(self) -> dict[str, dict[str, Any]]:
+    def memo(self) -> dict[str, Any]:
         """What problems have derived from the data once and need again and again; by problem, then by name."""
         return {}
 

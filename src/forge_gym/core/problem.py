@@ -10,7 +10,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
@@ -151,6 +151,14 @@ class Problem(ABC, Generic[I, S]):
 
     def bound(self, instance: I, partial: S) -> Number | None:
         """Return an objective that no solution beats which goes on from ``partial``; None where none is known."""
+        return None
+
+    def quick(self, instance: I, known: Mapping[str, Any]) -> Callable[[I, str], Verdict | None] | None:
+        """Return what judges most feasible replies to ``instance`` at once; None where a kind has no such way.
+
+        Of the instance and a reply it returns the verdict that the hooks above lead to, or None: then they judge.
+        ``known`` holds the ``reference`` of the instance, which may be another one later.
+        """
         return None
 
     # ---------------------------------------------------------------- parameters
@@ -343,6 +351,18 @@ class Problem(ABC, Generic[I, S]):
         >>> knapsack.verify(knapsack.instance(seed=1), "I take <answer>[]</answer>.").quality
         0.0
         """
+        quick = instance.memo.get(self._quick)
+        if quick is not None and thoughts is THOUGHTS and type(text) is str:
+            accepted: Verdict | None = quick(instance, text)
+            if accepted is not None:
+                return accepted
+        verdict = self.verify_plainly(instance, text, thoughts)
+        if verdict.status == "feasible" and quick is None:  # from now on; the reference is known
+            instance.memo[self._quick] = self.quick(instance, instance.memo[self._key])
+        return verdict
+
+    def verify_plainly(self, instance: I, text: object, thoughts: ThoughtsLike = THOUGHTS) -> Verdict:
+        """Judge ``text`` as `verify` does, but never in the `quick` way: so that the two can be compared."""
         if not isinstance(text, str):
             return Verdict("malformed", f"an answer is text, got {short_repr(text)}")
         try:
@@ -351,13 +371,18 @@ class Problem(ABC, Generic[I, S]):
             return Verdict("malformed", str(error))
         return self._judged(instance, solution)
 
+    @cached_property
+    def _quick(self) -> str:
+        """Under which name an instance keeps what `quick` returns: it depends on how answers are written, too."""
+        return f"{self._key} quick {[getattr(self, parameter) for parameter in PRESENTATION]}"
+
     def verify_many(self, instance: I, texts: Sequence[str], thoughts: ThoughtsLike = THOUGHTS) -> list[Verdict]:
         """Judge several replies to one instance as `verify` does; equal ones, frequent in a group, once."""
-        if len(texts) == 1:
-            return [self.verify(instance, texts[0], thoughts)]
-        distinct = dict.fromkeys(text for text in texts if isinstance(text, str))
-        judged = {text: self.verify(instance, text, thoughts) for text in distinct}
-        return [judged[text] if isinstance(text, str) else self.verify(instance, text) for text in texts]
+        if set(map(type, texts)) != {str}:
+            return [self.verify(instance, text, thoughts) for text in texts]
+        verify = self.verify
+        judged = {text: verify(instance, text, thoughts) for text in dict.fromkeys(texts)}
+        return [judged[text] for text in texts]
 
     def verify_solution(self, instance: I, solution: S) -> Verdict:
         """Judge a solution, feasible or not: a tuple, or a list or an array."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from .checks import plain, short_repr
 from .foreign import exact
-from .verdict import Number, Verdict
+from .verdict import Number, Verdict, new_verdict
 
 S = TypeVar("S")
 Sense: TypeAlias = Literal["min", "max"]
 
 BELOW_ONE = 1.0 - sys.float_info.epsilon / 2
 """The largest float under 1: what rounds to 1 without being optimal is paid as this."""
-_REMEMBERED = 4096
-"""Objectives whose verdicts a reference remembers: below a megabyte."""
 
 
 class CertificateError(RuntimeError):
@@ -31,14 +30,6 @@ def _divide(a: Number, b: Number) -> float:
         return float(a / b)
     except OverflowError:
         return sys.float_info.max if (a > 0) == (b > 0) else -sys.float_info.max
-
-
-def _share(part: Number, whole: Number) -> float:
-    """Return ``part / whole`` of ``part < whole``, clipped to [0, 1): less than the best never counts as the best."""
-    if part <= 0:
-        return 0.0
-    share = float(part / whole)
-    return share if share < 1.0 else BELOW_ONE
 
 
 @dataclass(frozen=True)
@@ -139,22 +130,8 @@ class Reference(Certificate[S]):
     def _gain(self, value: Number, over: Number) -> Number:
         return value - over if self.sense == "max" else over - value
 
-    @cached_property
-    def _judged(self) -> dict[Number, Verdict]:
-        """The first verdict on each objective: others differ from it in the solution alone."""
-        return {}
-
-    def verdict(self, value: Number, solution: S | None = None) -> Verdict:
-        """Return the verdict on the feasible ``solution`` of objective ``value``."""
-        known = self._judged.get(value)
-        if known is not None:
-            return Verdict._make((*known[:-1], solution))
-        scales, optimal, beats_bound = self.scaled(value), self.optimal(value), self.beaten_by(value)
-        verdict = Verdict("feasible", "", (), 0.0, value, *scales, optimal, beats_bound, solution)
-        if len(self._judged) >= _REMEMBERED:
-            self._judged.clear()
-        self._judged[value] = verdict
-        return verdict
+    def __getstate__(self) -> dict[str, Any]:  # what follows from the fields stays behind
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def scaled(self, value: Number) -> tuple[float, float, float]:
         """Return quality, skill and ratio of ``value``.
@@ -164,17 +141,36 @@ class Reference(Certificate[S]):
         and only the branch below remains. Ratio is value over reference (max) or reference over value (min), clipped to
         [0, 1]; 0 where it is undefined.
         """
-        best, span, greedy_gap = self.value, self.span, self.greedy_gap
-        small, large, gain = (value, best, value - best) if self.sense == "max" else (best, value, best - value)
-        over = gain + greedy_gap
-        if gain < 0:
-            below = self.baseline_gain or greedy_gap or 1
-            skill = _share(over, greedy_gap) if over >= 0 else _divide(over, below)
-            return _share(gain + span, span), skill, _share(small, large)
-        if gain == 0:
-            return 1.0, 1.0, 1.0
-        skill = _divide(over, greedy_gap) if greedy_gap else 1.0 + _divide(over, self.baseline_gain or 1)
-        return 1.0, skill, 1.0
+        verdict = self.verdict(value)
+        return verdict.quality, verdict.skill, verdict.ratio
+
+    @cached_property
+    def verdict(self) -> Callable[..., Verdict]:
+        """What makes the verdict on a feasible solution, of its objective ``value`` and the ``solution`` itself."""
+        best, bound, span, greedy_gap, rising = self.value, self.bound, self.span, self.greedy_gap, self.sense == "max"
+        below = self.baseline_gain or greedy_gap or 1
+
+        def verdict(value: Number, solution: S | None = None) -> Verdict:
+            if rising:
+                small, large, gain, beats_bound = value, best, value - best, value > bound
+            else:
+                small, large, gain, beats_bound = best, value, best - value, value < bound
+            quality = skill = ratio = 1.0
+            if gain < 0:
+                over, up = gain + greedy_gap, gain + span
+                quality = float(up / span) if up > 0 else 0.0
+                skill = float(over / greedy_gap) if over > 0 else _divide(over, below) if over else 0.0
+                ratio = float(small / large) if small > 0 else 0.0
+                if quality == 1.0 or skill == 1.0 or ratio == 1.0:  # less than the best never counts as the best
+                    quality, skill, ratio = (min(number, BELOW_ONE) for number in (quality, skill, ratio))
+            elif gain > 0:
+                over = gain + greedy_gap
+                skill = _divide(over, greedy_gap) if greedy_gap else 1.0 + _divide(over, self.baseline_gain or 1)
+            optimal = value == bound
+            fields = ("feasible", "", (), 0.0, value, quality, skill, ratio, optimal, beats_bound, solution)
+            return new_verdict(Verdict, fields)
+
+        return verdict
 
     def optimal(self, value: Number) -> bool:
         """Whether ``value`` is proven optimal: it attains the bound."""

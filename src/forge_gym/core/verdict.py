@@ -90,6 +90,8 @@ class Verdict(NamedTuple):
         return self[:-1]
 
 
+new_verdict: Callable[[type[Verdict], tuple[Any, ...]], Verdict] = tuple.__new__
+"""Makes a verdict of the class and all fields: a third of the time of a call of the class."""
 METRICS: dict[str, Callable[[Verdict], float]] = {
     "success": lambda verdict: float(verdict.feasible),
     "quality": lambda verdict: verdict.quality,

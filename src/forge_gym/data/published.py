@@ -26,9 +26,9 @@ from ..core.registry import problem_class, problems
 from ..core.verdict import Malformed, Verdict, Violation
 from ..envs.balanced_min_cut import BalancedMinCut
 from ..envs.hamiltonian_cycle import HamiltonianCycle, HamiltonianCycleInstance
-from ..kinds.forms import in_range, write_elements
+from ..kinds.forms import elements, in_range, write_elements
 from ..kinds.graph import WeightedGraph
-from ..kinds.reading import read_lists
+from ..kinds.reading import naturals, read_lists
 from ..kinds.sequence import Walk
 from ..kinds.subset import Chosen
 from ..kinds.table import Names
@@ -57,12 +57,25 @@ class PublishedCycle(HamiltonianCycle):
         return "a JSON list of the cycle's vertices in order, with the first vertex repeated at the end,"
 
     def read(self, instance: HamiltonianCycleInstance, text: str, names: Names) -> Walk:
-        walk = super().read(instance, text, names)
-        closed = len(walk) > 1 and walk[0] == walk[-1]
-        return walk[:-1] if closed else (*walk, _MARK)
+        return _opened(super().read(instance, text, names))
+
+    def read_compact(self, instance: HamiltonianCycleInstance, text: str, names: Names) -> Walk:
+        return _opened(super().read_compact(instance, text, names))
+
+    def reader(
+        self, instance: HamiltonianCycleInstance, numbers: Callable[[str], list[int] | None] = naturals
+    ) -> Callable[[str], tuple[Walk, Walk] | None] | None:
+        def opened(text: str) -> list[int] | None:
+            walk = numbers(text)
+            return walk[:-1] if walk and walk[0] == walk[-1] else None
+
+        return super().reader(instance, opened)
 
     def write(self, instance: HamiltonianCycleInstance, solution: Walk, names: Names) -> str:
         return super().write(instance, (*solution, *solution[:1]), names)
+
+    def write_compact(self, instance: HamiltonianCycleInstance, solution: Walk, names: Names) -> str:
+        return super().write_compact(instance, (*solution, *solution[:1]), names)
 
     def violations(self, instance: HamiltonianCycleInstance, solution: Walk) -> tuple[Violation, ...]:
         if solution[-1:] != (_MARK,):
@@ -75,6 +88,11 @@ class PublishedCycle(HamiltonianCycle):
             reason = "a cycle ends with its first vertex again, got another"
         others = [broken for broken in super().violations(instance, walk) if broken.family != "adjacent"]
         return (*others, Violation("adjacent", needed - along, needed, reason))
+
+
+def _opened(walk: Walk) -> Walk:
+    """Return a closed walk without its end, which is its start again; with a mark at the end what is none."""
+    return walk[:-1] if len(walk) > 1 and walk[0] == walk[-1] else (*walk, _MARK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +110,25 @@ class PublishedBisection(BalancedMinCut):
         return "a JSON list of two lists, the vertices of each half in any order, every vertex once,"
 
     def read(self, instance: WeightedGraph, text: str, names: Names) -> Chosen:
-        if self.style == "compact":
-            return super().read(instance, text, names)
-        lists = [[vertex - names.first for vertex in half] for half in read_lists(text)]
-        if len(lists) != 2:
+        half = _smaller(read_lists(text), names)
+        if half is None:
             raise Malformed(f"an answer is a JSON list of two flat lists of integers, got {short_repr(text)}")
-        one, other = lists
-        if sorted(one + other) == list(range(instance.n)) and abs(len(one) - len(other)) <= 1:
-            return tuple(other if len(other) < len(one) else one)
-        return (*one, _MARK, *other)
+        return half
+
+    def reader(self, instance: WeightedGraph, *_: Any) -> Callable[[str], tuple[Chosen, Any] | None]:
+        names = self.names_of(instance)
+
+        def read(text: str) -> tuple[Chosen, Any] | None:
+            before, _, after = text.partition("], [")
+            one, other = naturals(before[1:] + "]"), naturals("[" + after[:-1])
+            if one is None or other is None or (text[0], text[-1]) != ("[", "]"):
+                return None
+            half = _smaller([one, other], names)
+            return None if half is None or _MARK in half else (half, frozenset(half))
+
+        return read
 
     def write(self, instance: WeightedGraph, solution: Chosen, names: Names) -> str:
-        if self.style == "compact":
-            return super().write(instance, solution, names)
         others = [vertex for vertex in range(instance.n) if vertex not in solution]
         return f"[{write_elements(solution, names)}, {write_elements(others, names)}]"
 
@@ -128,6 +152,17 @@ class PublishedBisection(BalancedMinCut):
     def null_answers(self, instance: WeightedGraph) -> list[Chosen]:
         n = instance.n
         return [(_MARK,), (*range(n), _MARK), (*(0,) * (n // 2), _MARK, *(0,) * (n - n // 2))]
+
+
+def _smaller(lists: list[list[int]], names: Names) -> Chosen | None:
+    """Return the smaller of two halves; both with a mark between where they are none, and of other lists None."""
+    if len(lists) != 2:
+        return None
+    one, other = lists if not names.first else [[vertex - names.first for vertex in half] for half in lists]
+    known = elements(names.size).intersection(one + other)
+    if len(known) == names.size == len(one) + len(other) and abs(len(one) - len(other)) <= 1:
+        return tuple(other if len(other) < len(one) else one)
+    return (*one, _MARK, *other)
 
 
 # -------------------------------------------------------------------------------------- instances

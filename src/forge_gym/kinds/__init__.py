@@ -4,7 +4,7 @@ This package exports what most problem files use.
 """
 
 from .assignment import Assignment, Labels, Partial
-from .graph import Graph, WeightedGraph, pairs_without
+from .graph import Graph, WeightedGraph
 from .instance import Pairs, Rows, Sets, Shape, Square, TypedInstance, Vector, WeightedPairs
 from .kind import Choose, Kind, as_kind
 from .permutation import Order, Permutation
@@ -44,5 +44,4 @@ __all__ = [
     "WeightedGraph",
     "WeightedPairs",
     "as_kind",
-    "pairs_without",
 ]

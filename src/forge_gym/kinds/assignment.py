@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product, zip_longest
 from typing import Any, ClassVar, TypeAlias
@@ -17,7 +17,7 @@ from ..core.verdict import Violation
 from .forms import every_list, members
 from .instance import permute
 from .kind import Kind
-from .reading import read_integers, read_numbers
+from .reading import naturals, read_integers, read_numbers
 from .table import Names, plural
 
 Labels: TypeAlias = tuple[int, ...]
@@ -64,10 +64,28 @@ class Assignment(Kind[I, Labels]):
         )
 
     def read(self, instance: I, text: str, names: Names) -> Labels:
-        return tuple(read_numbers(text) if self.style == "compact" else read_integers(text))
+        return tuple(read_integers(text))
 
     def write(self, instance: I, solution: Labels, names: Names) -> str:
-        return " ".join(map(str, solution)) if self.style == "compact" else str(list(solution))
+        return str(list(solution))
+
+    def read_compact(self, instance: I, text: str, names: Names) -> Labels:
+        return tuple(read_numbers(text))
+
+    def write_compact(self, instance: I, solution: Labels, names: Names) -> str:
+        return " ".join(map(str, solution))
+
+    def reader(self, instance: I) -> Callable[[str], tuple[Labels, Labels] | None]:
+        n, domain = instance.size, members(self.domain(instance))
+
+        def read(text: str) -> tuple[Labels, Labels] | None:
+            labels = naturals(text)
+            if labels is None or len(labels) != n or not domain.issuperset(labels):
+                return None
+            solution = tuple(labels)
+            return solution, solution
+
+        return read
 
     def clean(self, instance: I, solution: Labels) -> tuple[list[Violation], Partial]:
         n, domain = instance.size, self.domain(instance)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations, islice
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.bitset import bits, mask_of
+from ..core.bitset import bits
 from ..core.parameters import Range
+from .forms import pick
 from .instance import Pairs, TypedInstance, WeightedPairs
 from .table import Data, Names, Table
 
@@ -85,10 +85,26 @@ class WeightedGraph(TypedInstance):
 
     def cut(self, inside: Sequence[int]) -> int:
         """Return the weight of the edges with exactly one end among the vertices ``inside``."""
-        tails, heads, weight = self.columns
-        side = np.zeros(self.n, dtype=bool)
-        side[list(inside)] = True
-        return int(weight[side[tails] != side[heads]].sum())
+        packed, bits, digit = self.packed
+        total: int = sum(pick(packed, inside))
+        every = (1 << bits) - 1
+        return (total >> 2 * bits) - (total & total >> bits & every) % digit
+
+    @cached_property
+    def packed(self) -> tuple[list[int], int, int]:
+        """A number for each vertex: its weights to all, a mark at its own place, and all its weight.
+
+        Weights and marks are fields of one width, in which all weights fit twice. Weights at marked places are within
+        a set, and modulo the largest value of a field a number is the sum of its fields: so C does all the work.
+        """
+        n, twice = self.n, int(self.weights.sum())
+        width = next((width for width in (2, 4) if twice < 256**width - 1), 8)
+        digit, bits, rows = 256**width - 1, 8 * width * n, self.weights.astype(f"<u{width}")
+        degrees = self.weights.sum(axis=1).astype(np.int64).tolist()
+        marks = [digit << 8 * width * v for v in range(n)]
+        numbers = [int.from_bytes(row.tobytes(), "little") for row in rows]
+        parts = zip(numbers, marks, degrees, strict=True)
+        return [number | mark << bits | degree << 2 * bits for number, mark, degree in parts], bits, digit
 
     def table(self) -> Data:
         legend = ". Each line gives a vertex and its neighbours {later}, each as neighbour*weight; "
@@ -141,17 +157,3 @@ class Edges(Table):
     def grid(self, names: Names) -> tuple[list[str], list[list[str]]]:
         head = ["from", "to", *(name for name in self.columns if name != "ends")]
         return head, [list(map(str, row)) for row in self.data(names)]
-
-
-def pairs_without(masks: Sequence[int], chosen: Iterable[int]) -> tuple[int, Iterator[tuple[int, int]]]:
-    """Return how many pairs of the distinct ``chosen`` vertices are not adjacent, and these pairs u < v, sorted.
-
-    Quick where there are none: 1.4 us at 45 vertices, where looking at every pair takes 10 to 26.
-    """
-    members = mask_of(chosen)
-    apart = sum([(members & ~masks[v]).bit_count() - 1 for v in chosen]) // 2
-    if not apart:
-        return 0, iter(())
-    pairs = combinations(sorted(chosen), 2)
-    without = (uv for uv in pairs if not masks[uv[0]] >> uv[1] & 1)  # redundant: only the reason uses it
-    return apart, islice(without, apart)

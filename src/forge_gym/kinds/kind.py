@@ -16,11 +16,12 @@ from typing import Any, ClassVar, Generic, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.answer import wrap_answer
+from ..core.answer import stated, wrap_answer
 from ..core.checks import check_choice, check_int, plain_data, short_repr
 from ..core.problem import PRESENTATION, I, Problem, S
-from ..core.verdict import Violation
+from ..core.verdict import Verdict, Violation
 from .reading import NAME
+from .rules import Amount, Rule
 from .table import STYLES, Data, Names, plural
 
 Choose: TypeAlias = Callable[[Iterable[Any]], Any]
@@ -32,6 +33,8 @@ _RULES = {
     "raw": "Reply with {} and nothing else.",
 }
 """How to answer, by answer format."""
+_JUDGING = ("parse_answer", "read", "clean", "violations")
+"""Hooks that `Kind.quick` does not call: what it does instead is right only if these are the kind's own."""
 _SYLLABLES = ("ka", "mo", "ri", "ne", "tu", "sa", "vo", "li")
 
 
@@ -49,6 +52,8 @@ class Kind(Problem[I, S], Generic[I, S]):
     """The constraint families of the kind, which `clean` checks."""
     own: ClassVar[tuple[str, ...]] = ()
     """The constraint families of the problem, which `broken` may name."""
+    requires: ClassVar[tuple[Rule, ...]] = ()
+    """The problem's own constraints, where `forge_gym.kinds.rules` has them; else it writes `broken`."""
     mendable: ClassVar[tuple[str, ...]] = ()
     """Families, of the kind's or of the problem's own, that an unfinished solution may break: adding mends them."""
     smallest: ClassVar[int]
@@ -99,12 +104,18 @@ class Kind(Problem[I, S], Generic[I, S]):
         """Return a worked example with an optimal solution, whose answer is not valid for ``instance``."""
 
     def broken(self, instance: I, cleaned: Any) -> Iterator[Violation]:
-        """Yield a violation for each family in ``own`` that is broken.
+        """Yield a violation for each family in ``own`` that is broken: by default, as `requires` says.
 
         ``cleaned`` is what `clean` leaves of the solution; see the docstring of the kind. Of an unfinished one, this
         reports what no continuation mends, and the ``mendable`` families.
         """
-        yield from ()
+        for rule, amount_of in zip(self.requires, self._amounts(instance), strict=True):
+            if (amount := amount_of(cleaned)) > 0:
+                yield rule.violation(self, instance, cleaned, amount)
+
+    def _amounts(self, instance: I) -> list[Amount]:
+        """Return what tells by how much a solution breaks each rule in `requires`; bound to the instance once."""
+        return self._derived(instance, "amounts", lambda it: [rule.amount(it) for rule in self.requires])
 
     @abstractmethod
     def greedy(self, instance: I, choose: Choose) -> Iterable[Any]:
@@ -126,6 +137,22 @@ class Kind(Problem[I, S], Generic[I, S]):
     @abstractmethod
     def write(self, instance: I, solution: S, names: Names) -> str:
         """Return the answer that spells a solution: the inverse of `read`."""
+
+    def read_compact(self, instance: I, text: str, names: Names) -> S:
+        """Return the solution that an answer in the compact style spells: by default as in the others."""
+        return self.read(instance, text, names)
+
+    def write_compact(self, instance: I, solution: S, names: Names) -> str:
+        """Return the answer in the compact style: the inverse of `read_compact`."""
+        return self.write(instance, solution, names)
+
+    def reader(self, instance: I) -> Callable[[str], tuple[S, Any] | None] | None:
+        """Return a quick way to `read` and `clean` answers of the usual spelling and of the right form.
+
+        It returns the solution and what is left for `broken`, or None of an answer that it does not know for sure.
+        None where the kind has no such way: then all answers are read and cleaned.
+        """
+        return None
 
     @abstractmethod
     def clean(self, instance: I, solution: S) -> tuple[list[Violation], Any]:
@@ -229,6 +256,10 @@ class Kind(Problem[I, S], Generic[I, S]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if "requires" in vars(cls):
+            cls.own = tuple([rule.family for rule in cls.requires])
+            mended = [rule.family for rule in cls.requires if rule.mendable]
+            cls.mendable = (*(family for family in cls.mendable if family in cls.form), *mended)
         cls.constraints = (*cls.form, *cls.own)
         if twice := set(cls.form).intersection(cls.own):
             raise TypeError(f"own families of {cls.__name__} must not be the kind's, got {sorted(twice)}")
@@ -297,7 +328,8 @@ class Kind(Problem[I, S], Generic[I, S]):
         text = self._examples.get((tiny, start))
         if text is None:
             names = _names(self.names, tiny[0].size, start)
-            answer = wrap_answer(self.write(*tiny, names), self.answer_format)
+            write = self.write_compact if self.style == "compact" else self.write
+            answer = wrap_answer(write(*tiny, names), self.answer_format)
             text = f"{self.table(tiny[0]).text(self.style, names)}\n{answer}"
             if len(self._examples) >= _REMEMBERED:
                 self._examples.clear()
@@ -309,14 +341,43 @@ class Kind(Problem[I, S], Generic[I, S]):
         return {}
 
     def parse_answer(self, instance: I, text: str) -> S:
-        return self.read(instance, text, self.names_of(instance))
+        read = self.read_compact if self.style == "compact" else self.read
+        return read(instance, text, self.names_of(instance))
 
     def format_answer(self, instance: I, solution: S) -> str:
-        return self.write(instance, plain_data(solution), self.names_of(instance))
+        write = self.write_compact if self.style == "compact" else self.write
+        return write(instance, plain_data(solution), self.names_of(instance))
 
     def violations(self, instance: I, solution: S) -> tuple[Violation, ...]:
         of_form, cleaned = self.clean(instance, solution := plain_data(solution))
         return (*of_form, *self.broken(instance, cleaned))
+
+    def quick(self, instance: I, known: Mapping[str, Any]) -> Callable[[I, str], Verdict | None] | None:
+        """Return what judges feasible replies of the usual spelling: it asks the same rules, or the same `broken`.
+
+        None where a class has a way of its own to read or to judge, and no `reader` beside it.
+        """
+        usual = self.answer_format == "tags" and self.style != "compact" and _has_own_reader(type(self))
+        read = self.reader(instance) if usual else None
+        if read is None:
+            return None
+        declared, objective, broken = type(self).broken is Kind.broken, self.objective, self.broken
+        amounts = self._amounts(instance) if declared else []
+
+        def judge(instance: I, reply: str) -> Verdict | None:
+            answer = stated(reply)
+            if answer is None or (found := read(answer)) is None:
+                return None
+            solution, cleaned = found
+            for amount in amounts:
+                if amount(cleaned) > 0:
+                    return None
+            if not declared and any(broken(instance, cleaned)):
+                return None
+            verdict: Verdict = known["reference"].verdict(objective(instance, solution), solution)
+            return verdict
+
+        return judge
 
     def heuristic(self, instance: I, rng: np.random.Generator | None = None, epsilon: float = 0.0) -> S:
         if rng is None and epsilon:
@@ -332,6 +393,14 @@ class Kind(Problem[I, S], Generic[I, S]):
         greedy, trivial = self.assemble(instance, self.greedy(instance, choose)), self.baseline(instance)
         worse = self.better(self.objective(instance, trivial), self.objective(instance, greedy))
         return trivial if worse else greedy
+
+
+def _has_own_reader(cls: type[Any]) -> bool:
+    """Whether answers are read and judged as the kinds of this package do, or no class nearer than the `reader`'s."""
+    order = cls.__mro__
+    reader, *owners = [next(base for base in order if hook in vars(base)) for hook in ("reader", *_JUDGING)]
+    package = f"{__package__}."
+    return all(owner.__module__.startswith(package) or order.index(owner) >= order.index(reader) for owner in owners)
 
 
 def as_kind(problem: Problem[Any, Any]) -> Kind[Any, Any]:

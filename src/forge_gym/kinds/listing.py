@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -13,6 +13,7 @@ from ..core.checks import plain_data
 from ..core.problem import I
 from .forms import (
     canonical_cycle,
+    elements,
     every_list,
     fixed_selections,
     pair_names,
@@ -21,7 +22,7 @@ from .forms import (
     write_elements,
 )
 from .kind import Kind
-from .reading import read_numbers
+from .reading import naturals, read_numbers
 from .table import Names
 
 Listed: TypeAlias = tuple[int, ...]
@@ -35,14 +36,44 @@ class Listing(Kind[I, Listed]):
     form: ClassVar[tuple[str, ...]] = ("known", "once")
     renumbered: ClassVar = True
     stops: ClassVar = True
+    ordered: ClassVar[bool] = True
+    """Whether `broken` gets a tuple, and not a set."""
+    whole: ClassVar[bool] = False
+    """Whether all elements are listed."""
     cyclic: ClassVar[bool] = False
     """Whether a list is a closed tour: the same from any start on, and backwards."""
 
     def read(self, instance: I, text: str, names: Names) -> Listed:
-        return tuple(read_numbers(text)) if self.style == "compact" else read_elements(text, names)
+        return read_elements(text, names)
 
     def write(self, instance: I, solution: Listed, names: Names) -> str:
-        return " ".join(map(str, solution)) if self.style == "compact" else write_elements(solution, names)
+        return write_elements(solution, names)
+
+    def read_compact(self, instance: I, text: str, names: Names) -> Listed:
+        return tuple(read_numbers(text))
+
+    def write_compact(self, instance: I, solution: Listed, names: Names) -> str:
+        return " ".join(map(str, solution))
+
+    def reader(
+        self, instance: I, numbers: Callable[[str], list[int] | None] = naturals
+    ) -> Callable[[str], tuple[Listed, Any] | None] | None:
+        names, known = self.names_of(instance), elements(instance.size)
+        if names.words:
+            return None
+        first, ordered, least = names.first, self.ordered, instance.size if self.whole else 0
+
+        def read(text: str) -> tuple[Listed, Any] | None:
+            listed = numbers(text)
+            if listed is None:
+                return None
+            solution = tuple([number - first for number in listed] if first else listed)
+            existing = known.intersection(solution)
+            if len(existing) != len(solution) or len(solution) < least:
+                return None
+            return solution, solution if ordered else existing
+
+        return read
 
     def assemble(self, instance: I, parts: Iterable[int]) -> Listed:
         return tuple(parts)

@@ -32,6 +32,7 @@ class Permutation(Listing[I]):
     stops: ClassVar = False
     mendable: ClassVar[tuple[str, ...]] = ("listed",)
     in_order: ClassVar = True
+    whole: ClassVar = True
     enumerable: ClassVar = 7
     done: ClassVar[tuple[str, str]] = ("listed", "entries")
     """What an order does with each element, as a participle, and what it does twice, as a plural: for reasons."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from math import comb, isqrt, log2
+from operator import getitem
 from typing import Annotated, Any, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..core.parameters import Range
 from .encoding import Features, columns, scaled
+from .forms import pick
 from .instance import MOST_EXACT, Rows, Square, TypedInstance, bits_of_orders, canonical_form
 
 Points: TypeAlias = NDArray[np.int64]
@@ -90,8 +92,7 @@ class Places(TypedInstance):
         if not self.all_kept:
             stops = self.points[list(tour)]
             return int(rounded_lengths(stops - np.roll(stops, 1, axis=0)).sum())
-        rows = self.rows
-        return rows[tour[-1]][tour[0]] + sum([rows[a][b] for a, b in pairwise(tour)])
+        return sum(map(getitem, pick(self.rows, tour), (*tour[1:], tour[0])))
 
     def features(self) -> Features:
         """Return coordinates, zeros where there are none, and distances, as shares of the largest."""

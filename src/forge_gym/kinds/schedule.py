@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations, combinations_with_replacement, product
 from math import isqrt
+from operator import itemgetter
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -15,15 +16,16 @@ from numpy.typing import NDArray
 from ..core.checks import plain, plain_data
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
-from .forms import fixed_selections, pair_name, pair_names, random_selection
+from .forms import elements, fixed_selections, pair_name, pair_names, random_selection
 from .kind import Kind
-from .reading import read_named_rows, read_number, read_rows
+from .reading import natural_rows, read_named_rows, read_number, read_rows
 from .table import Names, plural
 
 Row: TypeAlias = tuple[int, int, int]
 """An element, its resource and its time."""
 Plan: TypeAlias = tuple[Row, ...]
 """The scheduled elements, in any order."""
+_time = itemgetter(2)
 _ENUMERATED = 5_000
 """Schedules that `Schedule.everything` and `Schedule.wild` yield at most; places are thinned out to that."""
 
@@ -73,11 +75,30 @@ class Schedule(Kind[I, Plan]):
         return f"a JSON list of triples [{columns}], one for each scheduled {self.noun}, in any order,"
 
     def read(self, instance: I, text: str, names: Names) -> Plan:
-        if self.style != "compact":
-            if names.words:
-                return tuple([(names.number(name), *row) for name, *row in read_named_rows(text, 3)])
-            rows = read_rows(text, 3)
-            return tuple([(element - names.first, resource, time) for element, resource, time in rows])
+        if names.words:
+            return tuple([(names.number(name), *row) for name, *row in read_named_rows(text, 3)])
+        rows = read_rows(text, 3)
+        return tuple([(element - names.first, resource, time) for element, resource, time in rows])
+
+    def reader(self, instance: I) -> Callable[[str], tuple[Plan, Plan] | None] | None:
+        names, known = self.names_of(instance), elements(instance.size)
+        if names.words:
+            return None
+        first, end, resources = names.first, self.horizon(instance), len(self.domains(instance)[0])
+
+        def read(text: str) -> tuple[Plan, Plan] | None:
+            rows = natural_rows(text, 3)
+            if rows is None:
+                return None
+            solution = tuple([(element - first, resource, time) for element, resource, time in rows])
+            scheduled, places, times = zip(*solution, strict=True)
+            if len(known.intersection(scheduled)) != len(rows) or max(places) >= resources or max(times) >= end:
+                return None
+            return solution, tuple(sorted(solution, key=_time))
+
+        return read
+
+    def read_compact(self, instance: I, text: str, names: Names) -> Plan:
         words = text.split()
         if len(words) != instance.size:
             rule = f"one word per {self.noun}, {instance.size}"
@@ -86,9 +107,10 @@ class Schedule(Kind[I, Plan]):
         return tuple([(element, read_number(resource), read_number(time)) for element, resource, time in cells])
 
     def write(self, instance: I, solution: Plan, names: Names) -> str:
-        if self.style != "compact":
-            rows = [[names[element], resource, time] for element, resource, time in solution]
-            return str(rows).replace("'", '"')
+        rows = [[names[element], resource, time] for element, resource, time in solution]
+        return str(rows).replace("'", '"')
+
+    def write_compact(self, instance: I, solution: Plan, names: Names) -> str:
         words = {element: f"{resource}.{time}" for element, resource, time in solution}
         return " ".join(words.get(element, "-") for element in range(instance.size))
 
@@ -198,7 +220,3 @@ class Schedule(Kind[I, Plan]):
             state[element, 0] = state[element, 2 + resource] = 1.0
             state[element, 1] = time / (times.stop or 1)
         return state
-
-
-def _time(row: Row) -> int:
-    return row[2]

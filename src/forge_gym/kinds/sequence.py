@@ -10,7 +10,7 @@ from typing import ClassVar, TypeAlias
 
 from ..core.problem import I
 from ..core.verdict import Violation
-from .forms import in_range, listed_once, pair_name
+from .forms import elements, listed_once, pair_name
 from .listing import Listing
 from .table import plural
 
@@ -34,8 +34,7 @@ class Sequence(Listing[I]):
         return f"a JSON list of the {one}s of the listed {plural(self.noun)} in order, each once,"
 
     def clean(self, instance: I, solution: Walk) -> tuple[list[Violation], Walk]:
-        listed = in_range(solution, instance.size)
-        if len(set(listed)) == len(solution):
+        if len(elements(instance.size).intersection(solution)) == len(solution):
             return [], solution
         return listed_once(self.noun, self.names_of(instance), solution), solution
 

@@ -1,4 +1,4 @@
-"""Largest cliques by branch and bound on bit masks, and cliques grown vertex by vertex.
+"""Largest cliques by branch and bound on bit masks.
 
 References
 ----------
@@ -10,9 +10,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import TypeAlias
 
 from ..core.bitset import bits
@@ -22,14 +21,6 @@ Vertices: TypeAlias = tuple[int, ...]
 
 _NO_LIMIT = 1 << 62
 """Steps that no search will ever take, and that 64 bits hold."""
-
-
-def candidates(neighbours: Sequence[int], clique: Vertices) -> list[int]:
-    """Return the vertices that are adjacent to all of ``clique``."""
-    common = (1 << len(neighbours)) - 1
-    for v in clique:
-        common &= neighbours[v]
-    return bits(common)
 
 
 def max_clique(neighbours: Sequence[int], start: Vertices, limit: int) -> Certificate[Vertices]:
@@ -119,17 +110,6 @@ def smallest_last(neighbours: Sequence[int]) -> list[int]:
         for u in bits(neighbours[v]):
             degrees[u] -= 1
     return order[::-1]
-
-
-def grow(neighbours: Sequence[int], start: Iterable[int], order: Iterable[int]) -> list[int]:
-    """Return the clique ``start`` with the vertices of ``order`` that in turn are adjacent to all before them."""
-    chosen: list[int] = []
-    common = (1 << len(neighbours)) - 1
-    for v in chain(start, order):
-        if common >> v & 1:
-            chosen.append(v)
-            common &= neighbours[v]
-    return chosen
 
 
 search = branch_and_bound

@@ -29,28 +29,6 @@ def first_bit(mask: int) -> int:
     return (mask & -mask).bit_length() - 1
 
 
-def fits(instance: Any, rows: Iterable[Row]) -> bool:
-    """Whether ``rows``, of different meetings, can all take place: quicker than to find out what is wrong."""
-    step, meetings, seats = instance.step, instance.meetings, instance.rooms
-    rooms, people = [0] * len(seats), [0] * len(instance.availability)
-    for meeting, room, start in rows:
-        slot, off = divmod(start, step)
-        attendees = meetings[meeting][1]
-        if off or len(attendees) > seats[room]:  # redundant: what does not fit at once is looked at again
-            return False
-        if not instance.starts[meeting] >> slot & 1:
-            return False
-        taken = ((1 << instance.slots[meeting]) - 1) << slot
-        if rooms[room] & taken:
-            return False
-        rooms[room] |= taken
-        for person in attendees:
-            if people[person] & taken:
-                return False
-            people[person] |= taken
-    return True
-
-
 class Timetable:
     """A schedule under construction: who and what is taken when, in bit masks over the steps of the day."""
 

@@ -74,6 +74,12 @@ class Case:
         """Return what an answer in JSON is worth by the definition; None where it is not feasible."""
         return self.definition(self.question, answer)
 
+    def forget(self) -> None:
+        """Forget what is bound to the instance, and would outlast a change of the code."""
+        for derived in self.instance.memo.values():
+            if isinstance(derived, dict):
+                derived.pop("amounts", None)
+
     @cached_property
     def best(self) -> list[Any]:
         """The optimal answer as JSON."""
@@ -180,9 +186,9 @@ class Reply(NamedTuple):
         return verdict, list(filter(None, faults))
 
     def passes(self) -> bool:
-        """Whether the verdict is right; a verifier that raises is wrong."""
+        """Whether the hooks' verdict is right; a verifier that raises is wrong."""
         try:
-            return not self.wrong(self.case.problem.verify(self.case.instance, self.text))
+            return not self.wrong(self.case.problem.verify_plainly(self.case.instance, self.text))
         except Exception:
             return False
 

@@ -14,6 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from ..core.answer import ANSWER_FORMATS, extract_answer
 from ..core.checks import short_repr
 from ..core.problem import Problem
@@ -28,6 +30,8 @@ _TOKENS = (
 )
 _NUMBER = re.compile(r"-?\d+")
 _INSTANCES = 6
+_SOLUTIONS = 40
+"""Random feasible solutions to each instance, from which mutants are made that are often feasible."""
 
 
 def mutate(rng: random.Random, text: str, other: str) -> str:
@@ -87,6 +91,65 @@ def fuzz(problem: Problem[Any, Any], definition: Definition, replies: int, seed:
             findings.counts[verdict.status] += 1
         findings.faults += [f"{fault}, for the reply {short_repr(reply.text, 200)}" for fault in faults]
     return findings
+
+
+def compare_quick(problem: Problem[Any, Any], replies: int, seed: int = 0) -> Findings:
+    """Judge ``replies`` mutants of good replies in the quick way and by the hooks; count those that are judged at once.
+
+    Numbers in them turn into booleans, floats, signs, other scripts' digits, and integers of the same hash.
+    """
+    rng, findings = random.Random(seed), Findings(Counter(replies=replies, quick=0))
+    shaped = [replace(problem, style="prose", answer_format="tags", names=names) for names in (0, 0, 0, 7)]
+    banks = []
+    for k, form in enumerate(shaped):
+        instance = form.instance(k)
+        draws = np.random.default_rng(k)
+        solutions = [form.random(instance, draws) for _ in range(_SOLUTIONS)] + list(form.anchors(instance))
+        bank = [form.format(instance, solution) for solution in solutions]
+        for text in bank:
+            form.verify(instance, text)  # the first feasible one is followed by the quick way
+        banks.append((form, instance, bank, form.quick(instance, {"reference": form.reference(instance)})))
+    for _ in range(replies):
+        form, instance, bank, quick = banks[rng.randrange(len(banks))]
+        text = rng.choice(bank)
+        text = mutate(rng, text, rng.choice(bank)) if rng.random() < 0.3 else _tricked(rng, text)
+        verdict, plain = form.verify(instance, text), form.verify_plainly(instance, text)
+        findings.counts["quick"] += quick is not None and quick(instance, text) is not None
+        if verdict != plain or repr(verdict) != repr(plain):
+            findings.faults.append(f"{verdict} at once, {plain} by the hooks, for the reply {short_repr(text, 200)}")
+    return findings
+
+
+def _tricked(rng: random.Random, text: str) -> str:
+    """Change the text around an answer, its blanks, or how one of its numbers is written."""
+    places = [match.span() for match in _NUMBER.finditer(text)]
+    edit = rng.randrange(8)
+    if edit == 0:
+        return (
+            rng.choice(("So ", "<think>1</think>", "<think>", "a < b ", "</think>", "\u0663 \ud800", "<answer>")) + text
+        )
+    if edit == 1:
+        return text.replace(", ", rng.choice((",", " ,", "\n,\t", ",\u00a0", ",\f", ", , ")), rng.choice((1, -1)))
+    if edit == 2:
+        return text.replace("]", rng.choice((" ]", "]]", "]]]", "", ", ]", "], [", "]\n")), 1)
+    if edit == 3 or not places:
+        return text + rng.choice(("", "\n", " ", ".", "</answer>", "<", "\0"))
+    start, stop = rng.choice(places)
+    number = int(text[start:stop])
+    spellings: tuple[str, ...] = (
+        f"{number}.0",
+        "true",
+        "false",
+        f"-{number}",
+        f"0{number}",
+        f"{number}e0",
+        f"+{number}",
+        "null",
+        "-0",
+    )
+    spellings += (str(number + 2**61 - 1), str(number + 2**64), "9" * 5_000, f'"{number}"', f"[{number}]", "\uff11")
+    spellings += (str(number + 1), str(rng.randrange(60)), f"{number}, {number}", "NaN", f" {number} ")
+    return text[:start] + rng.choice(spellings) + text[stop:]
 
 
 def mutated(cases: Sequence[Case], replies: int, seed: int = 0) -> Iterator[Reply]:

@@ -30,7 +30,7 @@ from .constants import Best, best_constants
 from .contract import contract
 from .definitions import Definition, Question, definition_of
 from .exhaustive import agreement
-from .fuzz import fuzz
+from .fuzz import compare_quick, fuzz
 
 SIZES = (0, 3, 7)
 """Levels at which the battery runs."""
@@ -168,6 +168,10 @@ def check(
         "mutated replies": (
             "{replies:,} replies, {feasible:,} accepted, {infeasible:,} infeasible",
             lambda: fuzz(problem, second, replies),
+        ),
+        "quick verdicts": (
+            "{replies:,} replies judged in both ways, {quick:,} of them at once",
+            lambda: compare_quick(problem, replies),
         ),
         "constants": (
             "the best answers that ignore the data, at {sizes} levels and families",

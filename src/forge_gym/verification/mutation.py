@@ -70,7 +70,9 @@ def functions(problem: type[Kind[Any, Any]], shared: bool | None = None) -> list
     They are those that all problems share, or with False the problem's own, or with None both.
     """
     reached: dict[FunctionType, None] = {}
-    waiting: list[Any] = [problem.broken, problem.clean, problem.read, extract_answer]
+    waiting: list[Any] = [problem.broken, problem.clean, problem.read, problem.read_compact, extract_answer]
+    bases = [base for rule in problem.requires for base in type(rule).__mro__]
+    waiting += [vars(base).get(method) for base in bases for method in ("amount", "violation")]
     while waiting:
         function = waiting.pop(0)
         if not isinstance(function, FunctionType) or function in reached:
@@ -257,6 +259,8 @@ def mutants(
             if place in skip:
                 continue
             with _in_place(function, tree):
+                for test in tests:
+                    test.case.forget()
                 killer = _killer(tests)
             excuse = "" if killer else source[line - 1].partition(REDUNDANT)[2].strip()
             results.append(Mutant(*place, killer, excuse, _is_shared(function)))
