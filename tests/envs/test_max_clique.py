@@ -157,7 +157,7 @@ def test_degrees_do_not_give_a_hidden_clique_away() -> None:
         instance = problem.instance(seed)
         degrees = [neighbours.bit_count() for neighbours in instance.neighbours]
         rising = sorted(range(60), key=degrees.__getitem__)
-        grown = [problem.complete(instance, (), order) for order in (rising, rising[::-1])]
+        grown = [problem.complete(instance, order) for order in (rising, rising[::-1])]
         missed += max(map(len, grown)) < 13 <= problem.reference(instance).value
         hidden = [degrees[v] for v in problem.reference(instance).solution]
         assert abs(sum(hidden) / len(hidden) - (0.7 * 59 - 3.9)) < 4

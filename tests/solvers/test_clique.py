@@ -29,7 +29,7 @@ def test_the_compiled_search_is_its_twin(n: int, p: float, seed: int, limit: int
     compiled = pytest.importorskip("forge_gym.solvers._clique", reason="installed without a compiler")
     graph = nx.gnp_random_graph(n, p, seed)
     adjacent = masks(n, list(graph.edges))
-    start = clique.grow(adjacent, (), range(seed % 3))
+    start = [v for v in range(min(n, seed % 3)) if all(adjacent[u] >> v & 1 for u in range(v))]
     assert compiled.branch_and_bound(adjacent, start, limit) == clique.branch_and_bound(adjacent, start, limit)
 
 
