@@ -36,9 +36,9 @@ def solve(model: Any, limit: int, *, maximise: bool = False, linearization_level
     """Solve ``model`` with one worker, a fixed seed and a limit of deterministic time.
 
     ``model`` is a ``cp_model.CpModel`` with an integer objective, ``maximise`` tells how its bound is rounded, and
-    ``limit`` is deterministic time in millionths, never wall clock: a million takes half a second to a second. A ``linearization_level`` of 2 gives one worker the
-    strong linear relaxation without which it stalls on routing, covering and cutting problems; it slows colouring and
-    clique models. None is CP-SAT's default.
+    ``limit`` is deterministic time in millionths, never wall clock: a million takes half a second to a second. A
+    ``linearization_level`` of 2 gives one worker the strong linear relaxation without which it stalls on routing,
+    covering and cutting problems; it slows colouring and clique models. None is CP-SAT's default.
     """
     import ortools
     from ortools.sat.python import cp_model
