@@ -23,7 +23,7 @@ from forge_gym.core.parameters import choices
 from forge_gym.core.problem import Problem
 from forge_gym.core.registry import problem_class
 from forge_gym.data.rows import Row
-from forge_gym.data.suite import BENCHMARK, LEVELS, PER_LEVEL, locate, read
+from forge_gym.data.suite import BENCHMARK, LEVELS, PER_LEVEL, locate, proven_levels, read
 from forge_gym.evaluation.evaluate import evaluate, held_out
 from forge_gym.kinds import as_kind
 
@@ -190,6 +190,20 @@ def levels(problem: Problem[Any, Any]) -> str:
     )
 
 
+def proven(name: str) -> str:
+    """Return the sentence that says up to which level references are proven."""
+    levels = proven_levels(name)
+    if not levels:
+        return ""
+    listed = ", ".join(f"{level} (`{family}`)" if family else str(level) for family, level in levels.items())
+    if len(set(levels.values())) == 1:
+        listed = str(min(levels.values()))
+    return (
+        f"References are proven to level {listed} within 10 s: all of three instances, with the problem's own limit "
+        "of work, on one core of a shared server (AMD EPYC). Beyond, an instance may come with a bound."
+    )
+
+
 def problem_page(name: str) -> tuple[str, bytes]:
     """Return a problem's page and its picture."""
     cls = problem_class(name)
@@ -279,6 +293,8 @@ An answer that breaks one is infeasible: quality 0, and a reward that grows with
 {hooks(cls)}
 
 ## Levels
+
+{proven(name)}
 
 {levels(problem)}
 
