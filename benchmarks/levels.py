@@ -2,7 +2,7 @@
 
     python benchmarks/levels.py [--problems TSP Knapsack] [--write]
 
-A level holds if all of three instances of the test stream are proven with the problem's own limit of work, each in
+A level holds if all of three instances of the training stream are proven with the problem's own limit of work, each in
 10 s of CPU time on one core. Every fifth level is looked at until one fails, then those between. ``--write`` puts the
 result into envs/data/proven_levels.json, which `forge-gym list` and the problems' pages show; problems that are not
 named keep theirs.
@@ -32,7 +32,10 @@ def holds(name: str, level: int, drawn: dict[str, Any]) -> bool:
     """Return whether all instances of a level are proven in time."""
     problem = forge_gym.problem(name, level=level, **drawn)
     for k in range(INSTANCES):
-        instance = problem.instance(0, k, "test")
+        try:
+            instance = problem.instance(0, k)
+        except ValueError:  # it is drawn no larger
+            return False
         start = time.process_time()
         proven = problem.certificate(instance).proven
         if not proven or time.process_time() - start > SECONDS:

@@ -164,7 +164,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     ranges: ClassVar = "rooms 0 to {}, starts minutes of the day"
     own: ClassVar = ("grid", "capacity", "available", "room", "person")
     instance_type: ClassVar = MeetingSchedulingInstance
-    work_limit: ClassVar = 10_000_000
+    work_limit: ClassVar = 12_000_000
     smallest: ClassVar = 10
     scratch: ClassVar = {"n": 5}
     picture: ClassVar = Meetings()

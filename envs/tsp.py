@@ -12,6 +12,7 @@ References
    salesman problem", SIAM J. Computing 6(3), 1977.
 .. [4] D. Johnson, L. McGeoch, "Experimental analysis of heuristics for the STSP", 2002: uniform,
    clustered and random-matrix instances.
+.. [5] D. Applegate, R. Bixby, V. Chvatal, W. Cook, "The traveling salesman problem: a computational study", 2006.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class TSP(Permutation[TSPInstance]):
     """Visit every city once and return to the start, as briefly as possible.
 
     Problem: min sum of d(tour[i], tour[i+1]) over the closed tour. Trivial: the best of 32 fixed tours.
-    Heuristic: nearest neighbour [3]_. Reference: Held-Karp, above 11 cities branch and cut.
+    Heuristic: nearest neighbour [3]_. Reference: Held-Karp, above 11 cities branch and cut with subtour
+    elimination and comb inequalities [5]_.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from forge_gym.data.suite import proven_levels
 def proven(name: str, distribution: str, level: int) -> bool:
     drawn = {"distribution": distribution} if distribution else {}
     problem = forge_gym.problem(name, level=level, **drawn)
-    return all(problem.certificate(problem.instance(0, k, "test")).proven for k in range(3))
+    return all(problem.certificate(problem.instance(0, k)).proven for k in range(3))
 
 
 @pytest.mark.parametrize("name", forge_gym.problems())

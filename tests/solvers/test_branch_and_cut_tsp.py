@@ -65,9 +65,11 @@ def any_cuts(n: int, rng: np.random.Generator) -> list[Cut]:
     found = []
     for _ in range(6):
         handle = rng.permutation(np.arange(n) < rng.integers(3, n - 2))
-        leaving = [a * n + b for a, b in combinations(range(n), 2) if handle[a] != handle[b]]
-        teeth = rng.choice(leaving, 3, replace=False).tolist() if rng.random() < 0.5 else []
-        found.append(Cut(handle, tuple(teeth)))
+        sides = [rng.permutation(np.flatnonzero(side)) for side in (handle, ~handle)]
+        teeth = [np.isin(np.arange(n), [side[k] for side in sides]) for k in range(3)]
+        for city in rng.permutation(np.concatenate([side[3:] for side in sides]))[: n // 3]:
+            teeth[rng.integers(3)][city] = True
+        found.append(Cut(handle, tuple(teeth) if rng.random() < 0.5 else ()))
     return found
 
 
@@ -117,7 +119,7 @@ def test_every_tour_obeys_the_cuts_and_the_point_that_asked_for_them_does_not() 
         relaxation = Relaxation(distances, u, v)
         for _ in range(20):
             assert relaxation.solve()
-            cuts = list(violated(n, u, v, relaxation.x))
+            cuts = list(violated(n, u, v, relaxation.x, relaxation.binding(), search=True))
             for cut in cuts:
                 with_teeth += bool(cut.teeth)
                 coefficients = cut.coefficients(u, v)

@@ -33,7 +33,7 @@ from .tsp_local_search import Tour, improve, length, nearest
 _NEAR = 8
 """Nearest cities of each city that the first relaxation and the local search look at. All other edges are priced later,
 so this decides the time alone."""
-_KICKS_PER_PAIR = 1 / 200
+_KICKS_PER_PAIR = 1 / 20
 """Kicks of the local search along reduced costs, for each ordered pair of cities: a choice."""
 _DYNAMIC = 11
 """Cities up to which dynamic programming is quicker."""
@@ -182,7 +182,7 @@ class Relaxation:
         self.distances, self.work = distances, 0
         self.u, self.v = u[:0], v[:0]
         self.cuts: list[Cut] = []
-        self._known: set[tuple[bytes, tuple[int, ...]]] = set()
+        self._known: set[bytes] = set()
         self._solver = pywraplp.Solver.CreateSolver("GLOP")
         # Presolving would throw away the basis from which the simplex method goes on after a cut.
         self._solver.SetSolverSpecificParametersAsString("use_preprocessing: false use_dual_simplex: true")
@@ -211,10 +211,9 @@ class Relaxation:
 
     def _add(self, cut: Cut) -> bool:
         """Add a cut unless it is there."""
-        key = cut.handle.tobytes(), cut.teeth
-        if key in self._known:
+        if cut.key in self._known:
             return False
-        self._known.add(key)
+        self._known.add(cut.key)
         self.cuts.append(cut)
         self._rows.append(self._solver.Constraint(cut.least, self._solver.infinity()))
         self._fill(cut, self._rows[-1], 0)
@@ -247,15 +246,19 @@ class Relaxation:
             self._objective.SetCoefficient(self._legs[leg], int(cost))
         self.state = state
 
+    def binding(self) -> list[Cut]:
+        """Return the cuts that cost something."""
+        return [cut for cut, share in zip(self.cuts, self.shares, strict=False) if share > TINY]
+
     def tighten(self, state: Integers, value: int, limit: int) -> int:
         """Solve and cut until no cut is found or the bound reaches ``value``; return the bound."""
-        bound, n = 0, len(self.distances)
+        bound, n, root = 0, len(self.distances), not state.any()
         while self.solve():
             bound = max(bound, self.prices(self.u, self.v).bound(state))
             if (
                 bound >= value
                 or self.work >= limit
-                or not sum([self._add(cut) for cut in violated(n, self.u, self.v, self.x)])
+                or not sum([self._add(cut) for cut in list(violated(n, self.u, self.v, self.x, self.binding(), root))])
             ):
                 break
         return bound
@@ -271,8 +274,7 @@ def _branch(
     apart = np.abs(places[u] - places[v])
     kept = prices.forced(value) >= 0
     kept |= (apart == 1) | (apart == n - 1)  # the tour itself stays, or cuts might have no solution
-    binding = [cut for cut, share in zip(root.cuts, root.shares, strict=False) if share > TINY]
-    relaxation = Relaxation(root.distances, u[kept], v[kept], binding)
+    relaxation = Relaxation(root.distances, u[kept], v[kept], root.binding())
     relaxation.work, penalty = root.work, 2 * value + 1
     costs = relaxation.distances[relaxation.u, relaxation.v]
     open_nodes = [(prices.bound(), np.zeros(len(costs), dtype=np.int64))]

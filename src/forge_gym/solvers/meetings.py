@@ -107,7 +107,7 @@ def most_attended(instance: Any, start: Schedule, limit: int) -> Certificate[Sch
     def held(schedule: Schedule) -> int:
         return sum([sizes[meeting] for meeting, _, _ in schedule])
 
-    counted = _search(instance, starts, False, best, limit - limit // 4)
+    counted = _search(instance, starts, False, best, limit - limit // 8)
     if counted.feasible:
         work, name, bound = counted.work, counted.name, min(bound, counted.bound)
         placed = _search(instance, [counted.starts.get(meeting, []) for meeting in range(len(sizes))], True, (), limit)
