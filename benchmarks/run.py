@@ -44,7 +44,7 @@ COLD_S, COLD_MB = 0.2, 45.0
 BATCH_MS = 15.0
 """The most that an import and a batch may take."""
 EPV_GOAL, EPV_SIZES, CHECK_GOAL, GENERATE_GOAL = 2.0, (8, 64, 512), 50.0, 1.7
-INSTANCES, ROLLOUTS, DATA_ROWS = 64, 8, 10_000
+INSTANCES, ROLLOUTS, DATA_ROWS = 64, 8, 5_000
 
 
 def cold(repeats: int) -> Row:
