@@ -75,7 +75,7 @@ class HamiltonianCycle(Sequence[HamiltonianCycleInstance]):
     noun: ClassVar = "vertex"
     cyclic: ClassVar = True
     requires: ClassVar = (
-        Visits("length", "a cycle"),  # redundant: a cycle that short lacks edges too
+        Visits("length", "a cycle"),
         Along("adjacent", "arcs", "consecutive vertices are adjacent", "a cycle"),
     )
     instance_type: ClassVar = HamiltonianCycleInstance

@@ -282,7 +282,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
                 absent += sum(not any(a <= start and end <= b for a, b in hours) for hours in free)
             if len(attendees) > seats[room]:
                 standing += len(attendees) - seats[room]
-            if start < latest:  # others have not ended: redundant, what follows finds none
+            if start < latest:  # redundant: else what follows finds none
                 others = [(where, who) for until, where, who in held if start < until]
                 clashes += room in [where for where, _ in others]
                 doubles += (crowd & reduce(or_, [who for _, who in others], 0)).bit_count()

@@ -180,16 +180,16 @@ def stated(text: str) -> str | None:
 
     Thoughts that end with </think> may come before that. Most replies are such; of all others, None.
     """
-    if text[-9:] != CLOSE or len(text) > MAX_REPLY:
+    if text[-9:] != CLOSE or len(text) > MAX_REPLY:  # redundant: a way that is closed costs only time
         return None
     start = text.find("<") + 8
-    if text[start - 8 : start] != OPEN:
+    if text[start - 8 : start] != OPEN:  # redundant: as above
         thought = text.rfind("</think>") + 8
         start = text.find("<", thought) + 8
-        if thought == 7 or text[start - 8 : start] != OPEN:
+        if thought == 7 or text[start - 8 : start] != OPEN:  # redundant: as above
             return None
     body = text[start:-9]
-    return None if "<" in body or len(body) > MAX_ANSWER else body
+    return None if "<" in body or len(body) > MAX_ANSWER else body  # redundant: as above
 
 
 def _between_tags(text: str, thoughts: Thoughts) -> str:

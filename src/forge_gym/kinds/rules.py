@@ -146,7 +146,8 @@ class Pairwise(SubsetRule):
 
     def violation(self, kind: Any, instance: Any, solution: Collection[int], amount: int) -> Violation:
         names, conflicts = kind.names_of(instance), getattr(instance, self.conflicts)
-        u, v = next((u, v) for u, v in combinations(sorted(solution), 2) if conflicts[u] >> v & 1)
+        pairs_of = combinations(sorted(solution), 2)
+        u, v = next((u, v) for u, v in pairs_of if conflicts[u] >> v & 1)  # redundant: only the reason uses it
         pairs = comb(len(solution), 2)
         got = f"got {amount} of {pairs} pairs that {self.fault}, such as {names[u]} and {names[v]}"
         return Violation(self.family, amount, pairs, f"{self.rule}, {got}")
@@ -195,12 +196,13 @@ class Differ(Rule):
     def amount(self, instance: Any) -> Amount:
         edges, n = getattr(instance, self.edges), instance.size
         heads, tails = zip(*edges, strict=True) if edges else ((), ())
-        small = n <= 256  # so that elements and labels are bytes, and one translation writes the labels of all ends
+        # Elements and labels that are bytes: one translation writes the labels of all ends.
+        small = n <= 256  # redundant: it only saves time
         ends, rest = bytes((*heads, *tails)) if small else b"", bytes(max(0, 256 - n))
         m = len(edges)
 
         def clashes(labels: Sequence[int | None]) -> int:
-            if small:
+            if small:  # redundant: it only saves time
                 with suppress(TypeError, ValueError):  # an element without a label, or a label beyond a byte
                     both = ends.translate(bytes(labels) + rest)  # type: ignore[arg-type]
                     apart = int.from_bytes(both[:m], "little") ^ int.from_bytes(both[m:], "little")
@@ -212,7 +214,8 @@ class Differ(Rule):
 
     def violation(self, kind: Any, instance: Any, solution: Sequence[int | None], amount: int) -> Violation:
         edges, names = getattr(instance, self.edges), kind.names_of(instance)
-        u, v = next((u, v) for u, v in edges if solution[u] is not None and solution[u] == solution[v])
+        labelled = (uv for uv in edges if solution[uv[0]] is not None)  # redundant: only the reason uses it
+        u, v = next((u, v) for u, v in labelled if solution[u] == solution[v])  # redundant: as above
         got = f"got {amount} edges with {self.what}, such as {names[u]}-{names[v]}"
         return Violation(self.family, amount, len(edges), f"{self.rule}, {got}")
 
@@ -229,7 +232,8 @@ class Visits(Rule):
         known = elements(instance.size)
 
         def short(walk: tuple[int, ...]) -> int:
-            return 3 - len(known.intersection(walk[:3])) and 3 - len(known.intersection(walk))
+            begun = known.intersection(walk[:3])
+            return 3 - len(begun) and 3 - len(known.intersection(walk))  # redundant: so short a walk lacks arcs too
 
         return short
 
@@ -254,7 +258,7 @@ class Along(Rule):
 
         def lacking(walk: tuple[int, ...]) -> int:
             steps = zip(walk, walk[1:] + walk[:1], strict=True)
-            if len(walk) >= 3 and arcs.issuperset(steps):
+            if len(walk) >= 3 and arcs.issuperset(steps):  # redundant: shorter ones break `Visits`
                 return 0  # at once; what follows says the same
             return max(3, len(walk)) - sum(map(arcs.__contains__, pairwise((*walk, *walk[:1]))))
 

@@ -218,6 +218,7 @@ FEASIBLE = Outcome("V", "feasible", lambda verdict, _: verdict.feasible)
 _COMMON = dict.fromkeys(("REPLY", "REPLY\r\n", "</think>REPLY", "<think>or</think>REPLY"), FEASIBLE)
 _COMMON["?"] = F
 _NO_TAGS = [f"<answer>{body}</answer>" for body in ("no idea", " ", "BODY\u2003", "BODY\x1c", "9" * 5_000)]
+_NO_TAGS += ["</think><Answer>BODY</answer>"]
 _NO_LINES = ("REPLY\nThat is all.", "REPLY\nREPLY", "Answer: no\n1234567BODY", "Answer: no idea")
 _FENCED = ("```\nREPLY\n```", "```py\nx\n```\nSo:\nREPLY", "```\n```\n ```text\n\nREPLY\n\n``` ")
 _NOT_FENCED = ("```\nREPLY", "REPLY\n```", "```\nSo:\nREPLY\n```", "So: ```\nREPLY\n```", "```\nx\n```\nREPLY\n```")
