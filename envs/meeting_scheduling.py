@@ -277,17 +277,17 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
             minutes, attendees = meetings[meeting]
             end, crowd = start + minutes, crowds[meeting]
             if start % step or not starts[meeting] >> start // step & 1:
-                off += start % step != 0
+                off += start % step != 0  # redundant: it tells what is wrong, not whether
                 free = [instance.availability[person] for person in attendees]
-                absent += sum(not any(a <= start and end <= b for a, b in hours) for hours in free)
-            if len(attendees) > seats[room]:
+                away = [not any(a <= start and end <= b for a, b in hours) for hours in free]  # redundant: as for `off`
+                absent += sum(away)
+            if len(attendees) > seats[room]:  # redundant: equal numbers add nothing
                 standing += len(attendees) - seats[room]
             if start < latest:  # redundant: else what follows finds none
                 others = [(where, who) for until, where, who in held if start < until]
                 clashes += room in [where for where, _ in others]
                 doubles += (crowd & reduce(or_, [who for _, who in others], 0)).bit_count()
-            if end > latest:
-                latest = end
+            latest = max(latest, end)
             held.append((end, room, crowd))
         amounts = (off, standing, absent, clashes, doubles)
         if any(amounts):
