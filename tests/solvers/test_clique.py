@@ -66,29 +66,13 @@ def test_references_are_the_same_without_a_compiler(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "n", "p", "limit"), [("MaxClique", 200, 0.7, 10**8), ("MaxIndependentSet", 160, 0.1, 10**9)]
-)
-def test_ten_graphs_against_networkx_or_cp_sat(name: str, n: int, p: float, limit: int) -> None:
-    """No larger clique: CP-SAT with a cover of the pairs apart by cliques, as it has it from the edges itself."""
-    from ortools.sat.python import cp_model
-
+@pytest.mark.parametrize(("name", "n", "p"), [("MaxClique", 200, 0.7), ("MaxIndependentSet", 130, 0.1)])
+def test_ten_large_graphs_against_networkx(name: str, n: int, p: float) -> None:
     problem = forge_gym.problem(name, n=n, p=p, distribution="gnp")
     for seed in range(10):
         instance = problem.instance(seed)
-        found = problem.certificate(instance, limit)
-        assert found.proven and not problem.violations(instance, found.solution)
-        if name == "MaxClique":
-            drawn = nx.Graph(instance.edges)
-            best = max(map(len, nx.find_cliques(drawn)))
-            assert best == found.value
-            continue
-        model = cp_model.CpModel()
-        takes = [model.new_bool_var("") for _ in range(n)]
-        for one in nx.find_cliques(nx.Graph(instance.edges)):
-            model.add_at_most_one(takes[v] for v in one)
-        model.add(sum(takes) > found.value)
-        solver = cp_model.CpSolver()
-        solver.parameters.linearization_level = 2
-        solver.parameters.max_deterministic_time = 600
-        assert solver.solve(model) == cp_model.INFEASIBLE
+        reference = problem.reference(instance)
+        drawn = nx.Graph(instance.edges)
+        drawn.add_nodes_from(range(n))
+        _, best = nx.max_weight_clique(drawn if name == "MaxClique" else nx.complement(drawn), weight=None)
+        assert reference.proven and reference.value == best
