@@ -229,11 +229,15 @@ class Relaxation:
         from ortools.linear_solver import pywraplp
 
         status = self._solver.Solve()
+        if status != pywraplp.Solver.OPTIMAL:  # a basis that has gone bad: from scratch
+            self._solver.Reset()
+            status = self._solver.Solve()
+        solved = bool(status == pywraplp.Solver.OPTIMAL)
         self.work += (1 + self._solver.iterations()) * len(self._legs)
-        self.x = np.array([leg.solution_value() for leg in self._legs])
-        self.cities = np.array([row.dual_value() for row in self._cities])
-        self.shares = np.array([row.dual_value() for row in self._rows])
-        return bool(status == pywraplp.Solver.OPTIMAL)
+        self.x = np.array([leg.solution_value() if solved else 0.0 for leg in self._legs])
+        self.cities = np.array([row.dual_value() if solved else 0.0 for row in self._cities])
+        self.shares = np.array([row.dual_value() if solved else 0.0 for row in self._rows])
+        return solved
 
     def prices(self, u: Integers, v: Integers) -> Prices:
         """Return the prices of the last solution, at which the legs u, v have their reduced costs."""
