@@ -317,7 +317,7 @@ def test_published_optima(np_bench: Callable[[str], list[dict[str, Any]]]) -> No
 
 def test_a_long_meeting_holds_its_room_while_short_ones_come_and_go() -> None:
     meetings = ((120, (0,)), (30, (1,)), (30, (2,)), (30, (0, 3)))
-    instance = MeetingSchedulingInstance(meetings, ((540, 660),) * 4, (2, 2))
+    instance = MeetingSchedulingInstance(meetings, (((540, 660),),) * 4, (2, 2))
     problem, short = MeetingScheduling(), (1, 1, 540)
     for late, family in (((2, 0, 600), "room"), ((3, 1, 600), "person")):
         broken = problem.violations(instance, ((0, 0, 540), short, late))
