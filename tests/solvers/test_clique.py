@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import forge_gym
 from forge_gym.core.bitset import mask_of
+from forge_gym.core.parameters import choices
 from forge_gym.solvers import clique
 
 
@@ -36,7 +37,7 @@ def test_the_compiled_search_is_its_twin(n: int, p: float, seed: int, limit: int
 def test_the_compiled_search_is_its_twin_on_problems() -> None:
     compiled = pytest.importorskip("forge_gym.solvers._clique", reason="installed without a compiler")
     for name in ("MaxClique", "MaxIndependentSet"):
-        for distribution in ("gnp", "planted", "geometric", "scale_free"):
+        for distribution in choices(type(forge_gym.problem(name)), "distribution"):
             instance = forge_gym.problem(name, n=140, distribution=distribution).instance(1)
             neighbours = list(instance.neighbours if name == "MaxClique" else instance.complement)
             for limit in (0, 1000, 50_000):
