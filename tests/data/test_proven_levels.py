@@ -21,7 +21,7 @@ def test_every_family_has_a_level_and_its_low_levels_are_proven(name: str) -> No
     levels = proven_levels(name)
     assert set(levels) == set(choices(problem_class(name), "distribution") or [""])
     for distribution, level in levels.items():
-        assert level >= 0 and proven(name, distribution, min(level, 8))
+        assert level >= 0 and proven(name, distribution, min(level, 4))
 
 
 @pytest.mark.slow
