@@ -56,7 +56,7 @@ class MaxClique(GraphSubset[Graph]):
     formats: ClassVar = ("dimacs",)
     published: ClassVar = "maximum_clique"
 
-    n: int = 40
+    n: int = 50
     """Number of vertices."""
     distribution: Literal["gnp", "geometric", "planted"] = "planted"
     """``gnp`` or ``geometric`` graphs, see `random_edges`; ``planted``: ``gnp`` with a hidden clique, whose vertices
