@@ -515,16 +515,19 @@ class Problem(ABC, Generic[I, S]):
             raise CertificateError(f"{self.name}: greedy must not be worse than trivial, got {anchors}")
         return reference
 
-    def accept(self, instance: I, certificate: Certificate[Any]) -> None:
+    def accept(self, instance: I, certificate: Certificate[Any], anchors: tuple[S, S] | None = None) -> None:
         """Take ``certificate``, which others state, for that of ``instance`` from now on, after checking it.
 
-        Nothing is solved: the witness is judged, the anchors are found again, and the bound must not be beaten.
+        Nothing is solved: the witness is judged, and the bound must not be beaten. The anchors are found again, or
+        taken from those who state them as solutions: then these are judged as the witness is.
 
         Raises
         ------
         ValueError
             If one of them is not as stated.
         """
+        if anchors is not None:
+            instance.memo.setdefault(self._key, {}).update(baseline=anchors[0], anchors=anchors)
         try:
             reference = self.certify(instance, certificate)
         except (CertificateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
@@ -545,10 +548,12 @@ class Problem(ABC, Generic[I, S]):
         split: str = "train",
         level: int | None = None,
         certificate: Certificate[S] | None = None,
+        anchors: tuple[S, S] | None = None,
     ) -> str:
         """Return a JSON string that rebuilds problem and instance anywhere; see `forge_gym.from_spec`.
 
-        With a ``certificate``, a proven one, nobody needs to solve the instance again.
+        With a ``certificate``, a proven one, nobody needs to solve the instance again; with its `anchors` beside it,
+        nor to find these again.
 
         Examples
         --------
@@ -563,7 +568,9 @@ class Problem(ABC, Generic[I, S]):
             "index": check_int("index", index, 0),
         }
         spec = {"problem": self.name, "version": self.version, "parameters": problem.parameters, **drawn}
-        return json.dumps(spec if certificate is None else {**spec, "certificate": certificate.stated})
+        if certificate is not None:
+            spec["certificate"] = certificate.stated if anchors is None else {**certificate.stated, "anchors": anchors}
+        return json.dumps(spec)
 
     def to_json(self, instance: I) -> str:
         """Return ``instance`` as canonical JSON: equal instances give equal text."""

@@ -74,13 +74,21 @@ class Certificate(Generic[S]):
         """
         if not isinstance(data, dict):
             raise ValueError(f"a certificate must be a JSON object, got {short_repr(data)}")
-        for name, kind in {"solver": str, "work": int, "solution": list}.items():
+        for name, kind in {"solver": str, "work": int}.items():
             if type(data.get(name)) is not kind:
                 raise ValueError(f"{name} must be of type {kind.__name__}, got {short_repr(data.get(name))}")
-        if not _integral(data["solution"]):
-            raise ValueError(f"solution must hold integers alone, got {short_repr(data['solution'])}")
         value, bound = exact(data.get("value")), exact(data.get("bound"))
-        return Certificate(plain(data["solution"]), value, bound, data["solver"], data["work"])
+        return Certificate(read_solution("solution", data.get("solution")), value, bound, data["solver"], data["work"])
+
+
+def read_solution(name: str, data: Any) -> tuple[Any, ...]:
+    """Return the solution ``name`` that ``data`` from JSON states; a ``ValueError`` where it is none."""
+    if type(data) is not list:
+        raise ValueError(f"{name} must be of type list, got {short_repr(data)}")
+    if not _integral(data):
+        raise ValueError(f"{name} must hold integers alone, got {short_repr(data)}")
+    solution: tuple[Any, ...] = plain(data)
+    return solution
 
 
 def stated(value: Number) -> int | str:

@@ -92,7 +92,10 @@ class Row:
 
         A reference that is not proven stays behind, since another limit of work may find a better one.
         """
-        return self.problem.spec(**self.source, certificate=self.reference if self.reference.proven else None)
+        if not self.reference.proven:
+            return self.problem.spec(**self.source)
+        anchors = self.problem.anchors(self.instance)
+        return self.problem.spec(**self.source, certificate=self.reference, anchors=anchors)
 
     @property
     def distribution(self) -> str:
