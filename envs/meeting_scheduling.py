@@ -110,14 +110,16 @@ class MeetingSchedulingInstance(TypedInstance):
     @cached_property
     def starts(self) -> tuple[int, ...]:
         """Steps at which each meeting finds all its attendees available, as bit masks."""
-        masks = []
+        step, masks = self.step, []
         for duration, attendees in self.meetings:
             common = -1
             for person in attendees:
-                common &= sum(
-                    block(-(-start // self.step), (end - duration) // self.step + 1)
-                    for start, end in self.availability[person]
-                )
+                free = 0
+                for start, end in self.availability[person]:
+                    first, last = -(-start // step), (end - duration) // step
+                    if first <= last:
+                        free += (2 << last) - (1 << first)
+                common &= free
             masks.append(common)
         return tuple(masks)
 
@@ -130,6 +132,12 @@ class MeetingSchedulingInstance(TypedInstance):
     def crowds(self) -> tuple[int, ...]:
         """The attendees of each meeting, as bit masks."""
         return tuple(mask_of(people) for _, people in self.meetings)
+
+    @cached_property
+    def judged(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Of each meeting what a schedule is judged by: duration, number of attendees, attendees and starts as masks."""
+        parts = zip(self.meetings, self.crowds, self.starts, strict=True)
+        return tuple([(minutes, len(people), crowd, starts) for (minutes, people), crowd, starts in parts])
 
     @cached_property
     def suitable(self) -> tuple[tuple[int, ...], ...]:
@@ -180,53 +188,60 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
     """Meetings start at multiples of so many minutes; 1 in the published benchmark [2]_."""
 
     def generate(self, rng: np.random.Generator) -> MeetingSchedulingInstance:
-        n, draws = self.n, floats(rng)
-
-        def below(count: int) -> int:
-            return int(next(draws) * count)
-
-        people = max(6, 3 * n // 2)
-        availability = tuple([self._free(below) for _ in range(people)])
-        changes = [0] * (_QUARTERS + 1)
-        for person, intervals in enumerate(availability):
-            for minute in chain(*intervals):
-                changes[(minute - _OPEN) // 15] ^= 1 << person
+        n, draw = self.n, floats(rng).__next__
+        people, changes, intervals = max(6, 3 * n // 2), [0] * (_QUARTERS + 1), []
+        for person in range(people):
+            intervals.append(own := self._free(draw))
+            bit = 1 << person
+            for first, last in own:
+                changes[first] ^= bit
+                changes[last] ^= bit
         free = list(accumulate(changes, xor))  # for each quarter of an hour the people, as a bit mask
-        rooms = [_SEATS[below(len(_SEATS))] for _ in range(max(1, -(-n // _MEETINGS_PER_ROOM[self.distribution])))]
-        rooms[below(len(rooms))] = max(_SEATS)
+        count, most = max(1, -(-n // _MEETINGS_PER_ROOM[self.distribution])), max(_SEATS)
+        rooms = [_SEATS[int(draw() * len(_SEATS))] for _ in range(count)]
+        rooms[int(draw() * count)] = most
         meetings = []
         for _ in range(n):  # a time at which somebody is free, and attendees among all who are free then
-            intervals = availability[below(people)]
-            low, high = intervals[below(len(intervals))]
-            duration = min(_DURATIONS[below(len(_DURATIONS))], high - low)
-            start = low + 15 * below((high - duration - low) // 15 + 1)
-            together = reduce(and_, free[(start - _OPEN) // 15 : (start + duration - _OPEN) // 15])
-            size = min(together.bit_count(), 2 + below(max(_SEATS) - 1))
-            attendees: set[int] = set()
+            own = intervals[int(draw() * people)]
+            first, last = own[int(draw() * len(own))]
+            duration = min(_DURATIONS[int(draw() * len(_DURATIONS))], 15 * (last - first))
+            quarters = duration // 15
+            start = first + int(draw() * (last - first - quarters + 1))
+            together = reduce(and_, free[start : start + quarters])
+            size = min(together.bit_count(), 2 + int(draw() * (most - 1)))
+            attendees = []
             while len(attendees) < size:
-                person = below(people)
+                person = int(draw() * people)
                 if together >> person & 1:
-                    attendees.add(person)
-            meetings.append((duration, tuple(sorted(attendees))))
-        return MeetingSchedulingInstance(tuple(meetings), availability, tuple(rooms), self.step)
+                    together ^= 1 << person
+                    attendees.append(person)
+            attendees.sort()
+            meetings.append((duration, tuple(attendees)))
+        hours = tuple([tuple([(_OPEN + 15 * first, _OPEN + 15 * last) for first, last in own]) for own in intervals])
+        return MeetingSchedulingInstance(tuple(meetings), hours, tuple(rooms), self.step)
 
-    def _free(self, below: Callable[[int], int]) -> tuple[Interval, ...]:
-        """Draw the free intervals of one person, between multiples of 15 minutes."""
+    def _free(self, draw: Callable[[], float]) -> list[Interval]:
+        """Draw the free intervals of one person, in quarters of an hour."""
         if self.distribution == "scattered":
             inside: set[int] = set()
             while len(inside) < 6:
-                inside.add(1 + below(_QUARTERS - 1))
+                inside.add(1 + int(draw() * (_QUARTERS - 1)))
             ends = [0, *sorted(inside), _QUARTERS]
-        else:
-            lunch = 10 + below(5)
-            busy = block(lunch, lunch + 4)
-            for _ in range(2):
-                begin = below(_QUARTERS)
-                busy |= block(begin, begin + 2 + below(5))
-            free = block(0, _QUARTERS) & ~busy
-            ends = bits(free ^ free << 1)
-        minutes = [_OPEN + 15 * quarter for quarter in ends]
-        return tuple(zip(minutes[::2], minutes[1::2], strict=True))
+            return list(zip(ends[::2], ends[1::2], strict=True))
+        lunch, one = 10 + int(draw() * 5), int(draw() * _QUARTERS)
+        busy = [(lunch, lunch + 4), (one, one + 2 + int(draw() * 5))]
+        other = int(draw() * _QUARTERS)
+        busy.append((other, other + 2 + int(draw() * 5)))
+        busy.sort()
+        free, over = [], 0
+        for begin, end in busy:
+            if begin > over:
+                free.append((over, begin))
+            if end > over:
+                over = end
+        if over < _QUARTERS:
+            free.append((over, _QUARTERS))
+        return free
 
     def domains(self, instance: MeetingSchedulingInstance) -> tuple[range, range]:
         return range(len(instance.rooms)), instance.times
@@ -269,25 +284,22 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return tiny, ((0, 1, 540), (1, 0, 600), (2, 0, 720))
 
     def broken(self, instance: MeetingSchedulingInstance, rows: Plan) -> Iterator[Violation]:
-        step, meetings, seats = instance.step, instance.meetings, instance.rooms
-        starts, crowds = instance.starts, instance.crowds
-        off = standing = absent = clashes = doubles = latest = 0
-        held: list[tuple[int, int, int]] = []  # the end, the room and the attendees of each meeting so far
+        step, meetings, seats, judged = instance.step, instance.meetings, instance.rooms, instance.judged
+        off = standing = absent = clashes = doubles = 0
+        held: list[tuple[int, int, int]] = []  # the end, the room and the attendees of each meeting that is not over
         for meeting, room, start in rows:
-            minutes, attendees = meetings[meeting]
-            end, crowd = start + minutes, crowds[meeting]
-            if start % step or not starts[meeting] >> start // step & 1:
+            minutes, size, crowd, starts = judged[meeting]
+            end = start + minutes
+            if start % step or not starts >> start // step & 1:
                 off += start % step != 0  # redundant: it tells what is wrong, not whether
-                free = [instance.availability[person] for person in attendees]
+                free = [instance.availability[person] for person in meetings[meeting][1]]
                 away = [not any(a <= start and end <= b for a, b in hours) for hours in free]  # redundant: as for `off`
                 absent += sum(away)
-            if len(attendees) > seats[room]:  # redundant: equal numbers add nothing
-                standing += len(attendees) - seats[room]
-            if start < latest:  # redundant: else what follows finds none
-                others = [(where, who) for until, where, who in held if start < until]
-                clashes += room in [where for where, _ in others]
-                doubles += (crowd & reduce(or_, [who for _, who in others], 0)).bit_count()
-            latest = max(latest, end)
+            if size > seats[room]:  # redundant: equal numbers add nothing
+                standing += size - seats[room]
+            if held and (held := [other for other in held if start < other[0]]):
+                clashes += room in [where for _, where, _ in held]
+                doubles += (crowd & reduce(or_, [who for _, _, who in held])).bit_count()
             held.append((end, room, crowd))
         amounts = (off, standing, absent, clashes, doubles)
         if any(amounts):

@@ -11,6 +11,7 @@ import pytest
 import forge_gym
 from forge_gym.adapters.trl import RewardFunction
 from forge_gym.adapters.verl import compute_score
+from forge_gym.core import registry
 from forge_gym.core.problem import Problem
 from forge_gym.core.reference import Certificate
 from forge_gym.core.registry import from_spec, place_of, problem_class
@@ -49,7 +50,10 @@ def test_rows_are_judged_without_solving(name: str, monkeypatch: pytest.MonkeyPa
     unsolvable(monkeypatch, name)
     problem, instance = from_spec(row.spec)
     assert instance is not row.instance and [problem.verify(instance, reply) for reply in replies] == judged
-    assert problem.reference(instance) == row.reference
+    assert problem.reference(instance) == row.reference and problem.anchors(instance) == row.problem.anchors(
+        row.instance
+    )
+    assert problem.baseline(instance) == problem.anchors(instance)[0]
     assert place_of(row.spec) == row.problem.spec(**row.source) != row.spec
     logged: dict[str, float] = {}
     columns = {"completions": [*replies, "no idea"], "spec": [row.spec] * 4}
@@ -96,6 +100,51 @@ def test_wrong_certificates_are_refused(change: dict[str, Any], said: str) -> No
     assert str(caught.value).startswith(place) and "\n" not in str(caught.value)
     with pytest.raises(ValueError, match="column 'spec' of row 1 of the batch: the certificate of"):
         RewardFunction()(completions=["", ""], spec=[json.dumps(spec), wrong])
+
+
+def knapsack_with(anchors: Any) -> str:
+    """Return a spec of a knapsack whose certificate states these ``anchors``, or the true ones for None."""
+    knapsack = forge_gym.problem("Knapsack", n=8)
+    instance = knapsack.instance(seed=3)
+    return knapsack.spec(3, certificate=knapsack.reference(instance), anchors=anchors or knapsack.anchors(instance))
+
+
+def test_stated_anchors_are_judged_and_a_share_of_them_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    true, worse = knapsack_with(None), knapsack_with(((), (0,)))
+    found: list[object] = []
+    heuristic = problem_class("Knapsack").heuristic
+    monkeypatch.setattr(problem_class("Knapsack"), "heuristic", lambda *given: found.append(given) or heuristic(*given))
+    monkeypatch.setattr(registry, "FOUND_AGAIN", 2**40)  # crc32 is below it, and not 0
+    from_spec.cache_clear()
+    knapsack, instance = from_spec(true)
+    assert not found and knapsack.reference(instance) == knapsack.reference(knapsack.instance(seed=3))
+    assert from_spec(worse) and len(found) == 1
+    monkeypatch.setattr(registry, "FOUND_AGAIN", 1)
+    from_spec.cache_clear()
+    assert from_spec(true) and len(found) == 2
+    with pytest.raises(ValueError, match="trivial and greedy are .*, not"):
+        from_spec(worse)
+
+
+@pytest.mark.parametrize("again", [1, 2**40])
+@pytest.mark.parametrize(
+    ("anchors", "said"),
+    [
+        ([[0, 1, 2, 3, 4, 5, 6, 7], []], ""),
+        ([[], [99]], ""),
+        ([[0], []], ""),
+        ([[], [[0]]], ""),
+        ([[]], "anchors must be a list of two solutions"),
+        ([[], [0.0]], "greedy must hold integers alone"),
+        ([[True], []], "trivial must hold integers alone"),
+        ([0, []], "trivial must be of type list"),
+        ({"trivial": []}, "anchors must be a list of two solutions"),
+    ],
+)
+def test_wrong_anchors_are_refused(anchors: Any, said: str, again: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "FOUND_AGAIN", again)
+    with pytest.raises(ValueError, match=f"the certificate of .*: .*{said}"):
+        from_spec(knapsack_with(anchors))
 
 
 @pytest.mark.parametrize("certificate", [None, [], 1, {}, {"value": 1}])

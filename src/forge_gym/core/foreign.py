@@ -29,6 +29,8 @@ MAX_DEPTH = 32
 MAX_DIGITS = 100
 """Digits of a number: every float of it is finite, its square's too."""
 _ABOVE = 10**MAX_DIGITS
+_LONG = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS + 1}}}")
+"""What stands in every text of an integer of more digits, and in few others."""
 _HUGE = re.compile("[0-9]{4301}")
 """An integer that Python itself refuses to read."""
 _MOST_BLANK = 100
@@ -59,25 +61,26 @@ def load_json(text: str | bytes) -> Any:
             raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got more") from None
         raise
     depth, level = 0, [data] if isinstance(data, (list, dict)) else [[data]]
+    long = _LONG.search(text) is not None
     while level:
         if (depth := depth + 1) > MAX_DEPTH:
             raise _too_deep()
         inner: list[Any] = []
         for part in level:
-            values = part.values() if isinstance(part, dict) else part
+            values = part.values() if type(part) is dict else part
             kinds = {*map(type, values)}  # mostly integers alone: a question a list, not a question a number
-            if int in kinds:
-                _check_digits([*values] if kinds == {int} else [value for value in values if type(value) is int])
+            if long:
+                _check_digits(values)
             if list in kinds or dict in kinds:
-                inner += [value for value in values if isinstance(value, (list, dict))]
+                inner += [value for value in values if type(value) is list or type(value) is dict]
         level = inner
     return data
 
 
-def _check_digits(numbers: list[int]) -> None:
-    for number in (min(numbers), max(numbers)):
-        if abs(number) >= _ABOVE:
-            raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got {len(str(abs(number)))}")
+def _check_digits(values: Iterable[Any]) -> None:
+    for value in values:
+        if type(value) is int and abs(value) >= _ABOVE:
+            raise ValueError(f"a number must have at most {MAX_DIGITS} digits, got {len(str(abs(value)))}")
 
 
 def _too_deep() -> ValueError:

@@ -352,14 +352,13 @@ class Problem(ABC, Generic[I, S]):
         0.0
         """
         quick = instance.memo.get(self._quick)
+        if quick is None and self.has_reference(instance):
+            quick = instance.memo[self._quick] = self.quick(instance, instance.memo[self._key])
         if quick is not None and thoughts is THOUGHTS and type(text) is str:
             accepted: Verdict | None = quick(instance, text)
             if accepted is not None:
                 return accepted
-        verdict = self.verify_plainly(instance, text, thoughts)
-        if verdict.status == "feasible" and quick is None:  # from now on; the reference is known
-            instance.memo[self._quick] = self.quick(instance, instance.memo[self._key])
-        return verdict
+        return self.verify_plainly(instance, text, thoughts)
 
     def verify_plainly(self, instance: I, text: object, thoughts: ThoughtsLike = THOUGHTS) -> Verdict:
         """Judge ``text`` as `verify` does, but never in the `quick` way: so that the two can be compared."""

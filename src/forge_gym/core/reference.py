@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-from .checks import plain, short_repr
+from .checks import short_repr
 from .foreign import exact
 from .verdict import Number, Verdict, new_verdict
 
@@ -85,10 +85,10 @@ def read_solution(name: str, data: Any) -> tuple[Any, ...]:
     """Return the solution ``name`` that ``data`` from JSON states; a ``ValueError`` where it is none."""
     if type(data) is not list:
         raise ValueError(f"{name} must be of type list, got {short_repr(data)}")
-    if not _integral(data):
-        raise ValueError(f"{name} must hold integers alone, got {short_repr(data)}")
-    solution: tuple[Any, ...] = plain(data)
-    return solution
+    try:
+        return _tuples(data)
+    except TypeError:
+        raise ValueError(f"{name} must hold integers alone, got {short_repr(data)}") from None
 
 
 def stated(value: Number) -> int | str:
@@ -96,11 +96,13 @@ def stated(value: Number) -> int | str:
     return str(value) if isinstance(value, Fraction) and value.denominator != 1 else int(value)
 
 
-def _integral(value: list[Any]) -> bool:
-    """Whether nested lists hold nothing but integers."""
-    if {*map(type, value)} <= {int}:
-        return True
-    return all([_integral(part) if type(part) is list else type(part) is int for part in value])
+def _tuples(value: Any) -> Any:
+    """Return nested lists of integers as tuples; a ``TypeError`` where they hold something else."""
+    if type(value) is int:
+        return value
+    if type(value) is not list:
+        raise TypeError
+    return tuple(value) if {*map(type, value)} <= {int} else tuple(map(_tuples, value))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -83,12 +84,10 @@ _KEYED = stream_of("keys", 0, {})
 
 
 def floats(rng: np.random.Generator) -> Iterator[float]:
-    """Yield random numbers from 0 up to and without 1, without end; drawn one by one, each takes a microsecond."""
-    while True:
-        yield from rng.random(_AT_ONCE).tolist()
+    """Return random numbers from 0 up to and without 1, without end; drawn one by one, each takes a microsecond."""
+    return chain.from_iterable(rng.random(_AT_ONCE).tolist() for _ in repeat(None))
 
 
 def integers(rng: np.random.Generator, top: int) -> Iterator[int]:
-    """Yield random integers from 0 up to and without ``top``, without end: those that `floats` gives."""
-    while True:
-        yield from (rng.random(_AT_ONCE) * top).astype(np.int64).tolist()
+    """Return random integers from 0 up to and without ``top``, without end: those that `floats` gives."""
+    return chain.from_iterable((rng.random(_AT_ONCE) * top).astype(np.int64).tolist() for _ in repeat(None))

@@ -395,6 +395,7 @@ class Kind(Problem[I, S], Generic[I, S]):
         return trivial if worse else greedy
 
 
+@lru_cache(maxsize=1024)
 def _has_own_reader(cls: type[Any]) -> bool:
     """Whether answers are read and judged as the kinds of this package do, or no class nearer than the `reader`'s."""
     order = cls.__mro__

@@ -50,7 +50,7 @@ class JudgedGroup:
         mean = fmean(paid)
         return sqrt(fmean([(reward - mean) ** 2 for reward in paid]))
 
-    @property
+    @cached_property
     def passes(self) -> int:
         """Answers of at least `PASS` skill."""
         return sum([verdict.skill >= PASS for verdict in self.verdicts])
@@ -98,12 +98,13 @@ def metrics(groups: Sequence[JudgedGroup]) -> dict[str, float]:
     if tokens:
         numbers["tokens_per_effective_group"] = tokens / max(1, sum(effective))
     if judged:
-        numbers |= {status: fmean([verdict.status == status for verdict in judged]) for status in STATUSES}
+        statuses = Counter([verdict.status for verdict in judged])
+        numbers |= {status: statuses[status] / len(judged) for status in STATUSES}
         numbers |= {
             "quality": fmean([verdict.quality for verdict in judged]),
             "skill": fmean([max(-1.0, verdict.skill) for verdict in judged]),
-            "optimal": fmean([verdict.optimal for verdict in judged]),
-            "above_greedy": fmean([verdict.skill > 0 for verdict in judged]),
+            "optimal": sum([verdict.optimal for verdict in judged]) / len(judged),
+            "above_greedy": sum([verdict.skill > 0 for verdict in judged]) / len(judged),
             "zero_pass": fmean([group.passes == 0 for group in groups]),
             "all_pass": fmean([group.passes == len(group.texts) for group in groups]),
             "distinct": fmean([len(set(group.solutions)) for group in groups]),
