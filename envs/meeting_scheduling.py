@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, reduce
-from itertools import accumulate, chain
+from itertools import accumulate
 from math import gcd
 from operator import and_, or_, xor
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -34,7 +34,7 @@ from ..kinds import Choose, Data, Plan, Row, Schedule, Table, Value
 from ..kinds.encoding import Features, columns, scaled
 from ..kinds.instance import Shape, TypedInstance, canonical_form
 from ..pictures.gantt import Meetings
-from ..solvers.meetings import Timetable, block, first_bit, most_attended
+from ..solvers.meetings import Timetable, first_bit, most_attended
 
 Interval: TypeAlias = tuple[int, int]
 """Minutes of the day from the first up to and without the second."""
@@ -135,7 +135,7 @@ class MeetingSchedulingInstance(TypedInstance):
 
     @cached_property
     def judged(self) -> tuple[tuple[int, int, int, int], ...]:
-        """Of each meeting what a schedule is judged by: duration, number of attendees, attendees and starts as masks."""
+        """Of each meeting what judges a schedule: duration, number of attendees, attendees and starts as masks."""
         parts = zip(self.meetings, self.crowds, self.starts, strict=True)
         return tuple([(minutes, len(people), crowd, starts) for (minutes, people), crowd, starts in parts])
 
@@ -209,7 +209,7 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
             start = first + int(draw() * (last - first - quarters + 1))
             together = reduce(and_, free[start : start + quarters])
             size = min(together.bit_count(), 2 + int(draw() * (most - 1)))
-            attendees = []
+            attendees: list[int] = []
             while len(attendees) < size:
                 person = int(draw() * people)
                 if together >> person & 1:

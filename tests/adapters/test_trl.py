@@ -230,7 +230,7 @@ def test_faults_pay_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
         raise ZeroDivisionError("a bug of ours")
 
     monkeypatch.setattr(type(problem), "violations", broken)
-    rewards = RewardFunction()(completions=[texts[4], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
+    rewards = RewardFunction()(completions=[texts[3], "?"], spec=[spec] * 2, log_metric=logged.__setitem__)
     assert rewards == [None, None] and logged["forge/faults"] == 2 and "a bug of ours" in caplog.text
 
 

@@ -122,7 +122,7 @@ def test_stated_anchors_are_judged_and_a_share_of_them_found_again(monkeypatch: 
     monkeypatch.setattr(registry, "FOUND_AGAIN", 1)
     from_spec.cache_clear()
     assert from_spec(true) and len(found) == 2
-    with pytest.raises(ValueError, match="trivial and greedy are .*, not"):
+    with pytest.raises(ValueError, match=r"trivial and greedy are .*, not"):
         from_spec(worse)
 
 

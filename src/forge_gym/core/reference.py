@@ -86,9 +86,10 @@ def read_solution(name: str, data: Any) -> tuple[Any, ...]:
     if type(data) is not list:
         raise ValueError(f"{name} must be of type list, got {short_repr(data)}")
     try:
-        return _tuples(data)
+        solution: tuple[Any, ...] = _tuples(data)
     except TypeError:
         raise ValueError(f"{name} must hold integers alone, got {short_repr(data)}") from None
+    return solution
 
 
 def stated(value: Number) -> int | str:
