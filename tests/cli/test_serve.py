@@ -161,7 +161,7 @@ def test_instances_are_named_by_parameters_and_by_row(client: TestClient) -> Non
     problem: Any = forge_gym.problem("TSP", **parameters)
     assert shown["prompt"] == problem.prompt(problem.instance(5, split="test"))
     shown = client.get("/api/instance", params={"row": "SetCover-4-0"}).json()
-    assert shown["problem"] == "SetCover" and len(shown["columns"][0][1]) == 24
+    assert shown["problem"] == "SetCover" and len(shown["columns"][0][1]) == 32
     known = client.get("/api/problems").json()
     assert list(known["problems"]) == list(PROBLEMS) and "SetCover-4-0" in known["rows"]
     assert known["problems"]["TSP"]["distribution"] == ["uniform", ["uniform", "clustered", "matrix"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import gc
 import json
 import re
 import tracemalloc
@@ -372,6 +373,7 @@ def test_a_run_keeps_little_of_an_episode(tmp_path: Path) -> None:
     for count in (20, 20, 70):  # the first fills what all share
         tracemalloc.start()
         run = record(Wordy(), env_questions([tsp], count), tmp_path / f"{len(grown)}.jsonl", batch_size=10)
+        gc.collect()
         grown.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
         assert run.finished == count
