@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import gc
+import io
 import json
 import re
 import tracemalloc
