@@ -71,7 +71,7 @@ def bank(
     >>> import forge_gym
     >>> (group,) = bank(forge_gym.problem("TSP", n=8), instances=1)
     >>> sorted(Counter(verdict.status for verdict in group.verdicts).items())
-    [('feasible', 13), ('infeasible', 17), ('malformed', 3)]
+    [('feasible', 11), ('infeasible', 18), ('malformed', 3)]
     """
     check_int("instances", instances, 1)
     problem = replace(problem, style="prose", answer_format="tags")
