@@ -378,10 +378,13 @@ class MeetingScheduling(Schedule[MeetingSchedulingInstance]):
         return most_attended(instance, start, limit)
 
     def canonical(self, instance: MeetingSchedulingInstance, solution: Plan) -> Plan:
+        plan, alike = super().canonical(instance, solution), instance.alike
+        if len(alike) == len(instance.rooms):  # redundant: it only saves time
+            return plan
         names: dict[int, int] = {}  # rooms of equal size are taken in order of their first meeting's number
-        unused = {seats: iter(rooms) for seats, rooms in instance.alike.items()}
+        unused = {seats: iter(rooms) for seats, rooms in alike.items()}
         rows = []
-        for meeting, room, start in super().canonical(instance, solution):
+        for meeting, room, start in plan:
             if room not in names:
                 names[room] = next(unused[instance.rooms[room]])
             rows.append((meeting, names[room], start))

@@ -114,10 +114,12 @@ class SetCover(Subset[SetCoverInstance]):
             sizes = rng.integers(max(1, members // 2), members * 3 // 2, size=n, endpoint=True).tolist()
         elif self.distribution == "planted":
             sizes = rng.integers(members, members + 2, size=n, endpoint=True).tolist()
+        if max(sizes) > universe:
+            sizes = [min(size, universe) for size in sizes]
         drawn, subsets = integers(rng, universe), []
         for size in sizes:
-            subset = set(islice(drawn, min(size, universe)))
-            while len(subset) < min(size, universe):
+            subset = set(islice(drawn, size))
+            while len(subset) < size:
                 subset.add(next(drawn))
             subsets.append(subset)
         if self.distribution == "planted":
@@ -130,7 +132,7 @@ class SetCover(Subset[SetCoverInstance]):
         costs = [1] * n
         if least := {"planted": (self.largest + 1) // 2, "costed": 1}.get(self.distribution):
             costs = rng.integers(least, self.largest + 1, size=n).tolist()
-        return SetCoverInstance(universe, tuple(tuple(sorted(subset)) for subset in subsets), tuple(costs))
+        return SetCoverInstance(universe, tuple([tuple(sorted(subset)) for subset in subsets]), tuple(costs))
 
     def question(self, instance: SetCoverInstance) -> str:
         what = "subsets of the least total cost" if instance.costed else "as few subsets as possible"

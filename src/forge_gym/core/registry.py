@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _ENTRY_POINTS: dict[str, str] = {}
 _VERSIONS: dict[str, int] = {}
 _UNLISTED: set[str] = set()
-FOUND_AGAIN = 16
+FOUND_AGAIN = 64
 """Of so many specs one has its anchors found again, since heuristics that have changed would be wrong in all."""
 
 
@@ -131,7 +131,7 @@ def from_spec(spec: str) -> tuple[Problem[Any, Any], Instance]:
 
     The last 8,192 are remembered, so all rollouts of a group share one instance and its reference. Specs of other
     versions of the problem are refused. Where the spec has a certificate, it is checked, and nothing is solved: witness
-    and anchors are judged, and of one spec in 16, which its text decides, the anchors are found again.
+    and anchors are judged, and of one spec in 64, which its text decides, the anchors are found again.
 
     Examples
     --------
