@@ -47,12 +47,12 @@ def test_a_game_through_a_pipe() -> None:
 
 @pytest.mark.parametrize("name", forge_gym.problems())
 def test_every_problem_can_be_played_and_given_up(name: str, typed: Any) -> None:
-    problem = forge_gym.problem(name, n=8)
+    problem = forge_gym.problem(name, n=12)
     instance = problem.instance(0, 0, "test")
     reference = problem.reference(instance)
     greedy, solution = problem.heuristic(instance), problem.format(instance, reference.solution)
     body = problem.format_answer(instance, greedy)
-    out = typed(f"help\n{body}\ngive up\n{body}\n", name, "--set", "n=8", "--turns", "2")
+    out = typed(f"help\n{body}\ngive up\n{body}\n", name, "--set", "n=12", "--turns", "2")
     assert f"feasible with objective {reference.greedy}" in out and solution in out
     assert f"Your best answer: {reference.greedy}" in out and f"Proven optimum: {reference.value}" in out
     assert "the best solution known" in out and "This instance is over" in out
