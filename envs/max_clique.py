@@ -47,7 +47,7 @@ class MaxClique(GraphSubset[Graph]):
 
     family: ClassVar = "graph"
     sense: ClassVar = "max"
-    requires: ClassVar = (Pairwise("adjacent", "complement", "every two vertices are adjacent", "are not"),)
+    requires: ClassVar = (Pairwise("adjacent", True, "every two vertices are adjacent", "are not"),)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 100_000_000
     smallest: ClassVar = 30

@@ -49,7 +49,7 @@ class MaxIndependentSet(GraphSubset[Graph]):
 
     family: ClassVar = "graph"
     sense: ClassVar = "max"
-    requires: ClassVar = (Pairwise("independent", "neighbours", "no two vertices are adjacent", "are"),)
+    requires: ClassVar = (Pairwise("independent", False, "no two vertices are adjacent", "are"),)
     instance_type: ClassVar = Graph
     work_limit: ClassVar = 100_000_000
     smallest: ClassVar = 40

@@ -80,7 +80,7 @@ class SetCover(Subset[SetCoverInstance]):
     family: ClassVar = "selection"
     sense: ClassVar = "min"
     noun: ClassVar = "subset"
-    requires: ClassVar = (Covered("covered", "masks", "universe"),)
+    requires: ClassVar = (Covered("covered", "masks", "subsets", "universe"),)
     instance_type: ClassVar = SetCoverInstance
     work_limit: ClassVar = 12_000_000
     smallest: ClassVar = 26

@@ -101,9 +101,27 @@ def test_a_large_sparse_graph_takes_no_time() -> None:
 
 
 @pytest.mark.parametrize("adjacent", [True, False])
+@pytest.mark.parametrize("hidden", [0.0, 2.0])
+def test_a_large_sparse_graph_hides_a_set(hidden: float, adjacent: bool) -> None:
+    n, p = 2_000, 2e-3
+    size = round(hidden * sqrt(n))
+    across = 0.0 if adjacent else (p * (n - 1) + sqrt(n) / 2) / (n - size)
+    edges = planted_edges(np.random.default_rng(9), n, p, hidden, adjacent)
+    expected = comb(size, 2) * adjacent + p * comb(n - size, 2) + across * size * (n - size)
+    assert abs(len(edges) - expected) < 5 * sqrt(expected) and (np.diff(edges) > 0).all()
+
+
+def test_all_vertices_may_be_hidden() -> None:
+    cliques = [planted_edges(np.random.default_rng(9), 12, p, 50.0, adjacent=True).tolist() for p in (0.002, 0.5)]
+    assert cliques == [[*range(comb(12, 2))]] * 2
+
+
+@pytest.mark.parametrize("sparse", [0.0, 2.0])
+@pytest.mark.parametrize("adjacent", [True, False])
 @pytest.mark.parametrize("p", [0.03, 0.4, 0.7])
-def test_a_planted_set_is_any_set(p: float, adjacent: bool, n: int) -> None:
-    """Every vertex is in it equally often, so each pair is an edge with one probability."""
+def test_a_planted_set_is_any_set(p: float, adjacent: bool, sparse: float, n: int, monkeypatch: Any) -> None:
+    """Every vertex is in it equally often, so each pair is an edge with one probability, by coins or by skipping."""
+    monkeypatch.setattr(random_graphs, "_SPARSE", sparse)
     rng, draws, size = np.random.default_rng(3), 3000, round(1.1 * sqrt(n))
     drawn = [planted_edges(rng, n, p, 1.1, adjacent) for _ in range(draws)]
     degree = (p if adjacent else 1 - p) * (n - 1) - sqrt(n) / 2  # of its vertices, or so many not adjacent to them

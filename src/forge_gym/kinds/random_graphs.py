@@ -82,9 +82,18 @@ def planted_edges(rng: np.random.Generator, n: int, p: float, hidden: float, adj
     Degrees do not give it away, since fewer, or more, edges lead to the others [4]_. They even err to the other side,
     by sqrt(n) / 2: a standard deviation where p is one half.
     """
-    size, linked = round(hidden * sqrt(n)), p if adjacent else 1 - p
+    size, linked = min(n, round(hidden * sqrt(n))), p if adjacent else 1 - p
     across = max(0.0, (linked * (n - 1) - sqrt(n) / 2 - (size - 1)) / max(1, n - size))
-    tails, heads = (rng.permutation(n) < size).astype(int)[_all_ends(n)]
+    inside = rng.permutation(n) < size
+    to_others = across if adjacent else 1 - across
+    if max(p, to_others) < _SPARSE:
+        hidden_ones, others = inside.nonzero()[0], (~inside).nonzero()[0]
+        rest = others[ends_of(n - size, _gnp(rng, comb(n - size, 2), p))]
+        one, other = np.divmod(_gnp(rng, size * (n - size), to_others), max(1, n - size))
+        among = hidden_ones[np.array(np.triu_indices(size if adjacent else 0, 1))]
+        tails, heads = np.concatenate([rest, [hidden_ones[one], others[other]], among], axis=1)
+        return edges_between(n, tails, heads)
+    tails, heads = inside.astype(int)[_all_ends(n)]
     alike: NDArray[np.bool_] = rng.random(len(tails)) < np.array([linked, across, 1.0])[tails + heads]
     return (alike if adjacent else ~alike).nonzero()[0]
 
@@ -127,7 +136,8 @@ def pairs_of(n: int, edges: Numbers) -> tuple[tuple[int, int], ...]:
     """Return the edges as pairs, sorted."""
     if n <= _KEPT:
         return tuple(_kept(n)[1][edges].tolist())
-    return tuple(zip(*ends_of(n, edges).tolist(), strict=True))
+    vertices = np.arange(n).astype(object)  # edges share them: half the memory
+    return tuple(zip(*vertices[ends_of(n, edges)].tolist(), strict=True))
 
 
 @lru_cache(maxsize=16)
@@ -159,7 +169,8 @@ def _merged(n: int, *numbers: Numbers) -> Numbers:
     """Return all numbers in rising order, each once."""
     every = np.concatenate(numbers)
     if n > _KEPT:
-        return np.unique(every)
+        every.sort()
+        return every[np.diff(every, prepend=-1) > 0]
     present = np.zeros(comb(n, 2), dtype=bool)  # in half the time
     present[every] = True
     return present.nonzero()[0]

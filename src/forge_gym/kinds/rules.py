@@ -10,11 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
-from itertools import combinations, pairwise
+from functools import partial, reduce
+from itertools import combinations, pairwise, zip_longest
 from math import comb
 from operator import or_
 from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..core.bitset import bits
 from ..core.verdict import Violation
@@ -25,6 +28,9 @@ Amount: TypeAlias = Callable[[Any], int]
 """Tells of a solution, as `clean` leaves it, by how much it breaks a rule: by nothing where that is at most 0."""
 Step: TypeAlias = Callable[[Any, int], Any]
 """Tells what a state becomes with an element more; None where the element does not fit, or mends nothing."""
+
+MASKED = 1_000
+"""Elements up to which a rule asks bit masks, which are quick; of more, their n^2 bits grow faster than the data."""
 
 
 @dataclass(frozen=True)
@@ -123,17 +129,25 @@ class Half(SubsetRule):
 
 @dataclass(frozen=True)
 class Pairwise(SubsetRule):
-    """No two chosen elements are in conflict; bit masks say which are in conflict with each."""
+    """Every two chosen vertices of a graph are adjacent, or no two are."""
 
-    conflicts: str
+    adjacent: bool
+    """Whether they are to be adjacent."""
     rule: str
     """The rule in words, such as ``every two vertices are adjacent``."""
     fault: str
     """What the pairs are that break it, such as ``are not``."""
 
+    def _conflicts(self, instance: Any) -> Sequence[int]:
+        """Return for each vertex the bit mask of those that must not be chosen with it."""
+        conflicts: Sequence[int] = instance.complement if self.adjacent else instance.neighbours
+        return conflicts
+
     def amount(self, instance: Any) -> Amount:
         n: int = instance.size
-        conflicts: Sequence[int] = getattr(instance, self.conflicts)
+        if n > MASKED:  # redundant: it only saves time
+            return partial(self._counted, instance)
+        conflicts = self._conflicts(instance)
         both = [mask << n | 1 << element for element, mask in enumerate(conflicts)]
 
         def broken(chosen: Collection[int]) -> int:
@@ -144,16 +158,33 @@ class Pairwise(SubsetRule):
 
         return broken
 
+    def _counted(self, instance: Any, chosen: Collection[int]) -> int:
+        """Return how many chosen pairs are in conflict, by the edges."""
+        joined = len(self._edges(instance, chosen).T)
+        return comb(len(chosen), 2) - joined if self.adjacent else joined
+
+    def _edges(self, instance: Any, chosen: Collection[int]) -> NDArray[np.int64]:
+        """Return (2, m) the edges between chosen vertices."""
+        inside = np.zeros(instance.size, dtype=bool)
+        inside[list(chosen)] = True
+        tails, heads = instance.ends
+        edges: NDArray[np.int64] = instance.ends[:, inside[tails] & inside[heads]]
+        return edges
+
     def violation(self, kind: Any, instance: Any, solution: Collection[int], amount: int) -> Violation:
-        names, conflicts = kind.names_of(instance), getattr(instance, self.conflicts)
-        pairs_of = combinations(sorted(solution), 2)
-        u, v = next((u, v) for u, v in pairs_of if conflicts[u] >> v & 1)  # redundant: only the reason uses it
-        pairs = comb(len(solution), 2)
+        names, pairs_of, pairs = kind.names_of(instance), combinations(sorted(solution), 2), comb(len(solution), 2)
+        if instance.size <= MASKED:  # redundant: it only saves time
+            conflicts = self._conflicts(instance)
+            u, v = next((u, v) for u, v in pairs_of if conflicts[u] >> v & 1)  # redundant: only the reason uses it
+        else:
+            edges = zip(*self._edges(instance, solution), strict=True)
+            missing = (pair for pair, edge in zip_longest(pairs_of, edges) if pair != edge)
+            u, v = next(missing if self.adjacent else edges)
         got = f"got {amount} of {pairs} pairs that {self.fault}, such as {names[u]} and {names[v]}"
         return Violation(self.family, amount, pairs, f"{self.rule}, {got}")
 
     def building(self, instance: Any) -> tuple[int, Step]:
-        conflicts: Sequence[int] = getattr(instance, self.conflicts)
+        conflicts = self._conflicts(instance)
         return (1 << instance.size) - 1, lambda free, v: free & ~conflicts[v] if free >> v & 1 else None
 
     def fitting(self, instance: Any, state: int) -> Iterable[int]:
@@ -162,19 +193,23 @@ class Pairwise(SubsetRule):
 
 @dataclass(frozen=True)
 class Covered(SubsetRule):
-    """Together, the chosen elements hold all of a universe; bit masks say what each of them holds."""
+    """Together, the chosen elements hold all of a universe; bit masks say what each of them holds, as its list does."""
 
     masks: str
+    lists: str
     universe: str
     mendable: ClassVar = True
 
     def amount(self, instance: Any) -> Amount:
-        masks, universe = getattr(instance, self.masks), getattr(instance, self.universe)
+        lists, universe = getattr(instance, self.lists), getattr(instance, self.universe)
+        if instance.size > MASKED:  # redundant: it only saves time
+            return lambda chosen: universe - len(set().union(*pick(lists, chosen)))
+        masks = getattr(instance, self.masks)
         return lambda chosen: universe - reduce(or_, pick(masks, chosen), 0).bit_count()
 
     def violation(self, kind: Any, instance: Any, solution: Collection[int], amount: int) -> Violation:
-        held, universe = reduce(or_, pick(getattr(instance, self.masks), solution), 0), getattr(instance, self.universe)
-        first = (~held & (held + 1)).bit_length() - 1
+        universe, held = getattr(instance, self.universe), set().union(*pick(getattr(instance, self.lists), solution))
+        first = next(element for element in range(universe) if element not in held)
         reason = f"each of {universe} elements is covered, missing {amount}, of which {first} is first"
         return Violation(self.family, amount, universe, reason)
 
