@@ -19,6 +19,7 @@ COLD is the import in a fresh interpreter.
 
 from __future__ import annotations
 
+import gc
 import json
 import statistics
 import tempfile
@@ -138,6 +139,7 @@ def batch(name: str, repeats: int) -> Row:
             specs += [spec] * ROLLOUTS
         logged: dict[str, float] = {}
         judging = partial(reward, completions=texts, spec=specs, log_metric=logged.__setitem__)
+        gc.collect()  # what drawing left behind is not the batch's
         spent.append(seconds(judging, 1) * 1e6)
         assert logged["forge/quality"] > 0
     us = statistics.median(spent[1:])
