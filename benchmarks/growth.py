@@ -134,7 +134,7 @@ def works(problem: Problem[Any, Any], instance: Instance, reference: Reference[A
 
 
 def microseconds(timed: dict[str, Work], repeats: int) -> dict[str, float]:
-    """Return the least CPU microseconds of each work, all by turns; of long ones those of the first call."""
+    """Return the least CPU microseconds of each work, all by turns; of those above 0.1 s those of the first call."""
     found = {id: seconds(work, 1) * 1e6 for id, work in timed.items()}
     loops = {id: enough(timed[id], _LEAST_S) for id, us in found.items() if us < _ONCE_S * 1e6}
     for _ in range(repeats):
