@@ -376,12 +376,18 @@ class Problem(ABC, Generic[I, S]):
         return f"{self._key} quick {[getattr(self, parameter) for parameter in PRESENTATION]}"
 
     def verify_many(self, instance: I, texts: Sequence[str], thoughts: ThoughtsLike = THOUGHTS) -> list[Verdict]:
-        """Judge several replies to one instance as `verify` does; equal ones, frequent in a group, once."""
+        """Judge several replies to one instance as `verify` does; equal ones once, if they are not accepted at once."""
         if set(map(type, texts)) != {str}:
             return [self.verify(instance, text, thoughts) for text in texts]
-        verify = self.verify
-        judged = {text: verify(instance, text, thoughts) for text in dict.fromkeys(texts)}
-        return [judged[text] for text in texts]
+        judge, quick = self.verify, instance.memo.get(self._quick)
+        accepted: list[Any] = [None] * len(texts)
+        if quick is not None and thoughts is THOUGHTS:
+            judge, accepted = self.verify_plainly, [quick(instance, text) for text in texts]
+            if all(accepted):  # redundant: it only saves time
+                return accepted
+        left = dict.fromkeys([text for text, verdict in zip(texts, accepted, strict=True) if verdict is None])
+        judged = {text: judge(instance, text, thoughts) for text in left}
+        return [verdict or judged[text] for text, verdict in zip(texts, accepted, strict=True)]
 
     def verify_solution(self, instance: I, solution: S) -> Verdict:
         """Judge a solution, feasible or not: a tuple, or a list or an array."""

@@ -169,9 +169,12 @@ class Reference(Certificate[S]):
             quality = skill = ratio = 1.0
             if gain < 0:
                 over, up = gain + greedy_gap, gain + span
-                quality = float(up / span) if up > 0 else 0.0
-                skill = float(over / greedy_gap) if over > 0 else _divide(over, below) if over else 0.0
-                ratio = float(small / large) if small > 0 else 0.0
+                quality = 0.0 + up / span if up > 0 else 0.0  # adding 0.0 makes floats of fractions, as `float` does
+                try:
+                    skill = 0.0 + over / (greedy_gap if over > 0 else below)
+                except OverflowError:
+                    skill = _divide(over, below)
+                ratio = 0.0 + small / large if small > 0 else 0.0
                 if quality == 1.0 or skill == 1.0 or ratio == 1.0:  # less than the best never counts as the best
                     quality, skill, ratio = (min(number, BELOW_ONE) for number in (quality, skill, ratio))
             elif gain > 0:

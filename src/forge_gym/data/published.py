@@ -28,7 +28,8 @@ from ..envs.balanced_min_cut import BalancedMinCut
 from ..envs.hamiltonian_cycle import HamiltonianCycle, HamiltonianCycleInstance
 from ..kinds.forms import elements, in_range, write_elements
 from ..kinds.graph import WeightedGraph
-from ..kinds.reading import naturals, read_lists
+from ..kinds.kind import Reader
+from ..kinds.reading import read_lists
 from ..kinds.sequence import Walk
 from ..kinds.subset import Chosen
 from ..kinds.table import Names
@@ -62,14 +63,9 @@ class PublishedCycle(HamiltonianCycle):
     def read_compact(self, instance: HamiltonianCycleInstance, text: str, names: Names) -> Walk:
         return _opened(super().read_compact(instance, text, names))
 
-    def reader(
-        self, instance: HamiltonianCycleInstance, numbers: Callable[[str], list[int] | None] = naturals
-    ) -> Callable[[str], tuple[Walk, Walk] | None] | None:
-        def opened(text: str) -> list[int] | None:
-            walk = numbers(text)
-            return walk[:-1] if walk and walk[0] == walk[-1] else None
-
-        return super().reader(instance, opened)
+    def reader(self, instance: HamiltonianCycleInstance) -> Reader[Walk] | None:
+        read = super().reader(instance)
+        return read and (lambda walk: read(walk[:-1]) if walk and walk[0] == walk[-1] else None)
 
     def write(self, instance: HamiltonianCycleInstance, solution: Walk, names: Names) -> str:
         return super().write(instance, (*solution, *solution[:1]), names)
@@ -115,16 +111,16 @@ class PublishedBisection(BalancedMinCut):
             raise Malformed(f"an answer is a JSON list of two flat lists of integers, got {short_repr(text)}")
         return half
 
-    def reader(self, instance: WeightedGraph, *_: Any) -> Callable[[str], tuple[Chosen, Any] | None]:
-        names = self.names_of(instance)
+    def reader(self, instance: WeightedGraph) -> Reader[Chosen]:
+        first, n, known = self.names_of(instance).first, instance.n, elements(instance.n)
 
-        def read(text: str) -> tuple[Chosen, Any] | None:
-            before, _, after = text.partition("], [")
-            one, other = naturals(before[1:] + "]"), naturals("[" + after[:-1])
-            if one is None or other is None or (text[0], text[-1]) != ("[", "]"):
+        def read(halves: list[list[int]]) -> tuple[Chosen, Any] | None:
+            one, other = halves
+            listed = [number - first for number in one + other] if first else one + other
+            if len(listed) != n or len(known.intersection(listed)) != n or abs(len(one) - len(other)) > 1:
                 return None
-            half = _smaller([one, other], names)
-            return None if half is None or _MARK in half else (half, frozenset(half))
+            half = tuple(listed[len(one) :] if len(other) < len(one) else listed[: len(one)])
+            return half, frozenset(half)
 
         return read
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product, zip_longest
 from typing import Any, ClassVar, TypeAlias
@@ -16,8 +16,8 @@ from ..core.problem import I
 from ..core.verdict import Violation
 from .forms import every_list, members
 from .instance import permute
-from .kind import Kind
-from .reading import naturals, read_integers, read_numbers
+from .kind import Kind, Reader
+from .reading import read_integers, read_numbers
 from .table import Names, plural
 
 Labels: TypeAlias = tuple[int, ...]
@@ -75,12 +75,11 @@ class Assignment(Kind[I, Labels]):
     def write_compact(self, instance: I, solution: Labels, names: Names) -> str:
         return " ".join(map(str, solution))
 
-    def reader(self, instance: I) -> Callable[[str], tuple[Labels, Labels] | None]:
+    def reader(self, instance: I) -> Reader[Labels]:
         n, domain = instance.size, members(self.domain(instance))
 
-        def read(text: str) -> tuple[Labels, Labels] | None:
-            labels = naturals(text)
-            if labels is None or len(labels) != n or not domain.issuperset(labels):
+        def read(labels: list[int]) -> tuple[Labels, Labels] | None:
+            if len(labels) != n or not domain.issuperset(labels):
                 return None
             solution = tuple(labels)
             return solution, solution

@@ -20,12 +20,14 @@ from ..core.answer import stated, wrap_answer
 from ..core.checks import check_choice, check_int, plain_data, short_repr
 from ..core.problem import PRESENTATION, I, Problem, S
 from ..core.verdict import Verdict, Violation
-from .reading import NAME
+from .reading import NAME, naturals
 from .rules import Amount, Rule
 from .table import STYLES, Data, Names, plural
 
 Choose: TypeAlias = Callable[[Iterable[Any]], Any]
 """Picks one of the candidates of a greedy step, best first; None where there are none. It looks at two at most."""
+Reader: TypeAlias = Callable[[list[Any]], tuple[S, Any] | None]
+"""Tells what solution a list of integers spells, and what is left of it for `Kind.broken`; see `Kind.reader`."""
 _REMEMBERED = 64
 _RULES = {
     "tags": "End your reply with {} between <answer> and </answer>, stated once.",
@@ -146,11 +148,12 @@ class Kind(Problem[I, S], Generic[I, S]):
         """Return the answer in the compact style: the inverse of `read_compact`."""
         return self.write(instance, solution, names)
 
-    def reader(self, instance: I) -> Callable[[str], tuple[S, Any] | None] | None:
+    def reader(self, instance: I) -> Reader[S] | None:
         """Return a quick way to `read` and `clean` answers of the usual spelling and of the right form.
 
-        It returns the solution and what is left for `broken`, or None of an answer that it does not know for sure.
-        None where the kind has no such way: then all answers are read and cleaned.
+        It gets a list of integers of at least 0, or also of flat lists of these, and returns the solution and what is
+        left for `broken`. Of an answer that it does not know for sure it returns None, or raises ``TypeError`` or
+        ``ValueError``. None where the kind has no such way: then all answers are read and cleaned.
         """
         return None
 
@@ -366,7 +369,12 @@ class Kind(Problem[I, S], Generic[I, S]):
 
         def judge(instance: I, reply: str) -> Verdict | None:
             answer = stated(reply)
-            if answer is None or (found := read(answer)) is None:
+            if answer is None or (listed := naturals(answer)) is None:
+                return None
+            try:
+                if (found := read(listed)) is None:
+                    return None
+            except (TypeError, ValueError):  # lists among numbers, or of different lengths
                 return None
             solution, cleaned = found
             for amount in amounts:

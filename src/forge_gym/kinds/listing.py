@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -21,8 +21,8 @@ from .forms import (
     read_elements,
     write_elements,
 )
-from .kind import Kind
-from .reading import naturals, read_numbers
+from .kind import Kind, Reader
+from .reading import read_numbers
 from .table import Names
 
 Listed: TypeAlias = tuple[int, ...]
@@ -55,18 +55,13 @@ class Listing(Kind[I, Listed]):
     def write_compact(self, instance: I, solution: Listed, names: Names) -> str:
         return " ".join(map(str, solution))
 
-    def reader(
-        self, instance: I, numbers: Callable[[str], list[int] | None] = naturals
-    ) -> Callable[[str], tuple[Listed, Any] | None] | None:
+    def reader(self, instance: I) -> Reader[Listed] | None:
         names, known = self.names_of(instance), elements(instance.size)
         if names.words:
             return None
         first, ordered, least = names.first, self.ordered, instance.size if self.whole else 0
 
-        def read(text: str) -> tuple[Listed, Any] | None:
-            listed = numbers(text)
-            if listed is None:
-                return None
+        def read(listed: list[int]) -> tuple[Listed, Any] | None:
             solution = tuple([number - first for number in listed] if first else listed)
             existing = known.intersection(solution)
             if len(existing) != len(solution) or len(solution) < least:

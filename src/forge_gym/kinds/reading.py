@@ -76,27 +76,15 @@ def read_named_rows(body: str, width: int) -> list[list[Any]]:
     return [[name, *row[1:]] for name, row in zip(names, rows, strict=True)]
 
 
-def naturals(body: str) -> list[int] | None:
-    """Read a flat JSON list of integers of at least 0 quickly; None of what is not surely one."""
+def naturals(body: str) -> list[Any] | None:
+    """Read quickly a JSON list of integers from 0 on and of flat lists of these; None of what is not surely one."""
     try:
-        if body.encode("ascii").translate(None, _COMMAS) == b"[]":
-            numbers: list[int]
-            numbers, stop = _scan(body, 0)
-            return numbers if stop == len(body) else None
+        shape = body.encode("ascii").translate(None, _COMMAS)
+        if shape == b"[]" or shape == b"[%s]" % (b"[]" * (len(shape) // 2 - 1)):  # redundant: the first is the second
+            values: list[Any]
+            values, stop = _scan(body, 0)
+            return values if stop == len(body) else None
     except (ValueError, StopIteration):  # not ASCII, not JSON, or an integer of more than 4,300 digits
-        pass
-    return None
-
-
-def natural_rows(body: str, width: int) -> list[list[int]] | None:
-    """Read a JSON list of rows of ``width`` >= 2 integers of at least 0 quickly; None of what is not surely one."""
-    try:
-        shape, row = body.encode("ascii").translate(None, _DIGITS), b"[%s]" % (b"," * (width - 1))
-        if shape == b"[%s]" % b",".join([row] * (len(shape) // (width + 2))) != b"[]":  # a list of one number is that
-            rows: list[list[int]]
-            rows, stop = _scan(body, 0)
-            return rows if stop == len(body) else None
-    except (ValueError, StopIteration):  # as above
         pass
     return None
 

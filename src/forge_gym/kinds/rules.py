@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from itertools import combinations, pairwise, zip_longest
 from math import comb
-from operator import or_
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -73,9 +71,9 @@ class AtMost(SubsetRule):
     """What the sum is called, such as ``the weight``."""
 
     def amount(self, instance: Any) -> Amount:
-        numbers: Sequence[int] = getattr(instance, self.numbers)
         limit: int = getattr(instance, self.limit)
-        return lambda chosen: sum(pick(numbers, chosen)) - limit
+        number = dict(enumerate(getattr(instance, self.numbers))).__getitem__  # in half the time that a tuple takes
+        return lambda chosen: sum(map(number, chosen)) - limit
 
     def violation(self, kind: Any, instance: Any, solution: Collection[int], amount: int) -> Violation:
         limit = getattr(instance, self.limit)
@@ -151,7 +149,9 @@ class Pairwise(SubsetRule):
         both = [mask << n | 1 << element for element, mask in enumerate(conflicts)]
 
         def broken(chosen: Collection[int]) -> int:
-            union: int = reduce(or_, pick(both, chosen), 0)  # the chosen ones, and all that are in conflict with any
+            union = 0  # the chosen ones, and all that are in conflict with any
+            for v in chosen:  # in half the time that `reduce` takes
+                union |= both[v]
             if not union & union >> n:
                 return 0  # at once; what follows says the same
             return sum([(union & conflicts[v]).bit_count() for v in chosen]) // 2
@@ -201,11 +201,19 @@ class Covered(SubsetRule):
     mendable: ClassVar = True
 
     def amount(self, instance: Any) -> Amount:
-        lists, universe = getattr(instance, self.lists), getattr(instance, self.universe)
+        lists: Sequence[Sequence[int]] = getattr(instance, self.lists)
+        universe: int = getattr(instance, self.universe)
         if instance.size > MASKED:  # redundant: it only saves time
             return lambda chosen: universe - len(set().union(*pick(lists, chosen)))
-        masks = getattr(instance, self.masks)
-        return lambda chosen: universe - reduce(or_, pick(masks, chosen), 0).bit_count()
+        masks: Sequence[int] = getattr(instance, self.masks)
+
+        def missing(chosen: Collection[int]) -> int:
+            held = 0
+            for j in chosen:  # in half the time that `reduce` takes
+                held |= masks[j]
+            return universe - held.bit_count()
+
+        return missing
 
     def violation(self, kind: Any, instance: Any, solution: Collection[int], amount: int) -> Violation:
         universe, held = getattr(instance, self.universe), set().union(*pick(getattr(instance, self.lists), solution))
@@ -238,11 +246,13 @@ class Differ(Rule):
 
         def clashes(labels: Sequence[int | None]) -> int:
             if small:  # redundant: it only saves time
-                with suppress(TypeError, ValueError):  # an element without a label, or a label beyond a byte
+                try:
                     both = ends.translate(bytes(labels) + rest)  # type: ignore[arg-type]
                     apart = int.from_bytes(both[:m], "little") ^ int.from_bytes(both[m:], "little")
                     if 0 not in apart.to_bytes(m, "little"):
                         return 0  # at once; what follows says the same
+                except (TypeError, ValueError):  # an element without a label, or a label beyond a byte
+                    pass
             return sum([labels[u] is not None and labels[u] == labels[v] for u, v in edges])
 
         return clashes
@@ -292,7 +302,7 @@ class Along(Rule):
         arcs: frozenset[tuple[int, int]] = getattr(instance, self.arcs)
 
         def lacking(walk: tuple[int, ...]) -> int:
-            steps = zip(walk, walk[1:] + walk[:1], strict=True)
+            steps = zip(walk, walk[1:] + walk[:1])  # noqa: B905 - `strict` takes a tenth of the time
             if len(walk) >= 3 and arcs.issuperset(steps):  # redundant: shorter ones break `Visits`
                 return 0  # at once; what follows says the same
             return max(3, len(walk)) - sum(map(arcs.__contains__, pairwise((*walk, *walk[:1]))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations, combinations_with_replacement, product
 from math import isqrt
@@ -17,8 +17,8 @@ from ..core.checks import plain, plain_data
 from ..core.problem import I
 from ..core.verdict import Malformed, Violation
 from .forms import elements, fixed_selections, pair_name, pair_names, random_selection
-from .kind import Kind
-from .reading import natural_rows, read_named_rows, read_number, read_rows
+from .kind import Kind, Reader
+from .reading import read_named_rows, read_number, read_rows
 from .table import Names, plural
 
 Row: TypeAlias = tuple[int, int, int]
@@ -80,20 +80,19 @@ class Schedule(Kind[I, Plan]):
         rows = read_rows(text, 3)
         return tuple([(element - names.first, resource, time) for element, resource, time in rows])
 
-    def reader(self, instance: I) -> Callable[[str], tuple[Plan, Plan] | None] | None:
+    def reader(self, instance: I) -> Reader[Plan] | None:
         names, known = self.names_of(instance), elements(instance.size)
         if names.words:
             return None
         first, end, resources = names.first, self.horizon(instance), len(self.domains(instance)[0])
 
-        def read(text: str) -> tuple[Plan, Plan] | None:
-            rows = natural_rows(text, 3)
-            if rows is None:
-                return None
-            solution = tuple([(element - first, resource, time) for element, resource, time in rows])
-            scheduled, places, times = zip(*solution, strict=True)
+        def read(rows: list[list[int]]) -> tuple[Plan, Plan] | None:
+            if first:
+                rows = [[element - first, *rest] for element, *rest in rows]
+            scheduled, places, times = zip(*rows, strict=True)
             if len(known.intersection(scheduled)) != len(rows) or max(places) >= resources or max(times) >= end:
                 return None
+            solution: Any = tuple(map(tuple, rows))
             return solution, tuple(sorted(solution, key=_time))
 
         return read
