@@ -308,7 +308,7 @@ import threading, time, httpx, sys
 from forge_gym.core.problem import Problem
 from forge_gym.cli.explorer.app import serve
 def solve(self, instance):
-    print("solving", flush=True)
+    print("solving\\n", end="", flush=True)  # at once: two threads' texts and ends of lines mix
     end = time.monotonic() + 60
     while time.monotonic() < end:
         pass
@@ -325,7 +325,7 @@ def test_it_ends_while_it_solves(how: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-c", BUSY]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         assert server.stdout is not None and server.stderr is not None
-        late = threading.Timer(120, server.kill)  # else nobody who reads its lines would ever go on
+        late = threading.Timer(120, server.kill)  # else a test that fails would wait for the server for ever
         late.start()
         port = int(server.stdout.readline().split("/")[2].rpartition(":")[2])
         with connect(port) as one, connect(port) as other, connect(port):
