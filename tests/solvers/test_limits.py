@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import forge_gym
+from cases import every_problem
 from forge_gym.kinds import Graph
 from forge_gym.kinds.random_graphs import pairs_of, random_edges
 from forge_gym.solvers.coloring import fewest_colors, greedy_clique
 from forge_gym.solvers.knapsack import nemhauser_ullmann
+from forge_gym.verification.exhaustive import families
 
 LARGEST = """
 import resource, sys
@@ -127,3 +129,11 @@ def test_a_stream_gives_up_after_so_much_work(monkeypatch: pytest.MonkeyPatch) -
     assert len(asked) == 2
     with pytest.raises(ValueError, match="got 1 instances in a row"):
         next(problem.graded_instances(patience=0.5))
+
+
+@every_problem
+def test_whatever_the_limit_a_certificate_holds(name: str) -> None:
+    for problem in families(forge_gym.problem(name)):
+        instance = problem.at_level(10).instance(1)
+        for limit in (0, 1, 300, 3_000, 20_000, 50_000, 100_000, 300_000):
+            problem.certify(instance, problem.certificate(instance, limit))

@@ -110,12 +110,14 @@ def most_attended(instance: Any, start: Schedule, limit: int) -> Certificate[Sch
     counted = _search(instance, starts, False, best, limit - limit // 8)
     if counted.feasible:
         work, name, bound = counted.work, counted.name, min(bound, counted.bound)
-        placed = _search(instance, [counted.starts.get(meeting, []) for meeting in range(len(sizes))], True, (), limit)
+        placed = _search(
+            instance, [counted.starts.get(meeting, []) for meeting in range(len(sizes))], True, (), limit - work
+        )
         best, work = max(best, placed.schedule, key=held), work + placed.work
         if held(best) < bound:
             whole = _search(instance, starts, True, best, limit - work)
-            best, work = max(best, whole.schedule, key=held), work + whole.work
-            bound = min(bound, whole.bound)
+            if whole.feasible:  # within what is left of the limit
+                best, work, bound = max(best, whole.schedule, key=held), work + whole.work, min(bound, whole.bound)
     return Certificate(best, held(best), bound, name, work)
 
 
