@@ -14,7 +14,7 @@ from ..core.reference import Certificate
 from . import cpsat
 from .branch_and_price_coloring import Colouring, branch_and_price, maximal_independent_sets
 
-_LARGEST = 400
+_LARGEST = 300
 """Vertices of the largest graph that is searched: each step of a larger one takes too long."""
 _DSATUR_SHARE = 20
 """The part of the steps that is for DSATUR: small graphs need no more."""
