@@ -181,3 +181,12 @@ def test_prompts_are_written_once_for_each_presentation(monkeypatch: pytest.Monk
         forge_gym.problem("TSP", n=5, **how) for how in ({"style": "json"}, {"names": 7}, {"answer_format": "raw"})
     ]
     assert len({text, *(other.prompt(instance) for other in others)}) == 4
+
+
+def test_what_is_refused_leaves_no_trace() -> None:
+    tsp = forge_gym.problem("TSP")
+    instance = tsp.instance(3)
+    right, certificate = tsp.anchors(instance), tsp.certificate(instance)
+    with pytest.raises(ValueError, match="the certificate fails"):
+        tsp.accept(instance, certificate, (certificate.solution, tsp.trivial(instance)))  # greedy is the worse one
+    assert tsp.anchors(instance) == right and not tsp.has_reference(instance)

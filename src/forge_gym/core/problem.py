@@ -531,11 +531,15 @@ class Problem(ABC, Generic[I, S]):
         ValueError
             If one of them is not as stated.
         """
+        known = instance.memo.setdefault(self._key, {})
+        before = dict(known)
         if anchors is not None:
-            instance.memo.setdefault(self._key, {}).update(baseline=anchors[0], anchors=anchors)
+            known.update(baseline=anchors[0], anchors=anchors)
         try:
             reference = self.certify(instance, certificate)
         except (CertificateError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            known.clear()  # what is refused leaves no trace
+            known.update(before)
             # Not as for our own certificates: what others state is no bug of ours.
             raise ValueError(f"the certificate fails: {error}") from error
         if isinstance(certificate, Reference):

@@ -26,9 +26,9 @@ from ..core.registry import problem_class, problems
 from ..core.verdict import Malformed, Verdict, Violation
 from ..envs.balanced_min_cut import BalancedMinCut
 from ..envs.hamiltonian_cycle import HamiltonianCycle, HamiltonianCycleInstance
+from ..kinds import Reader
 from ..kinds.forms import elements, in_range, write_elements
 from ..kinds.graph import WeightedGraph
-from ..kinds.kind import Reader
 from ..kinds.reading import read_lists
 from ..kinds.sequence import Walk
 from ..kinds.subset import Chosen

@@ -6,7 +6,7 @@ This package exports what most problem files use.
 from .assignment import Assignment, Labels, Partial
 from .graph import Graph, WeightedGraph
 from .instance import Pairs, Rows, Sets, Shape, Square, TypedInstance, Vector, WeightedPairs
-from .kind import Choose, Kind, as_kind
+from .kind import Choose, Kind, Reader, as_kind
 from .permutation import Order, Permutation
 from .schedule import Plan, Row, Schedule
 from .sequence import Sequence, Walk
@@ -28,6 +28,7 @@ __all__ = [
     "Partial",
     "Permutation",
     "Plan",
+    "Reader",
     "Row",
     "Rows",
     "Schedule",
